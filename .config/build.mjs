@@ -1,0 +1,26 @@
+// One bundled file per entry point, what they share in chunks, declarations beside them.
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(root);
+rmSync("dist", { recursive: true, force: true });
+
+const bundle = await rolldown({
+  input: {
+    index: "src/index.ts",
+    cli: "src/cli/main.ts",
+    "engine/node": "src/crypto/engine/node.ts",
+    "engine/portable": "src/crypto/engine/portable.ts",
+    "providers/local": "providers/local/index.ts",
+    "providers/conformance": "providers/conformance/index.ts",
+  },
+  external: [/^[^./]/],
+  platform: "neutral",
+});
+await bundle.write({ dir: "dist", format: "es", entryFileNames: "[name].js", chunkFileNames: "chunks/[name].js", sourcemap: true });
+await bundle.close();
+
+execFileSync("npx", ["tsc", "-p", ".config/tsconfig.build.json"], { stdio: "inherit" });

@@ -1,0 +1,18 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+// Both engines run the whole core suite; what starts processes or reads the package runs once.
+const CORE = ["test/core/**/*.test.ts", "test/providers/**/*.test.ts"];
+const ONCE = ["test/cli/**/*.test.ts", "test/docs/**/*.test.ts", "test/package/**/*.test.ts"];
+
+const engine = (name: "node" | "portable", include: string[]) => ({
+  root: at(""),
+  resolve: { alias: { "#engine": at(`src/crypto/engine/${name}.ts`) } },
+  test: { name, include, env: { ENVELOCK_ENGINE: name }, testTimeout: 60_000, hookTimeout: 60_000 },
+});
+
+export default defineConfig({
+  test: { projects: [engine("node", [...CORE, ...ONCE]), engine("portable", CORE)] },
+});
