@@ -1,0 +1,137 @@
+/** Bytes that own exactly their ArrayBuffer. Everything that leaves the library is one of these. */
+export type OwnedBytes = Uint8Array<ArrayBuffer>;
+
+/** A plain view of a caller's bytes, never a Buffer, whose `slice` would share memory. */
+export function viewOf(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A copy in an ArrayBuffer of its own. */
+export function copyOf(bytes: Uint8Array): OwnedBytes {
+  const copy = new Uint8Array(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
+/** The same bytes, without a copy if they already own exactly their ArrayBuffer. */
+export function ownedBytes(bytes: Uint8Array): OwnedBytes {
+  const { buffer } = bytes;
+  return bytes.byteLength === buffer.byteLength && buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : copyOf(bytes);
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): OwnedBytes {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+/** Overwrites with zeros. Best effort: the engine and the garbage collector may hold copies. */
+export function wipe(...secrets: readonly (Uint8Array | undefined)[]): void {
+  for (const secret of secrets) secret?.fill(0);
+}
+
+/** Equality of public bytes; secrets are compared by `engine.timingSafeEqual`. */
+export function equalPublicBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
+export function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array;
+}
+
+/** ASCII only, for labels. */
+export function ascii(text: string): OwnedBytes {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+export function utf8(text: string): OwnedBytes {
+  return ownedBytes(ENCODER.encode(text));
+}
+
+/** The text, or undefined if the bytes are not well-formed UTF-8. */
+export function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return DECODER.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+export function toHex(bytes: Uint8Array): string {
+  let hex = "";
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
+  return hex;
+}
+
+/** base64url without padding. */
+export function toBase64Url(bytes: Uint8Array): string {
+  let text = "";
+  let at = 0;
+  for (; at + 2 < bytes.length; at += 3) {
+    const bits = (byteAt(bytes, at) << 16) | (byteAt(bytes, at + 1) << 8) | byteAt(bytes, at + 2);
+    text += `${ALPHABET[bits >> 18]}${ALPHABET[(bits >> 12) & 63]}${ALPHABET[(bits >> 6) & 63]}${ALPHABET[bits & 63]}`;
+  }
+  if (at + 1 === bytes.length) {
+    const bits = byteAt(bytes, at) << 4;
+    text += `${ALPHABET[bits >> 6]}${ALPHABET[bits & 63]}`;
+  } else if (at + 2 === bytes.length) {
+    const bits = (byteAt(bytes, at) << 10) | (byteAt(bytes, at + 1) << 2);
+    text += `${ALPHABET[bits >> 12]}${ALPHABET[(bits >> 6) & 63]}${ALPHABET[bits & 63]}`;
+  }
+  return text;
+}
+
+/** The bytes, or undefined for padding, a foreign character, an impossible length or bits that no byte owns: one text per value. */
+export function fromBase64Url(text: string): OwnedBytes | undefined {
+  const tail = text.length % 4;
+  if (tail === 1) return undefined;
+  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4));
+  let bits = 0;
+  let bitCount = 0;
+  let out = 0;
+  for (let at = 0; at < text.length; at++) {
+    const value = VALUE_OF[text.charCodeAt(at)];
+    if (value === undefined || value === NO_VALUE) return undefined;
+    bits = ((bits << 6) | value) & 0xffffff;
+    bitCount += 6;
+    if (bitCount >= 8) {
+      bitCount -= 8;
+      bytes[out++] = bits >> bitCount;
+    }
+  }
+  return (bits & ((1 << bitCount) - 1)) === 0 ? bytes : undefined;
+}
+
+/** A byte that is known to be there; saves the undefined of an index. */
+export function byteAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] ?? 0;
+}
+
+export function readUint32(bytes: Uint8Array, at: number): number {
+  return ((byteAt(bytes, at) << 24) | (byteAt(bytes, at + 1) << 16) | (byteAt(bytes, at + 2) << 8) | byteAt(bytes, at + 3)) >>> 0;
+}
+
+export function writeUint16(target: Uint8Array, at: number, value: number): void {
+  target[at] = value >>> 8;
+  target[at + 1] = value;
+}
+
+export function writeUint32(target: Uint8Array, at: number, value: number): void {
+  writeUint16(target, at, value >>> 16);
+  writeUint16(target, at + 2, value);
+}
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const NO_VALUE = 255;
+const VALUE_OF: Uint8Array = new Uint8Array(128).fill(NO_VALUE);
+for (let value = 0; value < 64; value++) VALUE_OF[ALPHABET.charCodeAt(value)] = value;
