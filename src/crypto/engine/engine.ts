@@ -1,0 +1,83 @@
+/**
+ * What the core needs of a runtime's cryptography. `#engine` in the package's import map picks the implementation: `node.ts` over
+ * node:crypto, `portable.ts` over WebCrypto and noble. Both make the same bytes, and the whole core suite runs on both.
+ *
+ * Lengths are checked by the callers, once, where bytes are parsed.
+ */
+export interface Engine {
+  readonly name: "node" | "portable";
+
+  /** Bytes with whatever was in memory before: the caller writes every one of them, or wipes and drops the array. */
+  allocate(bytes: number): Uint8Array<ArrayBuffer>;
+
+  /** Fills from a small pool that is wiped as it is used: for nonces and salts. */
+  randomNonce(bytes: number): Uint8Array<ArrayBuffer>;
+
+  /** Straight from the system's generator: for keys. */
+  randomKey(bytes: number): Uint8Array<ArrayBuffer>;
+
+  /** Compares in time that depends on the lengths alone. */
+  timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean;
+
+  hmac(hash: HmacHash, key: Uint8Array, data: Uint8Array): Uint8Array;
+
+  /** AES-GCM with a 12-byte nonce and a 16-byte tag, for a key that is used once. Sync. */
+  readonly gcm: OneTimeGcm;
+
+  /** AES-256-GCM under one key for the chunks of a body. Node answers at once, the web with promises. */
+  chunkCipher(key: Uint8Array, chunks: number): ChunkCipher;
+
+  /** AES-256 on single blocks, for key derivation (XAES). The key schedule is kept. */
+  blockCipher(key: Uint8Array): BlockCipher;
+
+  /** AES-SIV (RFC 5297), key of 32, 48 or 64 bytes. */
+  siv(key: Uint8Array): Siv;
+
+  /** AES key wrap (RFC 3394), key of 16, 24 or 32 bytes. */
+  readonly keyWrap: KeyWrap;
+
+  readonly x25519: X25519;
+}
+
+export type HmacHash = "sha256" | "sha512";
+
+export interface OneTimeGcm {
+  /** Writes ciphertext and tag, `plaintext.length + 16` bytes, into `target` at `offset`. */
+  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void;
+  /** The plaintext in its own ArrayBuffer, or undefined if the tag does not fit. `sealed` ends in the tag. */
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** Both return undefined when done at once, as on Node. */
+export interface ChunkCipher {
+  /** Writes `plaintext.length + 16` bytes into `target` at `offset`. AAD is empty. */
+  seal(nonce: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): Promise<void> | undefined;
+  /**
+   * Writes the plaintext into `target` at `offset` only once the tag is verified.
+   * @throws `authentication-failed` if it does not fit
+   */
+  open(nonce: Uint8Array, sealed: Uint8Array, target: Uint8Array, offset: number): Promise<void> | undefined;
+}
+
+export interface BlockCipher {
+  /** Encrypts each 16-byte block of `blocks` on its own. */
+  encrypt(blocks: Uint8Array): Uint8Array;
+}
+
+export interface Siv {
+  /** `SIV 16 | ciphertext`. */
+  seal(associated: readonly Uint8Array[], plaintext: Uint8Array): Uint8Array<ArrayBuffer>;
+  open(associated: readonly Uint8Array[], sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
+}
+
+export interface KeyWrap {
+  /** `key` of 16 bytes or more in multiples of 8; the result is 8 bytes longer. */
+  wrap(kek: Uint8Array, key: Uint8Array): Uint8Array<ArrayBuffer>;
+  open(kek: Uint8Array, wrapped: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
+}
+
+export interface X25519 {
+  publicKey(secretKey: Uint8Array): Uint8Array<ArrayBuffer>;
+  /** Undefined if the result is all zero (RFC 7748 §6.1): a public key of small order. */
+  sharedSecret(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
+}
