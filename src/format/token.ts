@@ -1,0 +1,56 @@
+import { fromBase64Url, viewOf } from "../bytes.ts";
+import { malformed } from "../errors.ts";
+
+// docs/format.md §5
+
+export const TOKEN_HEAD = 0x9c;
+export const DETERMINISTIC_TOKEN_HEAD = 0xbc;
+export const KID_BYTES = 16;
+/** Head and kid: what names the key, and what both kinds authenticate. */
+export const TOKEN_PREFIX_BYTES: number = 1 + KID_BYTES;
+export const TOKEN_NONCE_BYTES = 24;
+const TOKEN_BODY_OFFSET: number = TOKEN_PREFIX_BYTES + TOKEN_NONCE_BYTES;
+/** What a random token adds to its plaintext. */
+export const TOKEN_OVERHEAD_BYTES: number = TOKEN_BODY_OFFSET + 16;
+/** What a deterministic token adds to its plaintext. */
+export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 16;
+
+/** Views of a token's parts. */
+export interface ParsedToken {
+  readonly kind: "token" | "deterministic-token";
+  /** Head and kid. */
+  readonly prefix: Uint8Array;
+  readonly kid: Uint8Array;
+  /** Empty in a deterministic token. */
+  readonly nonce: Uint8Array;
+  /** What the AEAD opens: ciphertext and tag, or SIV and ciphertext. */
+  readonly sealed: Uint8Array;
+}
+
+/**
+ * Takes a token apart, given as bytes or as base64url without padding.
+ *
+ * @throws `malformed-envelope` if it is neither kind of token
+ */
+export function parseToken(token: Uint8Array | string): ParsedToken {
+  const bytes = tokenBytes(token);
+  const head = bytes[0];
+  if (head !== TOKEN_HEAD && head !== DETERMINISTIC_TOKEN_HEAD) throw malformed("not a token: the first byte is neither 9C nor BC");
+  const isRandom = head === TOKEN_HEAD;
+  const least = isRandom ? TOKEN_OVERHEAD_BYTES : DETERMINISTIC_TOKEN_OVERHEAD_BYTES;
+  if (bytes.length < least) throw malformed(`a token of this kind has at least ${least} bytes, ${bytes.length} are there`);
+  return {
+    kind: isRandom ? "token" : "deterministic-token",
+    prefix: bytes.subarray(0, TOKEN_PREFIX_BYTES),
+    kid: bytes.subarray(1, TOKEN_PREFIX_BYTES),
+    nonce: isRandom ? bytes.subarray(TOKEN_PREFIX_BYTES, TOKEN_BODY_OFFSET) : bytes.subarray(0, 0),
+    sealed: bytes.subarray(isRandom ? TOKEN_BODY_OFFSET : TOKEN_PREFIX_BYTES),
+  };
+}
+
+function tokenBytes(token: Uint8Array | string): Uint8Array {
+  if (typeof token !== "string") return viewOf(token);
+  const bytes = fromBase64Url(token);
+  if (bytes === undefined) throw malformed("token text is not base64url without padding");
+  return bytes;
+}
