@@ -1,0 +1,255 @@
+import { engine } from "#engine";
+import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "./bytes.ts";
+import { type CanonicalContext, type Context, canonicalContext, extendContext } from "./context.ts";
+import type { Siv } from "./crypto/engine/engine.ts";
+import { hkdfExpand } from "./crypto/hkdf.ts";
+import { Xaes256Gcm } from "./crypto/xaes.ts";
+import { authenticationFailed, EnvelockError, invalidArgument, malformed } from "./errors.ts";
+import { SUITE } from "./format/key-record.ts";
+import {
+  DETERMINISTIC_TOKEN_HEAD,
+  KID_BYTES,
+  type ParsedToken,
+  parseToken,
+  TOKEN_HEAD,
+  TOKEN_NONCE_BYTES,
+  TOKEN_OVERHEAD_BYTES,
+  TOKEN_PREFIX_BYTES,
+} from "./format/token.ts";
+
+// Filled by DataKey's static block: what the core may see of a key and the public surface may not.
+let secretOf: (key: DataKey) => Uint8Array;
+let keyContextOf: (key: DataKey) => CanonicalContext;
+let commitmentIn: (key: DataKey) => Uint8Array;
+
+/**
+ * A data key: 32 secret bytes, the key context that they belong to, and what is derived from both.
+ *
+ * Derived keys are made when first needed, kept, and wiped with `destroy()`. Wiping is best effort: the engine keeps copies in
+ * its key objects until the garbage collector frees them. Nothing secret is reachable by property, `JSON.stringify` or `inspect`.
+ *
+ * @see docs/format.md §1, §5
+ */
+export class DataKey {
+  readonly #keyContext: CanonicalContext;
+  readonly #secret: Uint8Array;
+  #keyCommit: Uint8Array | undefined;
+  #tokenCipher: Xaes256Gcm | undefined;
+  #deterministicCipher: Siv | undefined;
+  #isDestroyed = false;
+
+  static {
+    secretOf = (key) => key.#live();
+    keyContextOf = (key) => key.#keyContext;
+    commitmentIn = (key) => key.#commitment();
+  }
+
+  /** Use `DataKey.generate` or `DataKey.from`. Takes `secret` over: destroys it with the key. */
+  constructor(secret: Uint8Array, keyContext: CanonicalContext) {
+    this.#secret = secret;
+    this.#keyContext = keyContext;
+  }
+
+  /**
+   * A new random data key.
+   *
+   * @param keyContext the part of the context that is fixed for this key, such as tenant and purpose
+   * @throws `invalid-argument` for a bad context
+   */
+  static generate(keyContext?: Context): DataKey {
+    return generateDataKey(canonicalContext(keyContext));
+  }
+
+  /**
+   * A data key from bytes that came from elsewhere.
+   *
+   * @param secret 32 uniformly random bytes; copied, the caller wipes its own
+   * @throws `invalid-argument`
+   */
+  static from(secret: Uint8Array, keyContext?: Context): DataKey {
+    if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
+    const context = canonicalContext(keyContext);
+    return new DataKey(copyOf(secret), context);
+  }
+
+  /** What commits to key, suite and key context: 32 public bytes, a copy. @throws `closed` after `destroy()` */
+  get keyCommit(): OwnedBytes {
+    return copyOf(this.#commitment());
+  }
+
+  /** How tokens name this key: the first 16 bytes of `keyCommit`, in hex. @throws `closed` after `destroy()` */
+  get kid(): string {
+    return toHex(this.#commitment().subarray(0, KID_BYTES));
+  }
+
+  /**
+   * Encrypts a value to a random token: two tokens of one value differ. Sync.
+   *
+   * @param context what the value belongs to (table, column, row), beside the key context
+   * @returns `plaintext.length + 57` bytes in their own ArrayBuffer
+   * @throws `invalid-argument`, `closed`
+   */
+  encryptToken(plaintext: Uint8Array, context?: Context): OwnedBytes {
+    if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
+    const cipher = this.#tokens();
+    const nonce = engine.randomNonce(TOKEN_NONCE_BYTES);
+    const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
+    this.#writePrefix(token, TOKEN_HEAD);
+    token.set(nonce, TOKEN_PREFIX_BYTES);
+    const aad = tokenAad(token, extendContext(this.#keyContext, context).bytes);
+    cipher.seal(nonce, aad, plaintext, token, TOKEN_PREFIX_BYTES + TOKEN_NONCE_BYTES);
+    return token;
+  }
+
+  /**
+   * Decrypts a random token of this key. Sync.
+   *
+   * @param token bytes, or base64url without padding
+   * @returns the plaintext in its own ArrayBuffer
+   * @throws `malformed-envelope` if it is no random token; `authentication-failed` if key or context do not fit, or it was changed;
+   *   `invalid-argument`, `closed`
+   */
+  decryptToken(token: Uint8Array | string, context?: Context): OwnedBytes {
+    const parsed = this.#ownToken(token, "token");
+    const aad = tokenAad(parsed.prefix, extendContext(this.#keyContext, context).bytes);
+    return opened(this.#tokens().open(parsed.nonce, aad, parsed.sealed));
+  }
+
+  /**
+   * Encrypts a value to a deterministic token: one value, key and context give one token, so equality shows. Sync.
+   *
+   * @param context the column's context; one that names the row would destroy what this is for
+   * @returns `plaintext.length + 33` bytes in their own ArrayBuffer
+   * @throws `invalid-argument`, `closed`
+   */
+  encryptDeterministic(plaintext: Uint8Array, context?: Context): OwnedBytes {
+    if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
+    const prefix = new Uint8Array(TOKEN_PREFIX_BYTES);
+    this.#writePrefix(prefix, DETERMINISTIC_TOKEN_HEAD);
+    return concatBytes(prefix, this.#deterministic().seal(this.#deterministicAad(prefix, context), viewOf(plaintext)));
+  }
+
+  /**
+   * Decrypts a deterministic token of this key. Sync.
+   *
+   * @param token bytes, or base64url without padding
+   * @returns the plaintext in its own ArrayBuffer
+   * @throws `malformed-envelope` if it is no deterministic token; `authentication-failed`, `invalid-argument`, `closed`
+   */
+  decryptDeterministic(token: Uint8Array | string, context?: Context): OwnedBytes {
+    const parsed = this.#ownToken(token, "deterministic-token");
+    return opened(this.#deterministic().open(this.#deterministicAad(parsed.prefix, context), parsed.sealed));
+  }
+
+  /** Wipes the key and all that was derived from it. Twice is fine. Every later call throws `closed`. */
+  destroy(): void {
+    this.#isDestroyed = true;
+    wipe(this.#secret);
+    this.#tokenCipher = undefined;
+    this.#deterministicCipher = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  #live(): Uint8Array {
+    if (this.#isDestroyed) throw new EnvelockError("closed", "this data key has been destroyed");
+    return this.#secret;
+  }
+
+  #commitment(): Uint8Array {
+    const secret = this.#live();
+    this.#keyCommit ??= hkdfExpand("sha512", secret, concatBytes(KEY_COMMIT_INFO, this.#keyContext.bytes), 32);
+    return this.#keyCommit;
+  }
+
+  #tokens(): Xaes256Gcm {
+    this.#tokenCipher ??= withDerived(this.#live(), TOKEN_INFO, 32, (key) => new Xaes256Gcm(key));
+    return this.#tokenCipher;
+  }
+
+  #deterministic(): Siv {
+    this.#deterministicCipher ??= withDerived(this.#live(), DET_INFO, 64, (key) => engine.siv(key));
+    return this.#deterministicCipher;
+  }
+
+  #writePrefix(target: Uint8Array, head: number): void {
+    const commitment = this.#commitment();
+    target[0] = head;
+    for (let at = 0; at < KID_BYTES; at++) target[1 + at] = byteAt(commitment, at);
+  }
+
+  /** A token that another key made is refused before anything is opened. */
+  #ownToken(token: Uint8Array | string, kind: ParsedToken["kind"]): ParsedToken {
+    const parsed = parseToken(token);
+    if (parsed.kind !== kind) throw malformed(`this is a ${parsed.kind}, expected a ${kind}`);
+    if (!engine.timingSafeEqual(parsed.kid, this.#commitment().subarray(0, KID_BYTES))) throw authenticationFailed();
+    return parsed;
+  }
+
+  // docs/format.md §5: components in order, the column's context last
+  #deterministicAad(prefix: Uint8Array, context: Context | undefined): readonly Uint8Array[] {
+    return [concatBytes(DET_AAD, prefix), extendContext(this.#keyContext, context).bytes];
+  }
+}
+
+export const DATA_KEY_BYTES = 32;
+
+export function generateDataKey(keyContext: CanonicalContext): DataKey {
+  return new DataKey(engine.randomKey(DATA_KEY_BYTES), keyContext);
+}
+
+/** The Cobblestone input key; the caller wipes it. @throws `closed` */
+export function deriveBodyKey(dataKey: DataKey): Uint8Array {
+  return hkdfExpand("sha512", secretOf(dataKey), BODY_INFO, 32);
+}
+
+/** The secret itself, shared: to be wrapped, never kept. @throws `closed` */
+export function secretBytesOf(dataKey: DataKey): Uint8Array {
+  return secretOf(dataKey);
+}
+
+/** `keyCommit` without the copy: read only. @throws `closed` */
+export function commitmentOf(dataKey: DataKey): Uint8Array {
+  return commitmentIn(dataKey);
+}
+
+/** The value context of something under this key. @throws `invalid-argument` */
+export function valueContextOf(dataKey: DataKey, context: Context | undefined): CanonicalContext {
+  return extendContext(keyContextOf(dataKey), context);
+}
+
+function withDerived<T>(secret: Uint8Array, info: Uint8Array, bytes: number, use: (key: Uint8Array) => T): T {
+  const key = hkdfExpand("sha512", secret, info, bytes);
+  try {
+    return use(key);
+  } finally {
+    wipe(key);
+  }
+}
+
+function opened(plaintext: OwnedBytes | undefined): OwnedBytes {
+  if (plaintext === undefined) throw authenticationFailed();
+  return plaintext;
+}
+
+// docs/format.md §5: label | head and kid | value context. A loop, because the parts are short and this is the hot path.
+function tokenAad(prefix: Uint8Array, context: Uint8Array): Uint8Array {
+  const aad = new Uint8Array(TOKEN_AAD.length + TOKEN_PREFIX_BYTES + context.length);
+  aad.set(TOKEN_AAD);
+  for (let at = 0; at < TOKEN_PREFIX_BYTES; at++) aad[TOKEN_AAD.length + at] = byteAt(prefix, at);
+  aad.set(context, TOKEN_AAD.length + TOKEN_PREFIX_BYTES);
+  return aad;
+}
+
+function info(name: string): Uint8Array {
+  return concatBytes(ascii(`envelock/v1/${name}`), Uint8Array.of(0, SUITE));
+}
+
+const KEY_COMMIT_INFO: Uint8Array = info("key-commit");
+const TOKEN_INFO: Uint8Array = info("token");
+const DET_INFO: Uint8Array = info("det");
+const BODY_INFO: Uint8Array = info("body");
+const TOKEN_AAD: Uint8Array = concatBytes(ascii("envelock/v1/field"), new Uint8Array(1));
+const DET_AAD: Uint8Array = concatBytes(ascii("envelock/v1/det"), new Uint8Array(1));
