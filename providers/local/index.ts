@@ -1,0 +1,1 @@
+export { type LocalKeyOptions, localKey } from "./local-key.ts";
