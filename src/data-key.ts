@@ -25,8 +25,9 @@ let commitmentIn: (key: DataKey) => Uint8Array;
 /**
  * A data key: 32 secret bytes, the key context that they belong to, and what is derived from both.
  *
- * Derived keys are made when first needed, kept, and wiped with `destroy()`. Wiping is best effort: the engine keeps copies in
- * its key objects until the garbage collector frees them. Nothing secret is reachable by property, `JSON.stringify` or `inspect`.
+ * Derived keys are made when first needed and kept until `destroy()`, which wipes the secret and lets go of the rest. Best effort:
+ * the engine's cipher objects hold copies until the garbage collector frees them. Nothing secret is reachable by property,
+ * `JSON.stringify` or `inspect`.
  *
  * @see docs/format.md §1, §5
  */
@@ -44,7 +45,7 @@ export class DataKey {
     commitmentIn = (key) => key.#commitment();
   }
 
-  /** Use `DataKey.generate` or `DataKey.from`. Takes `secret` over: destroys it with the key. */
+  /** For the core: use `DataKey.generate` or `DataKey.from`. Checks nothing; takes `secret` over and wipes it with the key. */
   constructor(secret: Uint8Array, keyContext: CanonicalContext) {
     this.#secret = secret;
     this.#keyContext = keyContext;
@@ -64,7 +65,7 @@ export class DataKey {
    * A data key from bytes that came from elsewhere.
    *
    * @param secret 32 uniformly random bytes; copied, the caller wipes its own
-   * @throws `invalid-argument`
+   * @throws `invalid-argument` for another length or a bad context
    */
   static from(secret: Uint8Array, keyContext?: Context): DataKey {
     if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
@@ -85,7 +86,7 @@ export class DataKey {
   /**
    * Encrypts a value to a random token: two tokens of one value differ. Sync.
    *
-   * @param context what the value belongs to (table, column, row), beside the key context
+   * @param context what the value belongs to (table, column, row), beside the key context; never stored
    * @returns `plaintext.length + 57` bytes in their own ArrayBuffer
    * @throws `invalid-argument`, `closed`
    */
@@ -134,14 +135,15 @@ export class DataKey {
    *
    * @param token bytes, or base64url without padding
    * @returns the plaintext in its own ArrayBuffer
-   * @throws `malformed-envelope` if it is no deterministic token; `authentication-failed`, `invalid-argument`, `closed`
+   * @throws `malformed-envelope` if it is no deterministic token; `authentication-failed` if key or context do not fit, or it was
+   *   changed; `invalid-argument`, `closed`
    */
   decryptDeterministic(token: Uint8Array | string, context?: Context): OwnedBytes {
     const parsed = this.#ownToken(token, "deterministic-token");
     return opened(this.#deterministic().open(this.#deterministicAad(parsed.prefix, context), parsed.sealed));
   }
 
-  /** Wipes the key and all that was derived from it. Twice is fine. Every later call throws `closed`. */
+  /** Wipes the key and lets go of all that was derived from it. Twice is fine. Every later call throws `closed`. */
   destroy(): void {
     this.#isDestroyed = true;
     wipe(this.#secret);

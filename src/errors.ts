@@ -10,13 +10,19 @@ export type ErrorCode =
   | "no-matching-provider"
   /** Key, context, commitment or tag do not fit. One message for all, on purpose. */
   | "authentication-failed"
-  /** A provider says that its key did not wrap this. Callers of `Keyring` see `authentication-failed` instead. */
+  /** A provider says that its key did not wrap this. Callers of `Keyring` see `authentication-failed`, with this as its cause. */
   | "unwrap-rejected"
+  /** The backend has no such key or key version. */
   | "key-not-found"
+  /** The key version exists and may not be used now. */
   | "key-disabled"
+  /** The backend refuses this caller. */
   | "access-denied"
+  /** The backend asks to be called less; `retryAfterMs` if it said when. */
   | "rate-limited"
+  /** The backend cannot be reached or says that it cannot answer now. */
   | "unavailable"
+  /** No answer in the time allowed. */
   | "timeout"
   /** Used after `close()` or `destroy()`. */
   | "closed"
@@ -26,7 +32,7 @@ export type ErrorCode =
   | "key-shredded";
 
 export interface EnvelockErrorOptions {
-  /** The native error. */
+  /** The native error; an AggregateError where several providers failed. */
   readonly cause?: unknown;
   /** Defaults to true for `rate-limited`, `unavailable` and `timeout`, else false. */
   readonly retryable?: boolean;
@@ -38,7 +44,10 @@ export interface EnvelockErrorOptions {
   readonly detail?: string;
 }
 
-/** The only error class that leaves the library. Messages say what was expected and found, never a secret. */
+/**
+ * The only error class that leaves the library; beside it only the caller's own abort reason does. Messages say what was expected
+ * and found, never a secret.
+ */
 export class EnvelockError extends Error {
   override readonly name = "EnvelockError";
   readonly code: ErrorCode;

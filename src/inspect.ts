@@ -11,9 +11,12 @@ export type Inspection = InspectedEnvelope | InspectedHeader | InspectedKeyRecor
 
 export interface InspectedEnvelope extends InspectedRecord {
   readonly kind: "envelope";
+  /** Where the body begins; padding included. */
   readonly headerBytes: number;
+  /** Room to rewrap in place. */
   readonly paddingBytes: number;
   readonly bodyBytes: number;
+  /** Follows from `bodyBytes`; true only if the body opens. */
   readonly plaintextBytes: number;
 }
 
@@ -30,6 +33,7 @@ export interface InspectedKeyRecord extends InspectedRecord {
 
 export interface InspectedToken {
   readonly kind: "token" | "deterministic-token";
+  /** Names the stored data key, in hex. */
   readonly kid: string;
   readonly plaintextBytes: number;
 }
@@ -46,8 +50,9 @@ export interface InspectedRecord {
 export interface InspectedRecipient {
   readonly provider: string;
   readonly keyId: string;
+  /** The id on the wire. docs/format.md §3 */
   readonly alg: number;
-  /** Undefined if this release does not know `alg`. */
+  /** Its name, undefined if this release does not know `alg`. */
   readonly algorithm: string | undefined;
   readonly wrappedBytes: number;
 }

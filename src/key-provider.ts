@@ -30,14 +30,18 @@ export interface KeyProvider {
    */
   unwrap(recipient: Recipient, options: WrapOptions): Promise<Uint8Array>;
 
-  /** The key id that `wrap` would use now: tells which envelopes need a rewrap. */
+  /**
+   * The key id that `wrap` would use now: tells which envelopes need a rewrap. A provider without it passes every version as current.
+   *
+   * @throws the codes of `wrap`
+   */
   current?(options?: { readonly signal?: AbortSignal }): Promise<string>;
 
   /** Lets go of connections and key material. Twice is fine; any later call throws `closed`. */
   close?(): Promise<void>;
 }
 
-/** One entry of a key record: who can unwrap, with what, and the wrapped data key. docs/format.md §3 */
+/** One entry of a key record: who can unwrap, with what, and the wrapped data key. Read only. docs/format.md §3 */
 export interface Recipient {
   readonly provider: string;
   /** Absolute: names the exact key version that wrapped. 1 to 512 bytes of UTF-8. */
@@ -53,5 +57,6 @@ export interface WrapOptions {
   readonly keyContext: Readonly<Record<string, string>>;
   /** The AAD of docs/format.md §3 for the version that wraps; a fresh array each time. */
   readonly wrapAad: (keyId: string) => Uint8Array;
+  /** Once it is aborted the call rejects; whatever it rejects with, the core's caller sees the signal's own reason. */
   readonly signal?: AbortSignal;
 }

@@ -11,20 +11,27 @@ import type { KeyProvider } from "./key-provider.ts";
 import { isFor, unwrapAny, wrapForAll } from "./recipients.ts";
 
 export interface KeyringOptions {
-  /** Every one of them becomes a recipient of what is encrypted, and can decrypt. At most 16. */
+  /** Every one of them becomes a recipient of what is encrypted, and can decrypt. At most 16; with none, the keyring only decrypts. */
   readonly wrapWith?: readonly KeyProvider[];
-  /** Keys that only decrypt: the old ones. */
+  /** Keys that only decrypt, tried after those of `wrapWith`: the old ones. */
   readonly unwrapWith?: readonly KeyProvider[];
-  /** The key context: what is fixed for every data key of this keyring, such as tenant and purpose. Part of every value's context. */
+  /**
+   * The key context: what is fixed for every data key of this keyring, such as tenant and purpose. Part of every value's context.
+   * A key service may be shown it in clear, and log it.
+   */
   readonly context?: Context;
 }
 
 export interface CallOptions {
+  /** Handed to the providers. A call that ends because of it rejects with the signal's reason, which is no `EnvelockError`. */
   readonly signal?: AbortSignal;
 }
 
 export interface ValueOptions extends CallOptions {
-  /** What the value belongs to, beside the keyring's context. The same must be given to decrypt. Never stored. */
+  /**
+   * What the value belongs to, beside the keyring's context. The same must be given to decrypt. Never stored.
+   * A key that stands in both must have the same value in both.
+   */
   readonly context?: Context;
 }
 
@@ -49,7 +56,7 @@ export interface OwnedDetachedEnvelope {
  * Encrypts under fresh data keys that the given providers wrap, and decrypts what they can unwrap.
  *
  * Recipients are chosen by comparing their provider and key id with configuration, never by trial, and an envelope can never make
- * a provider that is not configured here do anything. Holds no secret between calls.
+ * a provider that is not configured here do anything. Holds no data key between calls.
  *
  * @see docs/format.md §4
  */
@@ -59,7 +66,10 @@ export class Keyring {
   readonly #context: CanonicalContext;
   #isClosed = false;
 
-  /** @throws `invalid-argument` for no provider at all, too many, a bad provider name or a bad context */
+  /**
+   * @param options a provider alone stands for `{ wrapWith: [provider] }`
+   * @throws `invalid-argument` for no provider at all, too many, a bad provider name or a bad context
+   */
   constructor(options: KeyringOptions | KeyProvider) {
     const { wrapWith = [], unwrapWith = [], context }: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
     this.#wrapWith = [...wrapWith];
@@ -77,7 +87,8 @@ export class Keyring {
    *
    * @param plaintext not to be changed before the promise settles
    * @returns the envelope, in its own ArrayBuffer
-   * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws
+   * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws; with several failing, one error whose `cause` is an
+   *   AggregateError of theirs
    */
   async encrypt(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedBytes> {
     const { dataKey, header, valueContext } = await this.#startEncrypt(plaintext, options);
@@ -109,9 +120,9 @@ export class Keyring {
    * Decrypts an envelope. Nothing is returned unless all of it is authentic.
    *
    * @returns the plaintext, in its own ArrayBuffer
-   * @throws `malformed-envelope`, `unsupported-version`, `no-matching-provider` before any provider is called;
-   *   `authentication-failed` if key or context do not fit or anything was changed; `invalid-argument`, `closed`, and the
-   *   providers' operational errors
+   * @throws `malformed-envelope`, `unsupported-version`, `no-matching-provider`, `invalid-argument`, `closed` before any provider is
+   *   called; `authentication-failed` if key or context do not fit or anything else was changed; and the providers' operational
+   *   errors, with several failing as one error whose `cause` is an AggregateError of theirs
    */
   async decrypt(envelope: Uint8Array, options: ValueOptions = {}): Promise<OwnedBytes> {
     const bytes = this.#input(envelope, "envelope");
@@ -128,10 +139,12 @@ export class Keyring {
    * Replaces the recipients with those of `wrapWith`; the data key and every body byte stay. Needs no value context.
    * A padded header keeps its size if the new recipients fit.
    *
-   * Rewrap is not revocation: whoever once had the data key can still open the body.
+   * Rewrap is not revocation: whoever once had the data key can still open the body. Nor does it open the body, so it does not tell
+   * whether that is intact.
    *
    * @returns a new envelope, in its own ArrayBuffer
-   * @throws as `decrypt`, and what the providers' `wrap` throws
+   * @throws as `decrypt`, save that `authentication-failed` speaks of the data key and the key context alone; and what the
+   *   providers' `wrap` throws
    */
   async rewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
     const bytes = this.#input(envelope, "envelope");
@@ -152,7 +165,7 @@ export class Keyring {
 
   /**
    * Whether a rewrap would change the recipients: one is missing, was wrapped by an older key version, or is no longer in `wrapWith`.
-   * Reads the header alone; asks each provider for its current version, where it can tell.
+   * Reads the header alone; asks each provider for its current version. Of one that cannot tell, every version passes as current.
    *
    * @param envelope an envelope or its header
    * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`, `closed`, and what the providers' `current` throws
@@ -192,7 +205,7 @@ export class Keyring {
     return await this.#isStale(parseKeyRecord(this.#input(keyRecord, "key record")), options);
   }
 
-  /** Ends this keyring: later calls throw `closed`. The providers stay open; whoever made them closes them. */
+  /** Ends this keyring: later calls throw `closed`, calls under way finish. The providers stay open; whoever made them closes them. */
   async close(): Promise<void> {
     this.#isClosed = true;
   }

@@ -13,7 +13,7 @@ export interface Engine {
   /** Fills from a small pool that is wiped as it is used: for nonces and salts. */
   randomNonce(bytes: number): Uint8Array<ArrayBuffer>;
 
-  /** Straight from the system's generator: for keys. */
+  /** Straight from the runtime's generator, past the pool: for keys. */
   randomKey(bytes: number): Uint8Array<ArrayBuffer>;
 
   /** Compares in time that depends on the lengths alone. */
