@@ -1,5 +1,6 @@
 import { engine } from "#engine";
 import { byteAt } from "../bytes.ts";
+import { invalidArgument } from "../errors.ts";
 import type { HmacHash } from "./engine/engine.ts";
 
 /** HKDF-Extract, RFC 5869 §2.2. */
@@ -7,10 +8,11 @@ export function hkdfExtract(hash: HmacHash, salt: Uint8Array, keyMaterial: Uint8
   return engine.hmac(hash, salt.length === 0 ? new Uint8Array(HASH_BYTES[hash]) : salt, keyMaterial);
 }
 
-/** HKDF-Expand, RFC 5869 §2.3, for up to 255 blocks of the hash. */
+/** HKDF-Expand, RFC 5869 §2.3. @throws `invalid-argument` for more than 255 blocks of the hash, where its counter would start again */
 export function hkdfExpand(hash: HmacHash, key: Uint8Array, info: Uint8Array, bytes: number): Uint8Array<ArrayBuffer> {
-  const output = new Uint8Array(bytes);
   const hashBytes = HASH_BYTES[hash];
+  if (bytes > 255 * hashBytes) throw invalidArgument(`HKDF gives at most ${255 * hashBytes} bytes, ${bytes} were asked for`);
+  const output = new Uint8Array(bytes);
   let previous: Uint8Array = new Uint8Array(0);
   let counter = 1;
   for (let offset = 0; offset < bytes; offset += hashBytes) {
