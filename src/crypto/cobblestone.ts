@@ -1,4 +1,5 @@
 import { ascii, byteAt, concatBytes, wipe } from "../bytes.ts";
+import { invalidArgument } from "../errors.ts";
 import type { ChunkCipher } from "./engine/engine.ts";
 import { hkdfExpand } from "./hkdf.ts";
 
@@ -33,8 +34,12 @@ export interface BodyKeys {
   readonly commitment: Uint8Array;
 }
 
-/** @param inputKey 32 bytes; @param context bound through the derivation */
+/**
+ * @param context bound through the derivation
+ * @throws `invalid-argument` if `inputKey` has not 32 bytes: the derivation would take any, and the specification refuses them
+ */
 export function deriveBodyKeys(inputKey: Uint8Array, salt: Uint8Array, context: Uint8Array): BodyKeys {
+  if (inputKey.length !== INPUT_KEY_BYTES) throw invalidArgument(`a body's input key has ${INPUT_KEY_BYTES} bytes`);
   const okm = hkdfExpand("sha512", inputKey, concatBytes(INFO, salt, context), 76);
   return { key: okm.subarray(0, 32), base: okm.subarray(32, 44), commitment: okm.subarray(44) };
 }
@@ -134,5 +139,6 @@ async function inLanes(
   for (const outcome of await Promise.allSettled(lanes)) if (outcome.status === "rejected") throw outcome.reason;
 }
 
+const INPUT_KEY_BYTES = 32;
 const LANES = 8;
 const INFO: Uint8Array = concatBytes(ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM"), new Uint8Array(1));
