@@ -13,6 +13,7 @@ import {
 import { concatBytes, copyOf, ownedBytes } from "../../bytes.ts";
 import { authenticationFailed } from "../../errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, X25519 } from "./engine.ts";
+import { requireWrappable } from "./key-wrap.ts";
 import { nodeSiv } from "./node-siv.ts";
 import { createNoncePool } from "./nonce-pool.ts";
 
@@ -78,9 +79,10 @@ function blockCipher(key: Uint8Array): BlockCipher {
   return { encrypt: (blocks) => cipher.update(blocks) };
 }
 
-// RFC 3394. node:crypto takes empty input, which must fail: callers give 24 bytes or more (docs/format.md §3).
+// RFC 3394. node:crypto takes empty input, which must fail: hence both checks of length.
 const keyWrap: KeyWrap = {
   wrap(kek, key) {
+    requireWrappable(key);
     const cipher = createCipheriv(keyWrapName(kek.length), cipherKey(kek), KEY_WRAP_IV);
     return concatBytes(cipher.update(key), cipher.final());
   },

@@ -5,6 +5,7 @@ import { sha256, sha512 } from "@noble/hashes/sha2.js";
 import { byteAt, copyOf, ownedBytes } from "../../bytes.ts";
 import { authenticationFailed } from "../../errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
+import { requireWrappable } from "./key-wrap.ts";
 import { createNoncePool } from "./nonce-pool.ts";
 
 const gcm: OneTimeGcm = {
@@ -54,7 +55,10 @@ function siv(key: Uint8Array): Siv {
 }
 
 const keyWrap: KeyWrap = {
-  wrap: (kek, key) => ownedBytes(aeskw(kek).encrypt(key)),
+  wrap(kek, key) {
+    requireWrappable(key);
+    return ownedBytes(aeskw(kek).encrypt(key));
+  },
   open: (kek, wrapped) => refused(() => aeskw(kek).decrypt(wrapped)),
 };
 
