@@ -56,6 +56,26 @@ export function utf8(text: string): OwnedBytes {
   return ownedBytes(ENCODER.encode(text));
 }
 
+/** The length in UTF-8, or undefined for a lone surrogate: every one of them would encode to the same three bytes. */
+export function utf8Length(text: string): number | undefined {
+  let length = text.length;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) continue;
+    length += unit < 0x800 ? 1 : 2;
+    if (!isSurrogate(unit)) continue;
+    const low = text.charCodeAt(index + 1);
+    if (unit >= 0xdc00 || !(low >= 0xdc00 && low < 0xe000)) return undefined;
+    index++; // two units, four bytes: the second unit is counted by `text.length`
+  }
+  return length;
+}
+
+/** Whether a UTF-16 unit is half of an astral code point. */
+export function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xe000;
+}
+
 /** The text, or undefined if the bytes are not well-formed UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {

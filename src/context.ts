@@ -1,4 +1,4 @@
-import { writeUint16 } from "./bytes.ts";
+import { isSurrogate, utf8Length, writeUint16 } from "./bytes.ts";
 import { invalidArgument } from "./errors.ts";
 
 /**
@@ -104,7 +104,7 @@ function mergePairs(left: readonly ContextPair[], right: readonly ContextPair[])
 // docs/format.md §2: u16 count | ( u16 len | key | u16 len | value )*
 function encodePairs(pairs: readonly ContextPair[]): Uint8Array {
   let length = 2;
-  for (const [key, value] of pairs) length += 4 + utf8Length(key) + utf8Length(value);
+  for (const [key, value] of pairs) length += 4 + contextTextBytes(key) + contextTextBytes(value);
   if (length > MAX_ENCODED_BYTES) throw invalidArgument(`context takes ${length} bytes, at most ${MAX_ENCODED_BYTES} are allowed`);
   const encoded = new Uint8Array(length);
   writeUint16(encoded, 0, pairs.length);
@@ -139,18 +139,9 @@ function writeText(text: string, target: Uint8Array, start: number): number {
   return at;
 }
 
-/** UTF-8 length; a lone surrogate is refused, because every one of them would encode to the same three bytes. */
-function utf8Length(text: string): number {
-  let length = text.length;
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index);
-    if (unit < 0x80) continue;
-    length += unit < 0x800 ? 1 : 2;
-    if (!isSurrogate(unit)) continue;
-    const low = text.charCodeAt(index + 1);
-    if (unit >= 0xdc00 || !(low >= 0xdc00 && low < 0xe000)) throw invalidArgument("context text holds a lone surrogate");
-    index++; // two units, four bytes: the second unit is counted by `text.length`
-  }
+function contextTextBytes(text: string): number {
+  const length = utf8Length(text);
+  if (length === undefined) throw invalidArgument("context text holds a lone surrogate");
   return length;
 }
 
@@ -165,10 +156,6 @@ export function compareUtf8(a: string, b: string): number {
     return isSurrogate(x) ? 1 : -1; // a surrogate begins an astral code point, above every unit that is none
   }
   return a.length - b.length;
-}
-
-function isSurrogate(unit: number): boolean {
-  return unit >= 0xd800 && unit < 0xe000;
 }
 
 const MAX_PAIRS = 64;

@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { copyOf, isBytes, textOf, utf8, wipe } from "./bytes.ts";
+import { copyOf, isBytes, utf8Length, wipe } from "./bytes.ts";
 import type { CanonicalContext } from "./context.ts";
 import { commitmentOf, DATA_KEY_BYTES, DataKey, secretBytesOf } from "./data-key.ts";
 import { authenticationFailed, EnvelockError } from "./errors.ts";
@@ -119,9 +119,8 @@ function checkedRecipient(provider: KeyProvider, recipient: Recipient): Recipien
 }
 
 function isKeyId(keyId: string): boolean {
-  if (PLAIN_KEY_ID.test(keyId)) return true;
-  const bytes = utf8(keyId);
-  return bytes.length >= 1 && bytes.length <= MAX_KEY_ID_BYTES && textOf(bytes) === keyId;
+  const length = typeof keyId === "string" ? utf8Length(keyId) : undefined;
+  return length !== undefined && length >= 1 && length <= MAX_KEY_ID_BYTES;
 }
 
 function brokenContract(provider: KeyProvider, message: string): EnvelockError {
@@ -159,4 +158,3 @@ function causeOf(failures: readonly EnvelockError[]): unknown {
 }
 
 const MAX_UNWRAPS = 4;
-const PLAIN_KEY_ID = /^[\x20-\x7e]{1,512}$/;
