@@ -1,52 +1,68 @@
 import { engine } from "#engine";
 import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import { isBytes } from "../../src/bytes.ts";
+import { type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { Xaes256Gcm } from "../../src/crypto/xaes.ts";
-import { EnvelockError, invalidArgument } from "../../src/errors.ts";
 import type { KeyProvider } from "../../src/key-provider.ts";
+import { type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
+import { type Kek, type KekSource, lazyKek, localProvider, readyKek } from "./local-provider.ts";
 
 export interface LocalKeyOptions {
-  /** Names this exact key for ever, such as `orders-2026-11`. 1 to 512 bytes. */
+  /** Names this exact key for ever, such as `orders-2026-11`. 1 to 512 bytes of well-formed text. */
   readonly keyId: string;
-  /** 32 random bytes; copied. */
-  readonly key: Uint8Array;
+  /** 32 random bytes; as JWK with kty `oct`. */
+  readonly key: LocalKeyMaterial;
 }
 
-/** An AES-256 KEK in this process: XAES-256-GCM, which authenticates the key context. */
-export function localKey({ keyId, key }: LocalKeyOptions): KeyProvider {
-  if (!isBytes(key) || key.length !== 32) throw invalidArgument("a local key has 32 bytes");
-  let cipher: Xaes256Gcm | undefined = new Xaes256Gcm(key);
-  const live = (): Xaes256Gcm => {
-    if (cipher === undefined) throw new EnvelockError("closed", "this local key has been closed");
-    return cipher;
-  };
+export interface LocalKeysetOptions {
+  readonly keys: readonly LocalKeyOptions[];
+  /** The key id of the version that wraps; the others only unwrap. */
+  readonly primary: string;
+}
+
+/**
+ * An AES-256 KEK in this process: XAES-256-GCM, which authenticates the key context and is safe for any number of wraps.
+ *
+ * @throws `invalid-argument` for a bad key id or key; from the first use for a CryptoKey that holds no AES-256 key
+ * @see docs/providers/local.md
+ */
+export function localKey(options: LocalKeyOptions): KeyProvider {
+  return localKeyset({ keys: [options], primary: options.keyId });
+}
+
+/**
+ * Like `localKey`, with several versions of the KEK: the primary wraps, every one of them unwraps what names it.
+ *
+ * @throws as `localKey`, and for equal key ids or a primary that is none of them
+ */
+export function localKeyset({ keys, primary }: LocalKeysetOptions): KeyProvider {
+  const versions = keys.map(({ keyId, key }) => ({ keyId, kek: aesKekSource(key) }));
+  return localProvider({ alg: WRAP_ALGORITHMS.xaes256Gcm, versions, primary });
+}
+
+function aesKekSource(key: LocalKeyMaterial): KekSource {
+  const bytes = keyBytes(key, AES_256_KEY);
+  return typeof bytes === "function" ? lazyKek(async () => aesKek(await bytes())) : readyKek(aesKek(bytes));
+}
+
+function aesKek(key: OwnedBytes): Kek {
+  const cipher = new Xaes256Gcm(key);
+  wipe(key);
   return {
-    name: "local",
-    owns: (id) => id === keyId,
-    async wrap(dek, { wrapAad, signal }) {
-      signal?.throwIfAborted();
-      const nonce = engine.randomNonce(24);
-      const wrapped = new Uint8Array(72);
+    wrap(dek, aad) {
+      const nonce = engine.randomNonce(NONCE_BYTES);
+      const wrapped = new Uint8Array(WRAPPED_BYTES);
       wrapped.set(nonce);
-      live().seal(nonce, wrapAad(keyId), dek, wrapped, 24);
-      return { provider: "local", keyId, alg: WRAP_ALGORITHMS.xaes256Gcm, wrapped };
+      cipher.seal(nonce, aad, dek, wrapped, NONCE_BYTES);
+      return wrapped;
     },
-    async unwrap({ keyId: id, alg, wrapped }, { wrapAad, signal }) {
-      signal?.throwIfAborted();
-      const kek = live();
-      const dek =
-        id === keyId && alg === WRAP_ALGORITHMS.xaes256Gcm && wrapped.length === 72
-          ? kek.open(wrapped.subarray(0, 24), wrapAad(id), wrapped.subarray(24))
-          : undefined;
-      if (dek === undefined) throw new EnvelockError("unwrap-rejected", "the local key did not wrap this data key in this context");
-      return dek;
+    unwrap(wrapped, aad) {
+      if (wrapped.length !== WRAPPED_BYTES) return undefined;
+      return cipher.open(wrapped.subarray(0, NONCE_BYTES), aad, wrapped.subarray(NONCE_BYTES));
     },
-    async current() {
-      live();
-      return keyId;
-    },
-    async close() {
-      cipher = undefined;
-    },
+    destroy() {}, // the schedule goes with the last reference
   };
 }
+
+export const AES_256_KEY: KeyShape = { what: "an AES-256 key", bytes: 32, kty: "oct", member: "k" };
+const NONCE_BYTES = 24;
+const WRAPPED_BYTES = 72; // nonce 24 | ct 32 | tag 16

@@ -1,0 +1,140 @@
+import { isBytes, type OwnedBytes, utf8Length, wipe } from "../../src/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import type { KeyProvider } from "../../src/key-provider.ts";
+
+/** One version of a KEK, ready for use. */
+export interface Kek {
+  wrap(dek: Uint8Array, aad: Uint8Array): Uint8Array;
+  /** 32 bytes, or undefined if this version did not wrap them with this AAD. */
+  unwrap(wrapped: Uint8Array, aad: Uint8Array): OwnedBytes | undefined;
+  /** Wipes what can be wiped. */
+  destroy(): void;
+}
+
+/** A KEK that is there, or that is loaded when first used. */
+export interface KekSource {
+  use(): Kek | Promise<Kek>;
+  destroy(): void;
+}
+
+export interface LocalProviderOptions {
+  readonly alg: number;
+  readonly versions: readonly { readonly keyId: string; readonly kek: KekSource }[];
+  /** The key id of the version that wraps; the others only unwrap. */
+  readonly primary: string;
+}
+
+/**
+ * What every provider of this folder is: one KEK in this process with all its versions.
+ *
+ * @throws `invalid-argument` for bad or equal key ids, or a primary that is none of them
+ */
+export function localProvider({ alg, versions, primary }: LocalProviderOptions): KeyProvider {
+  const keyIds: ReadonlySet<string> = new Set(versions.map(({ keyId }) => keyId)); // `owns` still answers after close
+  let open: OpenVersions | undefined = openVersions(versions, primary);
+
+  const live = (): OpenVersions => {
+    if (open === undefined) throw new EnvelockError("closed", "this local key has been closed");
+    return open;
+  };
+  const loaded = async (pending: Promise<Kek>, signal: AbortSignal | undefined): Promise<Kek> => {
+    const kek = await pending;
+    if (open === undefined) kek.destroy();
+    live();
+    signal?.throwIfAborted();
+    return kek;
+  };
+
+  return {
+    name: NAME,
+    owns: (keyId) => keyIds.has(keyId),
+    async wrap(dek, { wrapAad, signal }) {
+      signal?.throwIfAborted();
+      const kek = live().primary.use();
+      if (!isBytes(dek) || dek.length !== 32) throw invalidArgument("a data key has 32 bytes");
+      const ready = kek instanceof Promise ? await loaded(kek, signal) : kek;
+      return { provider: NAME, keyId: primary, alg, wrapped: ready.wrap(dek, wrapAad(primary)) };
+    },
+    async unwrap(recipient, { wrapAad, signal }) {
+      signal?.throwIfAborted();
+      const source = live().byKeyId.get(recipient.keyId);
+      if (source === undefined || recipient.provider !== NAME || recipient.alg !== alg) throw rejected();
+      const kek = source.use();
+      const ready = kek instanceof Promise ? await loaded(kek, signal) : kek;
+      const dek = ready.unwrap(recipient.wrapped, wrapAad(recipient.keyId));
+      if (dek === undefined) throw rejected();
+      return dek;
+    },
+    async current() {
+      live();
+      return primary;
+    },
+    async close() {
+      for (const source of open?.byKeyId.values() ?? []) source.destroy();
+      open = undefined;
+    },
+  };
+}
+
+export function readyKek(kek: Kek): KekSource {
+  return { use: () => kek, destroy: () => kek.destroy() };
+}
+
+/**
+ * Loads at first use, once for all who wait; a failed load is tried again by the next use.
+ *
+ * @param secret what `load` keeps for that, wiped at the end
+ */
+export function lazyKek(load: () => Promise<Kek>, secret?: Uint8Array): KekSource {
+  let kek: Kek | undefined;
+  let pending: Promise<Kek> | undefined;
+  const start = async (): Promise<Kek> => {
+    try {
+      kek = await load();
+      return kek;
+    } finally {
+      pending = undefined;
+    }
+  };
+  return {
+    use() {
+      if (kek !== undefined) return kek;
+      pending ??= start();
+      return pending;
+    },
+    destroy() {
+      wipe(secret);
+      kek?.destroy();
+    },
+  };
+}
+
+/** Whether a key id may stand in a recipient. docs/format.md §3 */
+export function isKeyId(keyId: unknown): keyId is string {
+  const bytes = typeof keyId === "string" ? utf8Length(keyId) : undefined;
+  return bytes !== undefined && bytes >= 1 && bytes <= MAX_KEY_ID_BYTES;
+}
+
+interface OpenVersions {
+  readonly primary: KekSource;
+  readonly byKeyId: ReadonlyMap<string, KekSource>;
+}
+
+function openVersions(versions: LocalProviderOptions["versions"], primaryId: string): OpenVersions {
+  const byKeyId = new Map<string, KekSource>();
+  for (const { keyId, kek } of versions) {
+    if (!isKeyId(keyId)) throw invalidArgument(`a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
+    if (byKeyId.has(keyId)) throw invalidArgument(`two keys are called "${keyId}"`);
+    byKeyId.set(keyId, kek);
+  }
+  const primary = byKeyId.get(primaryId);
+  if (primary === undefined) throw invalidArgument("the primary names none of the keys");
+  return { primary, byKeyId };
+}
+
+function rejected(): EnvelockError {
+  return new EnvelockError("unwrap-rejected", "the local key did not wrap this data key in this context");
+}
+
+const NAME = "local";
+export const MAX_KEY_ID_BYTES = 512;
