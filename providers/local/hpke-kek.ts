@@ -1,0 +1,75 @@
+import { equalPublicBytes, isBytes, wipe } from "../../src/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { type HpkeSuite, hpkeOpen, hpkeSeal } from "./hpke.ts";
+import { type KeyBytes, type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
+import { type Kek, type KekSource, lazyKek, readyKek } from "./local-provider.ts";
+
+export interface LocalKeyPairOptions {
+  /** Names this exact key pair for ever. 1 to 512 bytes of well-formed text. */
+  readonly keyId: string;
+  /** Wraps. */
+  readonly publicKey: LocalKeyMaterial;
+  /** Unwraps. Without it, `unwrap` throws `access-denied`. */
+  readonly privateKey?: LocalKeyMaterial;
+}
+
+export interface LocalKeyPairsOptions {
+  readonly keyPairs: readonly LocalKeyPairOptions[];
+  /** The key id of the pair that wraps; the others only unwrap. */
+  readonly primary: string;
+}
+
+export interface KeyPairShapes {
+  readonly publicKey: KeyShape;
+  readonly privateKey: KeyShape;
+}
+
+/** A key pair as a KEK: at once if its bytes and its suite are at hand, else at first use. */
+export function hpkeKekSource(
+  { publicKey, privateKey }: LocalKeyPairOptions,
+  shapes: KeyPairShapes,
+  suite: HpkeSuite | (() => Promise<HpkeSuite>),
+): KekSource {
+  const publicBytes = keyBytes(publicKey, shapes.publicKey);
+  const secret = privateKey === undefined ? undefined : keyBytes(privateKey, shapes.privateKey);
+  if (typeof suite !== "function" && typeof publicBytes !== "function" && typeof secret !== "function") {
+    return readyKek(hpkeKek(suite, publicBytes, secret));
+  }
+  const load = async (): Promise<Kek> => {
+    const loadedSuite = typeof suite === "function" ? await suite() : suite;
+    return hpkeKek(loadedSuite, await loaded(publicBytes), secret && (await loaded(secret)));
+  };
+  return lazyKek(load, isBytes(secret) ? secret : undefined);
+}
+
+// docs/format.md §3, alg 4 and 5: `enc | ct 48`, info = wrap AAD, HPKE's own aad empty
+function hpkeKek(suite: HpkeSuite, publicKey: Uint8Array, secretKey: Uint8Array | undefined): Kek {
+  if (secretKey !== undefined && !equalPublicBytes(suite.kem.publicKey(secretKey), publicKey)) {
+    throw invalidArgument("the private key does not belong to the public key");
+  }
+  return {
+    wrap(dek, aad) {
+      const wrapped = hpkeSeal(suite, publicKey, aad, dek);
+      if (wrapped === undefined) throw invalidArgument("nobody can wrap under this public key: it is not a point of full order");
+      return wrapped;
+    },
+    unwrap(wrapped, aad) {
+      if (secretKey === undefined) throw publicKeyAlone();
+      if (wrapped.length !== suite.kem.encBytes + SEALED_DEK_BYTES) return undefined;
+      return hpkeOpen(suite, secretKey, publicKey, aad, wrapped);
+    },
+    destroy: () => wipe(secretKey),
+  };
+}
+
+function publicKeyAlone(): EnvelockError {
+  return new EnvelockError("access-denied", "this configuration holds the public key alone, which only wraps", {
+    hint: "give privateKey where data is decrypted",
+  });
+}
+
+async function loaded(bytes: KeyBytes): Promise<Uint8Array> {
+  return typeof bytes === "function" ? await bytes() : bytes;
+}
+
+const SEALED_DEK_BYTES = 48; // ct 32 | tag 16

@@ -1,0 +1,149 @@
+import { engine } from "#engine";
+import { ascii, concatBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
+import type { HmacHash } from "../../src/crypto/engine/engine.ts";
+import { hkdfExpand, hkdfExtract } from "../../src/crypto/hkdf.ts";
+
+// HPKE, RFC 9180: base mode, single shot. Generic over KEM, KDF and AEAD so that public vectors of other suites run through it.
+
+export interface HpkeSuite {
+  readonly kem: Kem;
+  readonly kdf: HpkeKdf;
+  readonly aead: HpkeAead;
+}
+
+/** RFC 9180 §4. Lengths of keys are checked by the callers. */
+export interface Kem {
+  readonly id: number;
+  readonly encBytes: number;
+  publicKey(secretKey: Uint8Array): OwnedBytes;
+  /** Undefined if the public key is one that nobody may encrypt to, such as a point of small order. */
+  encapsulate(publicKey: Uint8Array): Encapsulation | undefined;
+  /** Undefined if `enc` is refused. A wrong one may as well give a wrong secret. */
+  decapsulate(enc: Uint8Array, secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+}
+
+export interface Encapsulation {
+  readonly sharedSecret: Uint8Array;
+  readonly enc: Uint8Array;
+}
+
+export interface HpkeKdf {
+  readonly id: number;
+  readonly hash: HmacHash;
+}
+
+export interface HpkeAead {
+  readonly id: number;
+  readonly keyBytes: number;
+  /** Ciphertext and tag. */
+  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): OwnedBytes | undefined;
+}
+
+/**
+ * SealBase of RFC 9180 §6.1.
+ *
+ * @returns `enc | ciphertext`, or undefined if the KEM refuses the public key
+ */
+export function hpkeSeal(
+  suite: HpkeSuite,
+  publicKey: Uint8Array,
+  info: Uint8Array,
+  plaintext: Uint8Array,
+  aad: Uint8Array = NOTHING,
+): OwnedBytes | undefined {
+  const encapsulation = suite.kem.encapsulate(publicKey);
+  if (encapsulation === undefined) return undefined;
+  const { key, baseNonce } = keySchedule(suite, encapsulation.sharedSecret, info);
+  const ciphertext = suite.aead.seal(key, baseNonce, aad, plaintext);
+  wipe(encapsulation.sharedSecret, key, baseNonce);
+  return concatBytes(encapsulation.enc, ciphertext);
+}
+
+/**
+ * OpenBase of RFC 9180 §6.1.
+ *
+ * @param sealed `enc | ciphertext`
+ * @returns the plaintext in its own ArrayBuffer, or undefined if anything does not fit
+ */
+export function hpkeOpen(
+  suite: HpkeSuite,
+  secretKey: Uint8Array,
+  publicKey: Uint8Array,
+  info: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array = NOTHING,
+): OwnedBytes | undefined {
+  const { encBytes } = suite.kem;
+  if (sealed.length < encBytes + TAG_BYTES) return undefined;
+  const sharedSecret = suite.kem.decapsulate(sealed.subarray(0, encBytes), secretKey, publicKey);
+  if (sharedSecret === undefined) return undefined;
+  const { key, baseNonce } = keySchedule(suite, sharedSecret, info);
+  const plaintext = suite.aead.open(key, baseNonce, aad, sealed.subarray(encBytes));
+  wipe(sharedSecret, key, baseNonce);
+  return plaintext;
+}
+
+/** KeySchedule of RFC 9180 §5.1 in base mode: psk and psk_id are empty. The nonce of the first message is the base nonce itself. */
+export function keySchedule(
+  { kem, kdf, aead }: HpkeSuite,
+  sharedSecret: Uint8Array,
+  info: Uint8Array,
+): { readonly key: OwnedBytes; readonly baseNonce: OwnedBytes } {
+  const label: LabelScope = { hash: kdf.hash, suiteId: concatBytes(ascii("HPKE"), uint16(kem.id), uint16(kdf.id), uint16(aead.id)) };
+  const pskIdHash = labeledExtract(label, NOTHING, "psk_id_hash", NOTHING);
+  const infoHash = labeledExtract(label, NOTHING, "info_hash", info);
+  const context = concatBytes(MODE_BASE, pskIdHash, infoHash);
+  const secret = labeledExtract(label, sharedSecret, "secret", NOTHING);
+  const key = labeledExpand(label, secret, "key", context, aead.keyBytes);
+  const baseNonce = labeledExpand(label, secret, "base_nonce", context, NONCE_BYTES);
+  wipe(secret);
+  return { key, baseNonce };
+}
+
+/** Which hash, and what ties a label to its suite. */
+export interface LabelScope {
+  readonly hash: HmacHash;
+  readonly suiteId: Uint8Array;
+}
+
+/** LabeledExtract of RFC 9180 §4. */
+export function labeledExtract({ hash, suiteId }: LabelScope, salt: Uint8Array, label: string, keyMaterial: Uint8Array): Uint8Array {
+  const labeled = concatBytes(VERSION, suiteId, ascii(label), keyMaterial);
+  const extracted = hkdfExtract(hash, salt, labeled);
+  wipe(labeled);
+  return extracted;
+}
+
+/** LabeledExpand of RFC 9180 §4. */
+export function labeledExpand({ hash, suiteId }: LabelScope, key: Uint8Array, label: string, info: Uint8Array, bytes: number): OwnedBytes {
+  return hkdfExpand(hash, key, concatBytes(uint16(bytes), VERSION, suiteId, ascii(label), info), bytes);
+}
+
+export function uint16(value: number): OwnedBytes {
+  return Uint8Array.of(value >> 8, value & 0xff);
+}
+
+/** AES-GCM of RFC 9180 §7.3. */
+export function aesGcm(id: number, keyBytes: 16 | 32): HpkeAead {
+  return {
+    id,
+    keyBytes,
+    seal(key, nonce, aad, plaintext) {
+      const sealed = new Uint8Array(plaintext.length + TAG_BYTES);
+      engine.gcm.seal(key, nonce, aad, plaintext, sealed, 0);
+      return sealed;
+    },
+    open: (key, nonce, aad, sealed) => engine.gcm.open(key, nonce, aad, sealed),
+  };
+}
+
+const VERSION: Uint8Array = ascii("HPKE-v1");
+const NOTHING: Uint8Array = new Uint8Array(0);
+const MODE_BASE: Uint8Array = Uint8Array.of(0);
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+// RFC 9180 §7.2, §7.3
+export const HKDF_SHA256: HpkeKdf = { id: 0x0001, hash: "sha256" };
+export const AES_256_GCM: HpkeAead = aesGcm(0x0002, 32);

@@ -1,0 +1,36 @@
+import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
+import type { KeyProvider } from "../../src/key-provider.ts";
+import { dhKem, X25519_GROUP } from "./dh-kem.ts";
+import { AES_256_GCM, HKDF_SHA256, type HpkeSuite } from "./hpke.ts";
+import { hpkeKekSource, type KeyPairShapes, type LocalKeyPairOptions, type LocalKeyPairsOptions } from "./hpke-kek.ts";
+import { localProvider } from "./local-provider.ts";
+
+/**
+ * An X25519 key pair as KEK: HPKE in base mode. The public key alone wraps, so a writer need not be able to read.
+ * Whoever has the public key can wrap a data key of their own: an envelope says nothing about who wrote it.
+ *
+ * Keys are 32 bytes each, as JWK with kty `OKP` and crv `X25519`.
+ *
+ * @throws `invalid-argument` for a bad key id or key, or keys that do not belong together; from the first use if a key is a CryptoKey
+ * @see docs/providers/local.md
+ */
+export function localKeyPair(options: LocalKeyPairOptions): KeyProvider {
+  return localKeyPairs({ keyPairs: [options], primary: options.keyId });
+}
+
+/**
+ * Like `localKeyPair`, with several versions: the primary's public key wraps, every private key that is there unwraps what names it.
+ *
+ * @throws as `localKeyPair`, and for equal key ids or a primary that is none of them
+ */
+export function localKeyPairs({ keyPairs, primary }: LocalKeyPairsOptions): KeyProvider {
+  const versions = keyPairs.map((pair) => ({ keyId: pair.keyId, kek: hpkeKekSource(pair, X25519_KEYS, X25519_SUITE) }));
+  return localProvider({ alg: WRAP_ALGORITHMS.hpkeX25519, versions, primary });
+}
+
+export const X25519_KEYS: KeyPairShapes = {
+  publicKey: { what: "an X25519 public key", bytes: 32, kty: "OKP", kind: { member: "crv", value: "X25519" }, member: "x" },
+  privateKey: { what: "an X25519 private key", bytes: 32, kty: "OKP", kind: { member: "crv", value: "X25519" }, member: "d" },
+};
+
+const X25519_SUITE: HpkeSuite = { kem: dhKem(X25519_GROUP), kdf: HKDF_SHA256, aead: AES_256_GCM };
