@@ -1,0 +1,52 @@
+import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
+import type { KeyProvider } from "../../src/key-provider.ts";
+import { AES_256_GCM, HKDF_SHA256, type HpkeSuite } from "./hpke.ts";
+import { hpkeKekSource, type KeyPairShapes, type LocalKeyPairOptions, type LocalKeyPairsOptions } from "./hpke-kek.ts";
+import { loadHybridKem } from "./hybrid-kem.ts";
+import { localProvider } from "./local-provider.ts";
+
+/**
+ * Experimental: a key pair of MLKEM768-X25519 as KEK, which holds as long as either half of it does. The drafts that it follows may
+ * still change; then the new form gets a new algorithm id. Needs the optional package `@noble/post-quantum`, loaded at first use.
+ *
+ * The public key has 1216 bytes, the private key is its seed of 32; as JWK with kty `AKP`, alg `MLKEM768-X25519`, `pub` and `priv`.
+ *
+ * @throws `invalid-argument` for a bad key id or key; from the first use for keys that do not belong together, and
+ *   `provider-failure` if the package is missing
+ * @see docs/providers/local.md
+ */
+export function localHybridKeyPair(options: LocalKeyPairOptions): KeyProvider {
+  return localHybridKeyPairs({ keyPairs: [options], primary: options.keyId });
+}
+
+/**
+ * Like `localHybridKeyPair`, with several versions: the primary's public key wraps, every private key that is there unwraps what
+ * names it. Experimental.
+ *
+ * @throws as `localHybridKeyPair`, and for equal key ids or a primary that is none of them
+ */
+export function localHybridKeyPairs({ keyPairs, primary }: LocalKeyPairsOptions): KeyProvider {
+  const versions = keyPairs.map((pair) => ({ keyId: pair.keyId, kek: hpkeKekSource(pair, HYBRID_KEYS, hybridSuite) }));
+  return localProvider({ alg: WRAP_ALGORITHMS.hpkeMlKem768X25519, versions, primary });
+}
+
+async function hybridSuite(): Promise<HpkeSuite> {
+  return { kem: await loadHybridKem(), kdf: HKDF_SHA256, aead: AES_256_GCM };
+}
+
+export const HYBRID_KEYS: KeyPairShapes = {
+  publicKey: {
+    what: "an MLKEM768-X25519 public key",
+    bytes: 1216,
+    kty: "AKP",
+    kind: { member: "alg", value: "MLKEM768-X25519" },
+    member: "pub",
+  },
+  privateKey: {
+    what: "an MLKEM768-X25519 private key",
+    bytes: 32,
+    kty: "AKP",
+    kind: { member: "alg", value: "MLKEM768-X25519" },
+    member: "priv",
+  },
+};
