@@ -1,0 +1,219 @@
+import { engine } from "#engine";
+import { copyOf, equalPublicBytes, isBytes, type OwnedBytes, toBase64Url } from "../../src/bytes.ts";
+import { type EnvelockError, invalidArgument } from "../../src/errors.ts";
+import type { KeyPairShapes } from "./hpke-kek.ts";
+import { loadHybridKem } from "./hybrid-kem.ts";
+import { HYBRID_KEYS } from "./hybrid-key-pair.ts";
+import { jwkBytes, type KeyShape, type LocalJwk } from "./key-forms.ts";
+import { X25519_KEYS } from "./key-pair.ts";
+import { AES_256_KEY } from "./local-key.ts";
+import { isKeyId, MAX_KEY_ID_BYTES } from "./local-provider.ts";
+
+export type KeysetKeyType = "aes-256" | "x25519" | "mlkem768-x25519";
+
+/** Keys of any types, one of which wraps. Holds secrets: not to be logged. */
+export interface Keyset {
+  /** The key id of the key that wraps. */
+  readonly primary: string;
+  /** In the order of the file: the newest last. */
+  readonly keys: readonly KeysetKey[];
+}
+
+export type KeysetKey = KeysetAesKey | KeysetKeyPair;
+
+export interface KeysetAesKey {
+  readonly keyId: string;
+  readonly type: "aes-256";
+  /** ISO 8601 in UTC, as `Date.prototype.toISOString` writes it; fractions of a second may be left out. */
+  readonly created: string;
+  /** 32 bytes. */
+  readonly secret: Uint8Array;
+}
+
+export interface KeysetKeyPair {
+  readonly keyId: string;
+  readonly type: "x25519" | "mlkem768-x25519";
+  readonly created: string;
+  /** 32 bytes, or 1216 of the hybrid type. */
+  readonly publicKey: Uint8Array;
+  /** 32 bytes; absent where only wrapping is wanted. */
+  readonly secret?: Uint8Array;
+}
+
+/**
+ * Makes a new key.
+ *
+ * @param created the time of making, ISO 8601 in UTC: the library reads no clock
+ * @throws `invalid-argument`; `provider-failure` for the hybrid type if `@noble/post-quantum` is not installed
+ */
+export async function generateKeysetKey(options: {
+  readonly type: KeysetKeyType;
+  readonly keyId: string;
+  readonly created: string;
+}): Promise<KeysetKey> {
+  const { type, keyId, created } = options;
+  checkName(keyId, created);
+  const secret = engine.randomKey(32);
+  switch (type) {
+    case "aes-256":
+      return { keyId, type, created, secret };
+    case "x25519":
+      return { keyId, type, created, publicKey: engine.x25519.publicKey(secret), secret };
+    case "mlkem768-x25519":
+      return { keyId, type, created, publicKey: (await loadHybridKem()).publicKey(secret), secret };
+    default:
+      throw unknownType(type);
+  }
+}
+
+/**
+ * Reads the JSON of a keyset: a JWK set with `primary`, each key with `kid` and `created`. Other members are ignored.
+ *
+ * @throws `invalid-argument` for anything that is wrong with it; no message ever holds a secret
+ * @see docs/providers/local.md for the form
+ */
+export function parseKeyset(json: string): Keyset {
+  const document = parsedJson(json);
+  if (!isObject(document) || !("keys" in document) || !Array.isArray(document.keys)) throw invalidArgument("a keyset has an array of keys");
+  const primary = "primary" in document ? document.primary : undefined;
+  if (typeof primary !== "string") throw invalidArgument("a keyset names its primary key");
+  const keyset: Keyset = { primary, keys: document.keys.map(parseKey) };
+  checkKeyset(keyset);
+  return keyset;
+}
+
+/** The JSON that `parseKeyset` reads. It holds the secrets in clear. @throws `invalid-argument` */
+export function formatKeyset(keyset: Keyset): string {
+  checkKeyset(keyset);
+  return `${JSON.stringify({ primary: keyset.primary, keys: keyset.keys.map(formatKey) }, undefined, 2)}\n`;
+}
+
+/**
+ * The same keys without their secrets, for those who only wrap.
+ *
+ * @throws `invalid-argument` if one of them is an AES key, which has no public half
+ */
+export function publicKeyset(keyset: Keyset): Keyset {
+  checkKeyset(keyset);
+  const keys = keyset.keys.map((key): KeysetKeyPair => {
+    if (key.type === "aes-256") throw invalidArgument(`key "${key.keyId}" is an AES key: it has no public half`);
+    const { keyId, type, created, publicKey } = key;
+    return { keyId, type, created, publicKey: copyOf(publicKey) };
+  });
+  return { primary: keyset.primary, keys };
+}
+
+/** What every keyset keeps, wherever it comes from. @throws `invalid-argument` */
+export function checkKeyset({ primary, keys }: Keyset): void {
+  const keyIds = new Set<string>();
+  for (const key of keys) {
+    checkKey(key);
+    if (keyIds.has(key.keyId)) throw invalidArgument(`two keys of the keyset are called "${key.keyId}"`);
+    keyIds.add(key.keyId);
+  }
+  if (!keyIds.has(primary)) throw invalidArgument("the primary of the keyset names none of its keys");
+}
+
+function checkKey(key: KeysetKey): void {
+  checkName(key.keyId, key.created);
+  const what = `key "${key.keyId}" of the keyset`;
+  if (key.type === "aes-256") {
+    checkBytes(key.secret, AES_256_KEY, what);
+    return;
+  }
+  const shapes = shapesOf(key.type);
+  checkBytes(key.publicKey, shapes.publicKey, what);
+  if (key.secret === undefined) return;
+  checkBytes(key.secret, shapes.privateKey, what);
+  // a hybrid pair needs the optional peer for this, so there it is checked at first use
+  if (key.type === "x25519" && !equalPublicBytes(engine.x25519.publicKey(key.secret), key.publicKey)) {
+    throw invalidArgument(`${what} has a private key that does not belong to its public key`);
+  }
+}
+
+function checkBytes(bytes: unknown, shape: KeyShape, what: string): void {
+  if (!isBytes(bytes) || bytes.length !== shape.bytes) throw invalidArgument(`${what} must hold ${shape.bytes} bytes of ${shape.what}`);
+}
+
+function checkName(keyId: unknown, created: unknown): void {
+  if (!isKeyId(keyId)) throw invalidArgument(`a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
+  if (typeof created !== "string" || !CREATED.test(created) || Number.isNaN(Date.parse(created))) {
+    throw invalidArgument(`key "${keyId}" has a "created" that is no ISO 8601 time in UTC, such as 2026-11-21T09:30:00Z`);
+  }
+}
+
+function parseKey(entry: unknown, index: number): KeysetKey {
+  if (!isKeysetJwk(entry)) throw invalidArgument(`key ${index + 1} of the keyset is not an object`);
+  const { kid: keyId, created, kty } = entry;
+  checkName(keyId, created);
+  switch (kty) {
+    case "oct":
+      return { keyId, type: "aes-256", created, secret: keysetBytes(entry, AES_256_KEY) };
+    case "OKP":
+      return { keyId, type: "x25519", created, ...parsePair(entry, X25519_KEYS) };
+    case "AKP":
+      return { keyId, type: "mlkem768-x25519", created, ...parsePair(entry, HYBRID_KEYS) };
+    default:
+      throw invalidArgument(`key "${keyId}" of the keyset has a kty other than oct, OKP and AKP`);
+  }
+}
+
+function parsePair(entry: KeysetJwk, { publicKey, privateKey }: KeyPairShapes): Pick<KeysetKeyPair, "publicKey" | "secret"> {
+  const publicBytes = keysetBytes(entry, publicKey);
+  return entry[privateKey.member] === undefined
+    ? { publicKey: publicBytes }
+    : { publicKey: publicBytes, secret: keysetBytes(entry, privateKey) };
+}
+
+function keysetBytes(entry: KeysetJwk, shape: KeyShape): OwnedBytes {
+  return jwkBytes(entry, { ...shape, what: `key "${entry.kid}" of the keyset, ${shape.what},` });
+}
+
+function formatKey(key: KeysetKey): KeysetJwk {
+  const { keyId: kid, created } = key;
+  if (key.type === "aes-256") return { kty: "oct", kid, created, k: toBase64Url(key.secret) };
+  const { publicKey, privateKey } = shapesOf(key.type);
+  return {
+    kty: publicKey.kty,
+    ...(publicKey.kind && { [publicKey.kind.member]: publicKey.kind.value }),
+    kid,
+    created,
+    [publicKey.member]: toBase64Url(key.publicKey),
+    ...(key.secret && { [privateKey.member]: toBase64Url(key.secret) }),
+  };
+}
+
+function shapesOf(type: KeysetKeyPair["type"]): KeyPairShapes {
+  if (type === "x25519") return X25519_KEYS;
+  if (type === "mlkem768-x25519") return HYBRID_KEYS;
+  throw unknownType(type);
+}
+
+function unknownType(type: never): EnvelockError {
+  return invalidArgument(`a key of a keyset is of type aes-256, x25519 or mlkem768-x25519, not ${JSON.stringify(type)}`);
+}
+
+// No cause: the engine's message quotes the text around the mistake, which may be a key.
+function parsedJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw invalidArgument("the keyset is not JSON");
+  }
+}
+
+interface KeysetJwk extends LocalJwk {
+  readonly kid: string;
+  readonly created: string;
+}
+
+/** Members are checked one by one where they are read. */
+function isKeysetJwk(entry: unknown): entry is KeysetJwk {
+  return isObject(entry);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+const CREATED = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z$/;
