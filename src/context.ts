@@ -68,7 +68,8 @@ function mapOf(pairs: readonly ContextPair[]): Context {
 }
 
 function sortedPairs(context: Context): readonly ContextPair[] {
-  if (typeof context !== "object" || context === null || Array.isArray(context)) {
+  // a Map has no keys of its own, and would pass for an empty context
+  if (typeof context !== "object" || context === null || Symbol.iterator in context) {
     throw invalidArgument("context must be an object of strings");
   }
   const pairs: ContextPair[] = [];
