@@ -8,7 +8,7 @@ import { EnvelockError, invalidArgument } from "./errors.ts";
 import { MAX_HEADER_BYTES, type ParsedHeader, parseDetachedHeader, parseHeader, prepareHeader } from "./format/envelope.ts";
 import { encodeKeyRecord, type KeyRecord, MAX_RECIPIENTS, PROVIDER_NAME, parseKeyRecord, SUITE } from "./format/key-record.ts";
 import type { KeyProvider } from "./key-provider.ts";
-import { isFor, unwrapAny, wrapForAll } from "./recipients.ts";
+import { currentKeyId, isFor, unwrapAny, wrapForAll } from "./recipients.ts";
 
 export interface KeyringOptions {
   /** Every one of them becomes a recipient of what is encrypted, and can decrypt. At most 16; with none, the keyring only decrypts. */
@@ -258,12 +258,12 @@ export class Keyring {
     }
   }
 
-  async #isStale({ recipients }: KeyRecord, options: CallOptions): Promise<boolean> {
+  async #isStale({ recipients }: KeyRecord, { signal }: CallOptions): Promise<boolean> {
     this.#requireWrapWith();
     const isForeign = recipients.some((recipient) => !this.#wrapWith.some((provider) => isFor(provider, recipient)));
     if (isForeign || recipients.length !== this.#wrapWith.length) return true;
     for (const provider of this.#wrapWith) {
-      const current = await provider.current?.(options);
+      const current = await currentKeyId(provider, signal);
       const isFresh = recipients.some((recipient) => isFor(provider, recipient) && (current ?? recipient.keyId) === recipient.keyId);
       if (!isFresh) return true;
     }

@@ -66,9 +66,27 @@ export async function unwrapAny(
   throw unwrapFailure(failures);
 }
 
-/** Whether `recipient` names a key of `provider`: a comparison with configuration, nothing else. */
+/**
+ * Whether `recipient` names a key of `provider`: a comparison with configuration, nothing else.
+ *
+ * @throws `provider-failure` if `owns` throws, as a parser may that meets a hostile key id
+ */
 export function isFor(provider: KeyProvider, recipient: Recipient): boolean {
-  return provider.name === recipient.provider && provider.owns(recipient.keyId);
+  if (provider.name !== recipient.provider) return false;
+  try {
+    return provider.owns(recipient.keyId);
+  } catch (error) {
+    throw providerError(provider, error, undefined);
+  }
+}
+
+/** The key id that `provider` would wrap with now, or undefined if it cannot tell. @throws the provider's error */
+export async function currentKeyId(provider: KeyProvider, signal: AbortSignal | undefined): Promise<string | undefined> {
+  try {
+    return await provider.current?.(signal && { signal });
+  } catch (error) {
+    throw providerError(provider, error, signal);
+  }
 }
 
 interface Candidate {
