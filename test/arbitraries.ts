@@ -10,7 +10,7 @@ export function runs(onNode: number, onPortable: number): { readonly numRuns: nu
 }
 
 /** `length` bytes without a pattern, the same for the same seed. */
-export function noise(length: number, seed = 0): Uint8Array<ArrayBuffer> {
+export function noise(length: number, seed: number | string = 0): Uint8Array<ArrayBuffer> {
   if (length === 0) return new Uint8Array(0);
   return new Uint8Array(createHash("shake128", { outputLength: length }).update(`${seed}`).digest());
 }

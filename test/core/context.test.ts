@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Context, canonicalContext, compareUtf8, extendContext } from "../../src/context.ts";
 import { contexts, type Pairs, pairs, runs, splitContexts, texts } from "../arbitraries.ts";
+import { hexOf } from "../bytes.ts";
 import { refusal, refusalCode } from "../refusal.ts";
 import { untyped } from "../untyped.ts";
 
@@ -191,8 +192,4 @@ function uint16(value: number): Buffer {
 
 function numbered(count: number): Context {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, `${index}`]));
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }

@@ -16,6 +16,7 @@ import {
   sealChunks,
 } from "../../../src/crypto/cobblestone.ts";
 import { authenticationFailed, malformed } from "../../../src/errors.ts";
+import { hexOf } from "../../bytes.ts";
 import { refusalCode } from "../../refusal.ts";
 import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../vectors.ts";
 
@@ -50,7 +51,7 @@ describeVectors("Cobblestone-256 (C2SP chunked-encryption v1)", () => {
     for (const vector of published) {
       const body = inflated(vector);
       const { key, base } = deriveBodyKeys(hex(vector.key), body.subarray(0, SALT_BYTES), hex(vector.ctx));
-      expect([toHex(key), toHex(base)], label(vector)).toEqual([vector.aeadKey, vector.baseNonce]);
+      expect([hexOf(key), hexOf(base)], label(vector)).toEqual([vector.aeadKey, vector.baseNonce]);
     }
     expect(published).toHaveLength(25);
   });
@@ -196,8 +197,4 @@ function label({ tcId, comment }: CobblestoneVector): string {
 
 function sha512(bytes: Uint8Array): string {
   return createHash("sha512").update(bytes).digest("hex");
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }
