@@ -5,7 +5,7 @@ import type { KeyRecord } from "../../src/format/key-record.ts";
 import { Keyring } from "../../src/keyring.ts";
 import { noise } from "../arbitraries.ts";
 import { flipped } from "../bytes.ts";
-import { kek, watched } from "../providers.ts";
+import { kek, watched } from "../keks.ts";
 import { refusal, refusalCode } from "../refusal.ts";
 
 // format.md §4: keyCommit first, then the body's commitment, then chunks

@@ -7,7 +7,7 @@ import { inspect } from "../../src/inspect.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/key-provider.ts";
 import { Keyring } from "../../src/keyring.ts";
 import { noise, runs } from "../arbitraries.ts";
-import { kek, watched } from "../providers.ts";
+import { kek, watched } from "../keks.ts";
 import { refusal, refusalCode } from "../refusal.ts";
 import { untyped } from "../untyped.ts";
 

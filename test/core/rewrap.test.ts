@@ -6,7 +6,7 @@ import { inspect } from "../../src/inspect.ts";
 import { Keyring } from "../../src/keyring.ts";
 import { contexts, noise, plaintexts, runs } from "../arbitraries.ts";
 import { expectSameBytes, flipped } from "../bytes.ts";
-import { kek, watched } from "../providers.ts";
+import { kek, watched } from "../keks.ts";
 import { refusalCode } from "../refusal.ts";
 
 describe("rewrap (format.md §4)", () => {

@@ -5,7 +5,7 @@ import { inspect } from "../../src/inspect.ts";
 import { Keyring } from "../../src/keyring.ts";
 import { contexts, noise, plaintexts, runs, splitContexts } from "../arbitraries.ts";
 import { expectSameBytes, hexOf } from "../bytes.ts";
-import { kek } from "../providers.ts";
+import { kek } from "../keks.ts";
 import { refusalCode } from "../refusal.ts";
 
 describe("envelopes", () => {

@@ -5,7 +5,7 @@ import type { ErrorCode } from "../../src/errors.ts";
 import { Keyring } from "../../src/keyring.ts";
 import { noise, runs } from "../arbitraries.ts";
 import { expectSameBytes, flipped } from "../bytes.ts";
-import { kek } from "../providers.ts";
+import { kek } from "../keks.ts";
 import { refusalCode } from "../refusal.ts";
 
 // Every change of a byte ends in the one error that its place asks for; nothing else is ever thrown, and nothing ever returned.
