@@ -1,1 +1,2 @@
-export {};
+export { type ConformanceCase, conformance } from "./conformance.ts";
+export type { CallLimits, ConformanceHarness, HeldCall } from "./harness.ts";

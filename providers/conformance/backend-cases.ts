@@ -1,0 +1,121 @@
+import { copyOf } from "../../src/bytes.ts";
+import { EnvelockError } from "../../src/errors.ts";
+import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import { type Bench, type Case, check, failsWith, failureOf, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
+import type { CallLimits, ConformanceHarness, HeldCall, Settled } from "./harness.ts";
+
+/** What must hold when something else does the work: its failures, its price, and being stopped while it is at it. */
+export function backendCases({ calls, failures = {}, hold, maxCalls = ONE_CALL_EACH }: ConformanceHarness): readonly Case[] {
+  const cases: Case[] = [{ name: "an aborted signal stops it before any call", run: stopsBeforeCall }];
+  if (hold !== undefined) cases.push({ name: "an abort stops a call under way", run: (bench) => stopsCall(bench, hold, maxCalls) });
+  if (calls !== undefined) cases.push({ name: "no more calls than declared", run: (bench) => countsCalls(bench, calls, maxCalls) });
+  for (const [code, fail] of Object.entries(failures)) {
+    cases.push({ name: `${code} arrives from unwrap with its cause`, run: (bench) => failsUnwrap(bench, code, fail) });
+    if (maxCalls.wrap > 0) cases.push({ name: `${code} arrives from wrap with its cause`, run: (bench) => failsWrap(bench, code, fail) });
+  }
+  return cases;
+}
+
+async function stopsBeforeCall({ open, harness }: Bench): Promise<void> {
+  const provider = await open();
+  const recipient = await wrap(provider, newDataKey());
+  const before = harness.calls?.();
+  const reason = new Error("the caller's reason");
+  for (const { name, run } of operationsOf(provider, recipient)) {
+    const failure = await failureOf(() => run(AbortSignal.abort(reason)), `${name} with an aborted signal`);
+    check(failure === reason, `${name} must fail with the signal's own reason`);
+  }
+  check(harness.calls?.() === before, "an aborted signal must stop an operation before it calls the backend");
+}
+
+async function stopsCall({ open }: Bench, hold: () => Settled<HeldCall>, maxCalls: CallLimits): Promise<void> {
+  const provider = await open();
+  const dek = newDataKey();
+  const recipient = await wrap(provider, dek);
+  for (const { name, run } of operationsOf(provider, recipient)) {
+    await run(new AbortController().signal); // so that what is held back is the operation and not a start-up
+    if (maxCalls[name] > 0) await stopsHeldCall(name, run, await hold());
+  }
+  await opensTo(dek, provider, recipient, "unwrap after one that was aborted");
+}
+
+async function stopsHeldCall(name: string, run: (signal: AbortSignal) => Promise<unknown>, { arrived, release }: HeldCall): Promise<void> {
+  const controller = new AbortController();
+  const reason = new Error("the caller's reason");
+  let isSettled = false;
+  const outcome = failureOf(() => run(controller.signal), `${name}, aborted while the backend was at it,`).finally(() => {
+    isSettled = true;
+  });
+  await Promise.race([arrived, outcome.catch(() => undefined)]);
+  controller.abort(reason);
+  for (let turn = 0; turn < MAX_TURNS && !isSettled; turn++) await nextTurn();
+  const stopped = isSettled;
+  release();
+  check((await outcome) === reason, `${name} must fail with the signal's own reason`);
+  check(stopped, `${name} must not wait for the backend once its signal has aborted`);
+}
+
+async function countsCalls({ open }: Bench, calls: () => number, maxCalls: CallLimits): Promise<void> {
+  const provider = await open();
+  const recipient = await wrap(provider, newDataKey());
+  const { signal } = new AbortController();
+  for (const { name, run } of operationsOf(provider, recipient)) {
+    await run(signal);
+    const before = calls();
+    for (let round = 0; round < ROUNDS; round++) await run(signal);
+    const made = calls() - before;
+    check(made <= ROUNDS * maxCalls[name], `${ROUNDS} times ${name} made ${made} calls, declared are at most ${maxCalls[name]} each`);
+  }
+}
+
+/** A failure is met by the first operation of a new provider, by a later one, and by neither of those that follow. */
+async function failsUnwrap({ open }: Bench, code: string, fail: () => Settled<void>): Promise<void> {
+  const dek = newDataKey();
+  const recipient = await wrap(await open(), dek);
+  const provider = await open();
+  for (const when of ["first", "later"]) {
+    await fail();
+    checkCause(await failsWith(code, () => unwrap(provider, recipient), `the ${when} unwrap, when the backend fails,`));
+    await opensTo(dek, provider, recipient, "unwrap after a failure that has passed");
+  }
+}
+
+async function failsWrap({ open }: Bench, code: string, fail: () => Settled<void>): Promise<void> {
+  const provider = await open();
+  for (const when of ["first", "later"]) {
+    await fail();
+    checkCause(await failsWith(code, () => wrap(provider, newDataKey()), `the ${when} wrap, when the backend fails,`));
+    const dek = newDataKey();
+    await opensTo(dek, provider, await wrap(provider, dek), "wrap after a failure that has passed");
+  }
+}
+
+function checkCause({ cause, code }: EnvelockError): void {
+  check(cause !== undefined && !(cause instanceof EnvelockError), `${code} must carry the backend's own error as its cause`);
+}
+
+interface Operation {
+  readonly name: keyof CallLimits;
+  run(signal: AbortSignal): Promise<unknown>;
+}
+
+function operationsOf(provider: KeyProvider, recipient: Recipient): readonly Operation[] {
+  const operations: Operation[] = [
+    { name: "wrap", run: (signal) => provider.wrap(newDataKey(), optionsFor(provider, { signal })) },
+    {
+      name: "unwrap",
+      run: (signal) => provider.unwrap({ ...recipient, wrapped: copyOf(recipient.wrapped) }, optionsFor(provider, { signal })),
+    },
+  ];
+  if (provider.current !== undefined) operations.push({ name: "current", run: async (signal) => await provider.current?.({ signal }) });
+  return operations;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+const ONE_CALL_EACH: CallLimits = { wrap: 1, unwrap: 1, current: 1 };
+const ROUNDS = 3;
+/** Enough for any error to travel up through a client; only a provider that ignores its signal uses them up. */
+const MAX_TURNS = 200;

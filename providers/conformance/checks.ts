@@ -1,0 +1,113 @@
+import { concatBytes, copyOf, equalPublicBytes, isBytes } from "../../src/bytes.ts";
+import { canonicalContext } from "../../src/context.ts";
+import { EnvelockError } from "../../src/errors.ts";
+import { encodeWrapAad } from "../../src/format/key-record.ts";
+import type { KeyProvider, Recipient, WrapOptions } from "../../src/key-provider.ts";
+import type { ConformanceHarness, Settled } from "./harness.ts";
+
+/** A case before it is bound to its harness. */
+export interface Case {
+  readonly name: string;
+  run(bench: Bench): Promise<void>;
+}
+
+/** What a case works with: the harness, and providers that are closed when the case ends. */
+export interface Bench {
+  readonly harness: ConformanceHarness;
+  /** A new provider on the KEK. */
+  open(): Promise<KeyProvider>;
+  /** A new provider on the other KEK. */
+  openOther(): Promise<KeyProvider>;
+}
+
+/** Runs a case and closes what it opened, also when it failed. */
+export async function withBench(harness: ConformanceHarness, run: (bench: Bench) => Promise<void>): Promise<void> {
+  const opened: KeyProvider[] = [];
+  const keep = async (opening: Settled<KeyProvider>): Promise<KeyProvider> => {
+    const provider = await opening;
+    opened.push(provider);
+    return provider;
+  };
+  try {
+    await run({ harness, open: () => keep(harness.open()), openOther: () => keep(harness.openOther()) });
+  } finally {
+    await Promise.allSettled(opened.map(async (provider) => await provider.close?.()));
+  }
+}
+
+/** @throws `provider-failure`: the provider broke its contract */
+export function check(holds: boolean, message: string): void {
+  if (!holds) throw broken(message);
+}
+
+/** Waits for a failure and hands it out. */
+export async function failureOf(operation: () => Promise<unknown>, what: string): Promise<unknown> {
+  try {
+    await operation();
+  } catch (error) {
+    return error;
+  }
+  throw broken(`${what} must fail, and it succeeded`);
+}
+
+/** Waits for a failure with this code and hands it out. */
+export async function failsWith(code: string, operation: () => Promise<unknown>, what: string): Promise<EnvelockError> {
+  const error = await failureOf(operation, what);
+  if (!(error instanceof EnvelockError)) throw broken(`${what} must fail with an EnvelockError, not with ${typeName(error)}`);
+  check(error.code === code, `${what} must fail with ${code}, not with ${error.code} (${error.message})`);
+  return error;
+}
+
+/** Like `failsWith`, and the backend must not have been called. */
+export async function failsUncalled(
+  code: string,
+  { harness }: Bench,
+  operation: () => Promise<unknown>,
+  what: string,
+): Promise<EnvelockError> {
+  const before = harness.calls?.();
+  const error = await failsWith(code, operation, what);
+  check(harness.calls?.() === before, `${what} must make no backend call`);
+  return error;
+}
+
+/** Wraps a copy, so that what a provider does to its argument shows in the cases about that alone. */
+export async function wrap(provider: KeyProvider, dek: Uint8Array): Promise<Recipient> {
+  return await provider.wrap(copyOf(dek), optionsFor(provider));
+}
+
+/** Hands over a copy too. */
+export async function unwrap(provider: KeyProvider, recipient: Recipient): Promise<Uint8Array> {
+  return await provider.unwrap({ ...recipient, wrapped: copyOf(recipient.wrapped) }, optionsFor(provider));
+}
+
+export async function opensTo(dek: Uint8Array, provider: KeyProvider, recipient: Recipient, what: string): Promise<void> {
+  const result = await unwrap(provider, recipient);
+  check(isBytes(result) && equalPublicBytes(result, dek), `${what} must give the data key that was wrapped`);
+}
+
+/** What the core would hand to this provider for a keyring of this key context. */
+export function optionsFor(provider: KeyProvider, { context = KEY_CONTEXT, signal }: OptionsInput = {}): WrapOptions {
+  const { bytes, map } = canonicalContext(context);
+  return { keyContext: map, wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, bytes), ...(signal && { signal }) };
+}
+
+/** 32 random bytes, not zero at either end: what becomes of zeros there is one case's concern. */
+export function newDataKey(): Uint8Array {
+  return concatBytes(Uint8Array.of(0xa5), crypto.getRandomValues(new Uint8Array(30)), Uint8Array.of(0x5a));
+}
+
+function broken(message: string): EnvelockError {
+  return new EnvelockError("provider-failure", `conformance: ${message}`);
+}
+
+function typeName(value: unknown): string {
+  return value instanceof Error ? value.name : typeof value;
+}
+
+interface OptionsInput {
+  readonly context?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+const KEY_CONTEXT = { purpose: "conformance", tenant: "acme" } as const;

@@ -1,0 +1,40 @@
+import { invalidArgument } from "../../src/errors.ts";
+import { backendCases } from "./backend-cases.ts";
+import { type Case, withBench } from "./checks.ts";
+import type { ConformanceHarness } from "./harness.ts";
+import { lifecycleCases } from "./lifecycle-cases.ts";
+import { refusalCases } from "./refusal-cases.ts";
+import { versionCases } from "./version-cases.ts";
+import { wrappingCases } from "./wrapping-cases.ts";
+
+/** One rule of the contract. `run` resolves if the provider keeps it, else rejects with an error that says what was broken. */
+export interface ConformanceCase {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+/**
+ * The contract of a provider as cases for any test runner: `for (const { name, run } of conformance(harness)) test(name, run);`
+ *
+ * Each case opens its own providers and closes them. In any order, but one at a time: they share the harness's backend.
+ * What the harness cannot do is not in the list, so print or count the names where that matters.
+ *
+ * @throws `invalid-argument` if members of the harness that need each other are not there together
+ * @see providers/README.md
+ */
+export function conformance(harness: ConformanceHarness): readonly ConformanceCase[] {
+  checkHarness(harness);
+  const cases: readonly Case[] = [
+    ...wrappingCases(),
+    ...refusalCases(harness),
+    ...versionCases(harness),
+    ...backendCases(harness),
+    ...lifecycleCases(harness),
+  ];
+  return cases.map(({ name, run }) => ({ name, run: () => withBench(harness, run) }));
+}
+
+function checkHarness({ rotate, expire, calls, maxCalls }: ConformanceHarness): void {
+  if (expire !== undefined && rotate === undefined) throw invalidArgument("a harness with `expire` needs `rotate`");
+  if (maxCalls !== undefined && calls === undefined) throw invalidArgument("a harness with `maxCalls` needs `calls`");
+}

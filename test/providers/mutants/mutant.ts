@@ -1,0 +1,27 @@
+import type { KeyProvider } from "../../../src/key-provider.ts";
+import { type SoundProvider, TOY_CODES, toyKey } from "../toy/toy-key.ts";
+import type { ToyKeyService } from "../toy/toy-key-service.ts";
+
+/** A sound provider with one fault, and the cases that notice it: all of these and no other. */
+export interface Mutant {
+  readonly fault: string;
+  readonly rejectedBy: readonly string[];
+  /** What replaces parts of the sound provider. */
+  change(sound: SoundProvider, service: ToyKeyService, key: string): Changes;
+}
+
+/** Members that no provider has are there to give secrets away. */
+interface Changes extends Partial<KeyProvider> {
+  readonly state?: unknown;
+  toJSON?(): unknown;
+}
+
+export function mutated({ change }: Mutant, service: ToyKeyService, key: string): KeyProvider {
+  const sound = toyKey(service, key);
+  return { ...sound, ...change(sound, service, key) };
+}
+
+/** One name for each way in which the toy service can fail. */
+export function failureCases(operation: "wrap" | "unwrap"): readonly string[] {
+  return TOY_CODES.map((code) => `${code} arrives from ${operation} with its cause`);
+}
