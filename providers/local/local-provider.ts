@@ -65,7 +65,8 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
       if (dek === undefined) throw rejected();
       return dek;
     },
-    async current() {
+    async current({ signal } = {}) {
+      signal?.throwIfAborted();
       live();
       return primary;
     },

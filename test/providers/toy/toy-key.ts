@@ -2,6 +2,7 @@ import type { ConformanceHarness } from "../../../providers/conformance/index.ts
 import { WRAP_ALGORITHMS } from "../../../src/algorithms.ts";
 import { EnvelockError, type ErrorCode } from "../../../src/errors.ts";
 import type { KeyProvider } from "../../../src/key-provider.ts";
+import { withEmptyEnvironment } from "../empty-environment.ts";
 import { ToyFailure, type ToyKeyService } from "./toy-key-service.ts";
 
 /** A provider that keeps every rule: what each mutant differs from. */
@@ -102,13 +103,7 @@ export function toyHarness(
     expire: (keyId) => service.expire("orders", toyVersion("orders", keyId) ?? 0),
     calls: () => service.calls,
     hold: () => service.holdNext(),
-    async withEmptyEnvironment(run) {
-      const environment = process.env;
-      process.env = {};
-      await run().finally(() => {
-        process.env = environment;
-      });
-    },
+    withEmptyEnvironment,
   };
 }
 
