@@ -1,3 +1,4 @@
+export { WRAP_ALGORITHMS } from "./algorithms.ts";
 export type { Context } from "./context.ts";
 export { DataKey } from "./data-key.ts";
 export { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "./errors.ts";
