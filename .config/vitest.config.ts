@@ -9,7 +9,13 @@ const ONCE = ["test/cli/**/*.test.ts", "test/docs/**/*.test.ts", "test/package/*
 
 const engine = (name: "node" | "portable", include: string[]) => ({
   root: at(""),
-  resolve: { alias: { "#engine": at(`src/crypto/engine/${name}.ts`) } },
+  resolve: {
+    alias: [
+      { find: "#engine", replacement: at(`src/crypto/engine/${name}.ts`) },
+      { find: /^envelock$/, replacement: at("src/index.ts") },
+      { find: /^envelock\/(providers\/.*)$/, replacement: at("$1/index.ts") },
+    ],
+  },
   test: { name, include, env: { ENVELOCK_ENGINE: name }, testTimeout: 60_000, hookTimeout: 60_000 },
 });
 
