@@ -91,7 +91,7 @@ export function claimedPlaintextBytes(bodyLength: number): number {
 /** Everything that one salt derives under a data key; the caller wipes it. @throws `closed` */
 export function bodyKeysOf(dataKey: DataKey, salt: Uint8Array, valueContext: Uint8Array): BodyKeys {
   const inputKey = deriveBodyKey(dataKey);
-  const keys = deriveBodyKeys(inputKey, salt, concatBytes(BODY_LABEL, commitmentOf(dataKey), valueContext));
+  const keys = deriveBodyKeys(inputKey, salt, BODY_LABEL, commitmentOf(dataKey), valueContext);
   wipe(inputKey);
   return keys;
 }

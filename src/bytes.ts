@@ -53,7 +53,13 @@ export function ascii(text: string): OwnedBytes {
 }
 
 export function utf8(text: string): OwnedBytes {
-  return ownedBytes(ENCODER.encode(text));
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit >= 0x80) return ownedBytes(ENCODER.encode(text));
+    bytes[at] = unit; // most texts are short and ASCII, and the encoder costs more than this loop
+  }
+  return bytes;
 }
 
 /** The length in UTF-8, or undefined for a lone surrogate: every one of them would encode to the same three bytes. */

@@ -1,4 +1,4 @@
-import { isSurrogate, utf8Length, writeUint16 } from "./bytes.ts";
+import { concatBytes, copyOf, isSurrogate, type OwnedBytes, writeUint16 } from "./bytes.ts";
 import { invalidArgument } from "./errors.ts";
 
 /**
@@ -7,114 +7,150 @@ import { invalidArgument } from "./errors.ts";
  */
 export type Context = Readonly<Record<string, string>>;
 
-/** A context that passed every check, with its canonical bytes. docs/format.md §2 */
-export interface CanonicalContext {
-  /** Ascending by UTF-8 bytes of the key. */
-  readonly pairs: readonly ContextPair[];
-  /** Shared: read only. */
+/** The part of the context that is fixed for a data key, checked and encoded once. docs/format.md §2 */
+export class KeyContext {
+  /** The canonical encoding, empty for the empty context. Shared: read only. */
   readonly bytes: Uint8Array;
-  /** The same as a map, frozen and without a prototype. */
+  /** The pairs as a frozen map without a prototype, so that a key called `__proto__` is a key like any other. */
   readonly map: Context;
-}
+  readonly #pairs: readonly Pair[];
+  #plan: Plan | undefined;
+  #scratch: Uint8Array = NO_BYTES;
 
-/**
- * Checks and encodes a context.
- *
- * @throws `invalid-argument` for anything that docs/format.md §2 rejects
- */
-export function canonicalContext(context: Context | undefined): CanonicalContext {
-  if (context === undefined) return EMPTY_CONTEXT;
-  const pairs = sortedPairs(context);
-  return pairs.length === 0 ? EMPTY_CONTEXT : new PairContext(pairs);
-}
-
-/**
- * The value context: the key context plus what belongs to the one value.
- *
- * @throws `invalid-argument` if a key stands in both with different values, or the whole breaks a limit
- */
-export function extendContext(keyContext: CanonicalContext, context: Context | undefined): CanonicalContext {
-  if (context === undefined) return keyContext;
-  const pairs = sortedPairs(context);
-  if (pairs.length === 0) return keyContext;
-  const merged = keyContext.pairs.length === 0 ? pairs : mergePairs(keyContext.pairs, pairs);
-  return new PairContext(merged);
-}
-
-type ContextPair = readonly [key: string, value: string];
-
-class PairContext implements CanonicalContext {
-  readonly pairs: readonly ContextPair[];
-  readonly bytes: Uint8Array;
-  #map: Context | undefined;
-
-  constructor(pairs: readonly ContextPair[]) {
-    this.pairs = pairs;
-    this.bytes = encodePairs(pairs);
+  /** @throws `invalid-argument` for anything that docs/format.md §2 rejects */
+  constructor(context: Context = {}) {
+    this.#pairs = pairsOf(context);
+    this.map = mapOf(this.#pairs);
+    const plan = new Plan([], Object.keys(context));
+    const encoded = new Uint8Array(MAX_ENCODED_BYTES);
+    this.bytes = copyOf(encoded.subarray(0, plan.write(context, encoded, 0)));
   }
 
-  get map(): Context {
-    const map = this.#map ?? mapOf(this.pairs);
-    this.#map = map;
-    return map;
+  /**
+   * The encoding of the value context: this key context plus what belongs to the one value. Shared if nothing is added.
+   *
+   * @throws `invalid-argument` if a key stands in both with different values, or the whole breaks a limit
+   */
+  encode(context: Context | undefined): Uint8Array {
+    if (context === undefined) return this.bytes;
+    const end = this.write(context, this.#scratch, 0);
+    if (end <= this.#scratch.length) return copyOf(this.#scratch.subarray(0, end));
+    this.#scratch = new Uint8Array(2 * end);
+    return this.encode(context);
+  }
+
+  /**
+   * Writes the encoding of the value context and returns where it ends. If that is past the end of `target`, the caller takes a
+   * longer one and writes again: measuring first would cost as much as writing.
+   *
+   * @throws as `encode`
+   */
+  write(context: Context | undefined, target: Uint8Array, offset: number): number {
+    if (context === undefined) {
+      if (offset + this.bytes.length <= target.length) target.set(this.bytes, offset);
+      return offset + this.bytes.length;
+    }
+    requireMap(context);
+    const keys = Object.keys(context);
+    // contexts of one call site have one shape: their plan is made once
+    if (this.#plan === undefined || !this.#plan.isFor(keys)) this.#plan = new Plan(this.#pairs, keys);
+    return this.#plan.write(context, target, offset);
   }
 }
 
-/** Without a prototype, so that a key called `__proto__` is a key like any other. */
-function mapOf(pairs: readonly ContextPair[]): Context {
+/** How contexts with the same keys in the same order are encoded: what is fixed stands ready, what varies is written between. */
+class Plan {
+  readonly #keys: readonly string[];
+  /** In the order of the encoding: fixed bytes, then the value of `key`. */
+  readonly #slots: readonly { readonly fixed: Uint8Array; readonly key: string }[];
+  readonly #tail: Uint8Array;
+  /** Keys that the key context holds too: their values must agree. */
+  readonly #shared: readonly Pair[];
+
+  constructor(fixed: readonly Pair[], keys: readonly string[]) {
+    for (const key of keys) if (key === "") throw invalidArgument("context keys must not be empty");
+    this.#keys = keys;
+    this.#shared = fixed.filter(({ key }) => keys.includes(key));
+    const varying = keys.filter((key) => !this.#shared.some((pair) => pair.key === key));
+    const count = fixed.length + varying.length;
+    if (count > MAX_PAIRS) throw invalidArgument(`context has ${count} pairs, at most ${MAX_PAIRS} are allowed`);
+    const entries: readonly { key: string; value?: string }[] = [...fixed, ...varying.map((key) => ({ key }))];
+    const slots: { fixed: Uint8Array; key: string }[] = [];
+    let ready = count === 0 ? NO_BYTES : uint16(count);
+    for (const { key, value } of [...entries].sort((a, b) => compareUtf8(a.key, b.key))) {
+      ready = concatBytes(ready, encodedText(key));
+      if (value !== undefined) {
+        ready = concatBytes(ready, encodedText(value));
+      } else {
+        slots.push({ fixed: ready, key });
+        ready = NO_BYTES;
+      }
+    }
+    this.#slots = slots;
+    this.#tail = ready;
+  }
+
+  isFor(keys: readonly string[]): boolean {
+    const own = this.#keys;
+    if (own.length !== keys.length) return false;
+    for (let place = 0; place < own.length; place++) if (own[place] !== keys[place]) return false;
+    return true;
+  }
+
+  write(context: Context, target: Uint8Array, offset: number): number {
+    for (const { key, value } of this.#shared) {
+      if (context[key] !== value) throw invalidArgument(`context key "${key}" stands in the key context with another value`);
+    }
+    let at = offset;
+    for (const { fixed, key } of this.#slots) {
+      at = put(fixed, target, at);
+      const value = context[key];
+      if (typeof value !== "string") throw invalidArgument(`context value of "${key}" must be a string`);
+      at = writeText(value, target, at);
+    }
+    const end = put(this.#tail, target, at);
+    if (end - offset > MAX_ENCODED_BYTES) throw tooLong(end - offset);
+    return end;
+  }
+}
+
+interface Pair {
+  readonly key: string;
+  readonly value: string;
+}
+
+function pairsOf(context: Context): readonly Pair[] {
+  requireMap(context);
+  return Object.entries(context).map(([key, value]) => ({ key, value }));
+}
+
+function mapOf(pairs: readonly Pair[]): Context {
   const map: Record<string, string> = Object.create(null);
-  for (const [key, value] of pairs) map[key] = value;
+  for (const { key, value } of pairs) map[key] = value;
   return Object.freeze(map);
 }
 
-function sortedPairs(context: Context): readonly ContextPair[] {
-  // a Map has no keys of its own, and would pass for an empty context
-  if (typeof context !== "object" || context === null || Symbol.iterator in context) {
-    throw invalidArgument("context must be an object of strings");
+/** Order of the UTF-8 bytes, which is code point order: surrogates stand above U+E000..U+FFFF, not below as in UTF-16. */
+export function compareUtf8(a: string, b: string): number {
+  const shorter = Math.min(a.length, b.length);
+  for (let index = 0; index < shorter; index++) {
+    const x = a.charCodeAt(index);
+    const y = b.charCodeAt(index);
+    if (x === y) continue;
+    if (isSurrogate(x) === isSurrogate(y)) return x - y;
+    return isSurrogate(x) ? 1 : -1;
   }
-  const pairs: ContextPair[] = [];
-  for (const key of Object.keys(context)) {
-    const value = context[key];
-    if (typeof value !== "string") throw invalidArgument(`context value of "${key}" must be a string`);
-    if (key === "") throw invalidArgument("context keys must not be empty");
-    pairs.push([key, value]);
-  }
-  if (pairs.length > MAX_PAIRS) throw invalidArgument(`context has ${pairs.length} pairs, at most ${MAX_PAIRS} are allowed`);
-  return pairs.length < 2 ? pairs : pairs.sort(([a], [b]) => compareUtf8(a, b));
+  return a.length - b.length;
 }
 
-function mergePairs(left: readonly ContextPair[], right: readonly ContextPair[]): readonly ContextPair[] {
-  const merged: ContextPair[] = [];
-  let l = 0;
-  let r = 0;
-  for (;;) {
-    const a = left[l];
-    const b = right[r];
-    if (a === undefined || b === undefined) break;
-    const order = compareUtf8(a[0], b[0]);
-    if (order === 0 && a[1] !== b[1]) throw invalidArgument(`context key "${a[0]}" stands in the key context with another value`);
-    if (order <= 0) l++;
-    if (order >= 0) r++;
-    merged.push(order <= 0 ? a : b);
-  }
-  merged.push(...left.slice(l), ...right.slice(r));
-  if (merged.length > MAX_PAIRS) throw invalidArgument(`context has ${merged.length} pairs, at most ${MAX_PAIRS} are allowed`);
-  return merged;
+function encodedText(text: string): Uint8Array {
+  const encoded = new Uint8Array(2 + 3 * text.length);
+  return encoded.subarray(0, writeText(text, encoded, 0));
 }
 
-// docs/format.md §2: u16 count | ( u16 len | key | u16 len | value )*
-function encodePairs(pairs: readonly ContextPair[]): Uint8Array {
-  let length = 2;
-  for (const [key, value] of pairs) length += 4 + contextTextBytes(key) + contextTextBytes(value);
-  if (length > MAX_ENCODED_BYTES) throw invalidArgument(`context takes ${length} bytes, at most ${MAX_ENCODED_BYTES} are allowed`);
-  const encoded = new Uint8Array(length);
-  writeUint16(encoded, 0, pairs.length);
-  let offset = 2;
-  for (const [key, value] of pairs) offset = writeText(value, encoded, writeText(key, encoded, offset));
-  return encoded;
-}
-
+/** Writes `u16 len | UTF-8`; a lone surrogate is refused, because every one of them would encode to the same three bytes. */
 function writeText(text: string, target: Uint8Array, start: number): number {
+  if (text.length > MAX_ENCODED_BYTES) throw tooLong(text.length);
   let at = start + 2;
   for (let index = 0; index < text.length; index++) {
     let point = text.charCodeAt(index);
@@ -126,7 +162,8 @@ function writeText(text: string, target: Uint8Array, start: number): number {
       target[at++] = 0xc0 | (point >> 6);
     } else {
       if (isSurrogate(point)) {
-        point = 0x10000 + ((point & 0x3ff) << 10) + (text.charCodeAt(++index) & 0x3ff);
+        point = text.codePointAt(index++) ?? point;
+        if (point < 0x10000) throw invalidArgument("context text holds a lone surrogate");
         target[at++] = 0xf0 | (point >> 18);
         target[at++] = 0x80 | ((point >> 12) & 0x3f);
       } else {
@@ -140,26 +177,29 @@ function writeText(text: string, target: Uint8Array, start: number): number {
   return at;
 }
 
-function contextTextBytes(text: string): number {
-  const length = utf8Length(text);
-  if (length === undefined) throw invalidArgument("context text holds a lone surrogate");
-  return length;
+/** A loop, because the parts are short. What does not fit is not written: see `KeyContext.write`. */
+function put(bytes: Uint8Array, target: Uint8Array, offset: number): number {
+  for (let at = 0; at < bytes.length; at++) target[offset + at] = bytes[at] ?? 0;
+  return offset + bytes.length;
 }
 
-/** Order of the UTF-8 bytes, which is code point order: surrogates stand above U+E000..U+FFFF, not below as in UTF-16. */
-export function compareUtf8(a: string, b: string): number {
-  const shorter = Math.min(a.length, b.length);
-  for (let index = 0; index < shorter; index++) {
-    const x = a.charCodeAt(index);
-    const y = b.charCodeAt(index);
-    if (x === y) continue;
-    if (isSurrogate(x) === isSurrogate(y)) return x - y;
-    return isSurrogate(x) ? 1 : -1; // a surrogate begins an astral code point, above every unit that is none
+function uint16(value: number): OwnedBytes {
+  const bytes = new Uint8Array(2);
+  writeUint16(bytes, 0, value);
+  return bytes;
+}
+
+/** A Map has no keys of its own, and would pass for an empty context. */
+function requireMap(context: unknown): void {
+  if (typeof context !== "object" || context === null || Symbol.iterator in context) {
+    throw invalidArgument("context must be an object of strings");
   }
-  return a.length - b.length;
+}
+
+function tooLong(bytes: number): Error {
+  return invalidArgument(`context takes ${bytes} bytes or more, at most ${MAX_ENCODED_BYTES} are allowed`);
 }
 
 const MAX_PAIRS = 64;
 const MAX_ENCODED_BYTES = 8192;
-
-export const EMPTY_CONTEXT: CanonicalContext = { pairs: [], bytes: new Uint8Array(0), map: mapOf([]) };
+const NO_BYTES: OwnedBytes = new Uint8Array(0);

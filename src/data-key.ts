@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "./bytes.ts";
-import { type CanonicalContext, type Context, canonicalContext, extendContext } from "./context.ts";
+import { type Context, KeyContext } from "./context.ts";
 import type { Siv } from "./crypto/engine/engine.ts";
 import { hkdfExpand } from "./crypto/hkdf.ts";
 import { Xaes256Gcm } from "./crypto/xaes.ts";
@@ -12,14 +12,12 @@ import {
   type ParsedToken,
   parseToken,
   TOKEN_HEAD,
-  TOKEN_NONCE_BYTES,
   TOKEN_OVERHEAD_BYTES,
   TOKEN_PREFIX_BYTES,
 } from "./format/token.ts";
 
 // Filled by DataKey's static block: what the core may see of a key and the public surface may not.
 let secretOf: (key: DataKey) => Uint8Array;
-let keyContextOf: (key: DataKey) => CanonicalContext;
 let commitmentIn: (key: DataKey) => Uint8Array;
 
 /**
@@ -32,21 +30,22 @@ let commitmentIn: (key: DataKey) => Uint8Array;
  * @see docs/format.md §1, §5
  */
 export class DataKey {
-  readonly #keyContext: CanonicalContext;
+  readonly #keyContext: KeyContext;
   readonly #secret: Uint8Array;
   #keyCommit: Uint8Array | undefined;
   #tokenCipher: Xaes256Gcm | undefined;
+  /** The fixed part of a token's AAD, with room for the context behind it. */
+  #tokenAad: Uint8Array | undefined;
   #deterministicCipher: Siv | undefined;
   #isDestroyed = false;
 
   static {
     secretOf = (key) => key.#live();
-    keyContextOf = (key) => key.#keyContext;
     commitmentIn = (key) => key.#commitment();
   }
 
   /** For the core: use `DataKey.generate` or `DataKey.from`. Checks nothing; takes `secret` over and wipes it with the key. */
-  constructor(secret: Uint8Array, keyContext: CanonicalContext) {
+  constructor(secret: Uint8Array, keyContext: KeyContext) {
     this.#secret = secret;
     this.#keyContext = keyContext;
   }
@@ -58,7 +57,7 @@ export class DataKey {
    * @throws `invalid-argument` for a bad context
    */
   static generate(keyContext?: Context): DataKey {
-    return generateDataKey(canonicalContext(keyContext));
+    return generateDataKey(new KeyContext(keyContext));
   }
 
   /**
@@ -69,7 +68,7 @@ export class DataKey {
    */
   static from(secret: Uint8Array, keyContext?: Context): DataKey {
     if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
-    const context = canonicalContext(keyContext);
+    const context = new KeyContext(keyContext);
     return new DataKey(copyOf(secret), context);
   }
 
@@ -93,12 +92,10 @@ export class DataKey {
   encryptToken(plaintext: Uint8Array, context?: Context): OwnedBytes {
     if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
     const cipher = this.#tokens();
-    const nonce = engine.randomNonce(TOKEN_NONCE_BYTES);
+    const aad = this.#aadOfToken(context);
     const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
     this.#writePrefix(token, TOKEN_HEAD);
-    token.set(nonce, TOKEN_PREFIX_BYTES);
-    const aad = tokenAad(token, extendContext(this.#keyContext, context).bytes);
-    cipher.seal(nonce, aad, plaintext, token, TOKEN_PREFIX_BYTES + TOKEN_NONCE_BYTES);
+    cipher.sealFresh(aad, plaintext, token, TOKEN_PREFIX_BYTES);
     return token;
   }
 
@@ -112,8 +109,7 @@ export class DataKey {
    */
   decryptToken(token: Uint8Array | string, context?: Context): OwnedBytes {
     const parsed = this.#ownToken(token, "token");
-    const aad = tokenAad(parsed.prefix, extendContext(this.#keyContext, context).bytes);
-    return opened(this.#tokens().open(parsed.nonce, aad, parsed.sealed));
+    return opened(this.#tokens().open(this.#aadOfToken(context), parsed.sealed));
   }
 
   /**
@@ -125,8 +121,7 @@ export class DataKey {
    */
   encryptDeterministic(plaintext: Uint8Array, context?: Context): OwnedBytes {
     if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
-    const prefix = new Uint8Array(TOKEN_PREFIX_BYTES);
-    this.#writePrefix(prefix, DETERMINISTIC_TOKEN_HEAD);
+    const prefix = this.#deterministicPrefix();
     return concatBytes(prefix, this.#deterministic().seal(this.#deterministicAad(prefix, context), viewOf(plaintext)));
   }
 
@@ -140,13 +135,14 @@ export class DataKey {
    */
   decryptDeterministic(token: Uint8Array | string, context?: Context): OwnedBytes {
     const parsed = this.#ownToken(token, "deterministic-token");
-    return opened(this.#deterministic().open(this.#deterministicAad(parsed.prefix, context), parsed.sealed));
+    return opened(this.#deterministic().open(this.#deterministicAad(this.#deterministicPrefix(), context), parsed.sealed));
   }
 
   /** Wipes the key and lets go of all that was derived from it. Twice is fine. Every later call throws `closed`. */
   destroy(): void {
     this.#isDestroyed = true;
     wipe(this.#secret);
+    this.#tokenCipher?.destroy();
     this.#tokenCipher = undefined;
     this.#deterministicCipher = undefined;
   }
@@ -162,7 +158,7 @@ export class DataKey {
 
   #commitment(): Uint8Array {
     const secret = this.#live();
-    this.#keyCommit ??= hkdfExpand("sha512", secret, concatBytes(KEY_COMMIT_INFO, this.#keyContext.bytes), 32);
+    this.#keyCommit ??= hkdfExpand("sha512", secret, [KEY_COMMIT_INFO, this.#keyContext.bytes], 32);
     return this.#keyCommit;
   }
 
@@ -176,6 +172,23 @@ export class DataKey {
     return this.#deterministicCipher;
   }
 
+  // docs/format.md §5: label | head and kid | value context. Written in place, because a fresh array costs as much as an AES call.
+  #aadOfToken(context: Context | undefined): Uint8Array {
+    const aad = this.#tokenAad ?? this.#newTokenAad(LEAST_AAD_BYTES);
+    const end = this.#keyContext.write(context, aad, TOKEN_AAD_BYTES);
+    if (end <= aad.length) return aad.subarray(0, end);
+    this.#newTokenAad(2 * end);
+    return this.#aadOfToken(context);
+  }
+
+  #newTokenAad(bytes: number): Uint8Array {
+    const aad = new Uint8Array(bytes);
+    aad.set(TOKEN_AAD);
+    this.#writePrefix(aad.subarray(TOKEN_AAD.length), TOKEN_HEAD);
+    this.#tokenAad = aad;
+    return aad;
+  }
+
   #writePrefix(target: Uint8Array, head: number): void {
     const commitment = this.#commitment();
     target[0] = head;
@@ -186,25 +199,32 @@ export class DataKey {
   #ownToken(token: Uint8Array | string, kind: ParsedToken["kind"]): ParsedToken {
     const parsed = parseToken(token);
     if (parsed.kind !== kind) throw malformed(`this is a ${parsed.kind}, expected a ${kind}`);
-    if (!engine.timingSafeEqual(parsed.kid, this.#commitment().subarray(0, KID_BYTES))) throw authenticationFailed();
+    const commitment = this.#commitment();
+    for (let at = 0; at < KID_BYTES; at++) if (parsed.kid[at] !== commitment[at]) throw authenticationFailed(); // public on both sides
     return parsed;
+  }
+
+  #deterministicPrefix(): Uint8Array {
+    const prefix = new Uint8Array(TOKEN_PREFIX_BYTES);
+    this.#writePrefix(prefix, DETERMINISTIC_TOKEN_HEAD);
+    return prefix;
   }
 
   // docs/format.md §5: components in order, the column's context last
   #deterministicAad(prefix: Uint8Array, context: Context | undefined): readonly Uint8Array[] {
-    return [concatBytes(DET_AAD, prefix), extendContext(this.#keyContext, context).bytes];
+    return [concatBytes(DET_AAD, prefix), this.#keyContext.encode(context)];
   }
 }
 
 export const DATA_KEY_BYTES = 32;
 
-export function generateDataKey(keyContext: CanonicalContext): DataKey {
+export function generateDataKey(keyContext: KeyContext): DataKey {
   return new DataKey(engine.randomKey(DATA_KEY_BYTES), keyContext);
 }
 
 /** The Cobblestone input key; the caller wipes it. @throws `closed` */
 export function deriveBodyKey(dataKey: DataKey): Uint8Array {
-  return hkdfExpand("sha512", secretOf(dataKey), BODY_INFO, 32);
+  return hkdfExpand("sha512", secretOf(dataKey), [BODY_INFO], 32);
 }
 
 /** The secret itself, shared: to be wrapped, never kept. @throws `closed` */
@@ -217,13 +237,8 @@ export function commitmentOf(dataKey: DataKey): Uint8Array {
   return commitmentIn(dataKey);
 }
 
-/** The value context of something under this key. @throws `invalid-argument` */
-export function valueContextOf(dataKey: DataKey, context: Context | undefined): CanonicalContext {
-  return extendContext(keyContextOf(dataKey), context);
-}
-
 function withDerived<T>(secret: Uint8Array, info: Uint8Array, bytes: number, use: (key: Uint8Array) => T): T {
-  const key = hkdfExpand("sha512", secret, info, bytes);
+  const key = hkdfExpand("sha512", secret, [info], bytes);
   try {
     return use(key);
   } finally {
@@ -236,15 +251,6 @@ function opened(plaintext: OwnedBytes | undefined): OwnedBytes {
   return plaintext;
 }
 
-// docs/format.md §5: label | head and kid | value context. A loop, because the parts are short and this is the hot path.
-function tokenAad(prefix: Uint8Array, context: Uint8Array): Uint8Array {
-  const aad = new Uint8Array(TOKEN_AAD.length + TOKEN_PREFIX_BYTES + context.length);
-  aad.set(TOKEN_AAD);
-  for (let at = 0; at < TOKEN_PREFIX_BYTES; at++) aad[TOKEN_AAD.length + at] = byteAt(prefix, at);
-  aad.set(context, TOKEN_AAD.length + TOKEN_PREFIX_BYTES);
-  return aad;
-}
-
 function info(name: string): Uint8Array {
   return concatBytes(ascii(`envelock/v1/${name}`), Uint8Array.of(0, SUITE));
 }
@@ -254,4 +260,6 @@ const TOKEN_INFO: Uint8Array = info("token");
 const DET_INFO: Uint8Array = info("det");
 const BODY_INFO: Uint8Array = info("body");
 const TOKEN_AAD: Uint8Array = concatBytes(ascii("envelock/v1/field"), new Uint8Array(1));
+const TOKEN_AAD_BYTES: number = TOKEN_AAD.length + TOKEN_PREFIX_BYTES;
+const LEAST_AAD_BYTES = 256;
 const DET_AAD: Uint8Array = concatBytes(ascii("envelock/v1/det"), new Uint8Array(1));

@@ -96,6 +96,6 @@ function inspectRecord({ suite, keyCommit, recipients }: KeyRecord): InspectedRe
 }
 
 function inspectToken(token: Uint8Array | string): InspectedToken {
-  const { kind, kid, sealed } = parseToken(token);
-  return { kind, kid: toHex(kid), plaintextBytes: sealed.length - 16 }; // less the tag or the SIV
+  const { kind, kid, plaintextBytes } = parseToken(token);
+  return { kind, kid: toHex(kid), plaintextBytes };
 }

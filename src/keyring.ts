@@ -1,7 +1,7 @@
 import { engine } from "#engine";
 import { claimedPlaintextBytes, openBody, sealBody } from "./body.ts";
 import { isBytes, type OwnedBytes, viewOf } from "./bytes.ts";
-import { type CanonicalContext, type Context, canonicalContext, extendContext } from "./context.ts";
+import { type Context, KeyContext } from "./context.ts";
 import { bodyBytes } from "./crypto/cobblestone.ts";
 import { commitmentOf, type DataKey, generateDataKey } from "./data-key.ts";
 import { EnvelockError, invalidArgument } from "./errors.ts";
@@ -63,7 +63,7 @@ export interface OwnedDetachedEnvelope {
 export class Keyring {
   readonly #wrapWith: readonly KeyProvider[];
   readonly #providers: readonly KeyProvider[];
-  readonly #context: CanonicalContext;
+  readonly #context: KeyContext;
   #isClosed = false;
 
   /**
@@ -74,7 +74,7 @@ export class Keyring {
     const { wrapWith = [], unwrapWith = [], context }: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
     this.#wrapWith = [...wrapWith];
     this.#providers = [...new Set([...wrapWith, ...unwrapWith])];
-    this.#context = canonicalContext(context);
+    this.#context = new KeyContext(context);
     if (this.#providers.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith");
     if (this.#wrapWith.length > MAX_RECIPIENTS) throw invalidArgument(`wrapWith takes at most ${MAX_RECIPIENTS} providers`);
     for (const { name } of this.#providers) {
@@ -95,7 +95,7 @@ export class Keyring {
     try {
       const envelope = allocate(header.headerBytes + bodyBytes(plaintext.length));
       header.write(envelope);
-      const pending = sealBody(dataKey, valueContext.bytes, viewOf(plaintext), envelope, header.headerBytes);
+      const pending = sealBody(dataKey, valueContext, viewOf(plaintext), envelope, header.headerBytes);
       if (pending !== undefined) await pending;
       return envelope;
     } finally {
@@ -108,7 +108,7 @@ export class Keyring {
     const { dataKey, header, valueContext } = await this.#startEncrypt(plaintext, options);
     try {
       const body = allocate(bodyBytes(plaintext.length));
-      const pending = sealBody(dataKey, valueContext.bytes, viewOf(plaintext), body, 0);
+      const pending = sealBody(dataKey, valueContext, viewOf(plaintext), body, 0);
       if (pending !== undefined) await pending;
       return { header: written(header), body };
     } finally {
@@ -212,7 +212,7 @@ export class Keyring {
 
   async #startEncrypt(plaintext: Uint8Array, options: EncryptOptions): Promise<Encryption> {
     this.#input(plaintext, "plaintext");
-    const valueContext = extendContext(this.#context, options.context);
+    const valueContext = this.#context.encode(options.context);
     const minHeaderBytes = checkedMinHeaderBytes(options.minHeaderBytes ?? 0);
     return await this.#withNewKey(options.signal, (dataKey, record) => {
       return { dataKey, valueContext, header: prepareHeader(record, minHeaderBytes) };
@@ -233,10 +233,10 @@ export class Keyring {
 
   async #open({ record }: ParsedHeader, body: Uint8Array, options: ValueOptions): Promise<OwnedBytes> {
     const plaintextBytes = claimedPlaintextBytes(body.length);
-    const valueContext = extendContext(this.#context, options.context);
+    const valueContext = this.#context.encode(options.context);
     const dataKey = await unwrapAny(this.#providers, record, this.#context, options.signal);
     try {
-      return await openBody(dataKey, valueContext.bytes, body, plaintextBytes);
+      return await openBody(dataKey, valueContext, body, plaintextBytes);
     } finally {
       dataKey.destroy();
     }
@@ -291,7 +291,7 @@ type PreparedHeader = ReturnType<typeof prepareHeader>;
 
 interface Encryption {
   readonly dataKey: DataKey;
-  readonly valueContext: CanonicalContext;
+  readonly valueContext: Uint8Array;
   readonly header: PreparedHeader;
 }
 

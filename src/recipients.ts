@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { copyOf, isBytes, utf8Length, wipe } from "./bytes.ts";
-import type { CanonicalContext } from "./context.ts";
+import type { KeyContext } from "./context.ts";
 import { commitmentOf, DATA_KEY_BYTES, DataKey, secretBytesOf } from "./data-key.ts";
 import { authenticationFailed, EnvelockError } from "./errors.ts";
 import { encodeWrapAad, type KeyRecord, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "./format/key-record.ts";
@@ -14,7 +14,7 @@ import type { KeyProvider, Recipient, WrapOptions } from "./key-provider.ts";
 export async function wrapForAll(
   providers: readonly KeyProvider[],
   dataKey: DataKey,
-  keyContext: CanonicalContext,
+  keyContext: KeyContext,
   signal: AbortSignal | undefined,
 ): Promise<readonly Recipient[]> {
   const secret = secretBytesOf(dataKey);
@@ -27,7 +27,9 @@ export async function wrapForAll(
       failures.push(providerError(provider, error, signal));
     }
   };
-  await Promise.all(providers.map(wrap));
+  const [first, second] = providers;
+  if (first !== undefined && second === undefined) await wrap(first, 0);
+  else await Promise.all(providers.map(wrap));
   if (failures.length > 0) throw combined(failures, `${failures.length} of ${providers.length} recipients could not be wrapped`);
   return recipients;
 }
@@ -44,7 +46,7 @@ export async function wrapForAll(
 export async function unwrapAny(
   providers: readonly KeyProvider[],
   record: KeyRecord,
-  keyContext: CanonicalContext,
+  keyContext: KeyContext,
   signal: AbortSignal | undefined,
 ): Promise<DataKey> {
   const candidates = candidatesOf(providers, record);
@@ -103,7 +105,7 @@ function candidatesOf(providers: readonly KeyProvider[], record: KeyRecord): rea
 async function unwrapOne(
   provider: KeyProvider,
   recipient: Recipient,
-  keyContext: CanonicalContext,
+  keyContext: KeyContext,
   signal: AbortSignal | undefined,
 ): Promise<DataKey> {
   const secret = await provider.unwrap(recipient, wrapOptions(provider, keyContext, signal));
@@ -115,7 +117,7 @@ async function unwrapOne(
   return new DataKey(owned, keyContext);
 }
 
-function wrapOptions(provider: KeyProvider, keyContext: CanonicalContext, signal: AbortSignal | undefined): WrapOptions {
+function wrapOptions(provider: KeyProvider, keyContext: KeyContext, signal: AbortSignal | undefined): WrapOptions {
   return {
     keyContext: keyContext.map,
     wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, keyContext.bytes),

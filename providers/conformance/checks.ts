@@ -1,5 +1,5 @@
 import { concatBytes, copyOf, equalPublicBytes, isBytes } from "../../src/bytes.ts";
-import { canonicalContext } from "../../src/context.ts";
+import { KeyContext } from "../../src/context.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import { encodeWrapAad } from "../../src/format/key-record.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/key-provider.ts";
@@ -88,7 +88,7 @@ export async function opensTo(dek: Uint8Array, provider: KeyProvider, recipient:
 
 /** What the core would hand to this provider for a keyring of this key context. */
 export function optionsFor(provider: KeyProvider, { context = KEY_CONTEXT, signal }: OptionsInput = {}): WrapOptions {
-  const { bytes, map } = canonicalContext(context);
+  const { bytes, map } = new KeyContext(context);
   return { keyContext: map, wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, bytes), ...(signal && { signal }) };
 }
 

@@ -89,7 +89,7 @@ export function keySchedule(
   { kem, kdf, aead }: HpkeSuite,
   sharedSecret: Uint8Array,
   info: Uint8Array,
-): { readonly key: OwnedBytes; readonly baseNonce: OwnedBytes } {
+): { readonly key: Uint8Array; readonly baseNonce: Uint8Array } {
   const label: LabelScope = { hash: kdf.hash, suiteId: concatBytes(ascii("HPKE"), uint16(kem.id), uint16(kdf.id), uint16(aead.id)) };
   const pskIdHash = labeledExtract(label, NOTHING, "psk_id_hash", NOTHING);
   const infoHash = labeledExtract(label, NOTHING, "info_hash", info);
@@ -116,8 +116,8 @@ export function labeledExtract({ hash, suiteId }: LabelScope, salt: Uint8Array, 
 }
 
 /** LabeledExpand of RFC 9180 §4. */
-export function labeledExpand({ hash, suiteId }: LabelScope, key: Uint8Array, label: string, info: Uint8Array, bytes: number): OwnedBytes {
-  return hkdfExpand(hash, key, concatBytes(uint16(bytes), VERSION, suiteId, ascii(label), info), bytes);
+export function labeledExpand({ hash, suiteId }: LabelScope, key: Uint8Array, label: string, info: Uint8Array, bytes: number): Uint8Array {
+  return hkdfExpand(hash, key, [uint16(bytes), VERSION, suiteId, ascii(label), info], bytes);
 }
 
 export function uint16(value: number): OwnedBytes {

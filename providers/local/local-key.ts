@@ -1,7 +1,6 @@
-import { engine } from "#engine";
 import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
 import { type OwnedBytes, wipe } from "../../src/bytes.ts";
-import { Xaes256Gcm } from "../../src/crypto/xaes.ts";
+import { XAES_OVERHEAD_BYTES, Xaes256Gcm } from "../../src/crypto/xaes.ts";
 import type { KeyProvider } from "../../src/key-provider.ts";
 import { type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
 import { type Kek, type KekSource, lazyKek, localProvider, readyKek } from "./local-provider.ts";
@@ -49,20 +48,16 @@ function aesKek(key: OwnedBytes): Kek {
   wipe(key);
   return {
     wrap(dek, aad) {
-      const nonce = engine.randomNonce(NONCE_BYTES);
       const wrapped = new Uint8Array(WRAPPED_BYTES);
-      wrapped.set(nonce);
-      cipher.seal(nonce, aad, dek, wrapped, NONCE_BYTES);
+      cipher.sealFresh(aad, dek, wrapped, 0);
       return wrapped;
     },
     unwrap(wrapped, aad) {
-      if (wrapped.length !== WRAPPED_BYTES) return undefined;
-      return cipher.open(wrapped.subarray(0, NONCE_BYTES), aad, wrapped.subarray(NONCE_BYTES));
+      return wrapped.length === WRAPPED_BYTES ? cipher.open(aad, wrapped) : undefined;
     },
-    destroy() {}, // the schedule goes with the last reference
+    destroy: () => cipher.destroy(),
   };
 }
 
 export const AES_256_KEY: KeyShape = { what: "an AES-256 key", bytes: 32, kty: "oct", member: "k" };
-const NONCE_BYTES = 24;
-const WRAPPED_BYTES = 72; // nonce 24 | ct 32 | tag 16
+const WRAPPED_BYTES: number = 32 + XAES_OVERHEAD_BYTES;

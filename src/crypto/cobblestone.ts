@@ -38,9 +38,9 @@ export interface BodyKeys {
  * @param context bound through the derivation
  * @throws `invalid-argument` if `inputKey` has not 32 bytes: the derivation would take any, and the specification refuses them
  */
-export function deriveBodyKeys(inputKey: Uint8Array, salt: Uint8Array, context: Uint8Array): BodyKeys {
+export function deriveBodyKeys(inputKey: Uint8Array, salt: Uint8Array, ...context: readonly Uint8Array[]): BodyKeys {
   if (inputKey.length !== INPUT_KEY_BYTES) throw invalidArgument(`a body's input key has ${INPUT_KEY_BYTES} bytes`);
-  const okm = hkdfExpand("sha512", inputKey, concatBytes(INFO, salt, context), 76);
+  const okm = hkdfExpand("sha512", inputKey, [INFO, salt, ...context], 76);
   return { key: okm.subarray(0, 32), base: okm.subarray(32, 44), commitment: okm.subarray(44) };
 }
 
@@ -102,6 +102,7 @@ export function openChunks(
 
 /** base xor BE(chunk). Chunk numbers stay far below 2^48. */
 export function chunkNonce(base: Uint8Array, chunk: number): Uint8Array {
+  if (chunk === 0) return base;
   const nonce = new Uint8Array(base);
   for (let at = 11, rest = chunk; rest > 0; at--, rest = Math.floor(rest / 256)) nonce[at] = byteAt(nonce, at) ^ (rest % 256);
   return nonce;

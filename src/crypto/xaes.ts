@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { byteAt, wipe } from "../bytes.ts";
+import { byteAt, concatBytes, wipe } from "../bytes.ts";
 import { doubleBlock } from "./double-block.ts";
 import type { BlockCipher } from "./engine/engine.ts";
 
@@ -9,45 +9,100 @@ import type { BlockCipher } from "./engine/engine.ts";
  */
 export class Xaes256Gcm {
   readonly #blocks: BlockCipher;
-  readonly #subkey: Uint8Array;
+  readonly #masks: Uint8Array;
+  /** Kept, because the engine takes a new small array only after moving it. */
+  readonly #oneKey: Uint8Array = new Uint8Array(KEY_BYTES);
+  #ahead = 0;
+  #used = 0;
+  #nonces: Uint8Array = NO_BYTES;
+  #keys: Uint8Array = NO_BYTES;
 
   /** @param key 32 bytes; the schedule is kept, the bytes are not. */
   constructor(key: Uint8Array) {
     this.#blocks = engine.blockCipher(key);
-    this.#subkey = doubleBlock(this.#blocks.encrypt(new Uint8Array(16)));
+    this.#masks = masksOf(doubleBlock(this.#blocks.encrypt(new Uint8Array(BLOCK_BYTES))));
   }
 
-  /** Writes ciphertext and tag, `plaintext.length + 16` bytes, into `target` at `offset`. */
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
-    const key = this.#deriveKey(nonce);
+  /** Writes `nonce 24 | ciphertext | tag 16` under a new random nonce, `plaintext.length + 40` bytes, into `target` at `offset`. */
+  sealFresh(aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
+    if (this.#used === this.#ahead) this.#deriveAhead();
+    const place = this.#used++;
+    const nonce = this.#nonces.subarray(place * XAES_NONCE_BYTES, (place + 1) * XAES_NONCE_BYTES);
+    const key = this.#keys.subarray(place * KEY_BYTES, (place + 1) * KEY_BYTES);
+    target.set(nonce, offset);
+    engine.gcm.seal(key, nonce.subarray(12), aad, plaintext, target, offset + XAES_NONCE_BYTES);
+    key.fill(0);
+  }
+
+  /** For vectors alone: writes `ciphertext | tag 16`. A nonce that is used twice gives both plaintexts away. */
+  dangerSealWithNonce(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
+    const key = this.#deriveKeys(nonce);
     engine.gcm.seal(key, nonce.subarray(12), aad, plaintext, target, offset);
     wipe(key);
   }
 
-  /** The plaintext in its own ArrayBuffer, or undefined if key, nonce, AAD or tag do not fit. */
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
-    const key = this.#deriveKey(nonce);
-    const plaintext = engine.gcm.open(key, nonce.subarray(12), aad, sealed);
+  /** Opens `nonce 24 | ciphertext | tag 16`: the plaintext in its own ArrayBuffer, or undefined if anything does not fit. */
+  open(aad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+    const nonce = sealed.subarray(0, XAES_NONCE_BYTES);
+    const key = this.#deriveKeys(nonce);
+    const plaintext = engine.gcm.open(key, nonce.subarray(12), aad, sealed.subarray(XAES_NONCE_BYTES));
     wipe(key);
     return plaintext;
   }
 
+  /** Wipes what can be wiped; not to be used after. */
+  destroy(): void {
+    wipe(this.#keys, this.#masks, this.#oneKey);
+  }
+
+  /**
+   * Nonces with their derived keys, some at a time: a call into the engine costs more than the blocks that it encrypts.
+   * The first one is made alone, for a key that is used once.
+   */
+  #deriveAhead(): void {
+    this.#ahead = Math.min(MOST_AHEAD, 4 * this.#ahead || 1);
+    this.#nonces = engine.randomNonce(this.#ahead * XAES_NONCE_BYTES);
+    this.#keys = this.#deriveKeys(this.#nonces);
+    this.#used = 0;
+  }
+
   // M1 = 00 01 58 00 | nonce[0..12), M2 = 00 02 58 00 | nonce[0..12); key = AES(M1 xor K1) | AES(M2 xor K1)
-  #deriveKey(nonce: Uint8Array): Uint8Array {
-    const blocks = new Uint8Array(32);
-    for (let at = 0; at < 12; at++) {
-      const masked = byteAt(nonce, at) ^ byteAt(this.#subkey, 4 + at);
-      blocks[4 + at] = masked;
-      blocks[20 + at] = masked;
+  #deriveKeys(nonces: Uint8Array): Uint8Array {
+    const count = nonces.length / XAES_NONCE_BYTES;
+    const blocks = count === 1 ? this.#oneKey : new Uint8Array(count * KEY_BYTES);
+    const masks = this.#masks;
+    for (let place = 0; place < count; place++) {
+      const start = place * KEY_BYTES;
+      const nonce = place * XAES_NONCE_BYTES;
+      for (let at = 0; at < 4; at++) {
+        blocks[start + at] = masks[at] ?? 0;
+        blocks[start + BLOCK_BYTES + at] = masks[BLOCK_BYTES + at] ?? 0;
+      }
+      for (let at = 4; at < BLOCK_BYTES; at++) {
+        const masked = byteAt(masks, at) ^ byteAt(nonces, nonce + at - 4);
+        blocks[start + at] = masked;
+        blocks[start + BLOCK_BYTES + at] = masked;
+      }
     }
-    for (let at = 0; at < 4; at++) {
-      blocks[at] = byteAt(this.#subkey, at);
-      blocks[16 + at] = byteAt(this.#subkey, at);
-    }
-    blocks[1] = byteAt(blocks, 1) ^ 0x01;
-    blocks[17] = byteAt(blocks, 17) ^ 0x02;
-    blocks[2] = byteAt(blocks, 2) ^ 0x58;
-    blocks[18] = byteAt(blocks, 18) ^ 0x58;
     return this.#blocks.encrypt(blocks);
   }
 }
+
+/** `M1 xor K1 | M2 xor K1` for a nonce of zeros. */
+function masksOf(subkey: Uint8Array): Uint8Array {
+  const masks = concatBytes(subkey, subkey);
+  masks[1] = byteAt(masks, 1) ^ 0x01;
+  masks[2] = byteAt(masks, 2) ^ 0x58;
+  masks[17] = byteAt(masks, 17) ^ 0x02;
+  masks[18] = byteAt(masks, 18) ^ 0x58;
+  return masks;
+}
+
+/** What XAES adds to a plaintext: nonce and tag. */
+export const XAES_OVERHEAD_BYTES = 40;
+
+const XAES_NONCE_BYTES = 24;
+const KEY_BYTES = 32;
+const BLOCK_BYTES = 16;
+const MOST_AHEAD = 64;
+const NO_BYTES: Uint8Array = new Uint8Array(0);

@@ -8,23 +8,18 @@ export const DETERMINISTIC_TOKEN_HEAD = 0xbc;
 export const KID_BYTES = 16;
 /** Head and kid: what names the key, and what both kinds authenticate. */
 export const TOKEN_PREFIX_BYTES: number = 1 + KID_BYTES;
-export const TOKEN_NONCE_BYTES = 24;
-const TOKEN_BODY_OFFSET: number = TOKEN_PREFIX_BYTES + TOKEN_NONCE_BYTES;
-/** What a random token adds to its plaintext. */
-export const TOKEN_OVERHEAD_BYTES: number = TOKEN_BODY_OFFSET + 16;
-/** What a deterministic token adds to its plaintext. */
+/** What a random token adds to its plaintext: prefix, nonce 24, tag 16. */
+export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 24 + 16;
+/** What a deterministic token adds to its plaintext: prefix and SIV 16. */
 export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 16;
 
 /** Views of a token's parts. */
 export interface ParsedToken {
   readonly kind: "token" | "deterministic-token";
-  /** Head and kid. */
-  readonly prefix: Uint8Array;
   readonly kid: Uint8Array;
-  /** Empty in a deterministic token. */
-  readonly nonce: Uint8Array;
-  /** What the AEAD opens: ciphertext and tag, or SIV and ciphertext. */
+  /** What the AEAD opens: `nonce 24 | ciphertext | tag 16`, or `SIV 16 | ciphertext`. */
   readonly sealed: Uint8Array;
+  readonly plaintextBytes: number;
 }
 
 /**
@@ -41,10 +36,9 @@ export function parseToken(token: Uint8Array | string): ParsedToken {
   if (bytes.length < least) throw malformed(`a token of this kind has at least ${least} bytes, ${bytes.length} are there`);
   return {
     kind: isRandom ? "token" : "deterministic-token",
-    prefix: bytes.subarray(0, TOKEN_PREFIX_BYTES),
     kid: bytes.subarray(1, TOKEN_PREFIX_BYTES),
-    nonce: isRandom ? bytes.subarray(TOKEN_PREFIX_BYTES, TOKEN_BODY_OFFSET) : bytes.subarray(0, 0),
-    sealed: bytes.subarray(isRandom ? TOKEN_BODY_OFFSET : TOKEN_PREFIX_BYTES),
+    sealed: bytes.subarray(TOKEN_PREFIX_BYTES),
+    plaintextBytes: bytes.length - least,
   };
 }
 

@@ -19,7 +19,8 @@ export interface Engine {
   /** Compares in time that depends on the lengths alone. */
   timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean;
 
-  hmac(hash: HmacHash, key: Uint8Array, data: Uint8Array): Uint8Array;
+  /** HMAC of the parts, joined. The caller owns the result and wipes it if it is secret. */
+  hmac(hash: HmacHash, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
 
   /** AES-GCM with a 12-byte nonce and a 16-byte tag, for a key that is used once. Sync. */
   readonly gcm: OneTimeGcm;

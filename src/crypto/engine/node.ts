@@ -2,7 +2,6 @@ import {
   type CipherKey,
   createCipheriv,
   createDecipheriv,
-  createHmac,
   createPrivateKey,
   createPublicKey,
   createSecretKey,
@@ -14,6 +13,7 @@ import { concatBytes, copyOf, ownedBytes } from "../../bytes.ts";
 import { authenticationFailed } from "../../errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
+import { nodeHmac } from "./node-hmac.ts";
 import { nodeSiv } from "./node-siv.ts";
 import { createNoncePool } from "./nonce-pool.ts";
 
@@ -51,14 +51,14 @@ function seal(
   target: Uint8Array,
   offset: number,
 ): void {
-  const cipher = createCipheriv(name, key, nonce, TAG_OPTION);
+  const cipher = createCipheriv(name, key, nonce);
   if (aad.length > 0) cipher.setAAD(aad);
   target.set(cipher.update(plaintext), offset);
   cipher.final();
   target.set(cipher.getAuthTag(), offset + plaintext.length);
 }
 
-// Without `authTagLength`, node:crypto takes tags of 4 bytes; `update` hands out plaintext before `final` has checked the tag.
+// Without `authTagLength`, decipher objects take tags of 4 bytes; `update` hands out plaintext before `final` has checked the tag.
 function open(name: GcmName, key: CipherKey, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
   const decipher = createDecipheriv(name, key, nonce, TAG_OPTION);
   const plaintextBytes = sealed.length - TAG_BYTES;
@@ -152,7 +152,7 @@ export const engine: Engine = {
   randomNonce: createNoncePool((target) => randomFillSync(target)),
   randomKey: (bytes) => randomFillSync(new Uint8Array(bytes)),
   timingSafeEqual: (a, b) => a.length === b.length && timingSafeEqual(a, b),
-  hmac: (hash, key, data) => createHmac(hash, cipherKey(key)).update(data).digest(),
+  hmac: (hash, key, ...parts) => nodeHmac(hash, key, parts),
   gcm,
   chunkCipher: (key, chunks) => chunkCipher(chunks > 1 ? createSecretKey(key) : cipherKey(key)),
   blockCipher,

@@ -2,7 +2,7 @@ import { aeskw, aessiv, ecb, gcm as nobleGcm } from "@noble/ciphers/aes.js";
 import { x25519 as nobleX25519 } from "@noble/curves/ed25519.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
-import { byteAt, copyOf, ownedBytes } from "../../bytes.ts";
+import { byteAt, concatBytes, copyOf, ownedBytes } from "../../bytes.ts";
 import { authenticationFailed } from "../../errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
@@ -90,7 +90,7 @@ export const engine: Engine = {
   randomNonce: createNoncePool((target) => crypto.getRandomValues(target)),
   randomKey: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
   timingSafeEqual,
-  hmac: (hash, key, data) => hmac(hash === "sha256" ? sha256 : sha512, key, data),
+  hmac: (hash, key, ...parts) => hmac(hash === "sha256" ? sha256 : sha512, key, concatBytes(...parts)),
   gcm,
   chunkCipher,
   blockCipher,

@@ -9,9 +9,9 @@ describeVectors("XAES-256-GCM (C2SP)", () => {
     for (const { tcId, key, nonce, aad, msg, ct } of tests) {
       const cipher = new Xaes256Gcm(hex(key));
       const sealed = new Uint8Array(ct.length / 2 + 2);
-      cipher.seal(hex(nonce), hex(aad), hex(msg), sealed, 1);
+      cipher.dangerSealWithNonce(hex(nonce), hex(aad), hex(msg), sealed, 1);
       expect(Buffer.from(sealed).toString("hex"), `${tcId}`).toBe(`00${ct}00`);
-      expect(cipher.open(hex(nonce), hex(aad), hex(ct)), `${tcId}`).toEqual(hex(msg));
+      expect(cipher.open(hex(aad), hex(nonce + ct)), `${tcId}`).toEqual(hex(msg));
     }
     expect(tests).toHaveLength(2);
   });
@@ -26,9 +26,10 @@ describeVectors("XAES-256-GCM (C2SP)", () => {
       const plaintext = random(random(1)[0] ?? 0);
       const aad = random(random(1)[0] ?? 0);
       const sealed = new Uint8Array(plaintext.length + 16);
-      cipher.seal(nonce, aad, plaintext, sealed, 0);
+      cipher.dangerSealWithNonce(nonce, aad, plaintext, sealed, 0);
       sink.update(sealed);
-      if (Buffer.compare(cipher.open(nonce, aad, sealed) ?? sealed, plaintext) !== 0) expect.fail(`iteration ${iteration} does not open`);
+      if (Buffer.compare(cipher.open(aad, Buffer.concat([nonce, sealed])) ?? sealed, plaintext) !== 0)
+        expect.fail(`iteration ${iteration} does not open`);
     }
     expect(sink.digest("hex")).toBe(xaesFile().accumulated.results[`${iterations}`]);
   });

@@ -54,7 +54,7 @@ export class ToyKeyService {
   async decrypt(key: string, version: number, aad: Uint8Array, ciphertext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
     return await this.#answer(`decrypt ${key}/${version}`, signal, () => {
       const { cipher } = this.#version(key, version);
-      const plaintext = ciphertext.length < 40 ? undefined : cipher.open(ciphertext.subarray(0, 24), aad, ciphertext.subarray(24));
+      const plaintext = ciphertext.length < 40 ? undefined : cipher.open(aad, ciphertext);
       if (plaintext === undefined) throw new ToyFailure(400, `decrypt ${key}/${version}`);
       return plaintext;
     });
@@ -99,7 +99,7 @@ export class ToyFailure extends Error {
 export function sealed(cipher: Xaes256Gcm, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(24 + plaintext.length + 16);
   bytes.set(nonce);
-  cipher.seal(nonce, aad, plaintext, bytes, 24);
+  cipher.dangerSealWithNonce(nonce, aad, plaintext, bytes, 24);
   return bytes;
 }
 
