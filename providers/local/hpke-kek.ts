@@ -50,7 +50,7 @@ function hpkeKek(suite: HpkeSuite, publicKey: Uint8Array, secretKey: Uint8Array 
   return {
     wrap(dek, aad) {
       const wrapped = hpkeSeal(suite, publicKey, aad, dek);
-      if (wrapped === undefined) throw invalidArgument("nobody can wrap under this public key: it is not a point of full order");
+      if (wrapped === undefined) throw invalidArgument("nothing can be wrapped under this public key: it is malformed or of small order");
       return wrapped;
     },
     unwrap(wrapped, aad) {
