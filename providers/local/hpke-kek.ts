@@ -44,7 +44,8 @@ export function hpkeKekSource(
 
 // docs/format.md §3, alg 4 and 5: `enc | ct 48`, info = wrap AAD, HPKE's own aad empty
 function hpkeKek(suite: HpkeSuite, publicKey: Uint8Array, secretKey: Uint8Array | undefined): Kek {
-  if (secretKey !== undefined && !equalPublicBytes(suite.kem.publicKey(secretKey), publicKey)) {
+  const keyPair = secretKey && suite.kem.keyPair(secretKey);
+  if (keyPair !== undefined && !equalPublicBytes(keyPair.publicKey, publicKey)) {
     throw invalidArgument("the private key does not belong to the public key");
   }
   return {
@@ -54,9 +55,9 @@ function hpkeKek(suite: HpkeSuite, publicKey: Uint8Array, secretKey: Uint8Array 
       return wrapped;
     },
     unwrap(wrapped, aad) {
-      if (secretKey === undefined) throw publicKeyAlone();
+      if (keyPair === undefined) throw publicKeyAlone();
       if (wrapped.length !== suite.kem.encBytes + SEALED_DEK_BYTES) return undefined;
-      return hpkeOpen(suite, secretKey, publicKey, aad, wrapped);
+      return hpkeOpen(suite, keyPair, aad, wrapped);
     },
     destroy: () => wipe(secretKey),
   };

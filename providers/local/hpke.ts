@@ -15,11 +15,16 @@ export interface HpkeSuite {
 export interface Kem {
   readonly id: number;
   readonly encBytes: number;
-  publicKey(secretKey: Uint8Array): OwnedBytes;
+  /** @param secretKey stays the caller's, who wipes it once the pair is no longer used */
+  keyPair(secretKey: Uint8Array): KemKeyPair;
   /** Undefined if the public key is one that nobody may encrypt to, such as a point of small order. */
   encapsulate(publicKey: Uint8Array): Encapsulation | undefined;
-  /** Undefined if `enc` is refused. A wrong one may as well give a wrong secret. */
-  decapsulate(enc: Uint8Array, secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+}
+
+export interface KemKeyPair {
+  readonly publicKey: Uint8Array;
+  /** The shared secret, or undefined if `enc` is refused. A wrong one may as well give a wrong secret. */
+  decapsulate(enc: Uint8Array): Uint8Array | undefined;
 }
 
 export interface Encapsulation {
@@ -63,20 +68,20 @@ export function hpkeSeal(
 /**
  * OpenBase of RFC 9180 §6.1.
  *
+ * @param keyPair one of the suite's KEM
  * @param sealed `enc | ciphertext`
  * @returns the plaintext in its own ArrayBuffer, or undefined if anything does not fit
  */
 export function hpkeOpen(
   suite: HpkeSuite,
-  secretKey: Uint8Array,
-  publicKey: Uint8Array,
+  keyPair: KemKeyPair,
   info: Uint8Array,
   sealed: Uint8Array,
   aad: Uint8Array = NOTHING,
 ): OwnedBytes | undefined {
   const { encBytes } = suite.kem;
   if (sealed.length < encBytes + TAG_BYTES) return undefined;
-  const sharedSecret = suite.kem.decapsulate(sealed.subarray(0, encBytes), secretKey, publicKey);
+  const sharedSecret = keyPair.decapsulate(sealed.subarray(0, encBytes));
   if (sharedSecret === undefined) return undefined;
   const { key, baseNonce } = keySchedule(suite, sharedSecret, info);
   const plaintext = suite.aead.open(key, baseNonce, aad, sealed.subarray(encBytes));

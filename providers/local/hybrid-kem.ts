@@ -1,5 +1,4 @@
 import { engine } from "#engine";
-import { ownedBytes } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import type { Kem } from "./hpke.ts";
 
@@ -33,12 +32,14 @@ export function hybridKem({ ml_kem768_x25519: peer }: HybridPeer, randomKey: (by
   return {
     id: 0x647a,
     encBytes: 1120,
-    publicKey: (seed) => ownedBytes(peer.getPublicKey(seed)),
+    keyPair: (seed) => ({
+      publicKey: peer.getPublicKey(seed),
+      decapsulate: (enc) => accepted(() => peer.decapsulate(enc, seed)),
+    }),
     encapsulate(publicKey) {
       const encapsulated = accepted(() => peer.encapsulate(publicKey, randomKey(64)));
       return encapsulated && { sharedSecret: encapsulated.sharedSecret, enc: encapsulated.cipherText };
     },
-    decapsulate: (enc, seed) => accepted(() => peer.decapsulate(enc, seed)),
   };
 }
 

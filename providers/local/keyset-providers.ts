@@ -12,12 +12,11 @@ import { localKeyset } from "./local-key.ts";
  *
  * @throws `invalid-argument`
  */
-export function keysetProviders(keyset: Keyset): readonly KeyProvider[] {
-  checkKeyset(keyset);
-  const { keys } = keyset;
-  const primaryType = keys.find(({ keyId }) => keyId === keyset.primary)?.type;
-  const types = new Set(keys.map(({ type }) => type));
-  return [...types].sort((a, b) => Number(b === primaryType) - Number(a === primaryType)).map((type) => providerOf(type, keyset));
+export function keysetProviders(keyset: Keyset): readonly [KeyProvider, ...KeyProvider[]] {
+  const { type: primaryType } = checkKeyset(keyset);
+  const otherTypes = new Set(keyset.keys.map(({ type }) => type));
+  otherTypes.delete(primaryType);
+  return [providerOf(primaryType, keyset), ...[...otherTypes].map((type) => providerOf(type, keyset))];
 }
 
 function providerOf(type: KeysetKeyType, keyset: Keyset): KeyProvider {

@@ -58,9 +58,9 @@ export async function generateKeysetKey(options: {
     case "aes-256":
       return { keyId, type, created, secret };
     case "x25519":
-      return { keyId, type, created, publicKey: engine.x25519.publicKey(secret), secret };
+      return { keyId, type, created, publicKey: engine.x25519.keyPair(secret).publicKey, secret };
     case "mlkem768-x25519":
-      return { keyId, type, created, publicKey: (await loadHybridKem()).publicKey(secret), secret };
+      return { keyId, type, created, publicKey: await hybridPublicKey(secret), secret };
     default:
       throw unknownType(type);
   }
@@ -103,15 +103,17 @@ export function publicKeyset(keyset: Keyset): Keyset {
   return { primary: keyset.primary, keys };
 }
 
-/** What every keyset keeps, wherever it comes from. @throws `invalid-argument` */
-export function checkKeyset({ primary, keys }: Keyset): void {
-  const keyIds = new Set<string>();
+/** What every keyset keeps, wherever it comes from. @returns the primary key @throws `invalid-argument` */
+export function checkKeyset({ primary, keys }: Keyset): KeysetKey {
+  const byKeyId = new Map<string, KeysetKey>();
   for (const key of keys) {
     checkKey(key);
-    if (keyIds.has(key.keyId)) throw invalidArgument(`two keys of the keyset are called "${key.keyId}"`);
-    keyIds.add(key.keyId);
+    if (byKeyId.has(key.keyId)) throw invalidArgument(`two keys of the keyset are called "${key.keyId}"`);
+    byKeyId.set(key.keyId, key);
   }
-  if (!keyIds.has(primary)) throw invalidArgument("the primary of the keyset names none of its keys");
+  const primaryKey = byKeyId.get(primary);
+  if (primaryKey === undefined) throw invalidArgument("the primary of the keyset names none of its keys");
+  return primaryKey;
 }
 
 function checkKey(key: KeysetKey): void {
@@ -126,7 +128,7 @@ function checkKey(key: KeysetKey): void {
   if (key.secret === undefined) return;
   checkBytes(key.secret, shapes.privateKey, what);
   // a hybrid pair needs the optional peer for this, so there it is checked at first use
-  if (key.type === "x25519" && !equalPublicBytes(engine.x25519.publicKey(key.secret), key.publicKey)) {
+  if (key.type === "x25519" && !equalPublicBytes(engine.x25519.keyPair(key.secret).publicKey, key.publicKey)) {
     throw invalidArgument(`${what} has a private key that does not belong to its public key`);
   }
 }
@@ -140,6 +142,10 @@ function checkName(keyId: unknown, created: unknown): void {
   if (typeof created !== "string" || !CREATED.test(created) || Number.isNaN(Date.parse(created))) {
     throw invalidArgument(`key "${keyId}" has a "created" that is no ISO 8601 time in UTC, such as 2026-11-21T09:30:00Z`);
   }
+}
+
+async function hybridPublicKey(seed: Uint8Array): Promise<Uint8Array> {
+  return copyOf((await loadHybridKem()).keyPair(seed).publicKey);
 }
 
 function parseKey(entry: unknown, index: number): KeysetKey {

@@ -78,7 +78,16 @@ export interface KeyWrap {
 }
 
 export interface X25519 {
-  publicKey(secretKey: Uint8Array): Uint8Array<ArrayBuffer>;
+  /**
+   * The pair of a secret key, or a new one.
+   *
+   * @param secretKey 32 bytes; stays the caller's, who wipes it once the pair is no longer used
+   */
+  keyPair(secretKey?: Uint8Array): X25519KeyPair;
+}
+
+export interface X25519KeyPair {
+  readonly publicKey: Uint8Array<ArrayBuffer>;
   /** Undefined if the result is all zero (RFC 7748 §6.1): a public key of small order. */
-  sharedSecret(secretKey: Uint8Array, publicKey: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
+  sharedSecret(publicKey: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
 }

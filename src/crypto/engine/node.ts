@@ -6,10 +6,12 @@ import {
   createPublicKey,
   createSecretKey,
   diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
   randomFillSync,
   timingSafeEqual,
 } from "node:crypto";
-import { concatBytes, copyOf, ownedBytes } from "../../bytes.ts";
+import { concatBytes, copyOf, ownedBytes, toBase64Url } from "../../bytes.ts";
 import { authenticationFailed } from "../../errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
@@ -97,20 +99,26 @@ const keyWrap: KeyWrap = {
   },
 };
 
+// Key objects are kept, and public keys go in and out as JWK: OpenSSL's DER decoder takes longer than the agreement itself.
 const x25519: X25519 = {
-  publicKey: (secretKey) => copyOf(createPublicKey(x25519Private(secretKey)).export({ format: "der", type: "spki" }).subarray(-32)),
-  sharedSecret(secretKey, publicKey) {
-    const privateKey = x25519Private(secretKey);
-    const peer = createPublicKey({ key: Buffer.concat([X25519_SPKI, publicKey]), format: "der", type: "spki" });
-    try {
-      return copyOf(diffieHellman({ privateKey, publicKey: peer }));
-    } catch {
-      return undefined;
-    }
+  keyPair(secretKey) {
+    const privateKey = secretKey === undefined ? generateKeyPairSync("x25519").privateKey : x25519Private(secretKey);
+    const { x = "" } = createPublicKey(privateKey).export({ format: "jwk" });
+    return {
+      publicKey: copyOf(Buffer.from(x, "base64url")),
+      sharedSecret(peer) {
+        const publicKey = createPublicKey({ key: { kty: "OKP", crv: "X25519", x: toBase64Url(peer) }, format: "jwk" });
+        try {
+          return copyOf(diffieHellman({ privateKey, publicKey }));
+        } catch {
+          return undefined;
+        }
+      },
+    };
   },
 };
 
-function x25519Private(secretKey: Uint8Array): ReturnType<typeof createPrivateKey> {
+function x25519Private(secretKey: Uint8Array): KeyObject {
   const der = Buffer.concat([X25519_PKCS8, secretKey]);
   const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
   der.fill(0);
@@ -137,7 +145,6 @@ const NO_BYTES: Uint8Array = new Uint8Array(0);
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
 const KEY_WRAP_IV: Uint8Array = new Uint8Array(8).fill(0xa6);
 const X25519_PKCS8: Uint8Array = Buffer.from("302e020100300506032b656e04220420", "hex");
-const X25519_SPKI: Uint8Array = Buffer.from("302a300506032b656e032100", "hex");
 
 // Node 24.17 to 24.21 take 20 µs more for every call with a raw key; a KeyObject made for one call takes 2.
 const SLOW_RAW_KEYS: boolean = ((): boolean => {

@@ -63,8 +63,10 @@ const keyWrap: KeyWrap = {
 };
 
 const x25519: X25519 = {
-  publicKey: (secretKey) => ownedBytes(nobleX25519.getPublicKey(secretKey)),
-  sharedSecret: (secretKey, publicKey) => refused(() => nobleX25519.getSharedSecret(secretKey, publicKey)),
+  keyPair: (secretKey = nobleX25519.utils.randomSecretKey()) => ({
+    publicKey: ownedBytes(nobleX25519.getPublicKey(secretKey)),
+    sharedSecret: (peer) => refused(() => nobleX25519.getSharedSecret(secretKey, peer)),
+  }),
 };
 
 /** noble throws for a tag that does not fit; lengths were checked before. */

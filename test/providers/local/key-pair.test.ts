@@ -14,11 +14,11 @@ import { refusal, refusalCode } from "../../refusal.ts";
 import { DEK, foreignWrap, OPTIONS, wrapAad } from "./wrap.ts";
 
 const PRIVATE = new Uint8Array(32).map((_, at) => at + 1);
-const PUBLIC = engine.x25519.publicKey(PRIVATE);
+const PUBLIC = engine.x25519.keyPair(PRIVATE).publicKey;
 const OTHER_PRIVATE = new Uint8Array(32).fill(7);
-const OTHER_PUBLIC = engine.x25519.publicKey(OTHER_PRIVATE);
+const OTHER_PUBLIC = engine.x25519.keyPair(OTHER_PRIVATE).publicKey;
 
-const hybridPublicKey = async (seed: Uint8Array): Promise<Uint8Array> => (await loadHybridKem()).publicKey(seed);
+const hybridPublicKey = async (seed: Uint8Array): Promise<Uint8Array> => (await loadHybridKem()).keyPair(seed).publicKey;
 
 const kinds = [
   {
@@ -27,7 +27,7 @@ const kinds = [
     wrappedBytes: 80,
     one: localKeyPair,
     several: localKeyPairs,
-    publicKeyOf: async (secret: Uint8Array) => engine.x25519.publicKey(secret),
+    publicKeyOf: async (secret: Uint8Array) => engine.x25519.keyPair(secret).publicKey,
   },
   { name: "hybrid", alg: 5, wrappedBytes: 1168, one: localHybridKeyPair, several: localHybridKeyPairs, publicKeyOf: hybridPublicKey },
 ];
