@@ -67,15 +67,21 @@ export function inspect(input: Uint8Array | string): Inspection {
   if (typeof input === "string") return inspectToken(input);
   if (!isBytes(input)) throw invalidArgument("inspect takes a Uint8Array, or a token as text");
   const bytes = viewOf(input);
-  if (bytes[0] === ENVELOPE_HEAD) return inspectEnvelope(bytes);
+  if (bytes[0] === ENVELOPE_HEAD) return inspectEnvelope(bytes, bytes.length);
   if (bytes[0] === KEY_RECORD_HEAD) return { kind: "key-record", ...inspectRecord(parseKeyRecord(bytes)) };
   return inspectToken(bytes);
 }
 
-function inspectEnvelope(bytes: Uint8Array): InspectedEnvelope | InspectedHeader {
-  const { record, headerBytes, paddingBytes } = parseHeader(bytes);
+/**
+ * Like `inspect`, where only the beginning of an envelope has been read.
+ *
+ * @param start the header at least
+ * @param envelopeBytes the length of the whole
+ */
+export function inspectEnvelope(start: Uint8Array, envelopeBytes: number): InspectedEnvelope | InspectedHeader {
+  const { record, headerBytes, paddingBytes } = parseHeader(start);
   const header = { ...inspectRecord(record), headerBytes, paddingBytes };
-  const bodyBytes = bytes.length - headerBytes;
+  const bodyBytes = envelopeBytes - headerBytes;
   if (bodyBytes === 0) return { kind: "header", ...header };
   return { kind: "envelope", ...header, bodyBytes, plaintextBytes: claimedPlaintextBytes(bodyBytes) };
 }
