@@ -1,6 +1,6 @@
 // One bundled file per entry point, what they share in chunks, declarations beside them.
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 
@@ -22,5 +22,6 @@ const bundle = await rolldown({
 });
 await bundle.write({ dir: "dist", format: "es", entryFileNames: "[name].js", chunkFileNames: "chunks/[name].js", sourcemap: true });
 await bundle.close();
+chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may not
 
 execFileSync("npx", ["tsc", "-p", ".config/tsconfig.build.json"], { stdio: "inherit" });

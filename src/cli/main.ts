@@ -1,1 +1,45 @@
-export {};
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { addDecrypt } from "./decrypt.ts";
+import { addEncrypt } from "./encrypt.ts";
+import { exitCodeOf, failureText } from "./failure.ts";
+import { addInspect } from "./inspect.ts";
+import { addKeygen } from "./keygen.ts";
+import { addRewrap } from "./rewrap.ts";
+
+await main();
+
+async function main(): Promise<void> {
+  process.stdout.on("error", () => {}); // a reader that went away, such as `head`: our own writes report it, help need not
+  let isDebug = false;
+  const program = new Command("envelock")
+    .description("Envelope encryption of files, under keys of your own.")
+    .version(ownVersion())
+    .exitOverride()
+    .configureOutput({ outputError: () => {} }) // errors are written below, all in one form
+    .hook("preAction", (_program, command) => {
+      isDebug = command.getOptionValue("debug") === true;
+    });
+  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect]) addVerb(program);
+  program.addHelpText(
+    "after",
+    `
+Exit codes: 0 done, 1 failed (or stale, with rewrap --check), 2 wrong command line.
+Errors go to standard error as "envelock: <code>: <message>".`,
+  );
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    const isHelp = error instanceof CommanderError && (error.exitCode === 0 || error.code === "commander.help");
+    process.exitCode = isHelp && error.exitCode === 0 ? 0 : exitCodeOf(error);
+    if (!isHelp) process.stderr.write(failureText(error, isDebug));
+  }
+}
+
+/** Of the package that this file was installed with. */
+function ownVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const version = typeof manifest === "object" && manifest !== null && "version" in manifest ? manifest.version : undefined;
+  return typeof version === "string" ? version : "unknown";
+}

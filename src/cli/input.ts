@@ -1,0 +1,130 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { concatBytes } from "../bytes.ts";
+import { invalidArgument } from "../errors.ts";
+import { HEADER_PREFIX_BYTES, headerBytesOf } from "../format/envelope.ts";
+import { systemError } from "./failure.ts";
+
+/** A file or standard input, to be read once, from the start. */
+export interface Input {
+  /** For messages. */
+  readonly name: string;
+  /** Undefined for a pipe, which does not know. */
+  readonly sizeBytes: number | undefined;
+  /** Read as they are asked for, at most 64 KiB at a time. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** What stands for standard input or output in place of a path. */
+export const STANDARD_STREAM = "-";
+
+/** Opens what the argument names for as long as `use` takes; `-` is standard input. */
+export async function withInput<T>(path: string, use: (input: Input) => Promise<T>): Promise<T> {
+  if (path === STANDARD_STREAM) return await withStandardInput(use);
+  const handle = await open(path, "r").catch((cause: unknown) => {
+    throw systemError(`cannot read ${path}`, cause);
+  });
+  try {
+    return await use({ name: path, sizeBytes: await sizeOf(handle), chunks: named(path, chunksOf(handle)) });
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Reads all of it into one array.
+ *
+ * @param limit `limitBytes` in words
+ * @throws `invalid-argument` as soon as it is seen to be larger
+ */
+export async function readWhole({ name, sizeBytes, chunks }: Input, limitBytes: number, limit: string): Promise<Uint8Array> {
+  if (sizeBytes !== undefined && sizeBytes > limitBytes) throw tooLarge(name, limit);
+  let bytes = new Uint8Array(sizeBytes ?? READ_BYTES);
+  let length = 0;
+  for await (const chunk of chunks) {
+    const end = length + chunk.length;
+    if (end > limitBytes) throw tooLarge(name, limit);
+    if (end > bytes.length) {
+      const larger = new Uint8Array(Math.max(end, Math.min(2 * bytes.length, limitBytes)));
+      larger.set(bytes);
+      bytes = larger;
+    }
+    bytes.set(chunk, length);
+    length = end;
+  }
+  return bytes.subarray(0, length);
+}
+
+/** The first byte, if there is one, and the same input with nothing missing. */
+export async function peek(input: Input): Promise<{ readonly first: number | undefined; readonly input: Input }> {
+  const reader = input.chunks[Symbol.asyncIterator]();
+  const start = await atLeast(1, new Uint8Array(0), reader);
+  return { first: start[0], input: { ...input, chunks: restOf(start, reader) } };
+}
+
+/**
+ * Reads the header of an envelope; the body is read as it is asked for.
+ *
+ * @returns a header that is as long as it says, unless the input ends before
+ * @throws `malformed-envelope`, `unsupported-version` if the input does not begin like an envelope
+ */
+export async function splitEnvelope({ chunks }: Input): Promise<{ readonly header: Uint8Array; readonly body: AsyncIterable<Uint8Array> }> {
+  const reader = chunks[Symbol.asyncIterator]();
+  const prefix = await atLeast(HEADER_PREFIX_BYTES, new Uint8Array(0), reader);
+  const headerBytes = headerBytesOf(prefix);
+  const start = await atLeast(headerBytes, prefix, reader);
+  return { header: start.subarray(0, headerBytes), body: restOf(start.subarray(headerBytes), reader) };
+}
+
+/** `start` and what is read until there are `bytes` of it, or nothing more comes. */
+async function atLeast(bytes: number, start: Uint8Array, reader: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
+  const parts = [start];
+  let length = start.length;
+  while (length < bytes) {
+    const next = await reader.next();
+    if (next.done === true) break;
+    parts.push(next.value);
+    length += next.value.length;
+  }
+  return concatBytes(...parts);
+}
+
+async function* restOf(first: Uint8Array, reader: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first;
+  for (let next = await reader.next(); next.done !== true; next = await reader.next()) yield next.value;
+}
+
+async function withStandardInput<T>(use: (input: Input) => Promise<T>): Promise<T> {
+  const name = "standard input";
+  try {
+    return await use({ name, sizeBytes: undefined, chunks: named(name, process.stdin) });
+  } finally {
+    process.stdin.destroy(); // a pipe that somebody holds open would keep the process alive
+  }
+}
+
+async function* named(name: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (cause) {
+    throw systemError(`cannot read ${name}`, cause);
+  }
+}
+
+async function* chunksOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { bytesRead, buffer } = await handle.read(new Uint8Array(READ_BYTES), 0, READ_BYTES);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+async function sizeOf(handle: FileHandle): Promise<number | undefined> {
+  const stats = await handle.stat();
+  return stats.isFile() ? stats.size : undefined;
+}
+
+function tooLarge(name: string, limit: string): Error {
+  return invalidArgument(`${name} is larger than ${limit}`);
+}
+
+const READ_BYTES = 65536;

@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import { ascii, textOf } from "../bytes.ts";
+import { malformed } from "../errors.ts";
+import { ENVELOPE_HEAD } from "../format/envelope.ts";
+import { KEY_RECORD_HEAD } from "../format/key-record.ts";
+import { DETERMINISTIC_TOKEN_HEAD, TOKEN_HEAD } from "../format/token.ts";
+import { type Inspection, inspect, inspectEnvelope } from "../inspect.ts";
+import { type Input, peek, readWhole, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
+import { inspectTable } from "./inspect-table.ts";
+import { addDebugOption } from "./options.ts";
+import { printLines } from "./output.ts";
+import { terminalJson } from "./terminal-text.ts";
+
+interface InspectOptions {
+  readonly json?: boolean;
+}
+
+export function addInspect(program: Command): void {
+  const command = program
+    .command("inspect")
+    .summary("show what can be read without a key")
+    .description(
+      "Shows what stands in clear in an envelope, a detached header, a key record or a field token (bytes or text). " +
+        "Nothing of it is verified: whoever can write the bytes can choose every field. Of an envelope only the header is read.",
+    )
+    .argument("[file]", "what to look at; - is standard input", STANDARD_STREAM)
+    .option("--json", "as JSON");
+  addDebugOption(command);
+  command.addHelpText(
+    "after",
+    `
+Examples:
+  envelock inspect report.pdf.envelock
+  envelock inspect --json report.pdf.envelock | jq -r '.recipients[].keyId'`,
+  );
+  command.action(inspectFile);
+}
+
+async function inspectFile(file: string, { json = false }: InspectOptions): Promise<void> {
+  const inspection = await withInput(file, inspectInput);
+  await printLines(json ? terminalJson(inspection) : inspectTable(inspection));
+}
+
+async function inspectInput(input: Input): Promise<Inspection> {
+  const { first, input: whole } = await peek(input);
+  if (first === ENVELOPE_HEAD) return await inspectHeader(whole);
+  if (first === undefined || !FIRST_BYTES.has(first)) throw malformed(`${input.name} is no envelope, header, key record or token`);
+  const bytes = await readWhole(whole, MAX_TOKEN_BYTES, "16 MiB: no key record is, and no token should be");
+  return inspect(first < 0x80 ? (textOf(bytes)?.trimEnd() ?? "") : bytes);
+}
+
+async function inspectHeader(input: Input): Promise<Inspection> {
+  const { header, body } = await splitEnvelope(input);
+  if (input.sizeBytes !== undefined) return inspectEnvelope(header, input.sizeBytes);
+  let bytes = header.length;
+  for await (const chunk of body) bytes += chunk.length;
+  return inspectEnvelope(header, bytes);
+}
+
+const MAX_TOKEN_BYTES = 2 ** 24;
+// "n" and "v" begin the base64url of 9C and BC
+const FIRST_BYTES: ReadonlySet<number> = new Set([KEY_RECORD_HEAD, TOKEN_HEAD, DETERMINISTIC_TOKEN_HEAD, ...ascii("nv")]);

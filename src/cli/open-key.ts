@@ -1,0 +1,40 @@
+import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
+import type { KeyProvider } from "../key-provider.ts";
+import { Keyring } from "../keyring.ts";
+import { usageError } from "./failure.ts";
+import type { KeyOptions, RecipientOptions } from "./options.ts";
+
+/**
+ * Opens what a `--key` or `--recipient` argument names. Arguments alone come here, never anything that was read from an envelope.
+ *
+ * @returns the provider of the primary key, then the others; the caller closes them
+ * @throws `key-not-found`, `access-denied`, `invalid-argument`, `provider-failure`
+ */
+async function openKey(argument: string): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
+  const scheme = SCHEME.exec(argument)?.[1];
+  if (scheme === undefined) return keysetProviders(await readKeysetFile(argument));
+  throw usageError(`no kind of key is called "${scheme}:"`, "a keyset file with a colon in its name is given as ./name");
+}
+
+/** A keyring for as long as `use` takes: the first `--key` and every `--recipient` wrap, all of them unwrap. */
+export async function withKeyring<T>(
+  { key: [first, ...olderKeys], recipient = [], keyContext }: KeyOptions & RecipientOptions,
+  use: (keyring: Keyring) => Promise<T>,
+): Promise<T> {
+  const wrapWith: KeyProvider[] = [];
+  const unwrapWith: KeyProvider[] = [];
+  try {
+    for (const argument of [first, ...recipient]) {
+      const [primary, ...others] = await openKey(argument);
+      wrapWith.push(primary);
+      unwrapWith.push(...others);
+    }
+    for (const argument of olderKeys) unwrapWith.push(...(await openKey(argument)));
+    return await use(new Keyring({ wrapWith, unwrapWith, ...(keyContext && { context: keyContext }) }));
+  } finally {
+    for (const provider of [...wrapWith, ...unwrapWith]) await provider.close?.();
+  }
+}
+
+// Two letters at least: C:\keys.json is a path.
+const SCHEME = /^([a-z][a-z0-9+.-]+):/i;

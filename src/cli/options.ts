@@ -1,0 +1,67 @@
+import { type Command, Option } from "commander";
+import type { Context } from "../context.ts";
+import { usageError } from "./failure.ts";
+
+export interface KeyOptions {
+  /** The first wraps, all of them unwrap. */
+  readonly key: readonly [string, ...string[]];
+  readonly keyContext?: Context;
+  readonly debug?: boolean;
+}
+
+export interface RecipientOptions {
+  /** What is wrapped for, beside the first of `key`. */
+  readonly recipient?: readonly string[];
+}
+
+export interface ContextOptions {
+  readonly context?: Context;
+}
+
+export interface OutputOptions {
+  readonly out?: string;
+  readonly force?: boolean;
+}
+
+export function addKeyOptions(command: Command, meaning: string): Command {
+  return command
+    .addOption(new Option("-k, --key <keyset>", meaning).argParser(collect).makeOptionMandatory())
+    .addOption(
+      new Option("--key-context <key=value>", "context of the data key: what every value of one keyring shares (repeatable)").argParser(
+        collectPair,
+      ),
+    );
+}
+
+export function addRecipientOption(command: Command): Command {
+  return command.addOption(
+    new Option("-r, --recipient <keyset>", "also wrap for this key, which may be a public half (repeatable)").argParser(collect),
+  );
+}
+
+export function addContextOption(command: Command): Command {
+  return command.addOption(
+    new Option("-c, --context <key=value>", "what the file belongs to; the same is needed to decrypt (repeatable)").argParser(collectPair),
+  );
+}
+
+export function addOutputOptions(command: Command): Command {
+  return command.option("-o, --out <file>", "write here; - is standard output").option("-f, --force", "replace an existing file");
+}
+
+export function addDebugOption(command: Command): Command {
+  return command.option("--debug", "show stack and causes of an error");
+}
+
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}
+
+/** A key given twice is refused: whichever won, half of the readers would expect the other. */
+function collectPair(text: string, previous: Context = {}): Context {
+  const at = text.indexOf("=");
+  if (at < 1) throw usageError(`context pair "${text}" is not key=value`);
+  const key = text.slice(0, at);
+  if (Object.hasOwn(previous, key)) throw usageError(`context key "${key}" is given twice`);
+  return Object.fromEntries([...Object.entries(previous), [key, text.slice(at + 1)]]);
+}

@@ -1,0 +1,110 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect } from "vitest";
+
+export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
+/** The built command: `npm test` builds first. */
+export const CLI: string = join(ROOT, "dist/cli.js");
+
+export interface Run {
+  /** Undefined if a signal ended it. */
+  readonly exitCode: number | undefined;
+  readonly signal: NodeJS.Signals | undefined;
+  readonly stdout: Uint8Array;
+  readonly stderr: string;
+  /** `stdout` as text. */
+  readonly text: string;
+}
+
+export interface RunningCommand {
+  /** Gives it a part of standard input, which stays open. */
+  feed(bytes: Uint8Array): void;
+  /** Ends standard input. */
+  end(bytes?: Uint8Array): void;
+  /** Stops reading what it writes, as `head` does. */
+  leave(): void;
+  kill(signal: NodeJS.Signals): void;
+  readonly done: Promise<Run>;
+}
+
+/** Starts `envelock` as its users do, as a process. */
+export function start(args: readonly string[], { cwd = ROOT, command = CLI }: { cwd?: string; command?: string } = {}): RunningCommand {
+  const child = spawn(process.execPath, [command, ...args], { cwd, stdio: "pipe" });
+  const stdout: Uint8Array[] = [];
+  const stderr: Uint8Array[] = [];
+  child.stdout.on("data", (chunk: Uint8Array) => stdout.push(chunk));
+  child.stderr.on("data", (chunk: Uint8Array) => stderr.push(chunk));
+  child.stdin.on("error", () => {}); // it may end without having read all
+  const done = new Promise<Run>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (exitCode, signal) => {
+      const output = Buffer.concat(stdout);
+      resolve({
+        exitCode: exitCode ?? undefined,
+        signal: signal ?? undefined,
+        stdout: Uint8Array.from(output),
+        stderr: Buffer.concat(stderr).toString("utf8"),
+        text: output.toString("utf8"),
+      });
+    });
+  });
+  return {
+    feed: (bytes) => child.stdin.write(bytes),
+    end: (bytes) => (bytes === undefined ? child.stdin.end() : child.stdin.end(bytes)),
+    leave: () => child.stdout.destroy(),
+    kill: (signal) => child.kill(signal),
+    done,
+  };
+}
+
+export async function run(args: readonly string[], stdin?: Uint8Array, options: { cwd?: string; command?: string } = {}): Promise<Run> {
+  const running = start(args, options);
+  running.end(stdin);
+  return await running.done;
+}
+
+/** Runs what must succeed, in silence on standard error. */
+export async function ok(args: readonly string[], stdin?: Uint8Array): Promise<Run> {
+  const result = await run(args, stdin);
+  expect(result.stderr).toBe("");
+  expect(result.exitCode).toBe(0);
+  return result;
+}
+
+/** Runs what must fail; the first line of standard error names the code. */
+export async function refused(exitCode: 1 | 2, code: string, args: readonly string[], stdin?: Uint8Array): Promise<Run> {
+  const result = await run(args, stdin);
+  expect(result.stderr.split("\n")[0]).toMatch(new RegExp(`^envelock: ${code}: .`));
+  expect(result.exitCode).toBe(exitCode);
+  expect(result.stdout).toHaveLength(0);
+  return result;
+}
+
+/** A folder of its own for one test file, removed at the end. */
+export function scratch(): Scratch {
+  const folder = mkdtempSync(join(tmpdir(), "envelock-test-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const at = (name: string): string => join(folder, name);
+  return {
+    folder,
+    at,
+    read: (name) => Uint8Array.from(readFileSync(at(name))),
+    write: (name, content) => {
+      writeFileSync(at(name), content);
+      return at(name);
+    },
+    names: (inside = ".") => readdirSync(join(folder, inside)).sort(),
+  };
+}
+
+export interface Scratch {
+  readonly folder: string;
+  at(name: string): string;
+  read(name: string): Uint8Array;
+  /** The path of the new file. */
+  write(name: string, content: Uint8Array | string): string;
+  names(inside?: string): readonly string[];
+}

@@ -1,0 +1,115 @@
+import { chmodSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { parseKeyset } from "../../providers/local/index.ts";
+import { toHex } from "../../src/bytes.ts";
+import { ok, ROOT, refused, run, scratch, start } from "./runner.ts";
+
+const { at, read, write } = scratch();
+const cliPage = readFileSync(join(ROOT, "docs/cli.md"), "utf8");
+
+const COMMON = ["--debug", "--help"];
+const VERBS: readonly (readonly [string, readonly string[]])[] = [
+  ["keygen", ["--type", "--key-id", "--add", "--set-primary", "--public", "--out", "--force"]],
+  ["encrypt", ["--key", "--key-context", "--recipient", "--context", "--out", "--force"]],
+  ["decrypt", ["--key", "--key-context", "--context", "--out", "--force"]],
+  ["rewrap", ["--key", "--key-context", "--recipient", "--check", "--out", "--force"]],
+  ["inspect", ["--json"]],
+];
+
+describe("help", () => {
+  test.each(VERBS)("of %s names its options, all of which stand in docs/cli.md", async (verb, options) => {
+    const { text } = await ok([verb, "--help"]);
+    expect(text).toMatch(new RegExp(`^Usage: envelock ${verb} \\[options\\] `));
+    expect(text).toContain("Examples:\n  ");
+    const listed = [...text.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1]);
+    expect(listed.sort()).toEqual([...options, ...COMMON].sort());
+    const section = cliPage.split(/^## /m).find((part) => part.startsWith(verb)) ?? "";
+    for (const option of options) expect(section).toContain(`\`${option}`);
+  });
+
+  test("of the command names every verb and the exit codes", async () => {
+    const { text } = await ok(["--help"]);
+    for (const [verb] of VERBS) expect(text).toMatch(new RegExp(`^  ${verb} `, "m"));
+    expect(text).toMatch(/Exit codes: 0 .*1 .*2 /);
+  });
+
+  test("goes to standard error, with exit code 2, where a verb is missing", async () => {
+    const { exitCode, stdout, stderr } = await run([]);
+    expect(exitCode).toBe(2);
+    expect(stdout).toHaveLength(0);
+    expect(stderr).toMatch(/^Usage: envelock /);
+  });
+
+  test("is no failure if nobody reads it", async () => {
+    const command = start(["--help"]);
+    command.leave();
+    expect(await command.done).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+});
+
+describe("standard error", () => {
+  beforeAll(async () => {
+    await ok(["keygen", at("keys.json"), "--key-id", "v1"]);
+    await ok(["encrypt", write("plain", PLAINTEXT), "--key", at("keys.json"), "--context", "a=1", "--out", at("envelope")]);
+    write("broken.json", new TextDecoder().decode(read("keys.json")).replace('"kty"', '"kty'));
+    write("short.json", new TextDecoder().decode(read("keys.json")).replace(/"k": "../, '"k": "'));
+    for (const name of ["broken.json", "short.json"]) chmodSync(at(name), 0o600);
+  });
+
+  const failing = (): readonly (readonly string[])[] => [
+    ["decrypt", at("envelope"), "--key", at("keys.json")],
+    ["decrypt", at("plain"), "--key", at("keys.json")],
+    ["decrypt", at("envelope"), "--key", at("broken.json")],
+    ["decrypt", at("envelope"), "--key", at("short.json")],
+    ["decrypt", at("envelope"), "--key", at("keys.json"), "--context", "a=1", "--out", at("keys.json")],
+    ["keygen", at("broken.json"), "--add"],
+    ["keygen", at("keys.json"), "--public"],
+    ["inspect", at("keys.json")],
+    ["rewrap", at("plain"), "--key", at("keys.json")],
+  ];
+
+  test("holds one line for the code, and a stack only with --debug", async () => {
+    for (const args of failing()) {
+      const [plain, debug] = [await run(args), await run([...args, "--debug"])];
+      expect(plain.stderr).toMatch(/^envelock: [a-z-]+: .+\n(hint: .+\n)?$/);
+      expect(debug.stderr.startsWith(plain.stderr)).toBe(true);
+      expect(debug.stderr).toMatch(/^ {4}at /m);
+      expect([plain.exitCode, debug.exitCode]).toEqual([1, 1]);
+    }
+  });
+
+  test("holds no secret, with --debug neither", async () => {
+    const secret = parseKeyset(new TextDecoder().decode(read("keys.json"))).keys[0]?.secret ?? new Uint8Array(0);
+    const forms = [toHex(secret), Buffer.from(secret).toString("base64url"), Buffer.from(secret).toString("base64"), PLAINTEXT];
+    const parts = forms.map((form) => form.slice(3, 15)); // a part of it would be too much
+    for (const args of failing()) {
+      const { stderr, text } = await run([...args, "--debug"]);
+      for (const part of parts) expect(stderr + text).not.toContain(part);
+    }
+  });
+
+  test("says that standard output is gone", async () => {
+    const command = start(["encrypt", at("plain"), "--key", at("keys.json")]);
+    command.leave();
+    const { exitCode, stderr } = await command.done;
+    expect(stderr).toMatch(/^envelock: unavailable: cannot write standard output/);
+    expect(exitCode).toBe(1);
+  });
+});
+
+test("--version is that of the package", async () => {
+  const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const { text } = await ok(["--version"]);
+  expect(manifest).toMatchObject({ version: text.trim() });
+});
+
+test.each<readonly [readonly string[], string]>([
+  [["encrpt"], "encrypt"],
+  [["inspect", "--jsn"], "--json"],
+])("%j: what was meant is suggested", async (args, meant) => {
+  const { stderr } = await refused(2, "invalid-argument", args);
+  expect(stderr).toMatch(new RegExp(`^hint: .*${meant}`, "m"));
+});
+
+const PLAINTEXT = "the plaintext that nobody may see";
