@@ -11,9 +11,13 @@ rmSync("dist", { recursive: true, force: true });
 const bundle = await rolldown({
   input: {
     index: "src/index.ts",
+    node: "src/node/index.ts",
     cli: "src/cli/main.ts",
     "engine/node": "src/crypto/engine/node.ts",
     "engine/portable": "src/crypto/engine/portable.ts",
+    "lanes/node": "src/stream/lanes/node.ts",
+    "lanes/portable": "src/stream/lanes/portable.ts",
+    "lanes/worker": "src/stream/lanes/worker.ts",
     "providers/local": "providers/local/index.ts",
     "providers/conformance": "providers/conformance/index.ts",
   },

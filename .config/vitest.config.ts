@@ -5,14 +5,16 @@ const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.
 
 // Both engines run the whole core suite; what starts processes or reads the package runs once.
 const CORE = ["test/core/**/*.test.ts", "test/providers/**/*.test.ts"];
-const ONCE = ["test/cli/**/*.test.ts", "test/docs/**/*.test.ts", "test/package/**/*.test.ts"];
+const ONCE = ["test/cli/**/*.test.ts", "test/docs/**/*.test.ts", "test/package/**/*.test.ts", "test/stream-node/**/*.test.ts"];
 
 const engine = (name: "node" | "portable", include: string[]) => ({
   root: at(""),
   resolve: {
     alias: [
       { find: "#engine", replacement: at(`src/crypto/engine/${name}.ts`) },
+      { find: "#lanes", replacement: at(`src/stream/lanes/${name}.ts`) },
       { find: /^envelock$/, replacement: at("src/index.ts") },
+      { find: /^envelock\/node$/, replacement: at("src/node/index.ts") },
       { find: /^envelock\/(providers\/.*)$/, replacement: at("$1/index.ts") },
     ],
   },

@@ -13,3 +13,8 @@ export {
   type OwnedDetachedEnvelope,
   type ValueOptions,
 } from "./keyring.ts";
+export type { EncryptedPieces } from "./stream/encrypted-pieces.ts";
+export type { LaneCount } from "./stream/lanes/lanes.ts";
+export type { EncryptStreamOptions, StreamOptions } from "./stream/options.ts";
+export { type EncryptStream, encryptedBytes } from "./stream/streams.ts";
+export type { ByteTransform } from "./stream/web-stream.ts";

@@ -1,4 +1,5 @@
 import { engine } from "#engine";
+import { createLanePool } from "#lanes";
 import { claimedPlaintextBytes, openBody, sealBody } from "./body.ts";
 import { isBytes, type OwnedBytes, viewOf } from "./bytes.ts";
 import { type Context, KeyContext } from "./context.ts";
@@ -9,6 +10,12 @@ import { MAX_HEADER_BYTES, type ParsedHeader, parseDetachedHeader, parseHeader, 
 import { encodeKeyRecord, type KeyRecord, MAX_RECIPIENTS, PROVIDER_NAME, parseKeyRecord, SUITE } from "./format/key-record.ts";
 import type { KeyProvider } from "./key-provider.ts";
 import { currentKeyId, isFor, unwrapAny, wrapForAll } from "./recipients.ts";
+import type { StreamAccess, UnlockedKey } from "./stream/beginning.ts";
+import { decryptPieces } from "./stream/decrypted-pieces.ts";
+import { EncryptedPieces } from "./stream/encrypted-pieces.ts";
+import type { EncryptStreamOptions, StreamOptions } from "./stream/options.ts";
+import { decryptStream, type EncryptStream, encryptStream } from "./stream/streams.ts";
+import type { ByteTransform } from "./stream/web-stream.ts";
 
 export interface KeyringOptions {
   /** Every one of them becomes a recipient of what is encrypted, and can decrypt. At most 16; with none, the keyring only decrypts. */
@@ -64,6 +71,11 @@ export class Keyring {
   readonly #wrapWith: readonly KeyProvider[];
   readonly #providers: readonly KeyProvider[];
   readonly #context: KeyContext;
+  readonly #streams: StreamAccess = {
+    lanes: createLanePool(),
+    startSealing: (options) => this.#startSealing(options),
+    startOpening: (record, options) => this.#startOpening(record, options),
+  };
   #isClosed = false;
 
   /**
@@ -136,6 +148,36 @@ export class Keyring {
   }
 
   /**
+   * A stream that encrypts what is written to it, of any length, in bounded memory: `source.pipeThrough(keyring.encryptStream())`.
+   * Its sides fail as `encrypt` does, and with `invalid-argument` if the source does not give `plaintextBytes`.
+   *
+   * @throws `invalid-argument` for bad options
+   */
+  encryptStream(options: EncryptStreamOptions = {}): EncryptStream {
+    return encryptStream(this.#streams, options);
+  }
+
+  /**
+   * A stream that decrypts an envelope written to it. Verified chunks alone come out; truncation and every change end in an error,
+   * never in a clean end. Its sides fail as `decrypt` does.
+   *
+   * @throws `invalid-argument` for bad options
+   */
+  decryptStream(options: StreamOptions = {}): ByteTransform {
+    return decryptStream(this.#streams, options);
+  }
+
+  /** Like `encryptStream`, from an iterable to an iterable. A piece is not to be changed before the next one is asked for. */
+  encryptPieces(pieces: AsyncIterable<Uint8Array>, options: EncryptStreamOptions = {}): EncryptedPieces {
+    return new EncryptedPieces(pieces, this.#streams, options);
+  }
+
+  /** Like `decryptStream`, from an iterable to an iterable. */
+  decryptPieces(pieces: AsyncIterable<Uint8Array>, options: StreamOptions = {}): AsyncIterableIterator<OwnedBytes> {
+    return decryptPieces(pieces, this.#streams, options);
+  }
+
+  /**
    * Replaces the recipients with those of `wrapWith`; the data key and every body byte stay. Needs no value context.
    * A padded header keeps its size if the new recipients fit.
    *
@@ -205,13 +247,32 @@ export class Keyring {
     return await this.#isStale(parseKeyRecord(this.#input(keyRecord, "key record")), options);
   }
 
-  /** Ends this keyring: later calls throw `closed`, calls under way finish. The providers stay open; whoever made them closes them. */
+  /**
+   * Ends this keyring: later calls throw `closed`, calls under way finish, save streams that have worker threads, which end. The
+   * providers stay open; whoever made them closes them.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
+    await this.#streams.lanes.close();
+  }
+
+  async #startSealing(options: EncryptOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
+    const { header, ...unlocked } = await this.#newEnvelope(options);
+    return { header: written(header), ...unlocked };
+  }
+
+  async #startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey> {
+    this.#requireOpen();
+    const valueContext = this.#context.encode(options.context);
+    return { dataKey: await unwrapAny(this.#providers, record, this.#context, options.signal), valueContext };
   }
 
   async #startEncrypt(plaintext: Uint8Array, options: EncryptOptions): Promise<Encryption> {
     this.#input(plaintext, "plaintext");
+    return await this.#newEnvelope(options);
+  }
+
+  async #newEnvelope(options: EncryptOptions): Promise<Encryption> {
     const valueContext = this.#context.encode(options.context);
     const minHeaderBytes = checkedMinHeaderBytes(options.minHeaderBytes ?? 0);
     return await this.#withNewKey(options.signal, (dataKey, record) => {
@@ -233,8 +294,7 @@ export class Keyring {
 
   async #open({ record }: ParsedHeader, body: Uint8Array, options: ValueOptions): Promise<OwnedBytes> {
     const plaintextBytes = claimedPlaintextBytes(body.length);
-    const valueContext = this.#context.encode(options.context);
-    const dataKey = await unwrapAny(this.#providers, record, this.#context, options.signal);
+    const { dataKey, valueContext } = await this.#startOpening(record, options);
     try {
       return await openBody(dataKey, valueContext, body, plaintextBytes);
     } finally {
@@ -289,9 +349,7 @@ export class Keyring {
 
 type PreparedHeader = ReturnType<typeof prepareHeader>;
 
-interface Encryption {
-  readonly dataKey: DataKey;
-  readonly valueContext: Uint8Array;
+interface Encryption extends UnlockedKey {
   readonly header: PreparedHeader;
 }
 

@@ -1,0 +1,65 @@
+import { Duplex } from "node:stream";
+import type { OwnedBytes } from "../bytes.ts";
+import type { Keyring } from "../keyring.ts";
+import { Duct, type Transform } from "../stream/duct.ts";
+import type { EncryptStreamOptions, StreamOptions } from "../stream/options.ts";
+
+/** An encrypting Duplex; its header can be had before anything is read. */
+export interface EncryptDuplex extends Duplex {
+  /** @throws as `Keyring.encrypt` */
+  header(): Promise<OwnedBytes>;
+}
+
+/**
+ * `keyring.encryptStream` as a Node stream, for `pipeline`.
+ *
+ * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.encrypt` throws
+ */
+export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = {}): EncryptDuplex {
+  const { stream, output } = pieceDuplex((pieces, signal) => keyring.encryptPieces(pieces, { ...options, signal }), options.signal);
+  return Object.assign(stream, { header: () => output.header() });
+}
+
+/**
+ * `keyring.decryptStream` as a Node stream, for `pipeline`. Verified chunks alone come out; whatever is wrong with the rest destroys the
+ * stream with an error, so never take what came before it for the whole.
+ *
+ * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.decrypt` throws
+ */
+export function decryptDuplex(keyring: Keyring, options: StreamOptions = {}): Duplex {
+  return pieceDuplex((pieces, signal) => keyring.decryptPieces(pieces, { ...options, signal }), options.signal).stream;
+}
+
+function pieceDuplex<Output extends AsyncIterableIterator<OwnedBytes>>(
+  transform: Transform<Output>,
+  signal: AbortSignal | undefined,
+): { readonly stream: Duplex; readonly output: Output } {
+  const duct = new Duct(transform, signal, (reason) => stream.destroy(asError(reason)));
+  const stream = new Duplex({
+    readableHighWaterMark: 1, // one batch ahead of the reader
+    write: (piece: Buffer, _encoding, callback) => settle(duct.write(piece), callback),
+    final: (callback) => settle(duct.end(), callback),
+    read() {
+      duct.read().then(
+        (batch) => this.push(batch ?? null),
+        () => undefined, // the duct has destroyed the stream
+      );
+    },
+    destroy: (error, callback) => settle(duct.fail(error ?? CLOSED), () => callback(error)),
+  });
+  return { stream, output: duct.output };
+}
+
+function settle(promise: Promise<void>, callback: (error?: Error | null) => void): void {
+  promise.then(
+    () => callback(),
+    (error: unknown) => callback(asError(error)),
+  );
+}
+
+/** A stream is destroyed with an Error, an abort may have any reason. */
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new DOMException(String(reason), "AbortError");
+}
+
+const CLOSED = new DOMException("the stream was closed before its end", "AbortError");

@@ -1,0 +1,2 @@
+export { decryptDuplex, encryptDuplex } from "./duplex.ts";
+export { decryptFile, encryptFile, type FileOptions } from "./files.ts";

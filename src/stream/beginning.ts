@@ -1,0 +1,50 @@
+import { engine } from "#engine";
+import { bodyKeysOf } from "../body.ts";
+import { concatBytes, type OwnedBytes } from "../bytes.ts";
+import { type BodyKeys, SALT_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
+import type { DataKey } from "../data-key.ts";
+import { authenticationFailed } from "../errors.ts";
+import type { KeyRecord } from "../format/key-record.ts";
+import type { LanePool } from "./lanes/lanes.ts";
+import type { EncryptStreamOptions, StreamOptions } from "./options.ts";
+
+/** What the streams need of a keyring. */
+export interface StreamAccess {
+  readonly lanes: LanePool;
+  /** A fresh data key and the header that wraps it. The caller destroys the key. */
+  startSealing(options: EncryptStreamOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }>;
+  /** The data key of a header. The caller destroys it. */
+  startOpening(record: KeyRecord, options: StreamOptions): Promise<UnlockedKey>;
+}
+
+export interface UnlockedKey {
+  readonly dataKey: DataKey;
+  readonly valueContext: Uint8Array;
+}
+
+/** The body's keys under a fresh salt, and what stands before the chunks. The data key is destroyed. */
+export function beginBody({ dataKey, valueContext }: UnlockedKey): { readonly keys: BodyKeys; readonly prefix: OwnedBytes } {
+  const salt = engine.randomNonce(SALT_BYTES);
+  const keys = takeBodyKeys({ dataKey, valueContext }, salt);
+  return { keys, prefix: concatBytes(salt, keys.commitment) };
+}
+
+/**
+ * The keys of a body that begins with `prefix`, its salt and commitment. The data key is destroyed.
+ *
+ * @throws `authentication-failed`
+ */
+export function resumeBody(unlocked: UnlockedKey, prefix: Uint8Array): BodyKeys {
+  const keys = takeBodyKeys(unlocked, prefix.subarray(0, SALT_BYTES));
+  if (engine.timingSafeEqual(keys.commitment, prefix.subarray(SALT_BYTES))) return keys;
+  wipeBodyKeys(keys);
+  throw authenticationFailed();
+}
+
+function takeBodyKeys({ dataKey, valueContext }: UnlockedKey, salt: Uint8Array): BodyKeys {
+  try {
+    return bodyKeysOf(dataKey, salt, valueContext);
+  } finally {
+    dataKey.destroy();
+  }
+}

@@ -1,0 +1,48 @@
+import { engine } from "#engine";
+import { CHUNK_BYTES, chunkCount, openChunks, SEALED_CHUNK_BYTES, sealChunks } from "../crypto/cobblestone.ts";
+
+export type ChunkMode = "seal" | "open";
+
+/** Seals or opens the chunks of one body, a run of neighbours at a time. docs/format.md §6 */
+export interface ChunkJob {
+  readonly mode: ChunkMode;
+  /** A whole chunk on the way in. */
+  readonly chunkBytes: number;
+  /** What `inputBytes` become. The body's end adds the short last chunk when sealing. */
+  outputBytes(inputBytes: number, isEnd: boolean): number;
+  /**
+   * Seals or opens `input`, whose first chunk is number `firstChunk`, into `target` at `offset`.
+   *
+   * @param isEnd whether the body ends with `input`; otherwise it is whole chunks
+   * @returns undefined when done at once, as on Node
+   * @throws `authentication-failed`; the caller then wipes `target`
+   */
+  process(firstChunk: number, input: Uint8Array, isEnd: boolean, target: Uint8Array, offset: number): Promise<void> | undefined;
+}
+
+/** What a chunk job needs of the body's keys: 32 and 12 bytes, the caller's to wipe. */
+export interface ChunkKeys {
+  readonly key: Uint8Array;
+  readonly base: Uint8Array;
+}
+
+export function chunkJob(mode: ChunkMode, { key, base }: ChunkKeys): ChunkJob {
+  const cipher = engine.chunkCipher(key, MANY_CHUNKS);
+  if (mode === "seal") {
+    return {
+      mode,
+      chunkBytes: CHUNK_BYTES,
+      outputBytes: (inputBytes, isEnd) => inputBytes + TAG_BYTES * (isEnd ? chunkCount(inputBytes) : inputBytes / CHUNK_BYTES),
+      process: (firstChunk, input, isEnd, target, offset) => sealChunks(cipher, base, firstChunk, input, isEnd, target, offset),
+    };
+  }
+  return {
+    mode,
+    chunkBytes: SEALED_CHUNK_BYTES,
+    outputBytes: (inputBytes) => inputBytes - TAG_BYTES * Math.ceil(inputBytes / SEALED_CHUNK_BYTES),
+    process: (firstChunk, input, _isEnd, target, offset) => openChunks(cipher, base, firstChunk, input, target, offset),
+  };
+}
+
+export const TAG_BYTES = 16;
+const MANY_CHUNKS = Number.MAX_SAFE_INTEGER;
