@@ -22,8 +22,9 @@ export function webStream<Output extends AsyncIterableIterator<OwnedBytes>>(
     {
       start(controller) {
         input = controller;
-        // `abort` below waits for a write under way, which may wait for a reader who is gone
-        controller.signal.addEventListener("abort", () => duct.fail(controller.signal.reason));
+        // `abort` below waits for a write under way, which may wait for a reader who is gone. Not at once: Node 20 does not expect its
+        // stream to fail from within this event.
+        controller.signal.addEventListener("abort", () => queueMicrotask(() => duct.fail(controller.signal.reason)));
       },
       write: (piece) => duct.write(piece),
       close: () => duct.end(),
