@@ -248,7 +248,7 @@ export class Keyring {
   }
 
   /**
-   * Ends this keyring: later calls throw `closed`, calls under way finish, save streams that have worker threads, which end. The
+   * Ends this keyring: later calls throw `closed`; calls and streams under way finish, then the streams' worker threads end. The
    * providers stay open; whoever made them closes them.
    */
   async close(): Promise<void> {

@@ -33,7 +33,7 @@ export async function* decryptPieces(
     try {
       const job = chunkJob("open", keys);
       let opened = 0;
-      for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }))) {
+      for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }), signal)) {
         opened += batch.length;
         onProgress?.(opened);
         if (batch.length > 0) yield batch;

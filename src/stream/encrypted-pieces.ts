@@ -54,7 +54,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
       yield concatBytes(header, prefix);
       const input = new InputPieces(pieces, signal, plaintextBytes);
       const job = chunkJob("seal", keys);
-      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, { lanes, plaintextBytes }))) {
+      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, { lanes, plaintextBytes }), signal)) {
         onProgress?.(input.taken);
         yield batch;
       }

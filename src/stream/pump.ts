@@ -11,22 +11,26 @@ import type { StreamLanes } from "./lanes/lanes.ts";
  *
  * A piece is not to be changed before the next one is asked for. Ends `lanes`.
  *
+ * @param signal also ends a wait for a lane
  * @throws `malformed-envelope` if a sealed body is cut short between chunks; `authentication-failed`; what `pieces` throws
  */
 export async function* pumpChunks(
   pieces: AsyncIterable<Uint8Array>,
   job: ChunkJob,
   lanes: StreamLanes,
+  signal?: AbortSignal,
 ): AsyncGenerator<OwnedBytes, void, undefined> {
   const splitter = new ChunkSplitter(job.chunkBytes);
   const inFlight: InFlight[] = [];
   let batch: Batch | undefined;
   let chunk = 0;
+  const leave = (): void => lanes.leave(); // what is awaited from a lane then fails
+  signal?.addEventListener("abort", leave);
   try {
     for await (const piece of pieces) {
       splitter.feed(piece);
       for (;;) {
-        batch ??= nextBatch(job, lanes, chunk);
+        batch ??= nextBatch(job, lanes, chunk, signal);
         const run = splitter.take(batch.room);
         if (run === undefined) break;
         batch.add(run, false);
@@ -41,12 +45,16 @@ export async function* pumpChunks(
       }
     }
     if (job.mode === "open" && splitter.rest.length < TAG_BYTES) throw malformed("the body is cut short: its last chunk is missing");
-    batch ??= nextBatch(job, lanes, chunk);
+    batch ??= nextBatch(job, lanes, chunk, signal);
     batch.add(splitter.rest, true);
     inFlight.push(underWay(batch.finish(true)));
     batch = undefined;
     for (const { output } of inFlight) yield await output;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   } finally {
+    signal?.removeEventListener("abort", leave);
     batch?.abandon();
     splitter.wipe();
     lanes.leave();
@@ -60,7 +68,8 @@ interface InFlight {
   isDone: boolean;
 }
 
-function nextBatch(job: ChunkJob, lanes: StreamLanes, firstChunk: number): Batch {
+function nextBatch(job: ChunkJob, lanes: StreamLanes, firstChunk: number, signal: AbortSignal | undefined): Batch {
+  signal?.throwIfAborted();
   const lane = lanes.reserve();
   return lane === undefined ? new DirectBatch(job, firstChunk, lanes.batchChunks) : new GatheredBatch(lane, job, firstChunk);
 }

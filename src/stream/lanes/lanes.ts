@@ -9,7 +9,7 @@ import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
 export interface LanePool {
   /** Takes part for one stream. `keys` must stay until `leave`. @throws `invalid-argument` for bad `lanes`; `closed` */
   join(job: ChunkJob, keys: ChunkKeys, options: LaneOptions): StreamLanes;
-  /** Ends all lanes; streams under way fail with `closed`. Twice is fine. */
+  /** Takes no more streams, and ends all lanes once those under way are done. Twice is fine. */
   close(): Promise<void>;
 }
 

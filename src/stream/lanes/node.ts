@@ -130,7 +130,7 @@ class WorkerPool {
   closeStream(): void {
     this.#streams--;
     if (this.#streams > 0 || this.#workers.length === 0) return;
-    this.#idle = setTimeout(() => this.#end(), this.#idleMs);
+    this.#idle = setTimeout(() => this.#end(), this.#isClosed ? 0 : this.#idleMs);
     this.#idle.unref();
   }
 
@@ -141,7 +141,7 @@ class WorkerPool {
 
   /** Sees to `count` workers. They are ready some time later. */
   start(count: number): void {
-    while (this.#workers.length < count && !this.#cannotStart && !this.#isClosed) {
+    while (this.#workers.length < count && !this.#cannotStart) {
       try {
         const worker: WorkerLane = new WorkerLane(this.#url, () => this.#lost(worker));
         this.#workers.push(worker);
@@ -153,6 +153,7 @@ class WorkerPool {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    if (this.#streams > 0) return;
     clearTimeout(this.#idle);
     await this.#end();
   }
