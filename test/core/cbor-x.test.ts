@@ -1,0 +1,79 @@
+import { Decoder } from "cbor-x";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { EnvelockError } from "../../src/errors.ts";
+import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "../../src/format/key-record.ts";
+import { runs } from "../arbitraries.ts";
+import { flipped } from "../bytes.ts";
+
+// A general decoder beside the strict reader: what ours accepts, cbor-x reads as the same values. The library itself never loads
+// cbor-x, see test/package/cbor-x.test.ts.
+
+describe("cbor-x agrees with the strict reader", () => {
+  test("on records that we write", () => {
+    fc.assert(
+      fc.property(records, (record) => {
+        const bytes = encodeKeyRecord(record);
+        expect(parseKeyRecord(bytes)).toEqual(record);
+        expect(decoded(bytes)).toEqual(asArrays(record));
+      }),
+      runs(500, 200),
+    );
+  });
+
+  test("on whatever of changed records we still accept", () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(records, fc.nat(), fc.integer({ min: 1, max: 255 }), (record, place, mask) => {
+        const bytes = encodeKeyRecord(record);
+        const changed = flipped(bytes, 1 + (place % (bytes.length - 1)), mask);
+        const parsed = parsedOrRefused(changed);
+        if (parsed === undefined) return;
+        accepted++;
+        expect(decoded(changed)).toEqual(asArrays(parsed));
+        expect(encodeKeyRecord(parsed)).toEqual(changed); // one encoding for each record
+      }),
+      runs(2000, 800),
+    );
+    expect(accepted).toBeGreaterThan(0);
+  });
+});
+
+const records: fc.Arbitrary<KeyRecord> = fc.record({
+  suite: fc.constant(1 as const),
+  keyCommit: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+  recipients: fc.array(
+    fc.record({
+      provider: fc.stringMatching(/^[a-z0-9-]{1,32}$/),
+      keyId: fc.string({ unit: "binary", minLength: 1, maxLength: 100 }),
+      alg: fc.oneof(fc.nat({ max: 30 }), fc.nat({ max: 0xffffffff })),
+      wrapped: fc.uint8Array({ minLength: 1, maxLength: 300 }),
+    }),
+    { minLength: 1, maxLength: 16 },
+  ),
+});
+
+const decoder = new Decoder({ useRecords: false, mapsAsObjects: false, copyBuffers: true });
+
+/** Without the 9D, and with plain arrays for its Buffers. */
+function decoded(keyRecord: Uint8Array): unknown {
+  return plain(decoder.decode(Buffer.from(keyRecord.subarray(1))));
+}
+
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  return Array.isArray(value) ? value.map(plain) : value;
+}
+
+function asArrays({ suite, keyCommit, recipients }: KeyRecord): unknown {
+  return [suite, keyCommit, recipients.map(({ provider, keyId, alg, wrapped }) => [provider, keyId, alg, wrapped])];
+}
+
+function parsedOrRefused(keyRecord: Uint8Array): KeyRecord | undefined {
+  try {
+    return parseKeyRecord(keyRecord);
+  } catch (error) {
+    expect(error).toBeInstanceOf(EnvelockError);
+    return undefined;
+  }
+}
