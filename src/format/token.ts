@@ -1,5 +1,5 @@
-import { fromBase64Url, viewOf } from "../bytes.ts";
-import { malformed } from "../errors.ts";
+import { fromBase64Url, isBytes, viewOf } from "../bytes.ts";
+import { invalidArgument, malformed } from "../errors.ts";
 
 // docs/format.md §5
 
@@ -25,7 +25,7 @@ export interface ParsedToken {
 /**
  * Takes a token apart, given as bytes or as base64url without padding.
  *
- * @throws `malformed-envelope` if it is neither kind of token
+ * @throws `malformed-envelope` if it is neither kind of token, `invalid-argument` if it is neither bytes nor text
  */
 export function parseToken(token: Uint8Array | string): ParsedToken {
   const bytes = tokenBytes(token);
@@ -43,7 +43,8 @@ export function parseToken(token: Uint8Array | string): ParsedToken {
 }
 
 function tokenBytes(token: Uint8Array | string): Uint8Array {
-  if (typeof token !== "string") return viewOf(token);
+  if (isBytes(token)) return viewOf(token);
+  if (typeof token !== "string") throw invalidArgument("a token is a Uint8Array, or base64url text");
   const bytes = fromBase64Url(token);
   if (bytes === undefined) throw malformed("token text is not base64url without padding");
   return bytes;
