@@ -53,3 +53,8 @@ export const splitContexts: fc.Arbitrary<{ readonly context: Context; readonly r
     rest: Object.fromEntries(others),
   })),
 );
+
+export function sameContext(a: Context, b: Context): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
+}

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { DataKey } from "../../src/data-key.ts";
 import { inspect } from "../../src/inspect.ts";
 import { Keyring } from "../../src/keyring.ts";
-import { contexts, noise, plaintexts, runs, splitContexts } from "../arbitraries.ts";
+import { contexts, noise, plaintexts, runs, sameContext, splitContexts } from "../arbitraries.ts";
 import { expectSameBytes, hexOf } from "../bytes.ts";
 import { kek } from "../keks.ts";
 import { refusalCode } from "../refusal.ts";
@@ -118,8 +118,3 @@ describe("key records", () => {
     );
   });
 });
-
-function sameContext(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
-}
