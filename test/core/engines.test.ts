@@ -28,7 +28,7 @@ describe("both engines make the same bytes", () => {
       fc.property(fc.constantFrom("sha256", "sha512"), fc.uint8Array({ maxLength: 200 }), any, (hash, key, data) => {
         expectSame((each) => each.hmac(hash, key, data));
       }),
-      runs(300, 300),
+      runs(150, 100),
     );
   });
 
@@ -47,7 +47,7 @@ describe("both engines make the same bytes", () => {
           expect(each.gcm.open(secret, nonce, aad, changed)).toBeUndefined();
         }
       }),
-      runs(300, 300),
+      runs(150, 100),
     );
   });
 
@@ -90,7 +90,7 @@ describe("both engines make the same bytes", () => {
           return Buffer.concat([cipher.encrypt(first), cipher.encrypt(second)]);
         });
       }),
-      runs(200, 200),
+      runs(120, 80),
     );
   });
 
@@ -105,7 +105,7 @@ describe("both engines make the same bytes", () => {
           expect(each.siv(secret).open(associated, sealed.subarray(0, place % 16))).toBeUndefined();
         }
       }),
-      runs(300, 300),
+      runs(150, 100),
     );
   });
 
@@ -121,7 +121,7 @@ describe("both engines make the same bytes", () => {
           expect(each.keyWrap.open(secret, garbage)).toBeUndefined();
         }
       }),
-      runs(200, 200),
+      runs(120, 80),
     );
   });
 
@@ -149,7 +149,7 @@ describe("both engines make the same bytes", () => {
           if (a.length > 0) expect(each.timingSafeEqual(a, flipped(a, place % a.length, 0x80))).toBe(false);
         }
       }),
-      runs(200, 200),
+      runs(120, 80),
     );
   });
 
@@ -205,7 +205,7 @@ describe("each engine opens what the other sealed", async () => {
         const { dataKey, keyRecord } = await writer.createDataKey();
         expect((await reader.unwrapDataKey(keyRecord)).kid).toBe(dataKey.kid);
       }),
-      runs(40, 40),
+      runs(30, 15),
     );
   });
 

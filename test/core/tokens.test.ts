@@ -39,7 +39,7 @@ describe.each(KINDS)("$kind (format.md §5)", ({ kind, head, overhead, encrypt, 
         expectSameBytes(decrypt(key, token, rest), plaintext);
         expectSameBytes(decrypt(DataKey.from(noise(32), context), textOf(token), rest), plaintext);
       }),
-      runs(300, 100),
+      runs(150, 60),
     );
   });
 
@@ -187,7 +187,7 @@ describe("deterministic tokens", () => {
           expect(hexOf(one) === hexOf(two)).toBe(isSame);
         },
       ),
-      runs(1000, 300),
+      runs(400, 200),
     );
   });
 
