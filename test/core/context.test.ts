@@ -141,6 +141,30 @@ describe("value context (format.md §2)", () => {
     );
   });
 
+  test("does not depend on what was encoded before under the same key context, nor on what was refused", async () => {
+    const many = fc.array(fc.oneof(contexts, fc.constantFrom(...LONG_CONTEXTS)), { maxLength: 12 });
+    const refused = fc.constantFrom<Context>(
+      { "": "v" },
+      { k: "\u{d800}" },
+      { k: "v".repeat(9000) },
+      { fixed: "other" },
+      untyped({ k: 1 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(many, fc.array(refused, { maxLength: 3 }), async (list, bad) => {
+        const keyContext = new KeyContext({ fixed: "value" });
+        for (const [place, context] of [...list, ...list].entries()) {
+          const next = bad[place % 4];
+          if (next !== undefined) expect(await refusalCode(() => keyContext.encode(next))).toBe("invalid-argument");
+          const together = { ...context, fixed: "value" };
+          expect(hexOf(keyContext.encode(context))).toBe(independently(Object.entries(together)).toString("hex"));
+        }
+        expect(hexOf(keyContext.encode(undefined))).toBe(hexOf(keyContext.bytes));
+      }),
+      runs(150, 60),
+    );
+  });
+
   test("refuses a key that stands in both with different values, and names it", async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -160,6 +184,12 @@ describe("value context (format.md §2)", () => {
     );
   });
 });
+
+/** Of one shape, with values from nothing to almost 8 KiB, ASCII and not. */
+const LONG_CONTEXTS: readonly Context[] = [0, 1, 200, 260, 2000, 8000].flatMap((length) => [
+  { row: "7", note: "n".repeat(length) },
+  { row: "8", note: "é".repeat(length / 2) },
+]);
 
 /** The encoding once more, from the specification alone: sorted as buffers, lengths from Buffer. */
 function independently(list: Pairs): Buffer {

@@ -1,7 +1,7 @@
 import { inspect as show } from "node:util";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
-import { canonicalContext } from "../../src/context.ts";
+import { KeyContext } from "../../src/context.ts";
 import { DataKey } from "../../src/data-key.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import { inspect } from "../../src/inspect.ts";
@@ -140,7 +140,7 @@ describe("data keys are wiped", () => {
 
   test("by destroy(), after which every call throws `closed`", async () => {
     const secret = noise(32);
-    const key = new DataKey(secret, canonicalContext({ tenant: "acme" }));
+    const key = new DataKey(secret, new KeyContext({ tenant: "acme" }));
     const token = key.encryptToken(noise(3));
     const deterministic = key.encryptDeterministic(noise(3));
     key.destroy();
@@ -160,7 +160,7 @@ describe("data keys are wiped", () => {
 
   test("at the end of a `using` block", () => {
     const secret = noise(32);
-    new DataKey(secret, canonicalContext(undefined))[Symbol.dispose]();
+    new DataKey(secret, new KeyContext())[Symbol.dispose]();
     expect(isZero(secret)).toBe(true);
   });
 

@@ -87,10 +87,8 @@ describe.each(KINDS)("$kind (format.md §5)", ({ kind, head, overhead, encrypt, 
     const key = DataKey.generate();
     encrypt(key, noise(9));
     const [gcmOpen, blockCipher, siv] = [vi.spyOn(engine.gcm, "open"), vi.spyOn(engine, "blockCipher"), vi.spyOn(engine, "siv")];
-    const compared = vi.spyOn(engine, "timingSafeEqual");
     expect(await refusalCode(() => decrypt(key, token))).toBe("authentication-failed");
     expect(await refusalCode(() => decrypt(DataKey.generate(), token))).toBe("authentication-failed");
-    expect(compared).toHaveBeenCalledTimes(2);
     for (const spy of [gcmOpen, blockCipher, siv]) expect(spy).not.toHaveBeenCalled();
   });
 
@@ -155,9 +153,10 @@ describe.each(KINDS)("$kind (format.md §5)", ({ kind, head, overhead, encrypt, 
 describe("random tokens", () => {
   test("of one value differ each time, in their nonce and in all after it", () => {
     const key = DataKey.from(noise(32));
-    const tokens = Array.from({ length: 200 }, () => key.encryptToken(noise(16)));
+    const tokens = Array.from({ length: 200 }, () => key.encryptToken(noise(16))); // past the nonces that are made ahead
     expect(new Set(tokens.map((token) => hexOf(token.subarray(17, 41)))).size).toBe(200);
     expect(new Set(tokens.map((token) => hexOf(token.subarray(41)))).size).toBe(200);
+    for (const token of tokens) expectSameBytes(DataKey.from(noise(32)).decryptToken(token), noise(16));
   });
 
   test("refuse a context that contradicts the key context, at both ends", async () => {
