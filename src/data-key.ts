@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "./bytes.ts";
 import { type Context, KeyContext } from "./context.ts";

@@ -2,7 +2,7 @@ import type { OwnedBytes } from "../bytes.ts";
 import { Duct, type Transform } from "./duct.ts";
 
 /** What `pipeThrough` takes: a transform stream of the web, of Node and of every runtime that has them. */
-export interface ByteTransform extends ReadableWritablePair<OwnedBytes, Uint8Array> {
+export interface ByteTransform {
   readonly readable: ReadableStream<OwnedBytes>;
   readonly writable: WritableStream<Uint8Array>;
 }
