@@ -96,7 +96,7 @@ export class ToyFailure extends Error {
   }
 }
 
-export function sealed(cipher: Xaes256Gcm, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
+function sealed(cipher: Xaes256Gcm, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(24 + plaintext.length + 16);
   bytes.set(nonce);
   cipher.dangerSealWithNonce(nonce, aad, plaintext, bytes, 24);

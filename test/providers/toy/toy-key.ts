@@ -45,7 +45,7 @@ export function toyKey(service: ToyKeyService, key: string): SoundProvider {
 /** With everything that a provider may leave out. */
 export type SoundProvider = Required<KeyProvider>;
 
-export const TOY = "toy";
+const TOY = "toy";
 
 export function toyKeyId(key: string, version: number): string {
   return `toy://keys.example/${key}/${version}`;
@@ -72,7 +72,7 @@ export async function translated<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-export function openness(): { check(): void; end(): void } {
+function openness(): { check(): void; end(): void } {
   let isClosed = false;
   return {
     check() {

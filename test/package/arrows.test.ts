@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { floorOf, objectionTo } from "./arrows.ts";
+import { type Import, importsOf, sourceFiles } from "./imports.ts";
+
+const FILES = [...sourceFiles("src"), ...sourceFiles("providers")];
+const IMPORTS = FILES.flatMap(importsOf);
+
+test("every file of the core has its place in the table of test/package/arrows.ts", () => {
+  expect(FILES.filter((path) => path.startsWith("src/") && floorOf(path) === -1)).toEqual([]);
+});
+
+test("arrows point one way", () => {
+  expect(IMPORTS.flatMap((found) => objectionTo(found) ?? [])).toEqual([]);
+});
+
+test("no file imports itself through others", () => {
+  expect(cyclesIn(IMPORTS.filter(({ isType }) => !isType))).toEqual([]);
+});
+
+test.each([
+  ["src/bytes.ts", "src/context.ts"],
+  ["src/bytes.ts", "src/errors.ts"],
+  ["src/format/cbor.ts", "src/crypto/hkdf.ts"],
+  ["src/format/cbor.ts", "cbor-x"],
+  ["src/keyring.ts", "providers/local/index.ts"],
+  ["src/keyring.ts", "node:fs"],
+  ["src/inspect.ts", "src/keyring.ts"],
+  ["src/cli/main.ts", "providers/local/local-key.ts"],
+  ["src/newcomer.ts", "src/bytes.ts"],
+  ["providers/local/local-key.ts", "src/keyring.ts"],
+  ["providers/local/local-key.ts", "providers/conformance/index.ts"],
+  ["providers/local/local-key.ts", "@azure/identity"],
+  ["providers/conformance/index.ts", "src/crypto/xaes.ts"],
+  ["providers/newcomer/index.ts", "src/context.ts"],
+])("the table objects to %s importing %s", (from, to) => {
+  expect(objectionTo({ from, to, isType: false })).toBe(`${from} must not import ${to}`);
+});
+
+test("the scanner sees what is there", () => {
+  const seen = new Set(IMPORTS.map(({ from, to }) => `${from} ${to}`));
+  expect(seen).toContain("src/keyring.ts src/recipients.ts");
+  expect(seen).toContain("src/data-key.ts src/crypto/engine/engine.ts");
+  expect(seen).toContain("src/crypto/engine/node.ts node:crypto");
+  expect(seen).toContain("providers/local/hybrid-kem.ts @noble/post-quantum/hybrid.js");
+  expect(cyclesIn([arrow("a", "b"), arrow("b", "c"), arrow("c", "a"), arrow("c", "d")])).toEqual(["a -> b -> c -> a"]);
+});
+
+function arrow(from: string, to: string): Import {
+  return { from, to, isType: false };
+}
+
+/** Each cycle once, from where it is first met. */
+function cyclesIn(imports: readonly Import[]): readonly string[] {
+  const cycles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, trail: readonly string[]): void => {
+    if (trail.includes(file)) cycles.push([...trail.slice(trail.indexOf(file)), file].join(" -> "));
+    if (done.has(file) || trail.includes(file)) return;
+    for (const { to } of imports.filter(({ from }) => from === file)) visit(to, [...trail, file]);
+    done.add(file);
+  };
+  for (const { from } of imports) visit(from, []);
+  return cycles;
+}

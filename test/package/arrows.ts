@@ -1,0 +1,67 @@
+import type { Import } from "./imports.ts";
+
+/** Files that belong together. They may import each other, the floors below, and these packages. */
+interface Room {
+  /** A file, or a folder with all that is in it. */
+  readonly paths: readonly string[];
+  /** Beginnings of package names. */
+  readonly packages?: readonly string[];
+}
+
+/** The core from top to bottom: arrows point downwards. Rooms on one floor do not know each other. */
+const FLOORS: readonly (readonly Room[])[] = [
+  [{ paths: ["src/cli/"], packages: ["commander", "node:"] }],
+  [{ paths: ["src/index.ts"] }, { paths: ["src/node/"], packages: ["node:"] }],
+  [{ paths: ["src/keyring.ts"] }, { paths: ["src/inspect.ts"] }],
+  [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
+  [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }],
+  [{ paths: ["src/data-key.ts"] }],
+  [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
+  [{ paths: ["src/context.ts"] }, { paths: ["src/key-provider.ts"] }, { paths: ["src/algorithms.ts"] }],
+  [{ paths: ["src/bytes.ts"] }, { paths: ["src/errors.ts"] }],
+];
+
+/** What every provider may import beside its own folder. */
+const PROVIDERS_SHARE: readonly string[] = ["src/key-provider.ts", "src/errors.ts", "src/bytes.ts", "src/algorithms.ts"];
+
+/** What one provider may import beyond that, and the packages that it needs. */
+const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
+  local: { paths: ["src/crypto/"], packages: ["@noble/post-quantum/", "node:fs/promises", "node:path", "node:process"] },
+  conformance: { paths: ["src/context.ts", "src/format/key-record.ts"] },
+};
+
+/** The one way into a provider, for the command line. */
+const PROVIDER_ENTRY = /^providers\/[\w-]+\/index\.ts$/;
+
+/** Why an import is against the rules, or undefined. */
+export function objectionTo({ from, to }: Import): string | undefined {
+  const isAllowed = from.startsWith("providers/") ? providerMay(from, to) : coreMay(from, to);
+  return isAllowed ? undefined : `${from} must not import ${to}`;
+}
+
+/** The floor on which a file of the core is, from the top, or -1. */
+export function floorOf(path: string): number {
+  return FLOORS.findIndex((rooms) => rooms.some((room) => holds(room, path)));
+}
+
+function coreMay(from: string, to: string): boolean {
+  const room = FLOORS.flat().find((candidate) => holds(candidate, from));
+  if (room === undefined) return false;
+  if (to.startsWith("providers/")) return holds(room, "src/cli/") && PROVIDER_ENTRY.test(to);
+  return to.startsWith("src/") ? holds(room, to) || floorOf(to) > floorOf(from) : mayLoad(room, to);
+}
+
+function providerMay(from: string, to: string): boolean {
+  const [, name = ""] = from.split("/");
+  const also = PROVIDERS_ALSO[name] ?? { paths: [] };
+  if (!to.startsWith("src/") && !to.startsWith("providers/")) return mayLoad(also, to);
+  return holds({ paths: [...PROVIDERS_SHARE, ...also.paths, `providers/${name}/`] }, to);
+}
+
+function holds({ paths }: Room, path: string): boolean {
+  return paths.some((own) => (own.endsWith("/") ? path.startsWith(own) : path === own));
+}
+
+function mayLoad({ packages = [] }: Room, name: string): boolean {
+  return packages.some((own) => name.startsWith(own));
+}

@@ -1,0 +1,46 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ROOT } from "./imports.ts";
+import { loadedBy } from "./loaded.ts";
+import { ENTRIES, MANIFEST } from "./manifest.ts";
+
+// About what `npm run build` made, in a process of its own for each entry.
+
+test.each(ENTRIES)("$name has a module, and types that come first", (entry) => {
+  expect([entry.types, entry.default].filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  expect(Object.keys(entry)).toEqual(["name", "types", "default"]);
+});
+
+test("what the import map and the command stand for is there", () => {
+  const paths = [...Object.values(MANIFEST.imports).flatMap((targets) => Object.values(targets)), ...Object.values(MANIFEST.bin)];
+  expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test("exports are named one by one", () => {
+  expect(Object.keys(MANIFEST.exports).filter((path) => path.includes("*"))).toEqual([]);
+});
+
+test("envelock loads itself and parts of Node: no provider, no package, not the portable engine, not the command line", () => {
+  const { builtins, packages, sources } = loadedBy("envelock");
+  expect(builtins).toEqual(["node:crypto", "node:os", "node:worker_threads"]);
+  expect(packages).toEqual([]);
+  expect(sources).toEqual(expect.arrayContaining(["src/keyring.ts", "src/crypto/engine/node.ts"]));
+  expect(sources.filter((path) => /^providers\/|^src\/cli\/|portable/.test(path))).toEqual([]);
+});
+
+test.each(ENTRIES.filter(({ name }) => name.startsWith("envelock/providers/")))("$name brings no other provider", ({ name }) => {
+  const folder = name.slice("envelock/".length);
+  const providers = loadedBy(name).sources.filter((path) => path.startsWith("providers/"));
+  expect(providers.length).toBeGreaterThan(0);
+  expect(providers.filter((path) => !path.startsWith(`${folder}/`))).toEqual([]);
+});
+
+test("envelock/providers/local loads no package until one is needed", () => {
+  expect(loadedBy("envelock/providers/local")).toMatchObject({ builtins: ["node:crypto"], packages: [] });
+});
+
+test("envelock/providers/conformance runs where neither Node nor an engine is", () => {
+  const { builtins, packages, sources } = loadedBy("envelock/providers/conformance");
+  expect([...builtins, ...packages, ...sources.filter((path) => path.startsWith("src/crypto/"))]).toEqual([]);
+});
