@@ -45,8 +45,8 @@ export interface EnvelockErrorOptions {
 }
 
 /**
- * The only error class that leaves the library; beside it only the caller's own abort reason does. Messages say what was expected
- * and found, never a secret.
+ * The library's only error class. Beside it a call rejects only with what the caller brought: the reason of an abort, what a source
+ * that is read threw, and in `envelock/node` an error of the file system. Messages say what was expected and found, never a secret.
  */
 export class EnvelockError extends Error {
   override readonly name = "EnvelockError";
