@@ -1,13 +1,24 @@
+import { cpus } from "node:os";
 import { envelopeContests } from "./envelope.ts";
 import { fieldTokenContests } from "./field-token.ts";
-import { type Contest, type Row, runContest, tableOf } from "./harness.ts";
+import { type Contest, runContest, tableOf } from "./harness.ts";
+import { headerContests } from "./header.ts";
+import { importTable } from "./import.ts";
 
 // npm run bench [-- name ...]: every suite, or those named
 
-const SUITES: Readonly<Record<string, () => readonly Contest[]>> = {
-  "field-token": fieldTokenContests,
-  envelope: envelopeContests,
+const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
+  "field-token": () => timed(fieldTokenContests()),
+  envelope: () => timed(envelopeContests()),
+  header: () => timed(headerContests()),
+  import: importTable,
 };
+
+async function timed(contests: readonly Contest[]): Promise<string> {
+  const rows = [];
+  for (const contest of contests) rows.push(...(await runContest(contest)));
+  return tableOf(rows);
+}
 
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !(name in SUITES));
@@ -16,9 +27,9 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const rows: Row[] = [];
-for (const [name, contests] of Object.entries(SUITES)) {
-  if (named.length > 0 && !named.includes(name)) continue;
-  for (const contest of contests()) rows.push(...(await runContest(contest)));
+console.log(
+  `Node ${process.versions.node}, ${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`,
+);
+for (const [name, run] of Object.entries(SUITES)) {
+  if (named.length === 0 || named.includes(name)) console.log(`\n## ${name}\n\n${await run()}`);
 }
-console.log(tableOf(rows));
