@@ -2,6 +2,7 @@ import { engine } from "#engine";
 import { createLanePool } from "#lanes";
 import { claimedPlaintextBytes, openBody, sealBody } from "./body.ts";
 import { isBytes, type OwnedBytes, viewOf } from "./bytes.ts";
+import type { CallOptions, ValueOptions } from "./call-options.ts";
 import { type Context, KeyContext } from "./context.ts";
 import { bodyBytes } from "./crypto/cobblestone.ts";
 import { commitmentOf, type DataKey, generateDataKey } from "./data-key.ts";
@@ -14,6 +15,8 @@ import type { StreamAccess, UnlockedKey } from "./stream/beginning.ts";
 import { decryptPieces } from "./stream/decrypted-pieces.ts";
 import { EncryptedPieces } from "./stream/encrypted-pieces.ts";
 import type { EncryptStreamOptions, StreamOptions } from "./stream/options.ts";
+import { openSeekable, type SeekableBlob } from "./stream/seekable.ts";
+import type { SeekableSource } from "./stream/seekable-source.ts";
 import { decryptStream, type EncryptStream, encryptStream } from "./stream/streams.ts";
 import type { ByteTransform } from "./stream/web-stream.ts";
 
@@ -25,19 +28,6 @@ export interface KeyringOptions {
   /**
    * The key context: what is fixed for every data key of this keyring, such as tenant and purpose. Part of every value's context.
    * A key service may be shown it in clear, and log it.
-   */
-  readonly context?: Context;
-}
-
-export interface CallOptions {
-  /** Handed to the providers. A call that ends because of it rejects with the signal's reason, which is no `EnvelockError`. */
-  readonly signal?: AbortSignal;
-}
-
-export interface ValueOptions extends CallOptions {
-  /**
-   * What the value belongs to, beside the keyring's context. The same must be given to decrypt. Never stored.
-   * A key that stands in both must have the same value in both.
    */
   readonly context?: Context;
 }
@@ -175,6 +165,16 @@ export class Keyring {
   /** Like `decryptStream`, from an iterable to an iterable. */
   decryptPieces(pieces: AsyncIterable<Uint8Array>, options: StreamOptions = {}): AsyncIterableIterator<OwnedBytes> {
     return decryptPieces(pieces, this.#streams, options);
+  }
+
+  /**
+   * Opens an envelope of which only parts are to be read: fetches the header now, and later the chunks that a read needs.
+   *
+   * @returns the blob, which the caller closes
+   * @throws as `decrypt`, and as `SeekableBlob.read` for what is wrong with the source
+   */
+  async openSeekable(source: SeekableSource, options: ValueOptions = {}): Promise<SeekableBlob> {
+    return await openSeekable(this.#streams, source, options);
   }
 
   /**

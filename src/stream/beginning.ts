@@ -1,12 +1,13 @@
 import { engine } from "#engine";
 import { bodyKeysOf } from "../body.ts";
 import { concatBytes, type OwnedBytes } from "../bytes.ts";
+import type { ValueOptions } from "../call-options.ts";
 import { type BodyKeys, SALT_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import type { DataKey } from "../data-key.ts";
 import { authenticationFailed } from "../errors.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import type { LanePool } from "./lanes/lanes.ts";
-import type { EncryptStreamOptions, StreamOptions } from "./options.ts";
+import type { EncryptStreamOptions } from "./options.ts";
 
 /** What the streams need of a keyring. */
 export interface StreamAccess {
@@ -14,7 +15,7 @@ export interface StreamAccess {
   /** A fresh data key and the header that wraps it. The caller destroys the key. */
   startSealing(options: EncryptStreamOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }>;
   /** The data key of a header. The caller destroys it. */
-  startOpening(record: KeyRecord, options: StreamOptions): Promise<UnlockedKey>;
+  startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey>;
 }
 
 export interface UnlockedKey {

@@ -1,11 +1,8 @@
-import type { Context } from "../context.ts";
+import type { ValueOptions } from "../call-options.ts";
 import type { LaneCount } from "./lanes/lanes.ts";
 
-export interface StreamOptions {
-  /** What the stream belongs to, beside the keyring's context. The same must be given to decrypt. Never stored. */
-  readonly context?: Context;
-  /** Ends the stream, both sides, with the signal's reason. Handed to the providers too. */
-  readonly signal?: AbortSignal;
+/** An abort by the signal ends both sides of a stream with its reason. */
+export interface StreamOptions extends ValueOptions {
   /**
    * Threads that work on this stream, the caller's own among them. `auto`, the default, asks for more than one once the stream has
    * shown to be large (64 MiB). They belong to the keyring and end when idle, or with `keyring.close()`.

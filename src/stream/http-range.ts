@@ -1,0 +1,59 @@
+/** From the first byte to before `end`. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What a Range header asks of a representation: some ranges, none that exist, or nothing that is to be followed. */
+export type RangeRequest = readonly ByteRange[] | "unsatisfiable" | "whole";
+
+/**
+ * Reads a Range header (RFC 9110 §14.2). What is no range of bytes asks for nothing, as the standard has it; neither does a header of
+ * more than `maxRanges`, nor one whose ranges together exceed the whole, for they only cost.
+ *
+ * @returns ranges within `size`, ascending, with overlapping and neighbouring ones joined
+ */
+export function parseRange(header: string | null | undefined, size: number, maxRanges: number): RangeRequest {
+  const listed = /^\s*bytes\s*=(.*)$/i.exec(header ?? "")?.[1];
+  if (listed === undefined || size === 0) return "whole"; // an empty file has no range, and is no error
+  const ranges: ByteRange[] = [];
+  let asked = 0;
+  for (const spec of listed.split(",").map((each) => each.trim())) {
+    if (spec === "") continue; // RFC 9110 §5.6.1: empty elements do not count
+    const range = rangeOf(spec, size);
+    if (range === undefined || ++asked > maxRanges) return "whole";
+    if (range.start < range.end) ranges.push(range);
+  }
+  if (asked === 0) return "whole";
+  if (ranges.length === 0) return "unsatisfiable";
+  const bytes = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+  return bytes > size ? "whole" : joined(ranges);
+}
+
+/** Whether an If-Range header (RFC 9110 §13.1.5) lets the Range header count. Weak tags never match. */
+export function passesIfRange(header: string | null | undefined, etag: string | undefined, lastModified: Date | undefined): boolean {
+  if (header === null || header === undefined) return true;
+  const validator = header.trim();
+  if (validator.startsWith('"')) return validator === etag;
+  if (validator.startsWith("W/")) return false;
+  return lastModified !== undefined && validator === lastModified.toUTCString();
+}
+
+/** `first-last`, `first-` or `-suffix`, cut to `size`; empty if nothing of it exists; undefined if it is none of the three. */
+function rangeOf(spec: string, size: number): ByteRange | undefined {
+  const [, first = "", last = ""] = /^(\d*)\s*-\s*(\d*)$/.exec(spec) ?? [];
+  if (first === "" && last === "") return undefined;
+  if (first === "") return { start: Math.max(0, size - Number(last)), end: size };
+  if (last !== "" && Number(last) < Number(first)) return undefined;
+  return { start: Math.min(Number(first), size), end: last === "" ? size : Math.min(Number(last) + 1, size) };
+}
+
+function joined(ranges: readonly ByteRange[]): readonly ByteRange[] {
+  const result: ByteRange[] = [];
+  for (const range of [...ranges].sort((a, b) => a.start - b.start)) {
+    const before = result.at(-1);
+    if (before === undefined || range.start > before.end) result.push(range);
+    else result[result.length - 1] = { start: before.start, end: Math.max(before.end, range.end) };
+  }
+  return result;
+}

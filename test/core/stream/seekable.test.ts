@@ -1,0 +1,271 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { localKey } from "../../../providers/local/index.ts";
+import { Keyring } from "../../../src/keyring.ts";
+import type { SeekableSource, SourcePart } from "../../../src/stream/seekable-source.ts";
+import { collectStream, patterned, testKeyring } from "../../pieces.ts";
+import { refusal, refusalCode } from "../../refusal.ts";
+
+const CHUNK = 16384;
+const SEALED = 16400;
+const keyring = testKeyring();
+
+describe("ranges of a blob", () => {
+  test("any range is what slicing the whole gives, as bytes and as a stream", async () => {
+    for (const size of [0, 1, 16383, 16384, 16385, 5 * CHUNK, 6 * CHUNK + 77]) {
+      const { blob, plaintext } = await sample(size);
+      const offset = fc.oneof(
+        fc.integer({ min: 0, max: size + 20_000 }),
+        fc.tuple(fc.integer({ min: 0, max: 7 }), fc.constantFrom(-1, 0, 1)).map(([chunk, beside]) => Math.max(0, chunk * CHUNK + beside)),
+      );
+      await fc.assert(
+        fc.asyncProperty(offset, offset, async (a, b) => {
+          const [start, end] = [Math.min(a, b), Math.max(a, b)];
+          const expected = plaintext.slice(start, end);
+          expect(Buffer.compare(await blob.read(start, end), expected)).toBe(0);
+          expect(Buffer.compare(await collectStream(blob.stream(start, end)), expected)).toBe(0);
+        }),
+        { numRuns: 15 },
+      );
+    }
+  });
+
+  test("a stream without a range is the whole, over several windows", async () => {
+    const { blob, plaintext, reads } = await sample(150 * CHUNK + 5);
+    expect(Buffer.compare(await collectStream(blob.stream()), plaintext)).toBe(0);
+    expect(reads.slice(2).map(([start, end]) => end - start)).toEqual([64 * SEALED, 64 * SEALED, 22 * SEALED + 21]);
+  });
+
+  test("what comes out owns its memory", async () => {
+    const { blob } = await sample(3 * CHUNK);
+    for (const [start, end] of [
+      [0, CHUNK],
+      [5, 6],
+      [0, 3 * CHUNK],
+    ] as const) {
+      const bytes = await blob.read(start, end);
+      expect([bytes.length, bytes.buffer.byteLength]).toEqual([end - start, end - start]);
+    }
+  });
+
+  test("fetched is at most the header, its 56 bytes, the range in whole chunks, and the last chunk once", async () => {
+    const size = 20 * CHUNK + 500;
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: size }), fc.integer({ min: 0, max: size }), fc.boolean(), async (a, b, asksSize) => {
+        const { blob, fetched, headerBytes } = await sample(size);
+        expect(fetched()).toBe(headerBytes + 56);
+        const [start, end] = [Math.min(a, b), Math.max(a, b)];
+        await blob.read(start, end);
+        if (asksSize) expect([await blob.size(), await blob.size()]).toEqual([size, size]);
+        const chunks = start === end ? 0 : Math.floor((end - 1) / CHUNK) - Math.floor(start / CHUNK) + 1;
+        expect(fetched()).toBeLessThanOrEqual(headerBytes + 56 + chunks * SEALED + (asksSize ? 516 : 0));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("neighbouring chunks are one read", async () => {
+    const { blob, reads } = await sample(20 * CHUNK);
+    await blob.read(CHUNK - 1, 9 * CHUNK + 1);
+    expect(reads.slice(2)).toHaveLength(1);
+  });
+
+  test("the size is told only after the last chunk has opened, and that is fetched once", async () => {
+    const { blob, reads } = await sample(3 * CHUNK + 7);
+    expect([await blob.size(), await blob.size()]).toEqual([3 * CHUNK + 7, 3 * CHUNK + 7]);
+    await blob.read(4 * CHUNK, 5 * CHUNK);
+    expect(reads).toHaveLength(3);
+  });
+
+  test.each([
+    [-1, 5],
+    [5, 4],
+    [0.5, 1],
+    [0, Number.NaN],
+    [0, Number.POSITIVE_INFINITY],
+  ])("%d to %d is no range", async (start, end) => {
+    const { blob } = await sample(10);
+    expect(await refusalCode(() => blob.read(start, end))).toBe("invalid-argument");
+    expect(await refusalCode(() => collectStream(blob.stream(start, end)))).toBe("invalid-argument");
+  });
+
+  test("closed, it reads nothing more; twice is fine", async () => {
+    const { blob } = await sample(10);
+    await blob.size();
+    blob.close();
+    blob.close();
+    for (const use of [() => blob.size(), () => blob.read(0, 1), () => collectStream(blob.stream())]) {
+      expect(await refusalCode(use)).toBe("closed");
+    }
+  });
+});
+
+describe("a source that is not what it says", () => {
+  test("any flipped bit in what is read is refused, elsewhere it does not show", async () => {
+    const size = 3 * CHUNK + 100;
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 3 * SEALED + 115 }), fc.integer({ min: 0, max: 3 }), async (at, chunk) => {
+        const { blob, plaintext } = await sample(size, (envelope, headerBytes) => {
+          const place = headerBytes + 56 + at;
+          envelope[place] = (envelope[place] ?? 0) ^ 1;
+        });
+        const start = chunk * CHUNK;
+        const end = Math.min(size, start + CHUNK);
+        if (Math.floor(at / SEALED) === chunk) expect(await refusalCode(() => blob.read(start, end))).toBe("authentication-failed");
+        else expect(Buffer.compare(await blob.read(start, end), plaintext.subarray(start, end))).toBe(0);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("a blob that is cut at a chunk, and says so, is opened; its size and its end are refused, its middle is true", async () => {
+    const { envelope, headerBytes, plaintext } = await sample(5 * CHUNK);
+    for (const length of [headerBytes + 56 + 3 * SEALED + 16, headerBytes + 56 + 3 * SEALED + 5000]) {
+      const blob = await keyring.openSeekable(sourceOf(envelope.slice(0, length)));
+      expect(await refusalCode(() => blob.size())).toBe("authentication-failed");
+      expect(await refusalCode(() => blob.read(3 * CHUNK, 4 * CHUNK))).toBe("authentication-failed");
+      expect(await refusalCode(() => blob.read(10 * CHUNK, 11 * CHUNK))).toBe("authentication-failed");
+      expect(await refusalCode(() => collectStream(blob.stream()))).toBe("authentication-failed");
+      expect(Buffer.compare(await blob.read(0, 3 * CHUNK), plaintext.subarray(0, 3 * CHUNK))).toBe(0);
+    }
+  });
+
+  test("no envelope has such a length, or so few bytes", async () => {
+    const { envelope, headerBytes } = await sample(5 * CHUNK);
+    for (const length of [
+      0,
+      7,
+      8,
+      headerBytes,
+      headerBytes + 55,
+      headerBytes + 56,
+      headerBytes + 56 + SEALED,
+      headerBytes + 56 + SEALED + 15,
+    ]) {
+      expect(await refusalCode(() => keyring.openSeekable(sourceOf(envelope.slice(0, length)))), `${length}`).toBe("malformed-envelope");
+    }
+  });
+
+  test("it claims more than it has: refused where that shows, and no memory is taken for the claim", async () => {
+    const { envelope } = await sample(3 * CHUNK);
+    const blob = await keyring.openSeekable({ ...sourceOf(envelope), size: 2 ** 50 });
+    expect(await refusalCode(() => blob.size())).toBe("malformed-envelope");
+    expect(await refusalCode(() => blob.read(0, 2 ** 49))).toBe("malformed-envelope");
+    expect((await blob.read(0, CHUNK)).length).toBe(CHUNK);
+  });
+
+  test.each([
+    ["short", (bytes: Uint8Array) => bytes.subarray(1)],
+    ["long", (bytes: Uint8Array) => Buffer.concat([bytes, bytes])],
+    ["empty", () => new Uint8Array(0)],
+  ])("it gives %s parts", async (_, change) => {
+    const { envelope } = await sample(3 * CHUNK);
+    const source = sourceOf(envelope);
+    const changed: SeekableSource = { ...source, read: async (start, end) => change(await source.bytes(start, end)) };
+    expect(await refusalCode(() => keyring.openSeekable(changed))).toBe("malformed-envelope");
+  });
+
+  test("it changes between reads, and its ETag tells", async () => {
+    const { envelope } = await sample(3 * CHUNK);
+    let etag = '"one"';
+    const source = sourceOf(envelope);
+    const versioned: SeekableSource = { ...source, read: async (start, end) => ({ bytes: await source.bytes(start, end), etag }) };
+    const blob = await keyring.openSeekable(versioned);
+    expect((await blob.read(0, 10)).length).toBe(10);
+    etag = '"two"';
+    expect(await refusal(() => blob.read(0, 10))).toMatchObject({ code: "malformed-envelope", detail: "source-changed" });
+    expect(await refusal(() => blob.size())).toMatchObject({ detail: "source-changed" });
+    expect(await refusal(() => keyring.openSeekable({ ...versioned, etag: '"zero"' }))).toMatchObject({ detail: "source-changed" });
+  });
+
+  test("it changes between reads, and has no ETag: chunks of another write do not open", async () => {
+    const one = await sample(3 * CHUNK);
+    const two = await sample(3 * CHUNK);
+    let current = one.envelope;
+    const blob = await keyring.openSeekable({ size: current.length, read: async (start, end) => current.slice(start, end) });
+    current = two.envelope;
+    expect(await refusalCode(() => blob.read(0, 10))).toBe("authentication-failed");
+  });
+
+  test("its own error is the cause; an abort is the caller's", async () => {
+    const { envelope } = await sample(3 * CHUNK);
+    const gone = new Error("connection reset");
+    let isBroken = false;
+    const source = sourceOf(envelope);
+    const blob = await keyring.openSeekable({
+      ...source,
+      read: async (start, end, signal) => {
+        signal?.throwIfAborted();
+        if (isBroken) throw gone;
+        return await source.bytes(start, end);
+      },
+    });
+    isBroken = true;
+    expect(await refusal(() => blob.read(0, 1))).toMatchObject({ code: "unavailable", cause: gone, retryable: true });
+    isBroken = false;
+    expect((await blob.read(0, 1)).length).toBe(1);
+    const stop = new Error("stop");
+    await expect(blob.read(0, 1, { signal: AbortSignal.abort(stop) })).rejects.toBe(stop);
+    await expect(blob.size({ signal: AbortSignal.abort(stop) })).rejects.toBe(stop);
+    await expect(collectStream(blob.stream(0, 1, { signal: AbortSignal.abort(stop) }))).rejects.toBe(stop);
+  });
+
+  test("a reader that leaves aborts the read under way", async () => {
+    const { envelope } = await sample(3 * CHUNK);
+    const source = sourceOf(envelope);
+    let reads = 0;
+    let told: unknown;
+    const blob = await keyring.openSeekable({
+      ...source,
+      read: (start, end, signal) => {
+        if (++reads <= 2) return source.bytes(start, end);
+        return new Promise((_, reject) => {
+          signal?.addEventListener("abort", () => {
+            told = signal.reason;
+            reject(signal.reason);
+          });
+        });
+      },
+    });
+    const reader = blob.stream().getReader();
+    const reading = reader.read();
+    await new Promise((resolve) => setTimeout(resolve));
+    await reader.cancel("enough");
+    expect((await reading).done).toBe(true);
+    expect(told).toBe("enough");
+  });
+
+  test("wrong context or key: refused when opened", async () => {
+    const { envelope } = await sample(10);
+    const stranger = new Keyring(localKey({ keyId: "other", key: new Uint8Array(32) }));
+    expect(await refusalCode(() => keyring.openSeekable(sourceOf(envelope), { context: { a: "b" } }))).toBe("authentication-failed");
+    expect(await refusalCode(() => stranger.openSeekable(sourceOf(envelope)))).toBe("no-matching-provider");
+  });
+
+  test.each([-1, 0.5, Number.NaN])("a size of %d is refused", async (size) => {
+    const { envelope } = await sample(10);
+    expect(await refusalCode(() => keyring.openSeekable({ ...sourceOf(envelope), size }))).toBe("invalid-argument");
+  });
+});
+
+async function sample(size: number, change?: (envelope: Uint8Array, headerBytes: number) => void) {
+  const plaintext = patterned(size);
+  const envelope = await keyring.encrypt(plaintext);
+  const headerBytes = 8 + Buffer.from(envelope).readUInt32BE(4);
+  change?.(envelope, headerBytes);
+  const source = sourceOf(envelope);
+  const { reads } = source;
+  const fetched = () => reads.reduce((sum, [start, end]) => sum + end - start, 0);
+  return { plaintext, envelope, headerBytes, blob: await keyring.openSeekable(source), reads, fetched };
+}
+
+/** The envelope as a source that keeps book. */
+function sourceOf(envelope: Uint8Array) {
+  const reads: [number, number][] = [];
+  const bytes = async (start: number, end: number): Promise<Uint8Array> => {
+    reads.push([start, end]);
+    return envelope.slice(start, end);
+  };
+  const read = async (start: number, end: number): Promise<Uint8Array | SourcePart> => await bytes(start, end);
+  return { size: envelope.length, read, bytes, reads };
+}
