@@ -15,8 +15,12 @@ export {
 export type { EncryptedPieces } from "./stream/encrypted-pieces.ts";
 export type { LaneCount } from "./stream/lanes/lanes.ts";
 export type { EncryptStreamOptions, StreamOptions } from "./stream/options.ts";
+export { partDigest, partDigests } from "./stream/part-digest.ts";
 export { httpRangeHandler, type RangeHandlerOptions, type RangeReadable } from "./stream/range-handler.ts";
 export type { SeekableBlob } from "./stream/seekable.ts";
 export type { SeekableSource, SourcePart } from "./stream/seekable-source.ts";
 export { type EncryptStream, encryptedBytes } from "./stream/streams.ts";
+export type { EncryptedUpload } from "./stream/upload.ts";
+export type { UploadPlan } from "./stream/upload-plan.ts";
+export type { UploadOptions } from "./stream/uploads.ts";
 export type { ByteTransform } from "./stream/web-stream.ts";

@@ -18,6 +18,8 @@ import type { EncryptStreamOptions, StreamOptions } from "./stream/options.ts";
 import { openSeekable, type SeekableBlob } from "./stream/seekable.ts";
 import type { SeekableSource } from "./stream/seekable-source.ts";
 import { decryptStream, type EncryptStream, encryptStream } from "./stream/streams.ts";
+import type { EncryptedUpload } from "./stream/upload.ts";
+import { resumeUpload, startUpload, type UploadOptions } from "./stream/uploads.ts";
 import type { ByteTransform } from "./stream/web-stream.ts";
 
 export interface KeyringOptions {
@@ -65,6 +67,8 @@ export class Keyring {
     lanes: createLanePool(),
     startSealing: (options) => this.#startSealing(options),
     startOpening: (record, options) => this.#startOpening(record, options),
+    encrypt: (plaintext, options) => this.encrypt(plaintext, options),
+    decrypt: (envelope, options) => this.decrypt(envelope, options),
   };
   #isClosed = false;
 
@@ -175,6 +179,28 @@ export class Keyring {
    */
   async openSeekable(source: SeekableSource, options: ValueOptions = {}): Promise<SeekableBlob> {
     return await openSeekable(this.#streams, source, options);
+  }
+
+  /**
+   * Starts a multipart upload of known length, whose parts can be encrypted in any order and again.
+   *
+   * @returns the upload, which the caller closes
+   * @throws as `encrypt`
+   */
+  async startUpload(options: UploadOptions): Promise<EncryptedUpload> {
+    return await startUpload(this.#streams, options);
+  }
+
+  /**
+   * Goes on with an upload after a crash, if the plaintext is still what it was: else it is a new upload under a fresh salt, and
+   * `isResumed` is false.
+   *
+   * @param state what `exportState` gave
+   * @param options as at the start, with the `partDigests` of what is to be uploaded now
+   * @throws as `encrypt`, and as `decrypt` for the state
+   */
+  async resumeUpload(state: Uint8Array, options: UploadOptions): Promise<EncryptedUpload> {
+    return await resumeUpload(this.#streams, state, options);
   }
 
   /**

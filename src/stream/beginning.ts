@@ -7,15 +7,17 @@ import type { DataKey } from "../data-key.ts";
 import { authenticationFailed } from "../errors.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import type { LanePool } from "./lanes/lanes.ts";
-import type { EncryptStreamOptions } from "./options.ts";
 
 /** What the streams need of a keyring. */
 export interface StreamAccess {
   readonly lanes: LanePool;
   /** A fresh data key and the header that wraps it. The caller destroys the key. */
-  startSealing(options: EncryptStreamOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }>;
+  startSealing(options: ValueOptions & { readonly minHeaderBytes?: number }): Promise<UnlockedKey & { readonly header: OwnedBytes }>;
   /** The data key of a header. The caller destroys it. */
   startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey>;
+  /** As of the keyring. */
+  encrypt(plaintext: Uint8Array, options: ValueOptions): Promise<OwnedBytes>;
+  decrypt(envelope: Uint8Array, options: ValueOptions): Promise<OwnedBytes>;
 }
 
 export interface UnlockedKey {

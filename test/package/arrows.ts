@@ -17,6 +17,7 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }],
   [{ paths: ["src/data-key.ts"] }],
   [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
+  [{ paths: ["src/call-options.ts"] }],
   [{ paths: ["src/context.ts"] }, { paths: ["src/key-provider.ts"] }, { paths: ["src/algorithms.ts"] }],
   [{ paths: ["src/bytes.ts"] }, { paths: ["src/errors.ts"] }],
 ];
