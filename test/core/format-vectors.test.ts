@@ -1,0 +1,280 @@
+import { readFileSync } from "node:fs";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { hexToBytes } from "@noble/hashes/utils.js";
+import { describe, expect, test } from "vitest";
+import { engine } from "#engine";
+import { localKey } from "../../providers/local/index.ts";
+import { canonicalContext, extendContext } from "../../src/context.ts";
+import { Xaes256Gcm } from "../../src/crypto/xaes.ts";
+import { deriveBodyKey } from "../../src/data-key.ts";
+import { type Context, DataKey, EnvelockError, inspect, type KeyProvider, Keyring } from "../../src/index.ts";
+import type { BodyVector, SharedHeader } from "../format/body-vectors.ts";
+import type { ContextVector } from "../format/context-vectors.ts";
+import type { DerivationVector, LocalWrapVector, WrapAadVector } from "../format/derivation-vectors.ts";
+import type { EnvelopeVector } from "../format/envelope-vectors.ts";
+import type { KeyRecordVector, SharedKeks } from "../format/key-record-vectors.ts";
+import { patterned } from "../format/material.ts";
+import { readVectors, VECTORS } from "../format/read-vectors.ts";
+import type { TokenVector } from "../format/token-vectors.ts";
+import { bytesOf, hex, pairsOf, type Vector, type VectorBytes, type VectorPairs } from "../format/vector-file.ts";
+import * as writer from "../format/writer.ts";
+
+// Every vector of docs/vectors/ through the public surface: the second writer of test/format wrote them, src/ reads them.
+
+describe("contexts", () => {
+  const { vectors } = readVectors<ContextVector>("contexts.json");
+  counted(vectors, 24, 21);
+  for (const vector of vectors) {
+    test(titleOf(vector), async () => {
+      const keyContext = mapOf(vector.keyContext);
+      const context = mapOf(vector.context);
+      if (vector.error !== undefined) {
+        const outcome = await outcomeOf(() => DataKey.from(new Uint8Array(32), keyContext).encryptToken(new Uint8Array(1), context));
+        expect(outcome).toEqual({ error: vector.error });
+        return;
+      }
+      const { bytes } = extendContext(canonicalContext(keyContext), context);
+      expect([bytes.length, hex(sha256(bytes))]).toEqual([vector.bytes, vector.sha256]);
+      if (vector.encoded !== undefined) expect(hex(bytes)).toBe(vector.encoded);
+    });
+  }
+});
+
+describe("derivations", () => {
+  const { vectors } = readVectors<DerivationVector>("derivations.json");
+  counted(vectors, 8, 0);
+  for (const vector of vectors) {
+    test(vector.name, () => {
+      const keyContext = mapOf(vector.keyContext);
+      const dataKey = DataKey.from(hexToBytes(vector.dataKey), keyContext);
+      const context = canonicalContext(keyContext).bytes;
+      expect({ keyCommit: hex(dataKey.keyCommit), kid: dataKey.kid, bodyKey: hex(deriveBodyKey(dataKey)) }).toEqual({
+        keyCommit: vector.keyCommit,
+        kid: vector.kid,
+        bodyKey: vector.bodyKey,
+      });
+      const token = dataKey.encryptToken(SOME_BYTES);
+      const aad = writer.tokenAad(token.subarray(0, 17), context);
+      expect(new Xaes256Gcm(hexToBytes(vector.tokenKey)).open(token.subarray(17, 41), aad, token.subarray(41))).toEqual(SOME_BYTES);
+      const deterministic = dataKey.encryptDeterministic(SOME_BYTES);
+      const components = [writer.deterministicLabel(deterministic.subarray(0, 17)), context];
+      expect(engine.siv(hexToBytes(vector.detKey)).open(components, deterministic.subarray(17))).toEqual(SOME_BYTES);
+    });
+  }
+});
+
+describe("wrap AADs", () => {
+  const { vectors } = readVectors<WrapAadVector>("wrap-aads.json");
+  counted(vectors, 6, 0);
+  for (const vector of vectors) {
+    test(`format.md [M-24] ${vector.name}`, async () => {
+      const seen: string[] = [];
+      const provider: KeyProvider = {
+        name: vector.provider,
+        owns: (keyId) => keyId === vector.keyId,
+        wrap: () => Promise.reject(new EnvelockError("closed", "unused")),
+        async unwrap({ keyId }, { wrapAad }) {
+          seen.push(hex(wrapAad(keyId)));
+          throw new EnvelockError("unwrap-rejected", "seen enough");
+        },
+      };
+      const recipient = { provider: vector.provider, keyId: vector.keyId, alg: 1, wrapped: new Uint8Array(72) };
+      const record = writer.join(writer.standaloneParts(writer.keyRecordParts(new Uint8Array(32), [recipient])));
+      const keyring = new Keyring({ unwrapWith: [provider], context: mapOf(vector.keyContext) });
+      expect(await outcomeOf(() => keyring.unwrapDataKey(record))).toEqual({ error: "authentication-failed" });
+      expect(seen).toEqual([vector.wrapAad]);
+    });
+  }
+});
+
+describe("local wraps", () => {
+  const { vectors } = readVectors<LocalWrapVector>("local-wraps.json");
+  counted(vectors, 7, 0);
+  for (const vector of vectors) {
+    test(vector.name, async () => {
+      const { provider, keyId } = vector;
+      const kek = localKey({ keyId, key: hexToBytes(vector.kek) });
+      const recipient = { provider, keyId, alg: 1, wrapped: hexToBytes(vector.wrapped) };
+      const keyContext = mapOf(vector.keyContext);
+      expect(hex(await kek.unwrap(recipient, { keyContext, wrapAad: () => hexToBytes(vector.wrapAad) }))).toBe(vector.dataKey);
+      const { keyCommit } = writer.derive(hexToBytes(vector.dataKey), writer.encodeContext(vector.keyContext));
+      const record = writer.join(writer.standaloneParts(writer.keyRecordParts(keyCommit, [recipient])));
+      const dataKey = await new Keyring({ unwrapWith: [kek], context: keyContext }).unwrapDataKey(record);
+      expect(hex(dataKey.keyCommit)).toBe(hex(keyCommit));
+    });
+  }
+});
+
+describe("key records", () => {
+  const { shared, vectors } = readVectors<KeyRecordVector, SharedKeks>("key-records.json");
+  counted(vectors, 13, 197);
+  for (const vector of vectors) {
+    test(titleOf(vector), async () => {
+      const record = bytesOf(vector.record);
+      const keyring = keyringOf(shared, vector);
+      const [unwrapped, rewrapped] = [() => keyring.unwrapDataKey(record), () => keyring.rewrapKeyRecord(record)];
+      if (vector.error !== undefined) {
+        expect(await outcomeOf(unwrapped)).toEqual({ error: vector.error });
+        expect(await outcomeOf(rewrapped)).toEqual({ error: vector.error });
+        const inspected = isShape(vector) ? { error: vector.error } : { kind: "key-record" };
+        if (record[0] === 0x9d) expect(await outcomeOf(() => inspect(record))).toEqual(inspected);
+        return;
+      }
+      const dataKey = await unwrapped();
+      const same = DataKey.from(hexToBytes(vector.dataKey ?? ""), mapOf(vector.keyContext));
+      expect(hex(dataKey.keyCommit)).toBe(vector.keyCommit);
+      expect(dataKey.decryptToken(same.encryptToken(SOME_BYTES))).toEqual(SOME_BYTES);
+      const inspection = inspect(record);
+      expect(inspection).toMatchObject({ kind: "key-record", suite: 1, keyCommit: vector.keyCommit });
+      expect("recipients" in inspection && inspection.recipients.length).toBe(vector.recipients);
+      expect(inspect(await rewrapped())).toMatchObject({ keyCommit: vector.keyCommit });
+    });
+  }
+});
+
+describe("envelopes", () => {
+  const { shared, vectors } = readVectors<EnvelopeVector, SharedKeks>("envelopes.json");
+  counted(vectors, 13, 96);
+  for (const vector of vectors) {
+    test(titleOf(vector), async () => {
+      const opened = await outcomeOf(() => {
+        const keyring = keyringOf(shared, vector);
+        const options = { context: mapOf(vector.context) };
+        if (vector.envelope !== undefined) return keyring.decrypt(bytesOf(vector.envelope), options);
+        return keyring.decryptDetached({ header: bytesOf(vector.header ?? ""), body: bytesOf(vector.body ?? "") }, options);
+      });
+      if (vector.error !== undefined) {
+        expect(opened).toEqual({ error: vector.error });
+        return;
+      }
+      expect(opened).toEqual({ bytes: vector.plaintext });
+      const whole = bytesOf(vector.envelope ?? [...piecesOf(vector.header), ...piecesOf(vector.body)]);
+      const { headerBytes = 0, paddingBytes } = vector;
+      const inspection = inspect(whole);
+      expect(inspection).toMatchObject({
+        kind: "envelope",
+        headerBytes,
+        paddingBytes,
+        plaintextBytes: (vector.plaintext ?? "").length / 2,
+      });
+      expect("recipients" in inspection && inspection.recipients.length).toBe(vector.recipients);
+      // format.md §4: the detached form is the same bytes, cut
+      const detached = { header: whole.subarray(0, headerBytes), body: whole.subarray(headerBytes) };
+      const keyring = keyringOf(shared, vector);
+      expect(hex(await keyring.decryptDetached(detached, { context: mapOf(vector.context) }))).toBe(vector.plaintext);
+      expect(hex(await keyring.decrypt(whole, { context: mapOf(vector.context) }))).toBe(vector.plaintext);
+    });
+  }
+});
+
+describe("tokens", () => {
+  const { vectors } = readVectors<TokenVector>("tokens.json");
+  counted(vectors, 27, 73);
+  for (const vector of vectors) {
+    const { kind, token, text, plaintext, error } = vector;
+    const opened = (given: Uint8Array | string): Promise<Outcome> =>
+      outcomeOf(() => {
+        const dataKey = DataKey.from(hexToBytes(vector.dataKey), mapOf(vector.keyContext));
+        const context = mapOf(vector.context);
+        return kind === "random" ? dataKey.decryptToken(given, context) : dataKey.decryptDeterministic(given, context);
+      });
+    test(titleOf(vector), async () => {
+      const expected = error === undefined ? { bytes: plaintext } : { error };
+      if (token !== undefined) {
+        expect(await opened(hexToBytes(token))).toEqual(expected);
+        expect(await opened(Buffer.from(token, "hex").toString("base64url"))).toEqual(expected);
+      }
+      if (text !== undefined) expect(await opened(text)).toEqual(expected);
+      if (error !== undefined || kind === "random") return;
+      const dataKey = DataKey.from(hexToBytes(vector.dataKey), mapOf(vector.keyContext));
+      expect(hex(dataKey.encryptDeterministic(hexToBytes(plaintext ?? ""), mapOf(vector.context)))).toBe(token);
+    });
+  }
+});
+
+describe("bodies", () => {
+  const { shared, vectors } = readVectors<BodyVector, SharedHeader>("bodies.json");
+  const byName = new Map(vectors.map((vector) => [vector.name, vector]));
+  counted(vectors, 10, 65);
+
+  /** Long bodies are not in the file: they are written anew, and must have the hash that is. */
+  const bodyOf = (vector: Vector<BodyVector>): Uint8Array => {
+    if (vector.body !== undefined) return bytesOf(vector.body, bodyCalled);
+    if (vector.file !== undefined) return readFileSync(new URL(vector.file, VECTORS));
+    const keyContext = pairsOf(vector.keyContext);
+    const keys = writer.derive(hexToBytes(shared.dataKey), writer.encodeContext(keyContext));
+    const valueContext = writer.encodeContext([...keyContext, ...pairsOf(vector.context)]);
+    return writer.join(writer.bodyParts(keys, hexToBytes(vector.salt ?? ""), valueContext, patterned(vector.plaintextBytes ?? 0)));
+  };
+  const bodyCalled = (name: string): Uint8Array => {
+    const vector = byName.get(name);
+    if (vector === undefined) throw new Error(`no body is called ${name}`);
+    return bodyOf(vector);
+  };
+
+  for (const vector of vectors) {
+    test(titleOf(vector), async () => {
+      const body = bodyOf(vector);
+      const keyring = keyringOf(shared, { ...vector, unwrapWith: shared.unwrapWith });
+      const opened = await outcomeOf(() =>
+        keyring.decryptDetached({ header: hexToBytes(shared.header), body }, { context: mapOf(vector.context) }),
+      );
+      if (vector.error !== undefined) {
+        expect(opened).toEqual({ error: vector.error });
+        return;
+      }
+      expect([body.length, hex(sha256(body))]).toEqual([vector.bodyBytes, vector.sha256]);
+      expect(opened).toEqual({ bytes: hex(patterned(vector.plaintextBytes ?? 0)) });
+    });
+  }
+});
+
+type Outcome = { readonly bytes: string } | { readonly error: string } | { readonly kind: string };
+
+/** What a call ends in. Any other exception than ours is none of the outcomes and fails the test. */
+async function outcomeOf(call: () => unknown): Promise<Outcome> {
+  try {
+    const result = await call();
+    if (result instanceof Uint8Array) return { bytes: hex(result) };
+    return { kind: typeof result === "object" && result !== null && "kind" in result ? String(result.kind) : "an object" };
+  } catch (error) {
+    if (error instanceof EnvelockError) return { error: error.code };
+    throw error;
+  }
+}
+
+function keyringOf(
+  { keks }: SharedKeks,
+  { keyContext, unwrapWith }: { readonly keyContext: VectorPairs; readonly unwrapWith: readonly string[] },
+): Keyring {
+  const wrapWith = unwrapWith.map((keyId) => localKey({ keyId, key: hexToBytes(keks[keyId] ?? "") }));
+  return new Keyring({ wrapWith, context: mapOf(keyContext) });
+}
+
+function mapOf(pairs: VectorPairs): Context {
+  return Object.fromEntries(pairsOf(pairs));
+}
+
+function piecesOf(bytes: VectorBytes | undefined): Exclude<VectorBytes, string> {
+  return typeof bytes === "string" ? [bytes] : (bytes ?? []);
+}
+
+/** Whether the bytes themselves are at fault, so that no key is needed to see it. */
+function isShape({ error }: Vector<object>): boolean {
+  return error === "malformed-envelope" || error === "unsupported-version";
+}
+
+function titleOf({ name, breaks }: Vector<object>): string {
+  return breaks === undefined ? name : `format.md [${breaks}] ${name}`;
+}
+
+/** A file that lost its vectors must not pass. */
+function counted(vectors: readonly Vector<object>[], good: number, broken: number): void {
+  test(`${good} good vectors, ${broken} broken ones, each with a name of its own`, () => {
+    expect(vectors.filter(({ error }) => error === undefined)).toHaveLength(good);
+    expect(vectors.filter(({ error }) => error !== undefined)).toHaveLength(broken);
+    expect(new Set(vectors.map(({ name }) => name)).size).toBe(vectors.length);
+  });
+}
+
+const SOME_BYTES: Uint8Array = Uint8Array.of(1, 2, 3);
