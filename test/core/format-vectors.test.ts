@@ -3,7 +3,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { hexToBytes } from "@noble/hashes/utils.js";
 import { describe, expect, test } from "vitest";
 import { engine } from "#engine";
-import { localKey } from "../../providers/local/index.ts";
+import { localHybridKeyPair, localKey, localKeyPair } from "../../providers/local/index.ts";
 import { canonicalContext, extendContext } from "../../src/context.ts";
 import { Xaes256Gcm } from "../../src/crypto/xaes.ts";
 import { deriveBodyKey } from "../../src/data-key.ts";
@@ -12,6 +12,7 @@ import type { BodyVector, SharedHeader } from "../format/body-vectors.ts";
 import type { ContextVector } from "../format/context-vectors.ts";
 import type { DerivationVector, LocalWrapVector, WrapAadVector } from "../format/derivation-vectors.ts";
 import type { EnvelopeVector } from "../format/envelope-vectors.ts";
+import type { HpkeWrapVector, SharedKeyPairs } from "../format/hpke-vectors.ts";
 import type { KeyRecordVector, SharedKeks } from "../format/key-record-vectors.ts";
 import { patterned } from "../format/material.ts";
 import { readVectors, VECTORS } from "../format/read-vectors.ts";
@@ -101,6 +102,27 @@ describe("local wraps", () => {
       const record = writer.join(writer.standaloneParts(writer.keyRecordParts(keyCommit, [recipient])));
       const dataKey = await new Keyring({ unwrapWith: [kek], context: keyContext }).unwrapDataKey(record);
       expect(hex(dataKey.keyCommit)).toBe(hex(keyCommit));
+    });
+  }
+});
+
+describe("HPKE wraps", () => {
+  const { shared, vectors } = readVectors<HpkeWrapVector, SharedKeyPairs>("hpke-wraps.json");
+  counted(vectors, 6, 24);
+  for (const vector of vectors) {
+    test(titleOf(vector), async () => {
+      const { alg, keyId } = vector;
+      const { publicKey = "", secretKey = "" } = shared.keyPairs[keyId] ?? {};
+      const pair = { keyId, publicKey: hexToBytes(publicKey), privateKey: hexToBytes(secretKey) };
+      const provider = alg === 4 ? localKeyPair(pair) : localHybridKeyPair(pair);
+      const { keyCommit } = writer.derive(hexToBytes(vector.dataKey), writer.encodeContext(vector.keyContext));
+      const recipient = { provider: "local", keyId, alg, wrapped: hexToBytes(vector.wrapped) };
+      const record = writer.join(writer.standaloneParts(writer.keyRecordParts(keyCommit, [recipient])));
+      const unwrapped = await outcomeOf(async () => {
+        const dataKey = await new Keyring({ unwrapWith: [provider], context: mapOf(vector.keyContext) }).unwrapDataKey(record);
+        return dataKey.keyCommit;
+      });
+      expect(unwrapped).toEqual(vector.error === undefined ? { bytes: hex(keyCommit) } : { error: vector.error });
     });
   }
 });

@@ -5,6 +5,7 @@ import { contextVectors } from "./context-vectors.ts";
 import { derivationVectors, localWrapVectors, wrapAadVectors } from "./derivation-vectors.ts";
 import { envelopeVectors } from "./envelope-vectors.ts";
 import { examples } from "./examples.ts";
+import { hpkeWrapVectors } from "./hpke-vectors.ts";
 import { keyRecordVectors } from "./key-record-vectors.ts";
 import { tokenVectors } from "./token-vectors.ts";
 import { formatVectorFile } from "./vector-file.ts";
@@ -22,6 +23,7 @@ export function generatedFiles(): ReadonlyMap<string, string | Uint8Array> {
     ["derivations.json", formatVectorFile(derivationVectors())],
     ["wrap-aads.json", formatVectorFile(wrapAadVectors())],
     ["local-wraps.json", formatVectorFile(localWrapVectors())],
+    ["hpke-wraps.json", formatVectorFile(hpkeWrapVectors())],
     ["key-records.json", formatVectorFile(keyRecordVectors())],
     ["envelopes.json", formatVectorFile(envelopeVectors())],
     ["tokens.json", formatVectorFile(tokenVectors())],

@@ -103,7 +103,7 @@ function opens(
 }
 
 /** A valid recipient, then fifteen of nearly the same length that fill up to `bytes`, the leading 9D not counted. */
-export function longestRecord(name: string, bytes: number): Vector<KeyRecordVector> {
+function longestRecord(name: string, bytes: number): Vector<KeyRecordVector> {
   const mine = localRecipient();
   const start = join(keyRecordParts(KEYS.keyCommit, [mine]));
   const head = join(standaloneParts(replaced(keyRecordParts(KEYS.keyCommit, [mine]), "recipients", cborHead(4, 16))));
