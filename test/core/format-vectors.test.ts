@@ -1,12 +1,9 @@
 import { readFileSync } from "node:fs";
+import { aessiv, gcm } from "@noble/ciphers/aes.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { hexToBytes } from "@noble/hashes/utils.js";
 import { describe, expect, test } from "vitest";
-import { engine } from "#engine";
 import { localHybridKeyPair, localKey, localKeyPair } from "../../providers/local/index.ts";
-import { canonicalContext, extendContext } from "../../src/context.ts";
-import { Xaes256Gcm } from "../../src/crypto/xaes.ts";
-import { deriveBodyKey } from "../../src/data-key.ts";
 import { type Context, DataKey, EnvelockError, inspect, type KeyProvider, Keyring } from "../../src/index.ts";
 import type { BodyVector, SharedHeader } from "../format/body-vectors.ts";
 import type { ContextVector } from "../format/context-vectors.ts";
@@ -14,7 +11,7 @@ import type { DerivationVector, LocalWrapVector, WrapAadVector } from "../format
 import type { EnvelopeVector } from "../format/envelope-vectors.ts";
 import type { HpkeWrapVector, SharedKeyPairs } from "../format/hpke-vectors.ts";
 import type { KeyRecordVector, SharedKeks } from "../format/key-record-vectors.ts";
-import { patterned } from "../format/material.ts";
+import { DATA_KEY, patterned } from "../format/material.ts";
 import { readVectors, VECTORS } from "../format/read-vectors.ts";
 import type { TokenVector } from "../format/token-vectors.ts";
 import { bytesOf, hex, pairsOf, type Vector, type VectorBytes, type VectorPairs } from "../format/vector-file.ts";
@@ -29,14 +26,17 @@ describe("contexts", () => {
     test(titleOf(vector), async () => {
       const keyContext = mapOf(vector.keyContext);
       const context = mapOf(vector.context);
+      const outcome = await outcomeOf(() => DataKey.from(DATA_KEY, keyContext).encryptDeterministic(SOME_BYTES, context));
       if (vector.error !== undefined) {
-        const outcome = await outcomeOf(() => DataKey.from(new Uint8Array(32), keyContext).encryptToken(new Uint8Array(1), context));
         expect(outcome).toEqual({ error: vector.error });
         return;
       }
-      const { bytes } = extendContext(canonicalContext(keyContext), context);
-      expect([bytes.length, hex(sha256(bytes))]).toEqual([vector.bytes, vector.sha256]);
-      if (vector.encoded !== undefined) expect(hex(bytes)).toBe(vector.encoded);
+      // the encoding is component 2 of a deterministic token: format.md §5
+      const merged = new Map([...pairsOf(vector.keyContext), ...pairsOf(vector.context)]);
+      const encoded = vector.encoded === undefined ? writer.encodeContext([...merged]) : hexToBytes(vector.encoded);
+      expect([encoded.length, hex(sha256(encoded))]).toEqual([vector.bytes, vector.sha256]);
+      const keys = writer.derive(DATA_KEY, writer.encodeContext(pairsOf(vector.keyContext)));
+      expect(outcome).toEqual({ bytes: hex(writer.join(writer.deterministicParts(keys, encoded, SOME_BYTES))) });
     });
   }
 });
@@ -45,21 +45,25 @@ describe("derivations", () => {
   const { vectors } = readVectors<DerivationVector>("derivations.json");
   counted(vectors, 8, 0);
   for (const vector of vectors) {
-    test(vector.name, () => {
+    test(vector.name, async () => {
       const keyContext = mapOf(vector.keyContext);
+      const keyCtx = writer.encodeContext(vector.keyContext);
       const dataKey = DataKey.from(hexToBytes(vector.dataKey), keyContext);
-      const context = canonicalContext(keyContext).bytes;
-      expect({ keyCommit: hex(dataKey.keyCommit), kid: dataKey.kid, bodyKey: hex(deriveBodyKey(dataKey)) }).toEqual({
-        keyCommit: vector.keyCommit,
-        kid: vector.kid,
-        bodyKey: vector.bodyKey,
-      });
+      expect([hex(dataKey.keyCommit), dataKey.kid]).toEqual([vector.keyCommit, vector.kid]);
+      // what src/ seals opens with the derived keys, and what they seal is opened by src/
       const token = dataKey.encryptToken(SOME_BYTES);
-      const aad = writer.tokenAad(token.subarray(0, 17), context);
-      expect(new Xaes256Gcm(hexToBytes(vector.tokenKey)).open(token.subarray(17, 41), aad, token.subarray(41))).toEqual(SOME_BYTES);
+      const gcmKey = writer.xaesKey(hexToBytes(vector.tokenKey), token.subarray(17, 41));
+      const aad = writer.tokenAad(token.subarray(0, 17), keyCtx);
+      expect(hex(gcm(gcmKey, token.subarray(29, 41), aad).decrypt(token.subarray(41)))).toBe(hex(SOME_BYTES));
       const deterministic = dataKey.encryptDeterministic(SOME_BYTES);
-      const components = [writer.deterministicLabel(deterministic.subarray(0, 17)), context];
-      expect(engine.siv(hexToBytes(vector.detKey)).open(components, deterministic.subarray(17))).toEqual(SOME_BYTES);
+      const label = writer.deterministicLabel(deterministic.subarray(0, 17));
+      expect(hex(aessiv(hexToBytes(vector.detKey), label, keyCtx).decrypt(deterministic.subarray(17)))).toBe(hex(SOME_BYTES));
+      const keys = { ...writer.derive(hexToBytes(vector.dataKey), keyCtx), body: hexToBytes(vector.bodyKey) };
+      const recipient = { provider: "any", keyId: "k", alg: 10, wrapped: SOME_BYTES };
+      const header = writer.join(writer.headerParts(writer.keyRecordParts(keys.keyCommit, [recipient])));
+      const body = writer.join(writer.bodyParts(keys, patterned(24), keyCtx, SOME_BYTES));
+      const keyring = new Keyring({ unwrapWith: [providerOf("any", async () => hexToBytes(vector.dataKey))], context: keyContext });
+      expect(hex(await keyring.decryptDetached({ header, body }))).toBe(hex(SOME_BYTES));
     });
   }
 });
@@ -70,15 +74,10 @@ describe("wrap AADs", () => {
   for (const vector of vectors) {
     test(`format.md [M-24] ${vector.name}`, async () => {
       const seen: string[] = [];
-      const provider: KeyProvider = {
-        name: vector.provider,
-        owns: (keyId) => keyId === vector.keyId,
-        wrap: () => Promise.reject(new EnvelockError("closed", "unused")),
-        async unwrap({ keyId }, { wrapAad }) {
-          seen.push(hex(wrapAad(keyId)));
-          throw new EnvelockError("unwrap-rejected", "seen enough");
-        },
-      };
+      const provider = providerOf(vector.provider, async ({ keyId }, { wrapAad }) => {
+        seen.push(hex(wrapAad(keyId)));
+        throw new EnvelockError("unwrap-rejected", "seen enough");
+      });
       const recipient = { provider: vector.provider, keyId: vector.keyId, alg: 1, wrapped: new Uint8Array(72) };
       const record = writer.join(writer.standaloneParts(writer.keyRecordParts(new Uint8Array(32), [recipient])));
       const keyring = new Keyring({ unwrapWith: [provider], context: mapOf(vector.keyContext) });
@@ -250,6 +249,11 @@ describe("bodies", () => {
     });
   }
 });
+
+/** Owns every key id, and only unwraps. */
+function providerOf(name: string, unwrap: KeyProvider["unwrap"]): KeyProvider {
+  return { name, owns: () => true, wrap: () => Promise.reject(new EnvelockError("closed", "unused")), unwrap };
+}
 
 type Outcome = { readonly bytes: string } | { readonly error: string } | { readonly kind: string };
 
