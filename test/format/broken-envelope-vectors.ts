@@ -19,12 +19,22 @@ import {
   SALT,
   TENANT,
 } from "./material.ts";
-import { type FormatError, hex, type Vector } from "./vector-file.ts";
+import { type FormatError, hex, type Vector, withShortZeros } from "./vector-file.ts";
 import { bodyParts, headerParts, join, keyRecordParts, type Pair, type Part, replaced, uint, type WrittenRecipient } from "./writer.ts";
 
 /** Envelopes that break a rule of docs/format.md §4, or of what they are made of, in one place each. */
 export function brokenEnvelopes(): readonly Vector<EnvelopeVector>[] {
-  return [...prefixes(), ...paddings(), ...truncated(), ...detached(), ...swaps(), ...flips(), ...contexts(), ...unmatched()];
+  return [
+    ...prefixes(),
+    tooLongHeader(),
+    ...paddings(),
+    ...truncated(),
+    ...detached(),
+    ...swaps(),
+    ...flips(),
+    ...contexts(),
+    ...unmatched(),
+  ];
 }
 
 // the same key context, value context and KEK, another data key and salt
@@ -92,6 +102,14 @@ function prefixes(): readonly Vector<EnvelopeVector>[] {
 
 function padded(): readonly Part[] {
   return [...headerParts(EXAMPLE_RECORD, join(EXAMPLE_RECORD).length + 4), ...EXAMPLE_BODY];
+}
+
+/** All bytes that `H` speaks of are there, so that only the limit can refuse it. */
+function tooLongHeader(): Vector<EnvelopeVector> {
+  return broken("H of 65537, with the padding to match", "M-31", "one over the limit", [
+    ...headerParts(EXAMPLE_RECORD, 65537),
+    ...EXAMPLE_BODY,
+  ]);
 }
 
 function paddings(): readonly Vector<EnvelopeVector>[] {
@@ -309,7 +327,7 @@ function broken(
   parts: readonly Part[],
   error: FormatError = "malformed-envelope",
 ): Vector<EnvelopeVector> {
-  return { name, envelope: hex(join(parts)), ...reader(), error, breaks, note };
+  return { name, envelope: withShortZeros(join(parts)), ...reader(), error, breaks, note };
 }
 
 function reader(): { keyContext: readonly Pair[]; context: readonly Pair[]; unwrapWith: readonly string[] } {

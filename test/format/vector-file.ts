@@ -58,6 +58,21 @@ export function bytesOf(bytes: VectorBytes, lookUp: (name: string) => Uint8Array
   );
 }
 
+/** The same bytes, with their long runs of zeros told instead of shown. */
+export function withShortZeros(bytes: Uint8Array): VectorBytes {
+  const pieces: BytesPiece[] = [];
+  let shown = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    let end = at;
+    while (bytes[end] === 0) end++;
+    if (end - at < LONG_RUN) continue;
+    pieces.push(hex(bytes.subarray(shown, at)), { repeat: "00", times: end - at });
+    shown = end;
+    at = end;
+  }
+  return pieces.length === 0 ? hex(bytes) : [...pieces, hex(bytes.subarray(shown))];
+}
+
 /** One vector a line, so that a change of one shows as one. */
 export function formatVectorFile({ about, shared, vectors }: VectorFile<object>): string {
   const lines = vectors.map((vector) => `    ${JSON.stringify(vector)}`);
@@ -67,6 +82,8 @@ export function formatVectorFile({ about, shared, vectors }: VectorFile<object>)
 export function hex(bytes: Uint8Array): string {
   return bytesToHex(bytes);
 }
+
+const LONG_RUN = 1000;
 
 function unknownVector(name: string): Uint8Array {
   throw new Error(`no vector is called ${name}`);
