@@ -166,6 +166,9 @@ describe("envelopes", () => {
       });
       if (vector.error !== undefined) {
         expect(opened).toEqual({ error: vector.error });
+        if (vector.envelope === undefined) return;
+        const inPieces = await piecewise(() => keyringOf(shared, vector), bytesOf(vector.envelope), mapOf(vector.context), 50);
+        expect(inPieces).toEqual({ error: vector.error, handedOut: "" });
         return;
       }
       expect(opened).toEqual({ bytes: vector.plaintext });
@@ -184,6 +187,7 @@ describe("envelopes", () => {
       const keyring = keyringOf(shared, vector);
       expect(hex(await keyring.decryptDetached(detached, { context: mapOf(vector.context) }))).toBe(vector.plaintext);
       expect(hex(await keyring.decrypt(whole, { context: mapOf(vector.context) }))).toBe(vector.plaintext);
+      expect(await piecewise(() => keyring, whole, mapOf(vector.context), 50)).toEqual({ handedOut: vector.plaintext });
     });
   }
 });
@@ -240,10 +244,17 @@ describe("bodies", () => {
       const opened = await outcomeOf(() =>
         keyring.decryptDetached({ header: hexToBytes(shared.header), body }, { context: mapOf(vector.context) }),
       );
+      // format.md [M-53]: a stream hands out verified chunks alone, and ends as the whole does
+      const envelope = Buffer.concat([hexToBytes(shared.header), body]);
+      const { error, handedOut } = await piecewise(() => keyring, envelope, mapOf(vector.context), 5000);
+      expect(error).toBe(vector.error);
+      expect(hex(patterned(3 * writer.CHUNK_BYTES)).startsWith(handedOut)).toBe(true);
       if (vector.error !== undefined) {
         expect(opened).toEqual({ error: vector.error });
+        expect((handedOut.length / 2) % writer.CHUNK_BYTES).toBe(0);
         return;
       }
+      expect(handedOut.length / 2).toBe(vector.plaintextBytes);
       expect([body.length, hex(sha256(body))]).toEqual([vector.bodyBytes, vector.sha256]);
       expect(opened).toEqual({ bytes: hex(patterned(vector.plaintextBytes ?? 0)) });
     });
@@ -267,6 +278,23 @@ async function outcomeOf(call: () => unknown): Promise<Outcome> {
     if (error instanceof EnvelockError) return { error: error.code };
     throw error;
   }
+}
+
+/** What `decryptPieces` hands out of an envelope that comes in pieces, and the error that it ends in. */
+async function piecewise(
+  keyringOf: () => Keyring,
+  envelope: Uint8Array,
+  context: Context,
+  pieceBytes: number,
+): Promise<{ readonly handedOut: string; readonly error?: string }> {
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < envelope.length; at += pieceBytes) yield envelope.subarray(at, at + pieceBytes);
+  }
+  let handedOut = "";
+  const outcome = await outcomeOf(async () => {
+    for await (const piece of keyringOf().decryptPieces(pieces(), { context })) handedOut += hex(piece);
+  });
+  return "error" in outcome ? { handedOut, error: outcome.error } : { handedOut };
 }
 
 function keyringOf(
