@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { EnvelockError } from "../../src/errors.ts";
 import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "../../src/format/key-record.ts";
 import { noise, runs } from "../arbitraries.ts";
-import { flipped } from "../bytes.ts";
+import { expectSameBytes, flipped, hexOf } from "../bytes.ts";
 
 // A general decoder beside the strict reader: what ours accepts, cbor-x reads as the same values. The library itself never loads
 // cbor-x, see test/package/cbor-x.test.ts.
@@ -14,8 +14,8 @@ describe("cbor-x agrees with the strict reader", () => {
     fc.assert(
       fc.property(records, (record) => {
         const bytes = encodeKeyRecord(record);
-        expect(parseKeyRecord(bytes)).toEqual(record);
-        expect(decoded(bytes)).toEqual(asArrays(record));
+        expect(asText(parseKeyRecord(bytes))).toBe(asText(record));
+        expect(decoded(bytes)).toBe(asText(record));
       }),
       runs(200, 100),
     );
@@ -30,8 +30,8 @@ describe("cbor-x agrees with the strict reader", () => {
         const parsed = parsedOrRefused(changed);
         if (parsed === undefined) return;
         accepted++;
-        expect(decoded(changed)).toEqual(asArrays(parsed));
-        expect(encodeKeyRecord(parsed)).toEqual(changed); // one encoding for each record
+        expect(decoded(changed)).toBe(asText(parsed));
+        expectSameBytes(encodeKeyRecord(parsed), changed); // one encoding for each record
       }),
       runs(800, 400),
     );
@@ -52,24 +52,26 @@ const records: fc.Arbitrary<KeyRecord> = fc.record({
         fc.constantFrom(255, 256, 4096).map((length) => noise(length)),
       ),
     }),
-    { minLength: 1, maxLength: 16, size: "small" },
+    { minLength: 1, maxLength: 6 },
   ),
 });
 
 const decoder = new Decoder({ useRecords: false, mapsAsObjects: false, copyBuffers: true });
 
-/** Without the 9D, and with plain arrays for its Buffers. */
-function decoded(keyRecord: Uint8Array): unknown {
-  return plain(decoder.decode(Buffer.from(keyRecord.subarray(1))));
+/** Without the 9D. */
+function decoded(keyRecord: Uint8Array): string {
+  return JSON.stringify(printable(decoder.decode(Buffer.from(keyRecord.subarray(1)))));
 }
 
-function plain(value: unknown): unknown {
-  if (value instanceof Uint8Array) return Uint8Array.from(value);
-  return Array.isArray(value) ? value.map(plain) : value;
+function asText({ suite, keyCommit, recipients }: KeyRecord): string {
+  const rows = recipients.map(({ provider, keyId, alg, wrapped }) => [provider, keyId, alg, wrapped]);
+  return JSON.stringify(printable([suite, keyCommit, rows]));
 }
 
-function asArrays({ suite, keyCommit, recipients }: KeyRecord): unknown {
-  return [suite, keyCommit, recipients.map(({ provider, keyId, alg, wrapped }) => [provider, keyId, alg, wrapped])];
+/** Bytes as hex, marked, so that they never equal a text. */
+function printable(value: unknown): unknown {
+  if (value instanceof Uint8Array) return { bytes: hexOf(value) };
+  return Array.isArray(value) ? value.map(printable) : value;
 }
 
 function parsedOrRefused(keyRecord: Uint8Array): KeyRecord | undefined {

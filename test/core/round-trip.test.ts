@@ -49,6 +49,14 @@ describe("envelopes", () => {
     }
   });
 
+  test("do not cross when 64 of one keyring are under way at once", async () => {
+    const keyring = new Keyring({ wrapWith: [kek()], context: { tenant: "acme" } });
+    const rows = Array.from({ length: 64 }, (_, index) => ({ plaintext: noise(index * 700, index), context: { row: `${index}` } }));
+    const envelopes = await Promise.all(rows.map(({ plaintext, context }) => keyring.encrypt(plaintext, { context })));
+    const decrypted = await Promise.all(rows.map(({ context }, index) => keyring.decrypt(envelopes[index] ?? noise(0), { context })));
+    for (const [index, { plaintext }] of rows.entries()) expectSameBytes(decrypted[index] ?? noise(0), plaintext);
+  });
+
   test("of one plaintext have nothing in common but their frame", async () => {
     const keyring = new Keyring(kek());
     const plaintext = noise(64);
