@@ -83,10 +83,12 @@ async function failuresAround({ open, openOther, harness }: Bench, dek: Uint8Arr
 }
 
 async function errorOf(operation: () => Promise<unknown>): Promise<unknown> {
-  return await operation().then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+  try {
+    await operation();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 async function needsNoEnvironment({ open }: Bench): Promise<void> {
