@@ -21,9 +21,8 @@ export class KeyContext {
   constructor(context: Context = {}) {
     this.#pairs = pairsOf(context);
     this.map = mapOf(this.#pairs);
-    const plan = new Plan([], Object.keys(context));
-    const encoded = new Uint8Array(MAX_ENCODED_BYTES);
-    this.bytes = copyOf(encoded.subarray(0, plan.write(context, encoded, 0)));
+    this.bytes = new Plan(this.#pairs, []).fixed;
+    if (this.bytes.length > MAX_ENCODED_BYTES) throw tooLong(this.bytes.length);
   }
 
   /**
@@ -68,13 +67,12 @@ class Plan {
   readonly #shared: readonly Pair[];
 
   constructor(fixed: readonly Pair[], keys: readonly string[]) {
-    for (const key of keys) if (key === "") throw invalidArgument("context keys must not be empty");
     this.#keys = keys;
     this.#shared = fixed.filter(({ key }) => keys.includes(key));
     const varying = keys.filter((key) => !this.#shared.some((pair) => pair.key === key));
     const count = fixed.length + varying.length;
     if (count > MAX_PAIRS) throw invalidArgument(`context has ${count} pairs, at most ${MAX_PAIRS} are allowed`);
-    const entries: readonly { key: string; value?: string }[] = [...fixed, ...varying.map((key) => ({ key }))];
+    const entries: readonly { key: string; value?: string }[] = [...fixed, ...varying.map((key) => ({ key: checkedKey(key) }))];
     const slots: { fixed: Uint8Array; key: string }[] = [];
     let ready = count === 0 ? NO_BYTES : uint16(count);
     for (const { key, value } of [...entries].sort((a, b) => compareUtf8(a.key, b.key))) {
@@ -88,6 +86,11 @@ class Plan {
     }
     this.#slots = slots;
     this.#tail = ready;
+  }
+
+  /** All there is, if nothing varies. */
+  get fixed(): Uint8Array {
+    return this.#tail;
   }
 
   isFor(keys: readonly string[]): boolean {
@@ -104,9 +107,7 @@ class Plan {
     let at = offset;
     for (const { fixed, key } of this.#slots) {
       at = put(fixed, target, at);
-      const value = context[key];
-      if (typeof value !== "string") throw invalidArgument(`context value of "${key}" must be a string`);
-      at = writeText(value, target, at);
+      at = writeText(checkedValue(key, context[key]), target, at);
     }
     const end = put(this.#tail, target, at);
     if (end - offset > MAX_ENCODED_BYTES) throw tooLong(end - offset);
@@ -121,7 +122,17 @@ interface Pair {
 
 function pairsOf(context: Context): readonly Pair[] {
   requireMap(context);
-  return Object.entries(context).map(([key, value]) => ({ key, value }));
+  return Object.entries(context).map(([key, value]) => ({ key: checkedKey(key), value: checkedValue(key, value) }));
+}
+
+function checkedKey(key: string): string {
+  if (key === "") throw invalidArgument("context keys must not be empty");
+  return key;
+}
+
+function checkedValue(key: string, value: unknown): string {
+  if (typeof value !== "string") throw invalidArgument(`context value of "${key}" must be a string`);
+  return value;
 }
 
 function mapOf(pairs: readonly Pair[]): Context {

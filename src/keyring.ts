@@ -137,8 +137,9 @@ export class Keyring {
   }
 
   /** Like `decrypt`, of a header and a body that were kept apart. */
-  async decryptDetached({ header, body }: DetachedEnvelope, options: ValueOptions = {}): Promise<OwnedBytes> {
-    return await this.#open(parseDetachedHeader(this.#input(header, "header")), this.#input(body, "body"), options);
+  async decryptDetached(envelope: DetachedEnvelope, options: ValueOptions = {}): Promise<OwnedBytes> {
+    const header = this.#input(envelope?.header, "header");
+    return await this.#open(parseDetachedHeader(header), this.#input(envelope.body, "body"), options);
   }
 
   /**
