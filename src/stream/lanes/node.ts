@@ -1,5 +1,4 @@
-import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { engine } from "#engine";
 import { copyOf, type OwnedBytes, wipe } from "../../bytes.ts";
 import { CHUNK_BYTES } from "../../crypto/cobblestone.ts";
@@ -50,7 +49,7 @@ class WorkerStream implements StreamLanes {
     this.#job = job;
     this.#keys = keys;
     this.#isAuto = lanes === "auto";
-    this.#workers = (lanes === "auto" ? Math.min(availableParallelism(), MAX_AUTO_LANES) : lanes) - 1;
+    this.#workers = (lanes === "auto" ? Math.min(process.getBuiltinModule("node:os").availableParallelism(), MAX_AUTO_LANES) : lanes) - 1;
     if (!this.#isAuto || plaintextBytes >= LARGE_CHUNKS * CHUNK_BYTES) pool.start(this.#workers);
   }
 
@@ -181,7 +180,8 @@ class WorkerLane {
   load = 0;
 
   constructor(url: URL, onLost: () => void) {
-    this.#worker = new Worker(url, { name: "envelock lane", env: {}, execArgv: [], stdin: false });
+    const threads = process.getBuiltinModule("node:worker_threads"); // loaded here, because most who import the package start none
+    this.#worker = new threads.Worker(url, { name: "envelock lane", env: {}, execArgv: [], stdin: false });
     this.#worker.unref();
     this.#worker.on("message", (answer: LaneAnswer) => this.#hear(answer));
     const lost = (): void => {
