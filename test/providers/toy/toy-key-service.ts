@@ -1,6 +1,7 @@
 import { engine } from "#engine";
 import type { HeldCall } from "../../../providers/conformance/index.ts";
 import { Xaes256Gcm } from "../../../src/crypto/xaes.ts";
+import { deferred } from "../../deferred.ts";
 
 /** A key service in memory: named keys with versions, and calls that are counted, fail on order and can be held back. */
 export class ToyKeyService {
@@ -120,12 +121,4 @@ async function untilAborted(work: Promise<void> | undefined, signal: AbortSignal
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     work.then(resolve, reject);
   });
-}
-
-function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve = (): void => {};
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

@@ -1,0 +1,173 @@
+import type { KeyWrapAlgorithm } from "@azure/keyvault-keys";
+import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
+import { isBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import { isVersion, type KeyLocation, keyIdOf, parseKeyUrl, versionIn } from "./key-url.ts";
+import { KeyVault, type KeyVersion } from "./key-vault.ts";
+import { KeyVersions } from "./key-versions.ts";
+import { LocalWrap } from "./local-wrap.ts";
+import { type AzureConnectionOptions, checkedMs, systemClock } from "./options.ts";
+
+export interface AzureKeyOptions extends AzureConnectionOptions {
+  /**
+   * `https://<vault>/keys/<name>`, which wraps with the newest usable version and unwraps with any, or with `/<version>` at its end,
+   * which uses that version alone.
+   */
+  readonly keyUrl: string;
+  /** With a `keyUrl` that names a version: further versions that unwrap, 32 hex digits each. */
+  readonly unwrapVersions?: readonly string[];
+  /**
+   * `remote` (default): the service wraps, and its log says so. `local`: RSA-OAEP-256 under the public key that was read last, without
+   * a call; no log entry, and a version that is turned off wraps until it is read again.
+   */
+  readonly wrap?: "remote" | "local";
+  /** The size of an oct-HSM key, which the service does not tell. Default 256. */
+  readonly aesKeyBits?: 128 | 192 | 256;
+  /** Also unwraps RSA-OAEP with SHA-1 (alg 8), for old data. Nothing is wrapped with it. Default false. */
+  readonly unwrapRsaOaepSha1?: boolean;
+  /** How long the version that wraps is kept before it is read again, in milliseconds. Default 600,000. */
+  readonly versionCacheMs?: number;
+  /** How old a new version must be before it wraps, so that every replica has it, in milliseconds. Default 600,000. */
+  readonly minVersionAgeMs?: number;
+}
+
+export interface AzureKey extends Required<KeyProvider> {
+  /**
+   * Makes the next wrap look for the newest version, for instance upon an event of Event Grid. Does not shorten `minVersionAgeMs`.
+   *
+   * @returns whether `keyId` is one of this key; of others nothing is done
+   */
+  noteNewVersion(keyId: string): boolean;
+}
+
+/**
+ * A KEK in Azure Key Vault or Managed HSM, through `@azure/keyvault-keys`, which must be installed.
+ *
+ * Needs keys/wrap and keys/read to wrap, keys/read alone to wrap locally, keys/unwrap alone to unwrap. Unwrapping is always the
+ * service's, with exactly the version that a recipient names, also when that has expired.
+ *
+ * @throws `invalid-argument`
+ * @see docs/providers/azure.md
+ */
+export function azureKey(options: AzureKeyOptions): AzureKey {
+  const { wrap = "remote", unwrapRsaOaepSha1 = false, clock = systemClock } = options;
+  const key = parseKeyUrl(options.keyUrl, options);
+  const versionOf = versionMatcher(key, options.unwrapVersions);
+  const aesAlgorithm = aesAlgorithmOf(options.aesKeyBits ?? 256);
+  if (wrap !== "remote" && wrap !== "local") throw invalidArgument('wrap is "remote" or "local"');
+  const cacheMs = checkedMs("versionCacheMs", options.versionCacheMs ?? TEN_MINUTES_MS, 0);
+  const minAgeMs = checkedMs("minVersionAgeMs", options.minVersionAgeMs ?? TEN_MINUTES_MS, 0);
+  const vault = new KeyVault(key, options);
+  const versions = new KeyVersions({ vault, key, clock, cacheMs, minAgeMs });
+  const localWrap = new LocalWrap();
+  let isAes: boolean | undefined; // known once the key has been read
+
+  const current = async (signal: AbortSignal | undefined): Promise<KeyVersion> => {
+    vault.requireOpen();
+    signal?.throwIfAborted();
+    const version = await versions.current(signal);
+    isAes = isAesType(version.keyType);
+    return version;
+  };
+  const wrapped = async (version: KeyVersion, dek: Uint8Array, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
+    if (wrap === "local") return await localWrap.wrap(version, dek);
+    try {
+      return await vault.wrap(key, version.version, isAes === true ? aesAlgorithm : "RSA-OAEP-256", dek, signal);
+    } catch (error) {
+      if (error instanceof EnvelockError && STALE.has(error.code)) versions.forget();
+      throw error;
+    }
+  };
+  const unwrapAlgorithmOf = (alg: number): KeyWrapAlgorithm | undefined => {
+    if (alg === WRAP_ALGORITHMS.aesKw) return isAes === false ? undefined : aesAlgorithm;
+    if (isAes === true) return undefined;
+    if (alg === WRAP_ALGORITHMS.rsaOaep256) return "RSA-OAEP-256";
+    return alg === WRAP_ALGORITHMS.rsaOaepSha1 && unwrapRsaOaepSha1 ? "RSA-OAEP" : undefined;
+  };
+
+  return {
+    name: NAME,
+    owns: (keyId) => versionOf(keyId) !== undefined,
+    async wrap(dek, { signal }) {
+      const version = await current(signal);
+      if (!isBytes(dek) || dek.length !== DEK_BYTES) throw invalidArgument(`a data key has ${DEK_BYTES} bytes`);
+      const bytes = await wrapped(version, dek, signal);
+      signal?.throwIfAborted();
+      const alg = isAes === true ? WRAP_ALGORITHMS.aesKw : WRAP_ALGORITHMS.rsaOaep256;
+      if (!isWrappedLength(alg, bytes.length)) throw new EnvelockError("provider-failure", `a wrapped key has ${bytes.length} bytes`);
+      return { provider: NAME, keyId: keyIdOf(key, version.version), alg, wrapped: bytes };
+    },
+    async unwrap({ provider, keyId, alg, wrapped }: Recipient, { signal }) {
+      vault.requireOpen();
+      signal?.throwIfAborted();
+      const version = versionOf(keyId);
+      const algorithm = unwrapAlgorithmOf(alg);
+      if (provider !== NAME || version === undefined || algorithm === undefined || !isWrappedLength(alg, wrapped.length)) throw rejected();
+      const dek = await vault.unwrap(key, version, algorithm, wrapped, signal);
+      if (dek.length === DEK_BYTES) return dek;
+      wipe(dek);
+      throw rejected();
+    },
+    async current({ signal } = {}) {
+      return keyIdOf(key, (await current(signal)).version);
+    },
+    async close() {
+      vault.close();
+    },
+    noteNewVersion(keyId) {
+      const isOwn = versionIn(keyId.toLowerCase(), key) !== undefined;
+      if (isOwn) versions.forget();
+      return isOwn;
+    },
+  };
+}
+
+/** @throws `invalid-argument` */
+function versionMatcher(key: KeyLocation, unwrapVersions: readonly string[] = []): (keyId: string) => string | undefined {
+  if (key.version === undefined && unwrapVersions.length > 0) {
+    throw invalidArgument("unwrapVersions goes with a keyUrl that names a version; without one every version unwraps");
+  }
+  const versions = new Set([key.version, ...unwrapVersions.map((version) => version.toLowerCase())]);
+  for (const version of unwrapVersions) {
+    if (!isVersion(version.toLowerCase())) throw invalidArgument("a key version has 32 hex digits");
+  }
+  return (keyId) => {
+    const version = versionIn(keyId, key);
+    return key.version === undefined || versions.has(version) ? version : undefined;
+  };
+}
+
+/** @throws `invalid-argument` */
+function aesAlgorithmOf(bits: number): KeyWrapAlgorithm {
+  if (bits === 256) return "A256KW";
+  if (bits === 192) return "A192KW";
+  if (bits === 128) return "A128KW";
+  throw invalidArgument("aesKeyBits is 128, 192 or 256");
+}
+
+/** @throws `provider-failure` for a key that cannot wrap */
+function isAesType(keyType: string): boolean {
+  if (keyType === "oct-HSM" || keyType === "oct") return true;
+  if (keyType === "RSA" || keyType === "RSA-HSM") return false;
+  throw new EnvelockError("provider-failure", `a key of type ${keyType} cannot wrap keys`, {
+    detail: "key-type",
+    hint: "use a key of type RSA, RSA-HSM or oct-HSM",
+    cause: new Error(keyType),
+  });
+}
+
+function isWrappedLength(alg: number, bytes: number): boolean {
+  return alg === WRAP_ALGORITHMS.aesKw ? bytes === DEK_BYTES + 8 : RSA_BYTES.has(bytes);
+}
+
+function rejected(): EnvelockError {
+  return new EnvelockError("unwrap-rejected", "this Azure key did not wrap this data key");
+}
+
+const NAME = "azure-key-vault";
+const DEK_BYTES = 32;
+const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
+const TEN_MINUTES_MS = 600_000;
+/** Answers to a wrap that say that another version must be looked for. */
+const STALE: ReadonlySet<string> = new Set(["key-disabled", "key-not-found"]);

@@ -1,0 +1,243 @@
+import { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "../../src/errors.ts";
+import { fieldOf, textFieldOf } from "./fields.ts";
+
+/** What was asked of the service. */
+export interface Asked {
+  readonly operation: "wrap" | "unwrap" | "read" | "random";
+  /** The key, key version or service that it was asked of. */
+  readonly of: string;
+  readonly isManagedHsm: boolean;
+}
+
+/**
+ * What the service, the network or the SDK says, in our codes. The SDK's own error holds the request, and that holds the data key, so
+ * the cause is a copy of what may be shown.
+ *
+ * @param response the last one that came, if any: the SDK's error loses it where the body is empty
+ * @see docs/providers/azure.md for the table
+ */
+export function serviceFailure(error: unknown, response: unknown, asked: Asked): EnvelockError {
+  if (error instanceof EnvelockError) return error;
+  const answer = answerOf(response);
+  if (answer === undefined || isGood(answer)) return transportFailure(error, answer, asked);
+  const meaning = meaningOf(answer, asked);
+  return new EnvelockError(meaning.code, `key vault answered ${shown(answer)} to ${asked.operation} with ${asked.of}`, {
+    ...(meaning.detail !== undefined && { detail: meaning.detail }),
+    ...(meaning.hint !== undefined && { hint: meaning.hint }),
+    ...(meaning.retryable !== undefined && { retryable: meaning.retryable }),
+    ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
+    cause: new KeyVaultAnswer(answer),
+  });
+}
+
+/** Why there is no token. */
+export function credentialFailure(error: unknown): EnvelockError {
+  if (error instanceof EnvelockError) return error;
+  const socketCode = textFieldOf(error, "code") ?? "";
+  const options = { detail: "credential", cause: new Error(`${nameOf(error)}: ${messageOf(error)}`) };
+  if (SOCKET_CODES.has(socketCode)) return new EnvelockError("unavailable", "Microsoft Entra ID could not be reached", options);
+  return new EnvelockError("access-denied", "the credential gave no token", {
+    ...options,
+    hint: "check the managed identity, workload identity or sign-in of this process; the cause has what the credential says",
+  });
+}
+
+/** An answer that is not what the service documents. */
+export function brokenAnswer(asked: Asked, what: string): EnvelockError {
+  return new EnvelockError("provider-failure", `key vault's answer to ${asked.operation} with ${asked.of} ${what}`, {
+    detail: "broken-answer",
+  });
+}
+
+/** What the service said, without what it was asked. */
+class KeyVaultAnswer extends Error {
+  override readonly name = "KeyVaultAnswer";
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly innerCode: string | undefined;
+  /** `x-ms-request-id`: what the vault's own log calls this request. */
+  readonly requestId: string | undefined;
+  /** The address that the vault saw the caller under. */
+  readonly callerAddress: string | undefined;
+
+  constructor({ status, code, innerCode, message, requestId, callerAddress }: Answer) {
+    super(message ?? `status ${status}`);
+    this.status = status;
+    this.code = code;
+    this.innerCode = innerCode;
+    this.requestId = requestId;
+    this.callerAddress = callerAddress;
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly code: string | undefined;
+  readonly innerCode: string | undefined;
+  readonly message: string | undefined;
+  readonly requestId: string | undefined;
+  readonly callerAddress: string | undefined;
+  readonly retryAfterMs: number | undefined;
+}
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly detail?: string;
+  readonly hint?: string;
+  readonly retryable?: boolean;
+}
+
+function answerOf(response: unknown): Answer | undefined {
+  const status = fieldOf(response, "status");
+  if (typeof status !== "number") return undefined;
+  const header = headersOf(response);
+  const body = fieldOf(fieldOf(response, "parsedBody"), "error");
+  return {
+    status,
+    code: wordOf(textFieldOf(body, "code")),
+    innerCode: wordOf(textFieldOf(fieldOf(body, "innererror"), "code")),
+    message: TOLD_STATUSES.has(status) ? textFieldOf(body, "message")?.slice(0, MAX_MESSAGE) : undefined,
+    requestId: wordOf(header("x-ms-request-id")),
+    callerAddress: ADDRESS.exec(header("x-ms-keyvault-network-info") ?? "")?.[1],
+    retryAfterMs: waitOf(header),
+  };
+}
+
+function isGood({ status }: Answer): boolean {
+  return status >= 200 && status < 300;
+}
+
+function meaningOf({ status, code = "", innerCode = "", callerAddress }: Answer, asked: Asked): Meaning {
+  if (status === 400)
+    return asked.operation === "unwrap" ? { code: "unwrap-rejected" } : { code: "provider-failure", detail: "bad-request" };
+  if (status === 401) return code.startsWith("AKV100") ? WRONG_TENANT : { code: "access-denied", detail: "token", hint: TOKEN_HINT };
+  if (status === 403) return forbidden(innerCode, asked, callerAddress);
+  if (status === 404) return { code: "key-not-found", hint: "check the key's name and version; a deleted key can be recovered for a time" };
+  if (status === 408) return { code: "timeout" };
+  if (status === 409) return innerCode.startsWith("ObjectIsBeing") ? { code: "unavailable", detail: "in-transition" } : CONFLICT;
+  if (status === 429) return { code: "rate-limited", hint: "reuse data keys, cache unwrapped ones, or spread keys over vaults" };
+  if (status >= 500 && status !== 501 && status !== 505) return { code: "unavailable" };
+  return { code: "provider-failure" };
+}
+
+function forbidden(innerCode: string, { operation, isManagedHsm }: Asked, callerAddress: string | undefined): Meaning {
+  const right = RIGHTS[operation];
+  const seenAs = callerAddress === undefined ? "" : `; it saw this caller as ${callerAddress}`;
+  switch (innerCode) {
+    case "KeyDisabled":
+      return { code: "key-disabled", detail: "disabled", hint: "enable the key version if what it wrapped is still to be read" };
+    case "KeyExpired":
+    case "KeyNotYetValid":
+      return { code: "key-disabled", detail: innerCode === "KeyExpired" ? "expired" : "not-yet-valid" };
+    case "ForbiddenByFirewall":
+      return { code: "access-denied", detail: "firewall", hint: `allow this network in the vault's firewall${seenAs}` };
+    case "ForbiddenByConnection":
+      return {
+        code: "access-denied",
+        detail: "private-link",
+        hint: `the vault takes private links alone: resolve its name to one${seenAs}`,
+      };
+    case "ForbiddenByPolicy":
+      return { code: "access-denied", detail: "policy", hint: `the vault's access policy lacks the key permission ${right.policy}` };
+    case "ForbiddenByRbac": {
+      const role = isManagedHsm ? "Managed HSM Crypto Service Encryption User" : "Key Vault Crypto Service Encryption User";
+      const hint = `grant the role ${role} on the key (${right.action}); a new assignment takes some minutes to act`;
+      return { code: "access-denied", detail: "rbac", hint };
+    }
+    default:
+      return { code: "access-denied", detail: "forbidden" };
+  }
+}
+
+/** @param answer a good one, if one came */
+function transportFailure(error: unknown, answer: Answer | undefined, { operation, of }: Asked): EnvelockError {
+  const code = wordOf(textFieldOf(error, "code")) ?? nameOf(error);
+  const failed = (errorCode: ErrorCode, message: string, options: EnvelockErrorOptions): EnvelockError =>
+    new EnvelockError(errorCode, `${operation} with ${of}: ${message} (${code})`, { ...options, cause: new Error(code) });
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
+    return failed("unavailable", "the vault's name did not resolve", {
+      detail: "dns",
+      hint: "check keyUrl and, for a private link, its DNS zone",
+    });
+  }
+  if (SOCKET_CODES.has(code)) return failed("unavailable", "the connection failed", { detail: "connection" });
+  if (TLS_CODES.test(code)) {
+    const hint = "if a proxy or vault of your own has its own authority, name that in client.tlsOptions.ca";
+    return failed("unavailable", "the vault's certificate is not trusted", { detail: "tls", retryable: false, hint });
+  }
+  if (code === "PARSE_ERROR" || answer !== undefined) {
+    return failed("provider-failure", "the answer broke off or is not what is documented", { detail: "broken-answer", retryable: true });
+  }
+  return failed("provider-failure", "the client failed", {});
+}
+
+function headersOf(response: unknown): (name: string) => string | undefined {
+  const headers = fieldOf(response, "headers");
+  const get = fieldOf(headers, "get");
+  return (name) => {
+    const value: unknown = typeof get === "function" ? Reflect.apply(get, headers, [name]) : undefined;
+    return typeof value === "string" ? value : undefined;
+  };
+}
+
+/** Seconds, as this service gives them, or milliseconds in the headers that say so. */
+function waitOf(header: (name: string) => string | undefined): number | undefined {
+  const inMs = header("x-ms-retry-after-ms") ?? header("retry-after-ms");
+  if (inMs !== undefined) return waitOfNumber(inMs, 1);
+  const seconds = header("retry-after");
+  return seconds === undefined ? undefined : waitOfNumber(seconds, 1000);
+}
+
+function waitOfNumber(text: string, unitMs: number): number | undefined {
+  return /^[0-9]{1,9}$/.test(text) ? Number(text) * unitMs : undefined;
+}
+
+function shown({ status, code, innerCode }: Answer): string {
+  return [status, code, innerCode].filter((part) => part !== undefined).join(" ");
+}
+
+/** Codes and ids alone: what is longer or has other characters might be anything. */
+function wordOf(text: string | undefined): string | undefined {
+  return text !== undefined && /^[\w.:-]{1,64}$/.test(text) ? text : undefined;
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message.slice(0, MAX_MESSAGE) : "";
+}
+
+/** Whose messages speak of the caller and the key. That of a 400 may quote the request. */
+const TOLD_STATUSES: ReadonlySet<number> = new Set([401, 403, 404, 409, 429]);
+const MAX_MESSAGE = 1000;
+const ADDRESS = /(?:^|;)\s*addr=([0-9a-f.:]{2,45})(?:;|$)/i;
+const TOKEN_HINT = "the vault does not take this credential's token: check its tenant, and the clocks of both sides";
+const WRONG_TENANT: Meaning = {
+  code: "access-denied",
+  detail: "tenant",
+  hint: "the vault is in another tenant than the credential: name that in the credential's tenantId or additionallyAllowedTenants",
+};
+const CONFLICT: Meaning = { code: "provider-failure", detail: "conflict" };
+const RIGHTS: Readonly<Record<Asked["operation"], { readonly policy: string; readonly action: string }>> = {
+  wrap: { policy: "wrapKey", action: "keys/wrap/action" },
+  unwrap: { policy: "unwrapKey", action: "keys/unwrap/action" },
+  read: { policy: "get and list", action: "keys/read" },
+  random: { policy: "none", action: "rng/action" },
+};
+const SOCKET_CODES: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "ECONNREFUSED",
+  "ECONNABORTED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EPIPE",
+  "EPROTO",
+  "ETIMEDOUT",
+  "ESOCKETTIMEDOUT",
+  "REQUEST_SEND_ERROR",
+]);
+const TLS_CODES = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ERR_TLS/;

@@ -1,0 +1,45 @@
+/**
+ * A client of the SDK, and the order in which it is used first.
+ *
+ * Until a client has been through its first challenge it must be used by one call at a time: with two, one of them sends its body
+ * without a token, or sends none and is refused. A client whose first call failed before that is thrown away, for it goes on to send
+ * bodies without a token, and keeps the body of the first.
+ */
+export class GatedClient<Client> {
+  readonly #make: (onAuthorised: () => void) => Promise<Client>;
+  #ready: Client | undefined;
+  #first: Promise<void> | undefined;
+
+  /** @param make makes a client that says when it first sends a token */
+  constructor(make: (onAuthorised: () => void) => Promise<Client>) {
+    this.#make = make;
+  }
+
+  /** @param call must end soon after `signal` aborts, for others may wait for it */
+  async use<T>(signal: AbortSignal, call: (client: Client) => Promise<T>): Promise<T> {
+    while (this.#ready === undefined) {
+      signal.throwIfAborted();
+      if (this.#first === undefined) return await this.#goFirst(call);
+      await this.#first;
+    }
+    return await call(this.#ready);
+  }
+
+  async #goFirst<T>(call: (client: Client) => Promise<T>): Promise<T> {
+    let release = (): void => {};
+    this.#first = new Promise((resolve) => {
+      release = resolve;
+    });
+    try {
+      let client: Client | undefined;
+      client = await this.#make(() => {
+        this.#ready = client;
+        release();
+      });
+      return await call(client);
+    } finally {
+      this.#first = undefined;
+      release();
+    }
+  }
+}

@@ -1,0 +1,3 @@
+export { type AzureKey, type AzureKeyOptions, azureKey } from "./azure-key.ts";
+export { type ManagedHsmRandom, type ManagedHsmRandomOptions, managedHsmRandom } from "./managed-hsm-random.ts";
+export type { AzureClientOptions, AzureClock, AzureConnectionOptions, AzureCredential, AzureToken, AzureTokenOptions } from "./options.ts";

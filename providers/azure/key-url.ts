@@ -1,0 +1,113 @@
+import { invalidArgument } from "../../src/errors.ts";
+
+/** A vault or Managed HSM, as far as its URL tells. */
+export interface VaultLocation {
+  /** `https://host` or `https://host:port`, in lower case. */
+  readonly vaultUrl: string;
+  readonly isManagedHsm: boolean;
+  /** What tokens for it are made out to, such as `https://vault.azure.net`. */
+  readonly tokenResource: string;
+  /** Whether that is what the SDK's own check of the challenge expects too. */
+  readonly isKnownCloud: boolean;
+}
+
+export interface KeyLocation extends VaultLocation {
+  /** In lower case: the service does not tell cases apart, and a key id has one spelling here. */
+  readonly name: string;
+  readonly version: string | undefined;
+}
+
+export interface HostRules {
+  readonly allowedHosts?: readonly string[];
+  readonly tokenResource?: string;
+}
+
+/**
+ * Parses the URL of a key, with or without a version. Nothing is normalised but the case: no user, query, escape or slash too many.
+ *
+ * @throws `invalid-argument`
+ */
+export function parseKeyUrl(keyUrl: string, rules: HostRules): KeyLocation {
+  const [, authority, name, version] = matchOf(KEY_URL, keyUrl);
+  if (authority === undefined || name === undefined) {
+    throw invalidArgument("a key's URL is https://<vault>/keys/<name> or https://<vault>/keys/<name>/<version>, and nothing more");
+  }
+  return { ...locate(authority.toLowerCase(), rules), name: name.toLowerCase(), version: version?.toLowerCase() };
+}
+
+/** Parses the URL of a vault or Managed HSM. @throws `invalid-argument` */
+export function parseVaultUrl(vaultUrl: string, rules: HostRules): VaultLocation {
+  const [, authority] = matchOf(VAULT_URL, vaultUrl);
+  if (authority === undefined) throw invalidArgument("the URL of a vault or Managed HSM is https://<host>, and nothing more");
+  return locate(authority.toLowerCase(), rules);
+}
+
+/** The one spelling of a key version's id. */
+export function keyIdOf({ vaultUrl, name }: KeyLocation, version: string): string {
+  return `${vaultUrl}/keys/${name}/${version}`;
+}
+
+/** The version that `keyId` names, if it is one of this key in its one spelling. */
+export function versionIn(keyId: string, location: KeyLocation): string | undefined {
+  const version = keyId.slice(-VERSION_LENGTH);
+  return isVersion(version) && keyId === keyIdOf(location, version) ? version : undefined;
+}
+
+export function isVersion(text: string): boolean {
+  return VERSION.test(text);
+}
+
+function matchOf(pattern: RegExp, text: unknown): readonly (string | undefined)[] {
+  return (typeof text === "string" ? pattern.exec(text) : null) ?? [];
+}
+
+function locate(authority: string, { allowedHosts = [], tokenResource }: HostRules): VaultLocation {
+  const vaultUrl = `https://${authority}`;
+  if (tokenResource !== undefined && !TOKEN_RESOURCE.test(tokenResource)) throw invalidArgument("tokenResource is https://<host>");
+  const suffix = CLOUD_SUFFIXES.find((cloud) => isNamedUnder(authority, cloud));
+  if (suffix !== undefined) {
+    const resource = tokenResource ?? resourceOf(suffix);
+    return { vaultUrl, isManagedHsm: isHsmHost(authority), tokenResource: resource, isKnownCloud: resource === resourceOf(suffix) };
+  }
+  const allowed = allowedHosts.find((host) => isAllowedBy(host.toLowerCase(), authority));
+  if (allowed === undefined) {
+    throw invalidArgument(`${authority} is no vault of a known cloud`, "name the host in allowedHosts if it is yours");
+  }
+  const resource = tokenResource ?? (allowed.startsWith(".") ? resourceOf(allowed.toLowerCase()) : undefined);
+  if (resource === undefined) throw invalidArgument("an allowed host needs tokenResource: what its tokens are made out to");
+  return { vaultUrl, isManagedHsm: isHsmHost(authority), tokenResource: resource, isKnownCloud: false };
+}
+
+/** An entry with a dot in front stands for the hosts one label below it, any other for itself, its port included. */
+function isAllowedBy(entry: string, authority: string): boolean {
+  return entry.startsWith(".") ? isNamedUnder(authority, entry) : entry === authority;
+}
+
+function isNamedUnder(authority: string, suffix: string): boolean {
+  return authority.endsWith(suffix) && VAULT_NAME.test(authority.slice(0, -suffix.length));
+}
+
+function isHsmHost(authority: string): boolean {
+  return authority.includes(".managedhsm.");
+}
+
+function resourceOf(suffix: string): string {
+  return `https://${suffix.slice(1)}`;
+}
+
+const CLOUD_SUFFIXES = [
+  ".vault.azure.net",
+  ".managedhsm.azure.net",
+  ".vault.azure.cn",
+  ".managedhsm.azure.cn",
+  ".vault.usgovcloudapi.net",
+  ".managedhsm.usgovcloudapi.net",
+] as const;
+// ASCII throughout, without the `u` flag, under which a Kelvin sign would pass for a k.
+const AUTHORITY = "([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?)";
+const KEY_URL: RegExp = new RegExp(`^https://${AUTHORITY}/keys/([0-9a-z-]{1,127})(?:/([0-9a-f]{32}))?$`, "i");
+const VAULT_URL: RegExp = new RegExp(`^https://${AUTHORITY}/?$`, "i");
+const TOKEN_RESOURCE = /^https:\/\/[a-z0-9.-]+$/;
+const VAULT_NAME = /^[a-z](?:-?[a-z0-9]){2,23}$/;
+const VERSION = /^[0-9a-f]{32}$/;
+const VERSION_LENGTH = 32;

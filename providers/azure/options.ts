@@ -1,0 +1,79 @@
+import { invalidArgument } from "../../src/errors.ts";
+
+/** What a credential of `@azure/identity` is, as far as it is needed here. */
+export interface AzureCredential {
+  getToken(scopes: string | string[], options?: AzureTokenOptions): Promise<AzureToken | null>;
+}
+
+export interface AzureTokenOptions {
+  readonly tenantId?: string;
+  readonly claims?: string;
+  readonly enableCae?: boolean;
+  readonly abortSignal?: AbortSignal;
+}
+
+export interface AzureToken {
+  readonly token: string;
+  /** Unix time in milliseconds. */
+  readonly expiresOnTimestamp: number;
+  readonly refreshAfterTimestamp?: number;
+}
+
+/** How to reach a vault or Managed HSM. */
+export interface AzureConnectionOptions {
+  /** Any credential of `@azure/identity`, or what has its shape. */
+  readonly credential: AzureCredential;
+  /**
+   * Hosts beside those of the public, China and US Government clouds: `keys.example:8443` for that one, `.vault.example` for every
+   * name directly below. An entry hands the vault tokens and data keys, so none comes from outside.
+   */
+  readonly allowedHosts?: readonly string[];
+  /** What tokens are made out to, such as `https://vault.azure.net`. Follows from the host; needed for a single host of `allowedHosts`. */
+  readonly tokenResource?: string;
+  /** How long one call to the service may take, in milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+  readonly client?: AzureClientOptions;
+  /** Time and timers. Default: the machine's. */
+  readonly clock?: AzureClock;
+}
+
+/** What is handed to the SDK's clients as it is. */
+export interface AzureClientOptions {
+  /** The API version. Default: the SDK's. */
+  readonly serviceVersion?: string;
+  /** For a vault or proxy whose certificate the machine does not trust. */
+  readonly tlsOptions?: { readonly ca?: string | readonly string[] };
+  readonly proxyOptions?: { readonly host: string; readonly port: number; readonly username?: string; readonly password?: string };
+  /** Stands in front of the SDK's user agent. */
+  readonly userAgentPrefix?: string;
+}
+
+export interface AzureClock {
+  /** Unix time in milliseconds. */
+  now(): number;
+  /** Calls `run` once, `delayMs` from now. @returns what cancels it; too late or twice is fine */
+  after(delayMs: number, run: () => void): () => void;
+}
+
+export const systemClock: AzureClock = {
+  now: () => Date.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** @throws `invalid-argument` */
+export function checkedCredential(credential: AzureCredential): AzureCredential {
+  if (typeof credential?.getToken === "function") return credential;
+  throw invalidArgument("credential must be a credential of @azure/identity, or have its getToken");
+}
+
+/** @throws `invalid-argument` */
+export function checkedMs(what: string, ms: number, leastMs: number): number {
+  if (Number.isFinite(ms) && ms >= leastMs && ms <= MAX_MS) return ms;
+  throw invalidArgument(`${what} is ${ms}, expected ${leastMs} to ${MAX_MS} milliseconds`);
+}
+
+export const DEFAULT_TIMEOUT_MS = 10_000;
+const MAX_MS = 2 ** 31 - 1;
