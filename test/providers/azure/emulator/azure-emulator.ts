@@ -30,7 +30,14 @@ export interface LoggedRequest {
 }
 
 /** What becomes of a request instead of an answer. */
-export type Fault = Answer | "reset" | "hang" | "cut" | "garbage" | "claims" | { readonly redirectTo: string };
+export type Fault = Answer | RawAnswer | "reset" | "hang" | "cut" | "garbage" | "claims";
+
+/** What a proxy, a load balancer or a broken service says. */
+export interface RawAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
 
 /**
  * A key vault on a loopback port: HTTPS with a certificate of its own, a challenge with tokens that it checks, keys with versions and
@@ -205,19 +212,18 @@ export class AzureEmulator {
       response.socket?.destroy();
       return;
     }
-    const answer = fault instanceof Answer ? fault : this.#odd(fault);
-    logged.status = answer.status;
-    response.writeHead(answer.status, { "content-type": "application/json", "x-ms-request-id": "8f6c1d1e-emulated", ...answer.headers });
-    response.end(fault === "garbage" ? "<html>" : JSON.stringify(answer.body));
+    const { status, text, headers } = this.#rawAnswer(fault);
+    logged.status = status;
+    response.writeHead(status, { "content-type": "application/json", "x-ms-request-id": REQUEST_ID, ...headers });
+    response.end(text);
   }
 
-  #odd(fault: unknown): Answer {
-    if (fault === "garbage") return new Answer(200, { code: "" });
-    if (fault === "claims") return this.#challenge(`, error="insufficient_claims", claims="${btoa(CLAIMS)}"`, "");
-    if (typeof fault === "object" && fault !== null && "redirectTo" in fault) {
-      return new Answer(307, { code: "Moved" }, { location: `${fault.redirectTo}` });
-    }
-    return new Answer(500, { code: "InternalError", message: `${fault}` });
+  #rawAnswer(fault: unknown): RawAnswer {
+    if (fault === "garbage") return { status: 200, text: "<html>" };
+    if (fault === "claims") return this.#rawAnswer(this.#challenge(`, error="insufficient_claims", claims="${btoa(CLAIMS)}"`, ""));
+    if (fault instanceof Answer) return { status: fault.status, text: JSON.stringify(fault.body), headers: fault.headers };
+    if (isRawAnswer(fault)) return fault;
+    return { status: 500, text: `${fault}` };
   }
 
   #challenge(more = "", resource: string = `, resource="${TOKEN_RESOURCE}"`): Answer {
@@ -310,6 +316,7 @@ export class AzureEmulator {
 
 export const TOKEN_RESOURCE = "https://vault.azure.net";
 export const TENANT = "11111111-2222-3333-4444-555555555555";
+export const REQUEST_ID = "8f6c1d1e-0000-4000-8000-00000e3a71ed";
 const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1"}}}';
 
 async function textOf(request: IncomingMessage): Promise<string> {
@@ -322,4 +329,8 @@ function parsedRequest(body: string): { readonly alg: unknown; readonly value: B
   if (body === "") throw new Answer(400, { code: "BadParameter", message: "The request has no body." });
   const { alg, value } = JSON.parse(body);
   return { alg, value: Buffer.from(`${value}`, "base64url") };
+}
+
+function isRawAnswer(fault: unknown): fault is RawAnswer {
+  return typeof fault === "object" && fault !== null && "text" in fault && "status" in fault;
 }

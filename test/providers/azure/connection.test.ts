@@ -1,0 +1,207 @@
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { type AzureKey, type AzureKeyOptions, azureKey, managedHsmRandom } from "../../../providers/azure/index.ts";
+import { refusal, refusalCode } from "../../refusal.ts";
+import { untyped } from "../../untyped.ts";
+import { settle, unwrapOne, wrapOne } from "./calls.ts";
+import { connectionTo } from "./connection.ts";
+import { AzureEmulator, TENANT, TOKEN_RESOURCE } from "./emulator/azure-emulator.ts";
+import { FakeClock } from "./fake-clock.ts";
+
+const emulator = await AzureEmulator.start();
+afterAll(() => emulator[Symbol.asyncDispose]());
+await emulator.createKey("orders", { type: "RSA", bits: 2048 });
+beforeEach(() => {
+  emulator.takeRequests();
+  emulator.tokenRequests.length = 0;
+});
+
+describe("calls", () => {
+  test("a cold wrap costs three requests and one token: the challenge, the key, the wrap", async () => {
+    await wrapOne(open());
+    expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["GET 401", "GET 200", "POST 200"]);
+    expect(emulator.tokenRequests).toEqual([
+      { scopes: `${TOKEN_RESOURCE}/.default`, options: expect.objectContaining({ tenantId: TENANT, enableCae: true }) },
+    ]);
+  });
+
+  test("a cold unwrap costs two, a cold local wrap two", async () => {
+    const recipient = await wrapOne(open());
+    emulator.takeRequests();
+    await unwrapOne(open(), recipient);
+    expect(emulator.takeRequests()).toHaveLength(2);
+    await wrapOne(open({ wrap: "local" }));
+    expect(emulator.takeRequests()).toHaveLength(2);
+  });
+
+  test("then each wrap and each unwrap costs one, a local wrap none, with one token and few connections", async () => {
+    const provider = open();
+    const local = open({ wrap: "local" });
+    const recipient = await wrapOne(provider);
+    await wrapOne(local);
+    await unwrapOne(provider, recipient);
+    emulator.takeRequests();
+    emulator.tokenRequests.length = 0;
+    const connectionsBefore = emulator.connectionCount;
+    for (let round = 0; round < 10; round++) {
+      await wrapOne(local);
+      await unwrapOne(provider, await wrapOne(provider));
+    }
+    expect(emulator.takeRequests().map(({ path }) => path.split("/").at(-1))).toEqual(
+      Array.from({ length: 10 }, () => ["wrapkey", "unwrapkey"]).flat(),
+    );
+    expect(emulator.tokenRequests).toEqual([]);
+    expect(emulator.connectionCount).toBe(connectionsBefore);
+  });
+
+  test("a further version costs no second challenge", async () => {
+    const provider = open();
+    const recipients = [await wrapOne(provider)];
+    for (let round = 0; round < 3; round++) {
+      await emulator.rotate("orders");
+      recipients.push(await wrapOne(open()));
+    }
+    await unwrapOne(provider, await wrapOne(provider));
+    emulator.takeRequests();
+    for (const recipient of recipients) await unwrapOne(provider, recipient);
+    expect(emulator.takeRequests().map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+
+  test("no more clients are kept than key ids can ask for", async () => {
+    const provider = open();
+    const recipient = await wrapOne(provider);
+    for (let count = 0; count < 40; count++) {
+      const keyId = `${emulator.keyUrl("orders")}/${count.toString(16).padStart(32, "0")}`;
+      expect(await refusalCode(() => unwrapOne(provider, { ...recipient, keyId }))).toBe("key-not-found");
+    }
+    await unwrapOne(provider, recipient);
+  });
+});
+
+describe("tokens", () => {
+  test("go to nobody who asks for another resource", async () => {
+    const provider = open({ tokenResource: "https://managedhsm.azure.net" });
+    expect(await refusal(() => provider.current())).toMatchObject({ code: "access-denied", detail: "challenge" });
+    expect(emulator.tokenRequests).toEqual([]);
+    expect(emulator.takeRequests().filter(({ hasToken }) => hasToken)).toEqual([]);
+  });
+
+  test("are asked for again with the claims that the service demands", async () => {
+    const provider = open();
+    const recipient = await wrapOne(provider);
+    await unwrapOne(provider, recipient);
+    emulator.tokenRequests.length = 0;
+    emulator.failNext("claims");
+    await unwrapOne(provider, recipient);
+    expect(emulator.tokenRequests).toEqual([
+      expect.objectContaining({ options: expect.objectContaining({ claims: expect.stringContaining("nbf") }) }),
+    ]);
+  });
+
+  test("are renewed ahead of their end, and an old one serves while no new one is to be had", async () => {
+    const clock = new FakeClock();
+    const answers: (() => Promise<unknown>)[] = [];
+    const tokenFor = (lifeMs: number) => async () => ({ token: emulator.token, expiresOnTimestamp: clock.now() + lifeMs });
+    const credential = {
+      getToken: async () => await untyped<Promise<null>>(answers.shift()?.() ?? Promise.reject(new Error("asked too often"))),
+    };
+    const provider = open({ clock, credential, versionCacheMs: 0 });
+    answers.push(tokenFor(600_000));
+    await provider.current();
+    clock.advance(479_000);
+    await provider.current();
+    clock.advance(2000); // less than two minutes are left
+    await provider.current(); // and none is given
+    answers.push(tokenFor(600_000));
+    await provider.current();
+    await provider.current();
+    clock.advance(600_000);
+    expect(await refusal(() => provider.current())).toMatchObject({ code: "access-denied", detail: "credential" });
+  });
+
+  test("are fetched once for all, and a caller who gives up does not end that", async () => {
+    let give = (): void => {};
+    let isAborted = false;
+    let asked = 0;
+    const credential = {
+      async getToken(_: unknown, { abortSignal }: { abortSignal?: AbortSignal } = {}) {
+        asked++;
+        abortSignal?.addEventListener("abort", () => {
+          isAborted = true;
+        });
+        await new Promise<void>((resolve) => {
+          give = resolve;
+        });
+        return await emulator.getToken("");
+      },
+    };
+    const provider = open({ credential });
+    const recipient = await wrapOne(open());
+    const stop = new AbortController();
+    const reason = new Error("the caller's reason");
+    const impatient = unwrapOne(provider, recipient, stop.signal).catch((error: unknown) => error);
+    const patient = [unwrapOne(provider, recipient), unwrapOne(provider, recipient), wrapOne(provider)];
+    await settle(() => asked > 0);
+    stop.abort(reason);
+    expect(await impatient).toBe(reason);
+    give();
+    await Promise.all(patient);
+    expect([asked, isAborted]).toEqual([1, false]);
+  });
+
+  test("that never come end a call by its time, and are waited for no longer than a minute", async () => {
+    const clock = new FakeClock();
+    let asked = 0;
+    const credential = {
+      getToken: () => {
+        asked++;
+        return asked < 3 ? new Promise<null>(() => {}) : emulator.getToken("");
+      },
+    };
+    const provider = open({ clock, credential, timeoutMs: 10_000 });
+    const first = refusal(() => provider.current());
+    await settle(() => asked === 1);
+    clock.advance(10_000);
+    expect(await first).toMatchObject({ code: "timeout", retryable: true });
+    const second = refusal(() => provider.current());
+    await settle(() => emulator.requests.length === 2);
+    clock.advance(10_000);
+    expect(await second).toMatchObject({ code: "timeout" });
+    clock.advance(40_000);
+    asked = 2;
+    await settle(() => clock.timerCount === 0);
+    await provider.current();
+    expect(asked).toBe(3);
+  });
+});
+
+describe("the generator of a Managed HSM", () => {
+  const hsm = () => managedHsmRandom({ ...connectionTo(emulator), hsmUrl: emulator.url });
+
+  test("gives as many bytes as asked for, in calls of 128, mixed with our own", async () => {
+    const random = hsm();
+    const bytes = await random.randomBytes(300);
+    expect([bytes.length, bytes.buffer.byteLength, new Set(bytes).size > 100]).toEqual([300, 300, true]);
+    const requests = emulator.takeRequests().filter(({ status }) => status === 200);
+    expect(requests.map(({ body }) => JSON.parse(body))).toEqual([{ count: 128 }, { count: 128 }, { count: 44 }]);
+    emulator.failNext({ status: 200, text: `{"value":"${"A".repeat(43)}"}` }, /rng$/);
+    const mixed = await random.randomBytes(32);
+    expect(new Set(mixed).size, "an HSM that gives zeros is not the only source").toBeGreaterThan(10);
+  });
+
+  test("fails in our codes", async () => {
+    const random = hsm();
+    for (const count of [0, 4097, 1.5, Number.NaN]) expect(await refusalCode(() => random.randomBytes(count))).toBe("invalid-argument");
+    await random.randomBytes(1);
+    emulator.failNext({ status: 200, text: '{"value":"AAAA"}' });
+    expect(await refusalCode(() => random.randomBytes(32))).toBe("provider-failure");
+    emulator.failNext("reset");
+    expect(await refusalCode(() => random.randomBytes(32))).toBe("unavailable");
+    await random.close();
+    await random.close();
+    expect(await refusalCode(() => random.randomBytes(1))).toBe("closed");
+  });
+});
+
+function open(options: Partial<AzureKeyOptions> = {}): AzureKey {
+  return azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0, ...options });
+}
