@@ -19,6 +19,7 @@ const bundle = await rolldown({
     "lanes/portable": "src/stream/lanes/portable.ts",
     "lanes/worker": "src/stream/lanes/worker.ts",
     "providers/local": "providers/local/index.ts",
+    "providers/azure": "providers/azure/index.ts",
     "providers/conformance": "providers/conformance/index.ts",
   },
   external: [/^[^./]/],

@@ -3,11 +3,12 @@ import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
 import { isBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/errors.ts";
 import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import { systemClock } from "./clock.ts";
 import { isVersion, type KeyLocation, keyIdOf, parseKeyUrl, versionIn } from "./key-url.ts";
 import { KeyVault, type KeyVersion } from "./key-vault.ts";
 import { KeyVersions } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";
-import { type AzureConnectionOptions, checkedMs, systemClock } from "./options.ts";
+import { type AzureConnectionOptions, checkedMs } from "./options.ts";
 
 export interface AzureKeyOptions extends AzureConnectionOptions {
   /**

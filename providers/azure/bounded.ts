@@ -1,5 +1,5 @@
 import { EnvelockError } from "../../src/errors.ts";
-import type { AzureClock } from "./options.ts";
+import type { AzureClock } from "./clock.ts";
 
 export interface Bounds {
   readonly clock: AzureClock;

@@ -140,6 +140,8 @@ function forbidden(innerCode: string, { operation, isManagedHsm }: Asked, caller
     case "ForbiddenByPolicy":
       return { code: "access-denied", detail: "policy", hint: `the vault's access policy lacks the key permission ${right.policy}` };
     case "ForbiddenByRbac": {
+      if (operation === "random")
+        return { code: "access-denied", detail: "rbac", hint: "grant a local role of the HSM that may use its generator" };
       const role = isManagedHsm ? "Managed HSM Crypto Service Encryption User" : "Key Vault Crypto Service Encryption User";
       const hint = `grant the role ${role} on the key (${right.action}); a new assignment takes some minutes to act`;
       return { code: "access-denied", detail: "rbac", hint };
@@ -224,7 +226,7 @@ const RIGHTS: Readonly<Record<Asked["operation"], { readonly policy: string; rea
   wrap: { policy: "wrapKey", action: "keys/wrap/action" },
   unwrap: { policy: "unwrapKey", action: "keys/unwrap/action" },
   read: { policy: "get and list", action: "keys/read" },
-  random: { policy: "none", action: "rng/action" },
+  random: { policy: "", action: "" },
 };
 const SOCKET_CODES: ReadonlySet<string> = new Set([
   "ECONNRESET",

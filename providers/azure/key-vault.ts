@@ -2,11 +2,12 @@ import type { CryptographyClient, KeyClient, KeyProperties, KeyVaultKey, KeyWrap
 import { copyOf, isBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import { bounded } from "./bounded.ts";
+import { type AzureClock, systemClock } from "./clock.ts";
 import { type Asked, brokenAnswer, serviceFailure } from "./failures.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
 import { GatedClient } from "./first-call.ts";
 import { isVersion, type KeyLocation, keyIdOf, type VaultLocation } from "./key-url.ts";
-import { type AzureConnectionOptions, checkedCredential, checkedMs, DEFAULT_TIMEOUT_MS, systemClock } from "./options.ts";
+import { type AzureConnectionOptions, checkedCredential, checkedMs, DEFAULT_TIMEOUT_MS } from "./options.ts";
 import { tokenSource } from "./token-source.ts";
 import { type KnownChallenge, transportGuard } from "./transport-guard.ts";
 
@@ -39,7 +40,7 @@ export class KeyVault {
   readonly #keyClient: GatedClient<KeyClient>;
   readonly #versionClients: Map<string, GatedClient<CryptographyClient>> = new Map();
   readonly #makeVersionClient: (key: KeyLocation, version: string) => GatedClient<CryptographyClient>;
-  readonly #clock: NonNullable<AzureConnectionOptions["clock"]>;
+  readonly #clock: AzureClock;
   readonly #timeoutMs: number;
   #isClosed = false;
 

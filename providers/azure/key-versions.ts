@@ -1,9 +1,9 @@
 import { EnvelockError } from "../../src/errors.ts";
 import { shared } from "./bounded.ts";
+import type { AzureClock } from "./clock.ts";
 import type { KeyLocation } from "./key-url.ts";
 import { keyIdOf } from "./key-url.ts";
 import type { KeyVault, KeyVersion, VersionState } from "./key-vault.ts";
-import type { AzureClock } from "./options.ts";
 
 export interface KeyVersionsOptions {
   readonly vault: KeyVault;

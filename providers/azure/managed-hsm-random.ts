@@ -23,7 +23,7 @@ export interface ManagedHsmRandom {
 }
 
 /**
- * The generator of a Managed HSM. Needs the data action rng/read, which the role Managed HSM Crypto User has.
+ * The generator of a Managed HSM. Needs a local role of the HSM that may use it.
  *
  * @throws `invalid-argument`
  */

@@ -1,4 +1,5 @@
 import { invalidArgument } from "../../src/errors.ts";
+import type { AzureClock } from "./clock.ts";
 
 /** What a credential of `@azure/identity` is, as far as it is needed here. */
 export interface AzureCredential {
@@ -47,21 +48,6 @@ export interface AzureClientOptions {
   /** Stands in front of the SDK's user agent. */
   readonly userAgentPrefix?: string;
 }
-
-export interface AzureClock {
-  /** Unix time in milliseconds. */
-  now(): number;
-  /** Calls `run` once, `delayMs` from now. @returns what cancels it; too late or twice is fine */
-  after(delayMs: number, run: () => void): () => void;
-}
-
-export const systemClock: AzureClock = {
-  now: () => Date.now(),
-  after(delayMs, run) {
-    const timer = setTimeout(run, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
 
 /** @throws `invalid-argument` */
 export function checkedCredential(credential: AzureCredential): AzureCredential {

@@ -1,7 +1,8 @@
 import { EnvelockError } from "../../src/errors.ts";
 import { bounded } from "./bounded.ts";
+import type { AzureClock } from "./clock.ts";
 import { credentialFailure } from "./failures.ts";
-import type { AzureClock, AzureCredential, AzureToken, AzureTokenOptions } from "./options.ts";
+import type { AzureCredential, AzureToken, AzureTokenOptions } from "./options.ts";
 
 /**
  * A credential as the SDK's clients are to see it: one token for all of them, made out to one resource whatever the vault asks for,

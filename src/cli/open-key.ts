@@ -1,4 +1,6 @@
+import { azureKey } from "../../providers/azure/index.ts";
 import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
+import { EnvelockError } from "../errors.ts";
 import type { KeyProvider } from "../key-provider.ts";
 import { Keyring } from "../keyring.ts";
 import { usageError } from "./failure.ts";
@@ -11,9 +13,18 @@ import type { KeyOptions, RecipientOptions } from "./options.ts";
  * @throws `key-not-found`, `access-denied`, `invalid-argument`, `provider-failure`
  */
 async function openKey(argument: string): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
-  const scheme = SCHEME.exec(argument)?.[1];
+  const scheme = SCHEME.exec(argument)?.[1]?.toLowerCase();
   if (scheme === undefined) return keysetProviders(await readKeysetFile(argument));
+  if (scheme === "azure") return [await openAzureKey(argument.slice("azure:".length))];
   throw usageError(`no kind of key is called "${scheme}:"`, "a keyset file with a colon in its name is given as ./name");
+}
+
+async function openAzureKey(keyUrl: string): Promise<KeyProvider> {
+  const { DefaultAzureCredential } = await import("@azure/identity").catch((cause: unknown) => {
+    const hint = "npm install @azure/identity @azure/keyvault-keys";
+    throw new EnvelockError("provider-failure", "Azure keys need the package @azure/identity, which did not load", { cause, hint });
+  });
+  return azureKey({ keyUrl, credential: new DefaultAzureCredential() });
 }
 
 /** A keyring for as long as `use` takes: the first `--key` and every `--recipient` wrap, all of them unwrap. */

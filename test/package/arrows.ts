@@ -10,7 +10,7 @@ interface Room {
 
 /** The core from top to bottom: arrows point downwards. Rooms on one floor do not know each other. */
 const FLOORS: readonly (readonly Room[])[] = [
-  [{ paths: ["src/cli/"], packages: ["commander", "node:"] }],
+  [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "node:"] }],
   [{ paths: ["src/index.ts"] }, { paths: ["src/node/"], packages: ["node:"] }],
   [{ paths: ["src/keyring.ts"] }, { paths: ["src/inspect.ts"] }],
   [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
@@ -28,6 +28,7 @@ const PROVIDERS_SHARE: readonly string[] = ["src/key-provider.ts", "src/errors.t
 /** What one provider may import beyond that, and the packages that it needs. */
 const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
   local: { paths: ["src/crypto/"], packages: ["@noble/post-quantum/", "node:fs/promises", "node:path", "node:process"] },
+  azure: { paths: [], packages: ["@azure/keyvault-keys"] },
   conformance: { paths: ["src/context.ts", "src/format/key-record.ts"] },
 };
 
