@@ -30,7 +30,8 @@ export function bounded<T>({ clock, timeoutMs, what, signal }: Bounds, work: (si
       signal?.removeEventListener("abort", onAbort);
     };
     signal?.addEventListener("abort", onAbort, { once: true });
-    work(controller.signal).then(resolve, reject).finally(release);
+    const run = async (): Promise<T> => await work(controller.signal); // a throw is a rejection too
+    run().then(resolve, reject).finally(release);
   });
 }
 

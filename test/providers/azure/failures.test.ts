@@ -7,6 +7,7 @@ import { unwrapOne, wrapOne } from "./calls.ts";
 import { connectionTo } from "./connection.ts";
 import { Answer, forbidden } from "./emulator/answer.ts";
 import { AzureEmulator, type Fault, REQUEST_ID } from "./emulator/azure-emulator.ts";
+import { FakeClock } from "./fake-clock.ts";
 
 const emulator = await AzureEmulator.start();
 afterAll(() => emulator[Symbol.asyncDispose]());
@@ -151,6 +152,16 @@ describe("a credential", () => {
     emulator.takeRequests();
     await unwrapOne(flaky, recipient);
     expect(emulator.takeRequests().filter(({ body, hasToken }) => body !== "" && !hasToken)).toEqual([]);
+  });
+
+  test("that throws where it should reject", async () => {
+    const clock = new FakeClock();
+    const getToken = (): never => {
+      throw new Error("at once");
+    };
+    const hasty = azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), credential: { getToken }, clock });
+    expect(await refusal(() => hasty.current())).toMatchObject({ code: "access-denied", detail: "credential" });
+    expect(clock.timerCount).toBe(0);
   });
 
   test("that cannot reach its authority", async () => {
