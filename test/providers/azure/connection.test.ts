@@ -66,6 +66,31 @@ describe("calls", () => {
     expect(emulator.takeRequests().map(({ status }) => status)).toEqual([200, 200, 200, 200]);
   });
 
+  test("calls wait for the first until it has a token, not until it has an answer", async () => {
+    const provider = open();
+    const recipient = await wrapOne(open());
+    const probe = emulator.holdNext();
+    const first = unwrapOne(provider, recipient);
+    await probe.arrived;
+    const second = unwrapOne(provider, recipient);
+    const unwrap = emulator.holdNext();
+    probe.release();
+    await unwrap.arrived;
+    await second;
+    unwrap.release();
+    await first;
+  });
+
+  test("a list of versions that goes on at another host ends there", async () => {
+    await wrapOne(open());
+    await emulator.rotate("orders");
+    emulator.takeRequests();
+    const elsewhere = `${emulator.url.replace("127.0.0.1", "localhost")}/keys/orders/versions?api-version=7.6`;
+    emulator.failNext({ status: 200, text: JSON.stringify({ value: [], nextLink: elsewhere }) }, /versions$/);
+    expect(await refusal(() => wrapOne(open({ minVersionAgeMs: 600_000 })))).toMatchObject({ code: "provider-failure" });
+    expect(emulator.takeRequests().filter(({ path }) => path.endsWith("/versions"))).toHaveLength(1);
+  });
+
   test("a version that made room for clients of others unwraps as before", async () => {
     const provider = open();
     const recipient = await wrapOne(provider);
@@ -95,6 +120,22 @@ describe("tokens", () => {
     expect(emulator.tokenRequests).toEqual([
       expect.objectContaining({ options: expect.objectContaining({ claims: expect.stringContaining("nbf") }) }),
     ]);
+  });
+
+  test("that do not meet the claims are not used again where none better is given", async () => {
+    const credential = {
+      async getToken(_: unknown, { claims }: { claims?: string } = {}) {
+        if (claims !== undefined) throw new Error("sign in again");
+        return await emulator.getToken("");
+      },
+    };
+    const provider = open({ credential });
+    const recipient = await wrapOne(provider);
+    await unwrapOne(provider, recipient);
+    emulator.takeRequests();
+    emulator.failNext("claims");
+    expect(await refusal(() => unwrapOne(provider, recipient))).toMatchObject({ code: "access-denied", detail: "credential" });
+    expect(emulator.takeRequests()).toHaveLength(1);
   });
 
   test("are renewed ahead of their end, and an old one serves while no new one is to be had", async () => {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { CryptographyClient } from "@azure/keyvault-keys";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
+import { transportGuard } from "../../../providers/azure/transport-guard.ts";
 import { showsSecret } from "../../../providers/conformance/shown-secrets.ts";
 import { refusal } from "../../refusal.ts";
 import { settle, unwrapOne, versionOf, wrapOne } from "./calls.ts";
@@ -116,6 +117,19 @@ describe("the first calls of a client, at once", () => {
     expect(bodiesWithoutToken(emulator.takeRequests())).toEqual([expect.stringContaining(dek.toString("base64url"))]);
   });
 
+  test("the last policy before the wire stops it by itself", async () => {
+    const guard = transportGuard({ vaultUrl: emulator.url, challenge: { headers: undefined }, onAuthorised: () => {} });
+    const options = { additionalPolicies: [{ policy: guard, position: "perRetry" }] };
+    const client = naiveClient(emulator.keyUrl("orders", version), "without reading the key", options);
+    const held = emulator.holdNext();
+    const first = client.wrapKey("RSA-OAEP-256", randomBytes(32));
+    await held.arrived;
+    await expect(client.wrapKey("RSA-OAEP-256", randomBytes(32))).rejects.toMatchObject({ code: "provider-failure" });
+    held.release();
+    await first;
+    expect(bodiesWithoutToken(emulator.takeRequests())).toEqual([]);
+  });
+
   test("ours", async () => {
     const provider = open();
     const recipient = await wrapOne(provider);
@@ -202,6 +216,9 @@ describe("a vault that never answers", () => {
     }
     expect(await failure).toMatchObject({ code: fault === "hang" ? "timeout" : "provider-failure", retryable: true });
     expect(clock.timerCount).toBe(0);
+    const [asked] = emulator.requests;
+    await settle(() => asked?.isAbandoned === (fault === "hang"));
+    expect(asked?.isAbandoned, "what nobody waits for is hung up").toBe(fault === "hang");
     await unwrapOne(provider, recipient);
   });
 });

@@ -72,7 +72,9 @@ describe("which version wraps", () => {
     const provider = open();
     await wrapOne(provider);
     clock.advance(MINUTE_MS);
+    emulator.takeRequests();
     expect(await refusal(() => wrapOne(provider))).toMatchObject({ code: "key-disabled", detail: "expired" });
+    expect(emulator.takeRequests().filter(({ method }) => method === "POST")).toEqual([]);
   });
 
   test("a version that has not reached this region does not exist", async () => {
@@ -134,8 +136,10 @@ test("a rotation while the key is being read is not missed", async () => {
   const second = await emulator.rotate("orders");
   expect(provider.noteNewVersion(emulator.keyUrl("orders", second))).toBe(true);
   expect(versionOf(await wrapOne(provider))).toBe(second);
+  emulator.change("orders", second, { isReplicated: false });
   held.release();
-  await early;
+  expect(versionOf(await early), "what was under way is told of the state before").toBe(first);
+  emulator.change("orders", second, { isReplicated: true });
   expect(versionOf(await wrapOne(provider))).toBe(second);
 });
 

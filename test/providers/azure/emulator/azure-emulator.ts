@@ -25,8 +25,9 @@ export interface LoggedRequest {
   readonly path: string;
   readonly hasToken: boolean;
   readonly body: string;
-  readonly connection: number;
   status: number;
+  /** Whether the caller hung up before there was an answer. */
+  isAbandoned: boolean;
 }
 
 /** What becomes of a request instead of an answer. */
@@ -56,7 +57,6 @@ export class AzureEmulator {
   readonly #deleted: Map<string, EmulatedVersion[]> = new Map();
   readonly #denied: Map<string, Answer> = new Map();
   readonly #faults: { readonly fault: Fault; readonly on: RegExp }[] = [];
-  readonly #connections: WeakMap<object, number> = new WeakMap();
   #connectionCount = 0;
   #gate: { readonly arrive: () => void; readonly released: Promise<void> } | undefined;
 
@@ -66,7 +66,7 @@ export class AzureEmulator {
     this.#options = options;
     this.limits = new TransactionLimits(this.#now);
     this.#server = createServer({ key: privateKey, cert: certificate }, (request, response) => void this.#serve(request, response));
-    this.#server.on("secureConnection", (socket) => this.#connections.set(socket, ++this.#connectionCount));
+    this.#server.on("secureConnection", () => this.#connectionCount++);
   }
 
   static async start(options: EmulatorOptions = {}): Promise<AzureEmulator> {
@@ -183,10 +183,13 @@ export class AzureEmulator {
       path: `${method} ${url.pathname}`,
       hasToken,
       body,
-      connection: this.#connectionOf(request),
       status: 0,
+      isAbandoned: false,
     };
     this.requests.push(logged);
+    response.once("close", () => {
+      logged.isAbandoned = !response.writableFinished;
+    });
     const gate = this.#gate;
     this.#gate = undefined;
     gate?.arrive();
@@ -307,10 +310,6 @@ export class AzureEmulator {
     const found = version === "" ? this.#newest(name) : this.#versions(name).find(({ id }) => id === version);
     if (found === undefined) throw keyNotFound();
     return found;
-  }
-
-  #connectionOf(request: IncomingMessage): number {
-    return this.#connections.get(request.socket) ?? 0;
   }
 }
 
