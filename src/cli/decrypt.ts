@@ -1,29 +1,44 @@
-import type { Command } from "commander";
-import { readWhole, STANDARD_STREAM, withInput } from "./input.ts";
-import { MAX_ENVELOPE_BYTES } from "./limits.ts";
+import { type Command, Option } from "commander";
+import { EnvelockError, invalidArgument } from "../errors.ts";
+import type { Keyring } from "../keyring.ts";
+import { parseRange } from "../stream/http-range.ts";
+import { usageError } from "./failure.ts";
+import { type Input, STANDARD_STREAM, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";
 import {
   addContextOption,
   addDebugOption,
   addKeyOptions,
+  addLanesOption,
   addOutputOptions,
   type ContextOptions,
   type KeyOptions,
+  type LaneOptions,
   type OutputOptions,
 } from "./options.ts";
 import { OWNER_ALONE, openOutput } from "./output.ts";
+import { progressOn } from "./progress.ts";
 
-interface DecryptOptions extends KeyOptions, ContextOptions, OutputOptions {}
+interface DecryptOptions extends KeyOptions, ContextOptions, OutputOptions, LaneOptions {
+  readonly range?: string;
+}
 
 export function addDecrypt(program: Command): void {
   const command = program
     .command("decrypt")
     .summary("open an envelope")
-    .description("Decrypts an envelope. Nothing is written unless all of it is authentic. A new file is readable by its owner alone.")
+    .description(
+      "Decrypts an envelope. A file is written only if all of it is authentic, and a new one is readable by its owner alone. " +
+        "Standard output gets what has been verified so far: if the end fails, so does the command, and what came before is not the whole.",
+    )
     .argument("[file]", "the envelope; - is standard input", STANDARD_STREAM);
   addKeyOptions(command, "a keyset that can unwrap (repeatable)");
   addContextOption(command);
   addOutputOptions(command);
+  command.addOption(
+    new Option("--range <a-b>", "only bytes a to b, both included, of a file; a- is from a on, -n are the last n").argParser(rangeText),
+  );
+  addLanesOption(command);
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -37,11 +52,72 @@ Examples:
 
 async function decrypt(file: string, options: DecryptOptions): Promise<void> {
   const write = openOutput(options, OWNER_ALONE);
-  const plaintext = await withKeyring(options, async (keyring) => {
-    const envelope = await withInput(file, (input) =>
-      readWhole(input, MAX_ENVELOPE_BYTES, "an envelope of 1 GiB, the limit of this command"),
+  const isStandardOutput = options.out === undefined || options.out === STANDARD_STREAM;
+  let written = 0;
+  const counted = async function* (batches: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const batch of batches) {
+      written += batch.length;
+      yield batch;
+    }
+  };
+  try {
+    await withKeyring(options, (keyring) =>
+      withInput(file, async (input) => {
+        const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);
+        const { range } = options;
+        const batches =
+          range === undefined
+            ? keyring.decryptPieces(input.chunks, { ...options, onProgress })
+            : rangeOf(keyring, input, range, options, onProgress);
+        await write(counted(batches)).finally(end);
+      }),
     );
-    return await keyring.decrypt(envelope, options);
-  });
-  await write([plaintext]);
+  } catch (error) {
+    throw isStandardOutput && written > 0 ? afterBeginning(error) : error;
+  }
 }
+
+/** The verified bytes of a range, fetched as they are written. */
+async function* rangeOf(
+  keyring: Keyring,
+  { part, sizeBytes }: Input,
+  range: string,
+  options: DecryptOptions,
+  onProgress: (doneBytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  if (part === undefined || sizeBytes === undefined) throw usageError("--range needs a file, not a pipe");
+  const blob = await keyring.openSeekable({ size: sizeBytes, read: part }, options);
+  try {
+    const size = await blob.size();
+    const ranges = parseRange(`bytes=${range}`, size, 1);
+    const [{ start, end } = { start: 0, end: size }] = typeof ranges === "string" ? [] : ranges;
+    if (ranges === "unsatisfiable") throw invalidArgument(`the file has ${size} bytes: nothing of it is in ${range}`);
+    for (let at = start; at < end; at += WINDOW_BYTES) {
+      const batch = await blob.read(at, Math.min(end, at + WINDOW_BYTES));
+      onProgress(at + batch.length - start);
+      yield batch;
+    }
+  } finally {
+    blob.close();
+  }
+}
+
+function rangeText(text: string): string {
+  const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(text) ?? [];
+  const isBackward = first !== "" && last !== "" && Number(last) < Number(first);
+  if (isBackward || (first === "" && last === "")) throw usageError(`"${text}" is no range`, "a-b, a- or -n");
+  return text;
+}
+
+/** Says that what came out before is true, and not all. */
+function afterBeginning(error: unknown): unknown {
+  if (!(error instanceof EnvelockError)) return error;
+  const { code, message, retryable, hint } = error;
+  return new EnvelockError(code, `${message}; what was written is a verified beginning, not the whole`, {
+    cause: error,
+    retryable,
+    ...(hint !== undefined && { hint }),
+  });
+}
+
+const WINDOW_BYTES = 2 ** 20;

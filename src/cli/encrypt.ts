@@ -1,22 +1,24 @@
 import type { Command } from "commander";
 import { usageError } from "./failure.ts";
-import { readWhole, STANDARD_STREAM, withInput } from "./input.ts";
-import { MAX_PLAINTEXT_BYTES } from "./limits.ts";
+import { peek, STANDARD_STREAM, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";
 import {
   addContextOption,
   addDebugOption,
   addKeyOptions,
+  addLanesOption,
   addOutputOptions,
   addRecipientOption,
   type ContextOptions,
   type KeyOptions,
+  type LaneOptions,
   type OutputOptions,
   type RecipientOptions,
 } from "./options.ts";
 import { NEW_FILE_MODE, openOutput } from "./output.ts";
+import { progressOn } from "./progress.ts";
 
-interface EncryptOptions extends KeyOptions, RecipientOptions, ContextOptions, OutputOptions {}
+interface EncryptOptions extends KeyOptions, RecipientOptions, ContextOptions, OutputOptions, LaneOptions {}
 
 export function addEncrypt(program: Command): void {
   const command = program
@@ -28,6 +30,7 @@ export function addEncrypt(program: Command): void {
   addRecipientOption(command);
   addContextOption(command);
   addOutputOptions(command);
+  addLanesOption(command);
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -43,9 +46,11 @@ async function encrypt(file: string, options: EncryptOptions): Promise<void> {
   // A second --key would only unwrap, and so do nothing here, while its owner expects to be able to decrypt.
   if (options.key.length > 1) throw usageError("encrypt takes one --key", "--recipient wraps for one more");
   const write = openOutput(options, NEW_FILE_MODE);
-  const envelope = await withKeyring(options, async (keyring) => {
-    const plaintext = await withInput(file, (input) => readWhole(input, MAX_PLAINTEXT_BYTES, "1 GiB, the limit of this command"));
-    return await keyring.encrypt(plaintext, options);
-  });
-  await write([envelope]);
+  await withKeyring(options, (keyring) =>
+    withInput(file, async (input) => {
+      const { chunks } = (await peek(input)).input; // what cannot be read fails before a header is written
+      const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);
+      await write(keyring.encryptPieces(chunks, { ...options, onProgress })).finally(end);
+    }),
+  );
 }

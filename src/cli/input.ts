@@ -12,6 +12,8 @@ export interface Input {
   readonly sizeBytes: number | undefined;
   /** Read as they are asked for, at most 64 KiB at a time. */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** The bytes from `start` to before `end`, fewer if the file ends before; undefined for a pipe. */
+  readonly part?: (start: number, end: number) => Promise<Uint8Array>;
 }
 
 /** What stands for standard input or output in place of a path. */
@@ -24,7 +26,10 @@ export async function withInput<T>(path: string, use: (input: Input) => Promise<
     throw systemError(`cannot read ${path}`, cause);
   });
   try {
-    return await use({ name: path, sizeBytes: await sizeOf(handle), chunks: named(path, chunksOf(handle)) });
+    const sizeBytes = await sizeOf(handle);
+    const chunks = named(path, chunksOf(handle));
+    const part = (start: number, end: number): Promise<Uint8Array> => partOf(handle, start, end);
+    return await use({ name: path, sizeBytes, chunks, ...(sizeBytes !== undefined && { part }) });
   } finally {
     await handle.close();
   }
@@ -115,6 +120,15 @@ async function* chunksOf(handle: FileHandle): AsyncGenerator<Uint8Array> {
     const { bytesRead, buffer } = await handle.read(new Uint8Array(READ_BYTES), 0, READ_BYTES);
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
+  }
+}
+
+async function partOf(handle: FileHandle, start: number, end: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - start);
+  for (let filled = 0; ; ) {
+    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled);
+    filled += bytesRead;
+    if (bytesRead === 0 || filled === bytes.length) return bytes.subarray(0, filled);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../context.ts";
+import { checkedLanes, type LaneCount } from "../stream/lanes/lanes.ts";
 import { usageError } from "./failure.ts";
 
 export interface KeyOptions {
@@ -16,6 +17,10 @@ export interface RecipientOptions {
 
 export interface ContextOptions {
   readonly context?: Context;
+}
+
+export interface LaneOptions {
+  readonly lanes?: LaneCount;
 }
 
 export interface OutputOptions {
@@ -49,8 +54,23 @@ export function addOutputOptions(command: Command): Command {
   return command.option("-o, --out <file>", "write here; - is standard output").option("-f, --force", "replace an existing file");
 }
 
+export function addLanesOption(command: Command): Command {
+  return command.addOption(
+    new Option("--lanes <count>", "threads that encrypt or decrypt: auto, or a number from 1 to 64").argParser(lanesOf),
+  );
+}
+
 export function addDebugOption(command: Command): Command {
   return command.option("--debug", "show stack and causes of an error");
+}
+
+function lanesOf(text: string): LaneCount {
+  const lanes = text === "auto" ? text : Number(text);
+  try {
+    return checkedLanes(lanes);
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : text);
+  }
 }
 
 function collect(value: string, previous: readonly string[] = []): readonly string[] {

@@ -47,7 +47,7 @@ async function reading(path: string, use: (file: FileHandle, bytes: number | und
   const file = await open(path, "r");
   try {
     const status = await file.stat();
-    await use(file, status.isFile() ? status.size : undefined);
+    await use(file, status.isFile() && status.size > 0 ? status.size : undefined); // files of /proc say 0
   } finally {
     await file.close();
   }

@@ -11,8 +11,8 @@ const cliPage = readFileSync(join(ROOT, "docs/cli.md"), "utf8");
 const COMMON = ["--debug", "--help"];
 const VERBS: readonly (readonly [string, readonly string[]])[] = [
   ["keygen", ["--type", "--key-id", "--add", "--set-primary", "--public", "--out", "--force"]],
-  ["encrypt", ["--key", "--key-context", "--recipient", "--context", "--out", "--force"]],
-  ["decrypt", ["--key", "--key-context", "--context", "--out", "--force"]],
+  ["encrypt", ["--key", "--key-context", "--recipient", "--context", "--out", "--force", "--lanes"]],
+  ["decrypt", ["--key", "--key-context", "--context", "--out", "--force", "--range", "--lanes"]],
   ["rewrap", ["--key", "--key-context", "--recipient", "--check", "--out", "--force"]],
   ["inspect", ["--json"]],
 ];

@@ -1,0 +1,68 @@
+/** Shows how far a long piece of work has come, on one line of a terminal that it cleans up after itself. */
+export interface Progress {
+  readonly onProgress: (doneBytes: number) => void;
+  end(): void;
+}
+
+/** What is needed of standard error. */
+interface Terminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/**
+ * A progress bar on standard error, if that is a terminal and the work takes longer than a moment.
+ *
+ * @param totalBytes undefined if nobody knows
+ */
+export function progressOn(stream: Terminal, totalBytes: number | undefined, clockMs = (): number => performance.now()): Progress {
+  if (stream.isTTY !== true) return { onProgress: () => undefined, end: () => undefined };
+  const startMs = clockMs();
+  let shownMs = startMs;
+  return {
+    onProgress(doneBytes) {
+      const nowMs = clockMs();
+      if (nowMs - shownMs < EVERY_MS) return;
+      shownMs = nowMs;
+      stream.write(`\r${progressText(doneBytes, totalBytes, nowMs - startMs, stream.columns)}${CLEAR_REST}`);
+    },
+    end() {
+      if (shownMs > startMs) stream.write(`\r${CLEAR_REST}`);
+    },
+  };
+}
+
+/** One line of at most `columns`: a bar and the time left if the total is known, else what was done and how fast. */
+export function progressText(doneBytes: number, totalBytes: number | undefined, elapsedMs: number, columns = 80): string {
+  const bytesPerMs = elapsedMs > 0 ? doneBytes / elapsedMs : 0;
+  const speed = `${sizeText(bytesPerMs * 1000)}/s`;
+  if (totalBytes === undefined || totalBytes === 0) return `${sizeText(doneBytes)}  ${speed}`.slice(0, columns - 1);
+  const share = Math.min(1, doneBytes / totalBytes);
+  const left = bytesPerMs > 0 ? timeText(Math.max(0, totalBytes - doneBytes) / bytesPerMs) : "?";
+  const percent = `${Math.floor(share * 100)}`.padStart(3);
+  const figures = `${percent} %  ${sizeText(doneBytes)} of ${sizeText(totalBytes)}  ${speed}  ${left} left`;
+  const room = Math.min(MAX_BAR, columns - figures.length - 5);
+  if (room < MIN_BAR) return figures.slice(0, columns - 1);
+  return `[${"#".repeat(Math.floor(share * room)).padEnd(room)}]  ${figures}`;
+}
+
+function sizeText(bytes: number): string {
+  let unit = 0;
+  let size = bytes;
+  for (; size >= 1000 && unit < UNITS.length - 1; unit++) size /= 1000;
+  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${UNITS[unit]}`;
+}
+
+function timeText(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const two = (value: number): string => `${value}`.padStart(2, "0");
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+const EVERY_MS = 100;
+const CLEAR_REST = "\x1b[K";
+const UNITS: readonly string[] = ["B", "kB", "MB", "GB", "TB", "PB"];
+const MAX_BAR = 30;
+const MIN_BAR = 8;
