@@ -38,6 +38,7 @@ export async function* pumpChunks(
         if (batch.room > 0) continue;
         inFlight.push(underWay(batch.finish(false)));
         batch = undefined;
+        await lanes.turn();
         for (let [head] = inFlight; head && (head.isDone || inFlight.length >= lanes.maxInFlight); [head] = inFlight) {
           inFlight.shift();
           yield await head.output;

@@ -29,6 +29,8 @@ export interface StreamLanes {
   readonly maxInFlight: number;
   /** A lane reserved for the next batch, or undefined: then the caller's own thread does it. */
   reserve(): Lane | undefined;
+  /** Lets answers of other threads come in, or undefined if none are due: promises alone never let the event loop turn. */
+  turn(): Promise<void> | undefined;
   /** Gives up what is under way: it fails with `closed`, and its bytes are wiped. */
   leave(): void;
 }

@@ -78,6 +78,10 @@ class WorkerStream implements StreamLanes {
     };
   }
 
+  turn(): Promise<void> | undefined {
+    return this.#pool.isEmpty ? undefined : new Promise((resolve) => setImmediate(resolve));
+  }
+
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
@@ -117,6 +121,10 @@ class WorkerPool {
   constructor(url: URL, idleMs: number) {
     this.#url = url;
     this.#idleMs = idleMs;
+  }
+
+  get isEmpty(): boolean {
+    return this.#workers.length === 0;
   }
 
   openStream(): number {

@@ -31,6 +31,10 @@ class WebCryptoLanes implements StreamLanes {
     };
   }
 
+  turn(): undefined {
+    return undefined;
+  }
+
   leave(): void {
     wipe(...this.#inputs);
   }

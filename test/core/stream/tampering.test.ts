@@ -236,6 +236,10 @@ class OneChunkLanes implements StreamLanes {
     return lane && { ...lane, input: lane.input.subarray(0, this.#chunkBytes) };
   }
 
+  turn() {
+    return this.#lanes.turn();
+  }
+
   leave(): void {
     this.#lanes.leave();
   }
