@@ -5,7 +5,13 @@ const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.
 
 // Both engines run the whole core suite; what starts processes or reads the package runs once.
 const CORE = ["test/core/**/*.test.ts", "test/providers/**/*.test.ts"];
-const ONCE = ["test/cli/**/*.test.ts", "test/docs/**/*.test.ts", "test/package/**/*.test.ts", "test/stream-node/**/*.test.ts"];
+const ONCE = [
+  "test/cli/**/*.test.ts",
+  "test/docs/**/*.test.ts",
+  "test/package/**/*.test.ts",
+  "test/stream-node/**/*.test.ts",
+  "test/browser/**/*.test.ts",
+];
 
 // Clients that only Node has: the engine makes no difference to them.
 const NODE_ONLY = ["test/providers/azure/**"];
