@@ -244,7 +244,7 @@ function newPool(options: LanePoolOptions = {}): LanePool {
 async function warmUp(pool: LanePool, lanes: number): Promise<void> {
   const job = chunkJob("seal", keys);
   const stream = pool.join(job, keys, { lanes });
-  await expect.poll(() => stream.maxInFlight, { timeout: 10_000 }).toBe((lanes - 1) * 2 + 1);
+  await expect.poll(() => stream.maxInFlight, { timeout: 10_000 }).toBeGreaterThanOrEqual((lanes - 1) * 2 + 1);
   stream.leave();
 }
 
