@@ -13,6 +13,7 @@ const bundle = await rolldown({
     index: "src/index.ts",
     node: "src/node/index.ts",
     cli: "src/cli/main.ts",
+    telemetry: "src/telemetry/index.ts",
     "engine/node": "src/crypto/engine/node.ts",
     "engine/portable": "src/crypto/engine/portable.ts",
     "lanes/node": "src/stream/lanes/node.ts",

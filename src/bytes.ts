@@ -38,7 +38,9 @@ export function wipe(...secrets: readonly (Uint8Array | undefined)[]): void {
 
 /** Equality of public bytes; secrets are compared by `engine.timingSafeEqual`. */
 export function equalPublicBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 export function isBytes(value: unknown): value is Uint8Array {

@@ -2,16 +2,23 @@ export { WRAP_ALGORITHMS } from "./algorithms.ts";
 export type { CallOptions, ValueOptions } from "./call-options.ts";
 export type { Context } from "./context.ts";
 export { DataKey } from "./data-key.ts";
+export { type CacheOptions, DataKeyCache, type ForgetFilter } from "./data-key-cache.ts";
 export { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "./errors.ts";
 export { type InspectedRecipient, type Inspection, inspect } from "./inspect.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./key-provider.ts";
+export type { ReuseOptions } from "./key-source/reused-data-key.ts";
 export {
   type DetachedEnvelope,
   type EncryptOptions,
   Keyring,
-  type KeyringOptions,
   type OwnedDetachedEnvelope,
 } from "./keyring.ts";
+export type { KeyringOptions, KeyringStatus } from "./keyring-options.ts";
+export type { BreakerOptions, BreakerState } from "./resilience/breaker.ts";
+export type { Clock } from "./resilience/clock.ts";
+export type { ProviderStatus } from "./resilience/guarded-provider.ts";
+export { type GuardOptions, ProviderGuards, type ResilienceOptions } from "./resilience/policy.ts";
+export type { RetryOptions } from "./resilience/retry.ts";
 export type { EncryptedPieces } from "./stream/encrypted-pieces.ts";
 export type { LaneCount } from "./stream/lanes/lanes.ts";
 export type { EncryptStreamOptions, StreamOptions } from "./stream/options.ts";
@@ -24,3 +31,20 @@ export type { EncryptedUpload } from "./stream/upload.ts";
 export type { UploadPlan } from "./stream/upload-plan.ts";
 export type { UploadOptions } from "./stream/uploads.ts";
 export type { ByteTransform } from "./stream/web-stream.ts";
+export type {
+  BreakerEvent,
+  CacheEvent,
+  DataKeyOrigin,
+  EvictionEvent,
+  EvictionReason,
+  KeyringEvent,
+  KeyVersion,
+  OperationEvent,
+  OperationName,
+  Outcome,
+  ProviderCall,
+  ProviderCallEvent,
+  RefreshEvent,
+  RetryEvent,
+} from "./telemetry/events.ts";
+export type { SpanEvent, SpanName, Telemetry } from "./telemetry/observer.ts";

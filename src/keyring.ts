@@ -3,14 +3,19 @@ import { createLanePool } from "#lanes";
 import { claimedPlaintextBytes, openBody, sealBody } from "./body.ts";
 import { isBytes, type OwnedBytes, viewOf } from "./bytes.ts";
 import type { CallOptions, ValueOptions } from "./call-options.ts";
-import { type Context, KeyContext } from "./context.ts";
+import { KeyContext } from "./context.ts";
 import { bodyBytes } from "./crypto/cobblestone.ts";
-import { commitmentOf, type DataKey, generateDataKey } from "./data-key.ts";
+import type { DataKey } from "./data-key.ts";
+import type { ForgetFilter } from "./data-key-cache.ts";
 import { EnvelockError, invalidArgument } from "./errors.ts";
 import { MAX_HEADER_BYTES, type ParsedHeader, parseDetachedHeader, parseHeader, prepareHeader } from "./format/envelope.ts";
-import { encodeKeyRecord, type KeyRecord, MAX_RECIPIENTS, PROVIDER_NAME, parseKeyRecord, SUITE } from "./format/key-record.ts";
+import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "./format/key-record.ts";
 import type { KeyProvider } from "./key-provider.ts";
-import { currentKeyId, isFor, unwrapAny, wrapForAll } from "./recipients.ts";
+import { DataKeySource } from "./key-source/data-key-source.ts";
+import type { WrappedDataKey } from "./key-source/reused-data-key.ts";
+import { checkProviders, type KeyringOptions, type KeyringStatus } from "./keyring-options.ts";
+import type { Operation } from "./resilience/operation.ts";
+import { resiliencePolicy } from "./resilience/policy.ts";
 import type { StreamAccess, UnlockedKey } from "./stream/beginning.ts";
 import { decryptPieces } from "./stream/decrypted-pieces.ts";
 import { EncryptedPieces } from "./stream/encrypted-pieces.ts";
@@ -21,18 +26,8 @@ import { decryptStream, type EncryptStream, encryptStream } from "./stream/strea
 import type { EncryptedUpload } from "./stream/upload.ts";
 import { resumeUpload, startUpload, type UploadOptions } from "./stream/uploads.ts";
 import type { ByteTransform } from "./stream/web-stream.ts";
-
-export interface KeyringOptions {
-  /** Every one of them becomes a recipient of what is encrypted, and can decrypt. At most 16; with none, the keyring only decrypts. */
-  readonly wrapWith?: readonly KeyProvider[];
-  /** Keys that only decrypt, tried after those of `wrapWith`: the old ones. */
-  readonly unwrapWith?: readonly KeyProvider[];
-  /**
-   * The key context: what is fixed for every data key of this keyring, such as tenant and purpose. Part of every value's context.
-   * A key service may be shown it in clear, and log it.
-   */
-  readonly context?: Context;
-}
+import type { OperationName } from "./telemetry/events.ts";
+import { Observer } from "./telemetry/observer.ts";
 
 export interface EncryptOptions extends ValueOptions {
   /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
@@ -55,14 +50,14 @@ export interface OwnedDetachedEnvelope {
  * Encrypts under fresh data keys that the given providers wrap, and decrypts what they can unwrap.
  *
  * Recipients are chosen by comparing their provider and key id with configuration, never by trial, and an envelope can never make
- * a provider that is not configured here do anything. Holds no data key between calls.
+ * a provider that is not configured here do anything. Holds no data key between calls, unless `reuse` or `cache` ask for it.
  *
  * @see docs/format.md §4
  */
 export class Keyring {
-  readonly #wrapWith: readonly KeyProvider[];
-  readonly #providers: readonly KeyProvider[];
+  readonly #source: DataKeySource;
   readonly #context: KeyContext;
+  readonly #observer: Observer | undefined;
   readonly #streams: StreamAccess = {
     lanes: createLanePool(),
     startSealing: (options) => this.#startSealing(options),
@@ -74,18 +69,16 @@ export class Keyring {
 
   /**
    * @param options a provider alone stands for `{ wrapWith: [provider] }`
-   * @throws `invalid-argument` for no provider at all, too many, a bad provider name or a bad context
+   * @throws `invalid-argument` for no provider at all, too many, a bad provider name, a bad context or a bound out of range
    */
   constructor(options: KeyringOptions | KeyProvider) {
-    const { wrapWith = [], unwrapWith = [], context }: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
-    this.#wrapWith = [...wrapWith];
-    this.#providers = [...new Set([...wrapWith, ...unwrapWith])];
+    const given: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
+    const { wrapWith = [], unwrapWith = [], context, reuse, cache, onEvent, telemetry } = given;
+    const policy = resiliencePolicy(given);
+    checkProviders(wrapWith, unwrapWith);
     this.#context = new KeyContext(context);
-    if (this.#providers.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith");
-    if (this.#wrapWith.length > MAX_RECIPIENTS) throw invalidArgument(`wrapWith takes at most ${MAX_RECIPIENTS} providers`);
-    for (const { name } of this.#providers) {
-      if (!PROVIDER_NAME.test(name)) throw invalidArgument("a provider's name has 1 to 32 characters of a-z, 0-9 and -");
-    }
+    if (onEvent !== undefined || telemetry !== undefined) this.#observer = new Observer(policy.clock, onEvent, telemetry);
+    this.#source = new DataKeySource({ wrapWith, unwrapWith, keyContext: this.#context, policy, reuse, cache, observer: this.#observer });
   }
 
   /**
@@ -96,30 +89,34 @@ export class Keyring {
    * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws; with several failing, one error whose `cause` is an
    *   AggregateError of theirs
    */
-  async encrypt(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedBytes> {
-    const { dataKey, header, valueContext } = await this.#startEncrypt(plaintext, options);
-    try {
-      const envelope = allocate(header.headerBytes + bodyBytes(plaintext.length));
-      header.write(envelope);
-      const pending = sealBody(dataKey, valueContext, viewOf(plaintext), envelope, header.headerBytes);
-      if (pending !== undefined) await pending;
-      return envelope;
-    } finally {
-      dataKey.destroy();
-    }
+  encrypt(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedBytes> {
+    return this.#run("encrypt", options.signal, async (operation) => {
+      const { key, header, valueContext } = await this.#startEncrypt(plaintext, options, operation);
+      try {
+        const envelope = allocate(header.headerBytes + bodyBytes(plaintext.length));
+        header.write(envelope);
+        const pending = sealBody(key.dataKey, valueContext, viewOf(plaintext), envelope, header.headerBytes);
+        if (pending !== undefined) await pending;
+        return sized(operation, plaintext.length, envelope);
+      } finally {
+        key.release();
+      }
+    });
   }
 
   /** Like `encrypt`, with header and body apart: store the header where it can be replaced. */
-  async encryptDetached(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedDetachedEnvelope> {
-    const { dataKey, header, valueContext } = await this.#startEncrypt(plaintext, options);
-    try {
-      const body = allocate(bodyBytes(plaintext.length));
-      const pending = sealBody(dataKey, valueContext, viewOf(plaintext), body, 0);
-      if (pending !== undefined) await pending;
-      return { header: written(header), body };
-    } finally {
-      dataKey.destroy();
-    }
+  encryptDetached(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedDetachedEnvelope> {
+    return this.#run("encrypt", options.signal, async (operation) => {
+      const { key, header, valueContext } = await this.#startEncrypt(plaintext, options, operation);
+      try {
+        const body = allocate(bodyBytes(plaintext.length));
+        const pending = sealBody(key.dataKey, valueContext, viewOf(plaintext), body, 0);
+        if (pending !== undefined) await pending;
+        return sized(operation, plaintext.length, { header: written(header), body });
+      } finally {
+        key.release();
+      }
+    });
   }
 
   /**
@@ -130,16 +127,22 @@ export class Keyring {
    *   called; `authentication-failed` if key or context do not fit or anything else was changed; and the providers' operational
    *   errors, with several failing as one error whose `cause` is an AggregateError of theirs
    */
-  async decrypt(envelope: Uint8Array, options: ValueOptions = {}): Promise<OwnedBytes> {
-    const bytes = this.#input(envelope, "envelope");
-    const parsed = parseHeader(bytes);
-    return await this.#open(parsed, bytes.subarray(parsed.headerBytes), options);
+  decrypt(envelope: Uint8Array, options: ValueOptions = {}): Promise<OwnedBytes> {
+    const parse = (): ParsedEnvelope => {
+      const bytes = this.#input(envelope, "envelope");
+      const { record, headerBytes } = parseHeader(bytes);
+      return { record, body: bytes.subarray(headerBytes) };
+    };
+    return this.#run("decrypt", options.signal, (operation) => this.#open(parse, options, operation));
   }
 
   /** Like `decrypt`, of a header and a body that were kept apart. */
-  async decryptDetached(envelope: DetachedEnvelope, options: ValueOptions = {}): Promise<OwnedBytes> {
-    const header = this.#input(envelope?.header, "header");
-    return await this.#open(parseDetachedHeader(header), this.#input(envelope.body, "body"), options);
+  decryptDetached(envelope: DetachedEnvelope, options: ValueOptions = {}): Promise<OwnedBytes> {
+    const parse = (): ParsedEnvelope => {
+      const { record } = parseDetachedHeader(this.#input(envelope?.header, "header"));
+      return { record, body: this.#input(envelope.body, "body") };
+    };
+    return this.#run("decrypt", options.signal, (operation) => this.#open(parse, options, operation));
   }
 
   /**
@@ -215,21 +218,25 @@ export class Keyring {
    * @throws as `decrypt`, save that `authentication-failed` speaks of the data key and the key context alone; and what the
    *   providers' `wrap` throws
    */
-  async rewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    const bytes = this.#input(envelope, "envelope");
-    const parsed = parseHeader(bytes);
-    const body = bytes.subarray(parsed.headerBytes);
-    claimedPlaintextBytes(body.length);
-    const header = await this.#rewrapped(parsed, options);
-    const rewrapped = allocate(header.headerBytes + body.length);
-    header.write(rewrapped);
-    rewrapped.set(body, header.headerBytes);
-    return rewrapped;
+  rewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
+    return this.#run("rewrap", options.signal, async (operation) => {
+      const bytes = this.#input(envelope, "envelope");
+      const parsed = parseHeader(bytes);
+      const body = bytes.subarray(parsed.headerBytes);
+      claimedPlaintextBytes(body.length);
+      const header = await this.#rewrapped(parsed, operation);
+      const rewrapped = allocate(header.headerBytes + body.length);
+      header.write(rewrapped);
+      rewrapped.set(body, header.headerBytes);
+      return rewrapped;
+    });
   }
 
   /** Like `rewrap`, of a detached header: never needs the body. */
-  async rewrapHeader(header: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    return written(await this.#rewrapped(parseDetachedHeader(this.#input(header, "header")), options));
+  rewrapHeader(header: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
+    return this.#run("rewrap", options.signal, async (operation) =>
+      written(await this.#rewrapped(parseDetachedHeader(this.#input(header, "header")), operation)),
+    );
   }
 
   /**
@@ -239,8 +246,10 @@ export class Keyring {
    * @param envelope an envelope or its header
    * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`, `closed`, and what the providers' `current` throws
    */
-  async needsRewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<boolean> {
-    return await this.#isStale(parseHeader(this.#input(envelope, "envelope")).record, options);
+  needsRewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<boolean> {
+    return this.#run("needs-rewrap", options.signal, (operation) =>
+      this.#isStale(() => parseHeader(this.#input(envelope, "envelope")).record, operation),
+    );
   }
 
   /**
@@ -249,8 +258,17 @@ export class Keyring {
    * @returns the data key, which the caller destroys, and its key record, which must be stored before the key's first use
    * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws
    */
-  async createDataKey(options: CallOptions = {}): Promise<{ readonly dataKey: DataKey; readonly keyRecord: OwnedBytes }> {
-    return await this.#withNewKey(options.signal, (dataKey, record) => ({ dataKey, keyRecord: encodeKeyRecord(record) }));
+  createDataKey(options: CallOptions = {}): Promise<{ readonly dataKey: DataKey; readonly keyRecord: OwnedBytes }> {
+    return this.#run("create-data-key", options.signal, async (operation) => {
+      this.#requireWrapWith();
+      const { key, record } = await this.#source.fresh(operation);
+      try {
+        return { dataKey: key.dataKey, keyRecord: encodeKeyRecord(record) };
+      } catch (error) {
+        key.release();
+        throw error;
+      }
+    });
   }
 
   /**
@@ -259,107 +277,135 @@ export class Keyring {
    * @returns the data key, which the caller destroys
    * @throws as `decrypt`
    */
-  async unwrapDataKey(keyRecord: Uint8Array, options: CallOptions = {}): Promise<DataKey> {
-    return await unwrapAny(this.#providers, parseKeyRecord(this.#input(keyRecord, "key record")), this.#context, options.signal);
-  }
-
-  /** Like `rewrap`, of a key record: tokens under its data key stay as they are. */
-  async rewrapKeyRecord(keyRecord: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    const record = parseKeyRecord(this.#input(keyRecord, "key record"));
-    return encodeKeyRecord(await this.#rewrapRecord(record, options));
-  }
-
-  /** Like `needsRewrap`, of a key record. */
-  async keyRecordNeedsRewrap(keyRecord: Uint8Array, options: CallOptions = {}): Promise<boolean> {
-    return await this.#isStale(parseKeyRecord(this.#input(keyRecord, "key record")), options);
-  }
-
-  /**
-   * Ends this keyring: later calls throw `closed`; calls and streams under way finish, then the streams' worker threads end. The
-   * providers stay open; whoever made them closes them.
-   */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#streams.lanes.close();
-  }
-
-  async #startSealing(options: EncryptOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
-    const { header, ...unlocked } = await this.#newEnvelope(options);
-    return { header: written(header), ...unlocked };
-  }
-
-  async #startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey> {
-    this.#requireOpen();
-    const valueContext = this.#context.encode(options.context);
-    return { dataKey: await unwrapAny(this.#providers, record, this.#context, options.signal), valueContext };
-  }
-
-  async #startEncrypt(plaintext: Uint8Array, options: EncryptOptions): Promise<Encryption> {
-    this.#input(plaintext, "plaintext");
-    return await this.#newEnvelope(options);
-  }
-
-  async #newEnvelope(options: EncryptOptions): Promise<Encryption> {
-    const valueContext = this.#context.encode(options.context);
-    const minHeaderBytes = checkedMinHeaderBytes(options.minHeaderBytes ?? 0);
-    return await this.#withNewKey(options.signal, (dataKey, record) => {
-      return { dataKey, valueContext, header: prepareHeader(record, minHeaderBytes) };
+  unwrapDataKey(keyRecord: Uint8Array, options: CallOptions = {}): Promise<DataKey> {
+    return this.#run("unwrap-data-key", options.signal, async (operation) => {
+      return await this.#source.unwrapOwn(parseKeyRecord(this.#input(keyRecord, "key record")), operation);
     });
   }
 
-  async #withNewKey<T>(signal: AbortSignal | undefined, use: (dataKey: DataKey, record: KeyRecord) => T): Promise<T> {
+  /** Like `rewrap`, of a key record: tokens under its data key stay as they are. */
+  rewrapKeyRecord(keyRecord: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
+    return this.#run("rewrap", options.signal, async (operation) => {
+      const record = parseKeyRecord(this.#input(keyRecord, "key record"));
+      return encodeKeyRecord(await this.#rewrapRecord(record, operation));
+    });
+  }
+
+  /** Like `needsRewrap`, of a key record. */
+  keyRecordNeedsRewrap(keyRecord: Uint8Array, options: CallOptions = {}): Promise<boolean> {
+    return this.#run("needs-rewrap", options.signal, (operation) =>
+      this.#isStale(() => parseKeyRecord(this.#input(keyRecord, "key record")), operation),
+    );
+  }
+
+  /**
+   * Wipes data keys that `cache` and `reuse` keep, also those whose unwrap is under way: after a revocation, or when a tenant leaves.
+   * Takes a plain object, so that it can be told to every process.
+   *
+   * @param filter which ones; all without it
+   * @returns how many
+   */
+  forget(filter: ForgetFilter = {}): number {
+    return this.#source.forget(filter);
+  }
+
+  /** How things stand with the providers and the cache, for a health check or a test. */
+  status(): KeyringStatus {
+    return { providers: this.#source.providers, cachedDataKeys: this.#source.cachedDataKeys };
+  }
+
+  /**
+   * Ends this keyring: later calls throw `closed`; calls and streams under way finish, then the streams' worker threads end. Data
+   * keys that it keeps are wiped. The providers stay open, and a cache that was handed in stays as it is: whoever made them closes
+   * them.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#source.close();
+    await this.#streams.lanes.close();
+  }
+
+  /** What is streamed always has a data key of its own: how many bytes it will seal is not known. */
+  #startSealing(options: EncryptOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
+    return this.#run("encrypt-stream", options.signal, async (operation) => {
+      const { header, ...unlocked } = await this.#newEnvelope(options, () => this.#source.fresh(operation));
+      return { header: written(header), ...unlocked };
+    });
+  }
+
+  #startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey> {
+    return this.#run("decrypt-stream", options.signal, async (operation) => {
+      this.#requireOpen();
+      const valueContext = this.#context.encode(options.context);
+      return { key: await this.#source.unwrap(record, operation), valueContext };
+    });
+  }
+
+  #run<T>(name: OperationName, signal: AbortSignal | undefined, work: (operation: Operation) => Promise<T>): Promise<T> {
+    const operation = this.#source.operation(signal);
+    if (this.#observer === undefined) return work(operation);
+    return this.#observer.operation(name, operation, this.#context.map, () => work(operation));
+  }
+
+  async #startEncrypt(plaintext: Uint8Array, options: EncryptOptions, operation: Operation): Promise<Encryption> {
+    this.#input(plaintext, "plaintext");
+    return await this.#newEnvelope(options, () => this.#source.forEncryption(plaintext.length, operation));
+  }
+
+  async #newEnvelope(options: EncryptOptions, source: () => Promise<WrappedDataKey>): Promise<Encryption> {
+    const valueContext = this.#context.encode(options.context);
+    const minHeaderBytes = checkedMinHeaderBytes(options.minHeaderBytes ?? 0);
     this.#requireWrapWith();
-    const dataKey = generateDataKey(this.#context);
+    const { key, record } = await source();
     try {
-      const recipients = await wrapForAll(this.#wrapWith, dataKey, this.#context, signal);
-      return use(dataKey, { suite: SUITE, keyCommit: commitmentOf(dataKey), recipients });
+      return { key, valueContext, header: prepareHeader(record, minHeaderBytes) };
     } catch (error) {
-      dataKey.destroy();
+      key.release();
       throw error;
     }
   }
 
-  async #open({ record }: ParsedHeader, body: Uint8Array, options: ValueOptions): Promise<OwnedBytes> {
+  /** @param parse throws where a rejection is to come of it */
+  async #open(parse: () => ParsedEnvelope, options: ValueOptions, operation: Operation): Promise<OwnedBytes> {
+    const { record, body } = parse();
     const plaintextBytes = claimedPlaintextBytes(body.length);
-    const { dataKey, valueContext } = await this.#startOpening(record, options);
+    const valueContext = this.#context.encode(options.context);
+    const kept = this.#source.unwrap(record, operation);
+    const key = kept instanceof Promise ? await kept : kept; // a turn of the queue is a good part of what a hit costs
     try {
-      return await openBody(dataKey, valueContext, body, plaintextBytes);
+      const opened = openBody(key.dataKey, valueContext, body, plaintextBytes);
+      return sized(operation, plaintextBytes, opened instanceof Promise ? await opened : opened);
     } finally {
-      dataKey.destroy();
+      key.release();
     }
   }
 
-  async #rewrapped({ record, headerBytes, paddingBytes }: ParsedHeader, options: CallOptions): Promise<PreparedHeader> {
-    const rewrapped = await this.#rewrapRecord(record, options);
+  async #rewrapped({ record, headerBytes, paddingBytes }: ParsedHeader, operation: Operation): Promise<PreparedHeader> {
+    const rewrapped = await this.#rewrapRecord(record, operation);
     const tight = prepareHeader(rewrapped, 0);
     return paddingBytes > 0 && tight.headerBytes < headerBytes ? prepareHeader(rewrapped, headerBytes) : tight;
   }
 
-  async #rewrapRecord(record: KeyRecord, { signal }: CallOptions): Promise<KeyRecord> {
+  async #rewrapRecord(record: KeyRecord, operation: Operation): Promise<KeyRecord> {
     this.#requireWrapWith();
-    const dataKey = await unwrapAny(this.#providers, record, this.#context, signal);
+    operation.start();
+    const key = await this.#source.unwrap(record, operation);
     try {
-      return { ...record, recipients: await wrapForAll(this.#wrapWith, dataKey, this.#context, signal) };
+      return { ...record, recipients: await this.#source.wrap(key.dataKey, operation) };
     } finally {
-      dataKey.destroy();
+      key.release();
     }
   }
 
-  async #isStale({ recipients }: KeyRecord, { signal }: CallOptions): Promise<boolean> {
+  async #isStale(record: () => KeyRecord, operation: Operation): Promise<boolean> {
+    const { recipients } = record();
     this.#requireWrapWith();
-    const isForeign = recipients.some((recipient) => !this.#wrapWith.some((provider) => isFor(provider, recipient)));
-    if (isForeign || recipients.length !== this.#wrapWith.length) return true;
-    for (const provider of this.#wrapWith) {
-      const current = await currentKeyId(provider, signal);
-      const isFresh = recipients.some((recipient) => isFor(provider, recipient) && (current ?? recipient.keyId) === recipient.keyId);
-      if (!isFresh) return true;
-    }
-    return false;
+    return await this.#source.isStale(recipients, operation);
   }
 
   #requireWrapWith(): void {
     this.#requireOpen();
-    if (this.#wrapWith.length === 0) throw invalidArgument("this keyring only decrypts: it has no wrapWith");
+    if (this.#source.wrapWith.length === 0) throw invalidArgument("this keyring only decrypts: it has no wrapWith");
   }
 
   #requireOpen(): void {
@@ -374,10 +420,21 @@ export class Keyring {
   }
 }
 
+interface ParsedEnvelope {
+  readonly record: KeyRecord;
+  readonly body: Uint8Array;
+}
+
 type PreparedHeader = ReturnType<typeof prepareHeader>;
 
 interface Encryption extends UnlockedKey {
   readonly header: PreparedHeader;
+}
+
+/** Notes for whoever listens how much plaintext there was. */
+function sized<T>({ report }: Operation, bytes: number, result: T): T {
+  if (report !== undefined) report.bytes = bytes;
+  return result;
 }
 
 function written(header: PreparedHeader): OwnedBytes {

@@ -1,10 +1,13 @@
 import { engine } from "#engine";
-import { copyOf, isBytes, utf8Length, wipe } from "./bytes.ts";
+import type { OwnedBytes } from "./bytes.ts";
 import type { KeyContext } from "./context.ts";
-import { commitmentOf, DATA_KEY_BYTES, DataKey, secretBytesOf } from "./data-key.ts";
+import { commitmentOf, DataKey, secretBytesOf } from "./data-key.ts";
 import { authenticationFailed, EnvelockError } from "./errors.ts";
-import { encodeWrapAad, type KeyRecord, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "./format/key-record.ts";
-import type { KeyProvider, Recipient, WrapOptions } from "./key-provider.ts";
+import type { KeyRecord } from "./format/key-record.ts";
+import type { Recipient } from "./key-provider.ts";
+import type { GuardedProvider } from "./resilience/guarded-provider.ts";
+import type { Operation } from "./resilience/operation.ts";
+import { type RetryPolicy, tryOn } from "./resilience/retry.ts";
 
 /**
  * Wraps a data key for every provider at once; all of them become recipients, in the order of `providers`.
@@ -12,155 +15,175 @@ import type { KeyProvider, Recipient, WrapOptions } from "./key-provider.ts";
  * @throws the provider's error; with several failing, one error whose `cause` is an AggregateError of theirs
  */
 export async function wrapForAll(
-  providers: readonly KeyProvider[],
+  providers: readonly GuardedProvider[],
   dataKey: DataKey,
   keyContext: KeyContext,
-  signal: AbortSignal | undefined,
+  retry: RetryPolicy,
+  operation: Operation,
 ): Promise<readonly Recipient[]> {
   const secret = secretBytesOf(dataKey);
+  const [only, ...others] = providers;
+  if (only !== undefined && others.length === 0) return [await wrapWith(only, secret, keyContext, retry, operation)];
   const recipients: Recipient[] = [];
   const failures: EnvelockError[] = [];
-  const wrap = async (provider: KeyProvider, place: number): Promise<void> => {
+  const wrap = async (provider: GuardedProvider, place: number): Promise<void> => {
     try {
-      recipients[place] = checkedRecipient(provider, await provider.wrap(secret, wrapOptions(provider, keyContext, signal)));
+      recipients[place] = await wrapWith(provider, secret, keyContext, retry, operation);
     } catch (error) {
-      failures.push(providerError(provider, error, signal));
+      operation.throwIfAborted();
+      failures.push(provider.failureOf(error));
     }
   };
-  const [first, second] = providers;
-  if (first !== undefined && second === undefined) await wrap(first, 0);
-  else await Promise.all(providers.map(wrap));
+  await Promise.all(providers.map(wrap));
   if (failures.length > 0) throw combined(failures, `${failures.length} of ${providers.length} recipients could not be wrapped`);
   return recipients;
 }
 
 /**
- * Unwraps a record's data key with the configured providers. A provider name or key id from the wire is only ever compared with
- * configuration, whose order decides; at most four unwraps are made.
+ * Unwraps a record's data key with the first of `candidates` that can; at most four are asked, whose breaker is open last.
  *
- * @returns a data key that meets the record's commitment; the caller destroys it
- * @throws `no-matching-provider` before any call is made; `authentication-failed` if each recipient is refused or breaks the
- *   commitment; else the provider's error, or with several one error whose `cause` is an AggregateError of theirs
+ * @returns a data key that meets the record's commitment, which the caller destroys, and who unwrapped it
+ * @throws `authentication-failed` if each recipient is refused or breaks the commitment; else the provider's error, or with several
+ *   one error whose `cause` is an AggregateError of theirs
  * @see docs/format.md §4
  */
 export async function unwrapAny(
-  providers: readonly KeyProvider[],
-  record: KeyRecord,
+  candidates: Candidates,
+  { keyCommit }: KeyRecord,
   keyContext: KeyContext,
-  signal: AbortSignal | undefined,
-): Promise<DataKey> {
-  const candidates = candidatesOf(providers, record);
-  if (candidates.length === 0) {
-    throw new EnvelockError("no-matching-provider", "no recipient names a key that is configured here", {
-      hint: "compare the recipients that `inspect` shows with wrapWith and unwrapWith",
-    });
+  retry: RetryPolicy,
+  operation: Operation,
+  onFailure: (candidate: Candidate, error: unknown) => void,
+): Promise<Unwrapped> {
+  const ordered = inOrder(candidates);
+  const [first] = ordered;
+  try {
+    const secret = await first.provider.unwrap(first.recipient, keyContext, operation, 1);
+    return { dataKey: committed(secret, keyContext, keyCommit), candidate: first };
+  } catch (error) {
+    onFailure(first, error);
+    const run = async (candidate: Candidate, attempt: number): Promise<Unwrapped> => {
+      try {
+        const secret = await candidate.provider.unwrap(candidate.recipient, keyContext, operation, attempt);
+        return { dataKey: committed(secret, keyContext, keyCommit), candidate };
+      } catch (again) {
+        onFailure(candidate, again);
+        throw again;
+      }
+    };
+    const attempts = { call: "unwrap", providerOf: ({ provider }: Candidate) => provider, run, giveUp: unwrapFailure } as const;
+    return await tryOn(error, ordered, attempts, retry, operation);
   }
-  const failures: EnvelockError[] = [];
-  for (const { provider, recipient } of candidates.slice(0, MAX_UNWRAPS)) {
-    try {
-      const dataKey = await unwrapOne(provider, recipient, keyContext, signal);
-      if (engine.timingSafeEqual(commitmentOf(dataKey), record.keyCommit)) return dataKey;
-      dataKey.destroy();
-    } catch (error) {
-      failures.push(providerError(provider, error, signal));
-    }
-  }
-  throw unwrapFailure(failures);
 }
 
 /**
- * Whether `recipient` names a key of `provider`: a comparison with configuration, nothing else.
+ * Whether wrapping anew would change the recipients: one is missing, of an older key version, or of no provider given.
  *
- * @throws `provider-failure` if `owns` throws, as a parser may that meets a hostile key id
+ * @throws the provider's error
  */
-export function isFor(provider: KeyProvider, recipient: Recipient): boolean {
-  if (provider.name !== recipient.provider) return false;
-  try {
-    return provider.owns(recipient.keyId);
-  } catch (error) {
-    throw providerError(provider, error, undefined);
+export async function isStale(
+  providers: readonly GuardedProvider[],
+  recipients: readonly Recipient[],
+  retry: RetryPolicy,
+  operation: Operation,
+): Promise<boolean> {
+  const isForeign = recipients.some((recipient) => !providers.some((provider) => provider.isFor(recipient)));
+  if (isForeign || recipients.length !== providers.length) return true;
+  for (const provider of providers) {
+    const current = await currentKeyId(provider, retry, operation);
+    const isFresh = recipients.some((recipient) => provider.isFor(recipient) && (current ?? recipient.keyId) === recipient.keyId);
+    if (!isFresh) return true;
   }
+  return false;
 }
 
-/** The key id that `provider` would wrap with now, or undefined if it cannot tell. @throws the provider's error */
-export async function currentKeyId(provider: KeyProvider, signal: AbortSignal | undefined): Promise<string | undefined> {
-  try {
-    return await provider.current?.(signal && { signal });
-  } catch (error) {
-    throw providerError(provider, error, signal);
-  }
-}
-
-interface Candidate {
-  readonly provider: KeyProvider;
+/** A recipient of a record and the provider that it names. */
+export interface Candidate {
+  readonly provider: GuardedProvider;
   readonly recipient: Recipient;
 }
 
-function candidatesOf(providers: readonly KeyProvider[], record: KeyRecord): readonly Candidate[] {
-  return providers.flatMap((provider) =>
-    record.recipients.filter((recipient) => isFor(provider, recipient)).map((recipient) => ({ provider, recipient })),
-  );
+export type Candidates = readonly [Candidate, ...Candidate[]];
+
+export interface Unwrapped {
+  readonly dataKey: DataKey;
+  readonly candidate: Candidate;
 }
 
-async function unwrapOne(
-  provider: KeyProvider,
-  recipient: Recipient,
+/**
+ * Who can unwrap a record. A provider name or key id from the wire is only ever compared with configuration, whose order decides.
+ *
+ * @throws `no-matching-provider`
+ */
+export function candidatesOf(providers: readonly GuardedProvider[], { recipients }: KeyRecord): Candidates {
+  let candidates: [Candidate, ...Candidate[]] | undefined;
+  for (const provider of providers) {
+    for (const recipient of recipients) {
+      if (!provider.isFor(recipient)) continue;
+      if (candidates === undefined) candidates = [{ provider, recipient }];
+      else candidates.push({ provider, recipient });
+    }
+  }
+  if (candidates !== undefined) return candidates;
+  throw new EnvelockError("no-matching-provider", "no recipient names a key that is configured here", {
+    hint: "compare the recipients that `inspect` shows with wrapWith and unwrapWith",
+  });
+}
+
+async function wrapWith(
+  wrapper: GuardedProvider,
+  secret: Uint8Array,
   keyContext: KeyContext,
-  signal: AbortSignal | undefined,
-): Promise<DataKey> {
-  const secret = await provider.unwrap(recipient, wrapOptions(provider, keyContext, signal));
-  if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) {
-    throw brokenContract(provider, `unwrap must give ${DATA_KEY_BYTES} bytes`);
+  retry: RetryPolicy,
+  operation: Operation,
+): Promise<Recipient> {
+  try {
+    return await wrapper.wrap(secret, keyContext, operation, 1);
+  } catch (error) {
+    const run = (provider: GuardedProvider, attempt: number): Promise<Recipient> => provider.wrap(secret, keyContext, operation, attempt);
+    return await tryOn(error, [wrapper], { call: "wrap", providerOf: itself, run, giveUp: combined }, retry, operation);
   }
-  const owned = copyOf(secret);
-  wipe(secret);
-  return new DataKey(owned, keyContext);
 }
 
-function wrapOptions(provider: KeyProvider, keyContext: KeyContext, signal: AbortSignal | undefined): WrapOptions {
-  return {
-    keyContext: keyContext.map,
-    wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, keyContext.bytes),
-    ...(signal && { signal }),
-  };
-}
-
-/** What a provider reports goes on the wire for years: a recipient that could not be read back is refused now. */
-function checkedRecipient(provider: KeyProvider, recipient: Recipient): Recipient {
-  const { keyId, alg, wrapped } = recipient;
-  if (recipient.provider !== provider.name) throw brokenContract(provider, "wrap named another provider");
-  if (!provider.owns(keyId)) throw brokenContract(provider, "wrap named a key id that the provider does not own");
-  if (!isKeyId(keyId)) throw brokenContract(provider, `a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
-  if (!Number.isInteger(alg) || alg < 1 || alg > 0xffffffff) throw brokenContract(provider, "alg must be a positive 32-bit integer");
-  if (!isBytes(wrapped) || wrapped.length < 1 || wrapped.length > MAX_WRAPPED_BYTES) {
-    throw brokenContract(provider, `a wrapped key has 1 to ${MAX_WRAPPED_BYTES} bytes`);
+async function currentKeyId(asked: GuardedProvider, retry: RetryPolicy, operation: Operation): Promise<string | undefined> {
+  try {
+    return await asked.current(operation, 1);
+  } catch (error) {
+    const run = (provider: GuardedProvider, attempt: number): Promise<string | undefined> => provider.current(operation, attempt);
+    return await tryOn(error, [asked], { call: "current", providerOf: itself, run, giveUp: combined }, retry, operation);
   }
-  return recipient;
 }
 
-function isKeyId(keyId: string): boolean {
-  const length = typeof keyId === "string" ? utf8Length(keyId) : undefined;
-  return length !== undefined && length >= 1 && length <= MAX_KEY_ID_BYTES;
+function itself(provider: GuardedProvider): GuardedProvider {
+  return provider;
 }
 
-function brokenContract(provider: KeyProvider, message: string): EnvelockError {
-  return new EnvelockError("provider-failure", `provider ${provider.name}: ${message}`);
+/** Whose breaker is open comes last, if at all. */
+function inOrder(candidates: Candidates): Candidates {
+  if (candidates.length === 1) return candidates;
+  const admitting = candidates.filter(({ provider }) => provider.isAdmitting);
+  const others = candidates.filter((candidate) => !admitting.includes(candidate));
+  const [first = candidates[0], ...rest] = [...admitting, ...others];
+  return [first, ...rest.slice(0, MAX_UNWRAPS - 1)];
 }
 
-/** An abort is the caller's own doing and ends the call at once, with the caller's reason. */
-function providerError(provider: KeyProvider, error: unknown, signal: AbortSignal | undefined): EnvelockError {
-  signal?.throwIfAborted();
-  if (error instanceof EnvelockError) return error;
-  return new EnvelockError("provider-failure", `provider ${provider.name} failed with an error of its own`, { cause: error });
+/** @throws `unwrap-rejected` */
+function committed(secret: OwnedBytes, keyContext: KeyContext, keyCommit: Uint8Array): DataKey {
+  const dataKey = new DataKey(secret, keyContext);
+  if (engine.timingSafeEqual(commitmentOf(dataKey), keyCommit)) return dataKey;
+  dataKey.destroy();
+  throw new EnvelockError("unwrap-rejected", "the unwrapped key does not meet the commitment", { detail: BREAKS_COMMITMENT });
 }
 
+/** What a wrong key shows of itself stays inside: only what providers said is passed on. */
 function unwrapFailure(failures: readonly EnvelockError[]): EnvelockError {
-  if (failures.every(({ code }) => code === "unwrap-rejected")) return authenticationFailed(causeOf(failures));
-  return combined(failures, `none of ${failures.length} recipients could be unwrapped`);
+  const said = failures.filter(({ detail }) => detail !== BREAKS_COMMITMENT);
+  if (said.every(({ code }) => code === "unwrap-rejected")) return authenticationFailed(causeOf(said));
+  return combined(said, `none of ${failures.length} recipients could be unwrapped`);
 }
 
 /** One error for several: a retryable one speaks for all, for then another try may succeed. */
-function combined(failures: readonly EnvelockError[], message: string): EnvelockError {
+function combined(failures: readonly EnvelockError[], message = "every attempt failed"): EnvelockError {
   const [only] = failures;
   if (only !== undefined && failures.length === 1) return only;
   const telling = failures.find(({ retryable }) => retryable) ?? failures.find(({ code }) => code !== "unwrap-rejected") ?? only;
@@ -178,3 +201,4 @@ function causeOf(failures: readonly EnvelockError[]): unknown {
 }
 
 const MAX_UNWRAPS = 4;
+const BREAKS_COMMITMENT = "breaks-commitment";

@@ -3,17 +3,17 @@ import { bodyKeysOf } from "../body.ts";
 import { concatBytes, type OwnedBytes } from "../bytes.ts";
 import type { ValueOptions } from "../call-options.ts";
 import { type BodyKeys, SALT_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
-import type { DataKey } from "../data-key.ts";
 import { authenticationFailed } from "../errors.ts";
 import type { KeyRecord } from "../format/key-record.ts";
+import type { SharedDataKey } from "../key-source/shared-data-key.ts";
 import type { LanePool } from "./lanes/lanes.ts";
 
 /** What the streams need of a keyring. */
 export interface StreamAccess {
   readonly lanes: LanePool;
-  /** A fresh data key and the header that wraps it. The caller destroys the key. */
+  /** A fresh data key and the header that wraps it. The caller releases the key. */
   startSealing(options: ValueOptions & { readonly minHeaderBytes?: number }): Promise<UnlockedKey & { readonly header: OwnedBytes }>;
-  /** The data key of a header. The caller destroys it. */
+  /** The data key of a header. The caller releases it. */
   startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey>;
   /** As of the keyring. */
   encrypt(plaintext: Uint8Array, options: ValueOptions): Promise<OwnedBytes>;
@@ -21,19 +21,19 @@ export interface StreamAccess {
 }
 
 export interface UnlockedKey {
-  readonly dataKey: DataKey;
+  readonly key: SharedDataKey;
   readonly valueContext: Uint8Array;
 }
 
-/** The body's keys under a fresh salt, and what stands before the chunks. The data key is destroyed. */
-export function beginBody({ dataKey, valueContext }: UnlockedKey): { readonly keys: BodyKeys; readonly prefix: OwnedBytes } {
+/** The body's keys under a fresh salt, and what stands before the chunks. The data key is released. */
+export function beginBody(unlocked: UnlockedKey): { readonly keys: BodyKeys; readonly prefix: OwnedBytes } {
   const salt = engine.randomNonce(SALT_BYTES);
-  const keys = takeBodyKeys({ dataKey, valueContext }, salt);
+  const keys = takeBodyKeys(unlocked, salt);
   return { keys, prefix: concatBytes(salt, keys.commitment) };
 }
 
 /**
- * The keys of a body that begins with `prefix`, its salt and commitment. The data key is destroyed.
+ * The keys of a body that begins with `prefix`, its salt and commitment. The data key is released.
  *
  * @throws `authentication-failed`
  */
@@ -44,10 +44,10 @@ export function resumeBody(unlocked: UnlockedKey, prefix: Uint8Array): BodyKeys 
   throw authenticationFailed();
 }
 
-function takeBodyKeys({ dataKey, valueContext }: UnlockedKey, salt: Uint8Array): BodyKeys {
+function takeBodyKeys({ key, valueContext }: UnlockedKey, salt: Uint8Array): BodyKeys {
   try {
-    return bodyKeysOf(dataKey, salt, valueContext);
+    return bodyKeysOf(key.dataKey, salt, valueContext);
   } finally {
-    dataKey.destroy();
+    key.release();
   }
 }

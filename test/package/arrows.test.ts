@@ -38,7 +38,7 @@ test.each([
 
 test("the scanner sees what is there", () => {
   const seen = new Set(IMPORTS.map(({ from, to }) => `${from} ${to}`));
-  expect(seen).toContain("src/keyring.ts src/recipients.ts");
+  expect(seen).toContain("src/key-source/data-key-source.ts src/recipients.ts");
   expect(seen).toContain("src/data-key.ts src/crypto/engine/engine.ts");
   expect(seen).toContain("src/crypto/engine/node.ts node:crypto");
   expect(seen).toContain("providers/local/hybrid-kem.ts @noble/post-quantum/hybrid.js");

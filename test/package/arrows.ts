@@ -12,9 +12,11 @@ interface Room {
 const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "node:"] }],
   [{ paths: ["src/index.ts"] }, { paths: ["src/node/"], packages: ["node:"] }],
-  [{ paths: ["src/keyring.ts"] }, { paths: ["src/inspect.ts"] }],
+  [{ paths: ["src/keyring.ts", "src/keyring-options.ts"] }, { paths: ["src/inspect.ts"] }],
   [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
+  [{ paths: ["src/key-source/", "src/data-key-cache.ts"], packages: ["lru-cache"] }],
   [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }],
+  [{ paths: ["src/resilience/", "src/telemetry/", "src/provider-contract.ts"], packages: ["@opentelemetry/api"] }],
   [{ paths: ["src/data-key.ts"] }],
   [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
   [{ paths: ["src/call-options.ts"] }],

@@ -1,0 +1,45 @@
+import type { Context } from "./context.ts";
+import type { CacheOptions, DataKeyCache } from "./data-key-cache.ts";
+import { invalidArgument } from "./errors.ts";
+import { MAX_RECIPIENTS, PROVIDER_NAME } from "./format/key-record.ts";
+import type { KeyProvider } from "./key-provider.ts";
+import type { ReuseOptions } from "./key-source/reused-data-key.ts";
+import type { ProviderStatus } from "./resilience/guarded-provider.ts";
+import type { ResilienceOptions } from "./resilience/policy.ts";
+import type { KeyringEvent } from "./telemetry/events.ts";
+import type { Telemetry } from "./telemetry/observer.ts";
+
+export interface KeyringOptions extends ResilienceOptions {
+  /** Every one of them becomes a recipient of what is encrypted, and can decrypt. At most 16; with none, the keyring only decrypts. */
+  readonly wrapWith?: readonly KeyProvider[];
+  /** Keys that only decrypt, tried after those of `wrapWith`: the old ones. */
+  readonly unwrapWith?: readonly KeyProvider[];
+  /**
+   * The key context: what is fixed for every data key of this keyring, such as tenant and purpose. Part of every value's context.
+   * A key service may be shown it in clear, and log it.
+   */
+  readonly context?: Context;
+  /** Encrypts many values under one data key, within these bounds. Without it every envelope has a data key of its own. */
+  readonly reuse?: ReuseOptions;
+  /** Keeps unwrapped data keys within these bounds; several keyrings may share one cache. Without it every decrypt unwraps. */
+  readonly cache?: CacheOptions | DataKeyCache;
+  /** Told of every call, attempt, retry and change, for audit logs. Called at once; what it throws is ignored. */
+  readonly onEvent?: (event: KeyringEvent) => void;
+  /** Spans and metrics, such as `openTelemetry()` of `envelock/telemetry`. */
+  readonly telemetry?: Telemetry;
+}
+
+export interface KeyringStatus {
+  /** One of each provider, those of `wrapWith` first. */
+  readonly providers: readonly ProviderStatus[];
+  readonly cachedDataKeys: number;
+}
+
+/** @throws `invalid-argument` for no provider at all, too many, or a bad name */
+export function checkProviders(wrapWith: readonly KeyProvider[], unwrapWith: readonly KeyProvider[]): void {
+  if (wrapWith.length + unwrapWith.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith");
+  if (wrapWith.length > MAX_RECIPIENTS) throw invalidArgument(`wrapWith takes at most ${MAX_RECIPIENTS} providers`);
+  for (const { name } of [...wrapWith, ...unwrapWith]) {
+    if (!PROVIDER_NAME.test(name)) throw invalidArgument("a provider's name has 1 to 32 characters of a-z, 0-9 and -");
+  }
+}

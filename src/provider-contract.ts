@@ -1,0 +1,64 @@
+import { copyOf, isBytes, type OwnedBytes, utf8Length, wipe } from "./bytes.ts";
+import type { KeyContext } from "./context.ts";
+import { DATA_KEY_BYTES } from "./data-key.ts";
+import { EnvelockError } from "./errors.ts";
+import { encodeWrapAad, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "./format/key-record.ts";
+import type { KeyProvider, Recipient, WrapOptions } from "./key-provider.ts";
+
+// What the core hands to a provider, and what it holds the provider to.
+
+export function wrapOptions(provider: KeyProvider, keyContext: KeyContext, signal: AbortSignal): WrapOptions {
+  return { keyContext: keyContext.map, wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, keyContext.bytes), signal };
+}
+
+/**
+ * What a provider reports goes on the wire for years: a recipient that could not be read back is refused now.
+ *
+ * @throws `provider-failure`
+ */
+export function checkedRecipient(provider: KeyProvider, recipient: Recipient): Recipient {
+  const { keyId, alg, wrapped } = recipient;
+  if (recipient.provider !== provider.name) throw brokenContract(provider, "wrap named another provider");
+  if (!provider.owns(keyId)) throw brokenContract(provider, "wrap named a key id that the provider does not own");
+  if (!isKeyId(keyId)) throw brokenContract(provider, `a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
+  if (!Number.isInteger(alg) || alg < 1 || alg > 0xffffffff) throw brokenContract(provider, "alg must be a positive 32-bit integer");
+  if (!isBytes(wrapped) || wrapped.length < 1 || wrapped.length > MAX_WRAPPED_BYTES) {
+    throw brokenContract(provider, `a wrapped key has 1 to ${MAX_WRAPPED_BYTES} bytes`);
+  }
+  return recipient;
+}
+
+/**
+ * Takes an unwrapped data key over: what the provider returned is wiped.
+ *
+ * @throws `provider-failure` if it does not have 32 bytes
+ */
+export function takenSecret(provider: KeyProvider, secret: Uint8Array): OwnedBytes {
+  if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) {
+    discardSecret(secret);
+    throw brokenContract(provider, `unwrap must give ${DATA_KEY_BYTES} bytes`);
+  }
+  const owned = copyOf(secret);
+  wipe(secret);
+  return owned;
+}
+
+/** For what a provider returns when nobody waits for it any more. */
+export function discardSecret(secret: unknown): void {
+  if (isBytes(secret)) wipe(secret);
+}
+
+/** The provider's own error, or one of the library's around whatever else it threw. */
+export function providerError(provider: KeyProvider, error: unknown): EnvelockError {
+  if (error instanceof EnvelockError) return error;
+  return new EnvelockError("provider-failure", `provider ${provider.name} failed with an error of its own`, { cause: error });
+}
+
+function isKeyId(keyId: string): boolean {
+  const length = typeof keyId === "string" ? utf8Length(keyId) : undefined;
+  return length !== undefined && length >= 1 && length <= MAX_KEY_ID_BYTES;
+}
+
+function brokenContract(provider: KeyProvider, message: string): EnvelockError {
+  return new EnvelockError("provider-failure", `provider ${provider.name}: ${message}`);
+}

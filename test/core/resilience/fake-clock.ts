@@ -1,0 +1,80 @@
+import type { Clock } from "../../../src/resilience/clock.ts";
+
+/** Time that stands still until it is told to move. */
+export interface FakeClock extends Clock {
+  /** Timers that are set, without those that nothing waits for. */
+  readonly timers: number;
+  /** Lets `ms` pass: runs each timer at its time, and all that follows from it, before the next. */
+  advance(ms: number): Promise<void>;
+  /** Lets time pass until `work` settles. */
+  finish<T>(work: Promise<T>): Promise<T>;
+}
+
+/** @param random what `random()` gives, each time */
+export function fakeClock(random: () => number = () => 0.5): FakeClock {
+  let now = 0;
+  let order = 0;
+  const timers = new Map<number, { readonly at: number; readonly run: () => void; readonly isAwaited: boolean }>();
+
+  const next = (): number | undefined => {
+    let soonest: number | undefined;
+    let soonestAt = Number.POSITIVE_INFINITY;
+    for (const [id, { at }] of timers) {
+      if (at >= soonestAt) continue;
+      soonest = id;
+      soonestAt = at;
+    }
+    return soonest;
+  };
+  const fire = (id: number): void => {
+    const timer = timers.get(id);
+    timers.delete(id);
+    if (timer === undefined) return;
+    now = Math.max(now, timer.at);
+    timer.run();
+  };
+
+  const advance = async (ms: number): Promise<void> => {
+    const end = now + ms;
+    await settled();
+    for (let id = next(); id !== undefined && (timers.get(id)?.at ?? end + 1) <= end; id = next()) {
+      fire(id);
+      await settled();
+    }
+    now = end;
+  };
+
+  return {
+    now: () => now,
+    random,
+    after(delayMs, run, kind) {
+      const id = order++;
+      timers.set(id, { at: now + delayMs, run, isAwaited: kind === "awaited" });
+      return () => timers.delete(id);
+    },
+    get timers() {
+      let awaited = 0;
+      for (const { isAwaited } of timers.values()) if (isAwaited) awaited++;
+      return awaited;
+    },
+    advance,
+    async finish(work) {
+      let isSettled = false;
+      const settle = (): void => {
+        isSettled = true;
+      };
+      work.then(settle, settle);
+      for (;;) {
+        await settled();
+        if (isSettled) return await work;
+        const id = next();
+        if (id !== undefined) fire(id);
+      }
+    },
+  };
+}
+
+/** Once everything that can happen without time passing has happened. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
