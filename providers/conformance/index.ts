@@ -1,2 +1,11 @@
 export { type ConformanceCase, conformance } from "./conformance.ts";
+export {
+  type Fault,
+  type FaultPlan,
+  type FaultyMethod,
+  type FaultyProviderOptions,
+  faultyProvider,
+  scriptedFaults,
+  seededFaults,
+} from "./faulty-provider.ts";
 export type { CallLimits, ConformanceHarness, HeldCall } from "./harness.ts";
