@@ -4,6 +4,7 @@ import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
 import { headerContests } from "./header.ts";
 import { importTable } from "./import.ts";
+import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
 
 // npm run bench [-- name ...]: every suite, or those named
@@ -12,6 +13,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   "field-token": () => timed(fieldTokenContests()),
   envelope: () => timed(envelopeContests()),
   header: () => timed(headerContests()),
+  resilience: async () => `${await timed(await resilienceContests())}\n\n${await providerCallTable()}`,
   import: importTable,
   stream: () => streamTable(),
 };
