@@ -5,12 +5,16 @@ import { expect, test } from "vitest";
 
 // 5 GiB, generated, encrypted, decrypted, counted and discarded; a process of its own, whose peak memory is compared with an idle one's
 
-test.each([1, 2])("5 GiB there and back on %i lanes in at most 120 MiB over an idle process", { timeout: 900_000 }, async (lanes) => {
+// A second thread brings a heap of its own, whose garbage outside of it Node collects only past some 60 MiB.
+test.each([
+  [1, 120],
+  [2, 200],
+])("5 GiB there and back, lanes: %i, in at most %i MiB over an idle process", { timeout: 900_000 }, async (lanes, limitMiB) => {
   const idle = await child("idle");
   const busy = await child(`${lanes}`);
   expect(busy.bytes).toBe(5 * 2 ** 30);
   expect(busy.isIntact).toBe(true);
-  expect((busy.peakBytes - idle.peakBytes) / 2 ** 20).toBeLessThan(120);
+  expect((busy.peakBytes - idle.peakBytes) / 2 ** 20).toBeLessThan(limitMiB);
 });
 
 async function child(mode: string): Promise<{ bytes: number; isIntact: boolean; peakBytes: number }> {

@@ -50,7 +50,7 @@ export interface Lane {
 }
 
 /** A lane count that was checked. */
-export function checkedLanes(lanes: LaneCount = "auto"): LaneCount {
+export function checkedLanes(lanes: LaneCount = 1): LaneCount {
   if (lanes === "auto" || (Number.isInteger(lanes) && lanes >= 1 && lanes <= MAX_LANES)) return lanes;
   throw invalidArgument(`lanes is ${lanes}, expected "auto" or an integer from 1 to ${MAX_LANES}`);
 }

@@ -288,7 +288,7 @@ function closed(): EnvelockError {
 
 const MAX_AUTO_LANES = 4;
 const BATCHES_A_WORKER = 2; // one under way and one at hand
-const OWN_BATCHES = 4; // so that this thread works on while a worker is late
+const OWN_BATCHES = 2; // so that this thread works on while a worker is late
 const ALONE_BATCH_CHUNKS = 16;
 const LANE_BATCH_CHUNKS = 64; // 1 MiB: below a quarter of it the messages cost more than they bring
 const LARGE_CHUNKS = 4096; // 64 MiB: from there on a thread's start, some 100 ms, pays
