@@ -32,7 +32,10 @@ export interface KeyringOptions extends ResilienceOptions {
 export interface KeyringStatus {
   /** One of each provider, those of `wrapWith` first. */
   readonly providers: readonly ProviderStatus[];
+  /** In the cache, which may be shared. */
   readonly cachedDataKeys: number;
+  /** Whether a data key is kept for reuse. */
+  readonly hasReusedDataKey: boolean;
 }
 
 /** @throws `invalid-argument` for no provider at all, too many, or a bad name */

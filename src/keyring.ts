@@ -311,7 +311,8 @@ export class Keyring {
 
   /** How things stand with the providers and the cache, for a health check or a test. */
   status(): KeyringStatus {
-    return { providers: this.#source.providers, cachedDataKeys: this.#source.cachedDataKeys };
+    const { providers, cachedDataKeys, hasReusedDataKey } = this.#source;
+    return { providers, cachedDataKeys, hasReusedDataKey };
   }
 
   /**

@@ -66,6 +66,10 @@ export class DataKeySource {
     return this.#cache?.size ?? 0;
   }
 
+  get hasReusedDataKey(): boolean {
+    return this.#reused?.isHolding === true;
+  }
+
   /** What bounds one call. */
   operation(signal: AbortSignal | undefined): Operation {
     return new Operation(this.#policy.clock, this.#policy.deadlineMs, signal);

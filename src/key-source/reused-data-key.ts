@@ -40,11 +40,16 @@ export class ReusedDataKey {
   #refreshAt = Number.NEGATIVE_INFINITY;
   #generation = 0;
   #isClosed = false;
+  #cancelExpiry: (() => void) | undefined;
 
   /** @throws `invalid-argument` */
   constructor(options: ReuseOptions, supply: Supply) {
     this.#bounds = checkedBounds(options);
     this.#supply = supply;
+  }
+
+  get isHolding(): boolean {
+    return this.#current !== undefined;
   }
 
   /** How long ago the key was made. */
@@ -62,7 +67,7 @@ export class ReusedDataKey {
   async take(bytes: number, caller: Operation): Promise<WrappedDataKey> {
     for (;;) {
       caller.throwIfAborted();
-      if (this.#isClosed) throw new EnvelockError("closed", "this keyring has been closed");
+      if (this.#isClosed) return await this.#supply.fetch(); // a call that was under way finishes, with a key of its own
       const current = this.#current;
       const now = this.#supply.clock.now();
       if (current !== undefined && this.#serves(current, bytes, now)) {
@@ -76,7 +81,7 @@ export class ReusedDataKey {
     }
   }
 
-  /** Lets go of the key, and makes no other. */
+  /** Lets go of the key, and keeps no other. */
   close(): void {
     this.#isClosed = true;
     this.forget(() => true);
@@ -87,9 +92,21 @@ export class ReusedDataKey {
     this.#generation++;
     this.#fetching = undefined;
     if (this.#current === undefined || !isMeant(this.#current.wrapped)) return 0;
-    this.#current.wrapped.key.release();
-    this.#current = undefined;
+    this.#replace(undefined);
     return 1;
+  }
+
+  #replace(next: InUse | undefined): void {
+    this.#current?.wrapped.key.release();
+    this.#current = next;
+    this.#cancelExpiry?.();
+    this.#cancelExpiry = next && this.#supply.clock.after(this.#bounds.maxAgeMs, () => this.#expire(), "idle");
+  }
+
+  /** Nobody may ask for the key again: it does not stay in memory for that. */
+  #expire(): void {
+    const { clock } = this.#supply;
+    if (this.#current !== undefined && clock.now() - this.#current.bornAt >= this.#bounds.maxAgeMs) this.#replace(undefined);
   }
 
   #serves({ bornAt, uses, bytes }: InUse, more: number, now: number): boolean {
@@ -122,8 +139,7 @@ export class ReusedDataKey {
     try {
       const wrapped = await this.#supply.fetch();
       if (generation !== this.#generation) return wrapped.key.release();
-      this.#current?.wrapped.key.release();
-      this.#current = { wrapped, bornAt: this.#supply.clock.now(), uses: 0, bytes: 0 };
+      this.#replace({ wrapped, bornAt: this.#supply.clock.now(), uses: 0, bytes: 0 });
     } finally {
       if (generation === this.#generation) this.#fetching = undefined;
     }

@@ -58,6 +58,7 @@ test(`${OPERATIONS} mixed operations of ${CALLERS} callers over three faulty pro
   expect(cache.size).toBe(0);
   for (const keyring of keyrings) {
     for (const { active, queued } of keyring.status().providers) expect({ active, queued }).toEqual({ active: 0, queued: 0 });
+    expect(keyring.status().hasReusedDataKey).toBe(false);
     await keyring.close();
   }
   await new Promise((resolve) => setImmediate(resolve));

@@ -26,6 +26,11 @@ export function fakeClock(random: () => number = () => 0.5): FakeClock {
     }
     return soonest;
   };
+  const waiting = (): number => {
+    let awaited = 0;
+    for (const { isAwaited } of timers.values()) if (isAwaited) awaited++;
+    return awaited;
+  };
   const fire = (id: number): void => {
     const timer = timers.get(id);
     timers.delete(id);
@@ -53,9 +58,7 @@ export function fakeClock(random: () => number = () => 0.5): FakeClock {
       return () => timers.delete(id);
     },
     get timers() {
-      let awaited = 0;
-      for (const { isAwaited } of timers.values()) if (isAwaited) awaited++;
-      return awaited;
+      return waiting();
     },
     advance,
     async finish(work) {
@@ -67,7 +70,8 @@ export function fakeClock(random: () => number = () => 0.5): FakeClock {
       for (;;) {
         await settled();
         if (isSettled) return await work;
-        const id = next();
+        // without a timer that somebody waits for, it is real work that has to end: no time passes
+        const id = waiting() > 0 ? next() : undefined;
         if (id !== undefined) fire(id);
       }
     },

@@ -197,16 +197,28 @@ describe("forget and close", () => {
     expect(inner.calls).toHaveLength(3);
   });
 
-  test("a call that waits for a key when its keyring closes ends with closed", async () => {
+  test("a call that waits for a key when its keyring closes finishes, and nothing is kept", async () => {
     const clock = fakeClock();
     const inner = held();
     const keyring = new Keyring({ wrapWith: [inner], clock, reuse: {} });
-    const call = refusalCode(() => keyring.encrypt(noise(1)));
+    const call = keyring.encrypt(noise(1));
     await clock.advance(0);
     await keyring.close();
+    inner.answer(); // of the fetch that is not kept
+    await clock.advance(0);
     inner.answer();
-    expect(await call).toBe("closed");
-    expect(inner.calls).toEqual(["wrap"]);
+    expect(await new Keyring(kek()).decrypt(await call)).toEqual(noise(1));
+    expect(keyring.status().hasReusedDataKey).toBe(false);
+    expect(await refusalCode(() => keyring.encrypt(noise(1)))).toBe("closed");
+  });
+
+  test("a key that is too old is wiped, also if nobody asks for it", async () => {
+    const { keyring, clock } = reusing({ maxAgeMs: 1000 });
+    await keyring.encrypt(noise(1));
+    await clock.advance(999);
+    expect(keyring.status().hasReusedDataKey).toBe(true);
+    await clock.advance(1);
+    expect(keyring.status().hasReusedDataKey).toBe(false);
   });
 
   test("a failed fetch is told to every waiting caller, and tried anew by the next", async () => {
