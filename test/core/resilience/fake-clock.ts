@@ -78,7 +78,42 @@ export function fakeClock(random: () => number = () => 0.5): FakeClock {
   };
 }
 
-/** Once everything that can happen without time passing has happened. */
+/** Once everything that can happen without time passing has happened: no WebCrypto call is under way, and nothing followed the last one. */
 async function settled(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  for (let idleTurns = 0; idleTurns < 3; idleTurns++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (webCryptoCalls.underWay > 0) idleTurns = -1;
+  }
+}
+
+/**
+ * WebCrypto works on other threads in real time. A clock that moved on meanwhile would let a timer overtake a result that was due
+ * before it, on a busy machine alone.
+ */
+const webCryptoCalls = countedWebCryptoCalls();
+
+function countedWebCryptoCalls(): { readonly underWay: number } {
+  let underWay = 0;
+  const done = (): void => {
+    underWay--;
+  };
+  const { prototype } = SubtleCrypto;
+  for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+    if (typeof value !== "function" || name === "constructor") continue;
+    Object.defineProperty(prototype, name, {
+      configurable: true,
+      writable: true,
+      value(this: SubtleCrypto, ...args: unknown[]): unknown {
+        underWay++;
+        const result: unknown = Reflect.apply(value, this, args);
+        Promise.resolve(result).then(done, done);
+        return result;
+      },
+    });
+  }
+  return {
+    get underWay() {
+      return underWay;
+    },
+  };
 }
