@@ -30,6 +30,12 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
   test: { name, include, exclude, env: { ENVELOCK_ENGINE: name }, testTimeout: 60_000, hookTimeout: 60_000 },
 });
 
+// Under one PostgreSQL, which is started only if one of these files runs.
+const database = () => {
+  const { test, ...project } = engine("node", ["test/database/**/*.test.ts"]);
+  return { ...project, test: { ...test, name: "database", globalSetup: at("test/postgres.ts") } };
+};
+
 export default defineConfig({
-  test: { projects: [engine("node", [...CORE, ...ONCE]), engine("portable", CORE, NODE_ONLY)] },
+  test: { projects: [engine("node", [...CORE, ...ONCE]), engine("portable", CORE, NODE_ONLY), database()] },
 });
