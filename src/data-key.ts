@@ -219,8 +219,11 @@ export class DataKey {
 
 export const DATA_KEY_BYTES = 32;
 
-export function generateDataKey(keyContext: KeyContext): DataKey {
-  return new DataKey(engine.randomKey(DATA_KEY_BYTES), keyContext);
+/** @param more 32 bytes of another generator: the key is as good as the better of the two, if neither knows the other */
+export function generateDataKey(keyContext: KeyContext, more?: Uint8Array): DataKey {
+  const secret = engine.randomKey(DATA_KEY_BYTES);
+  if (more !== undefined) for (let at = 0; at < DATA_KEY_BYTES; at++) secret[at] = byteAt(secret, at) ^ byteAt(more, at);
+  return new DataKey(secret, keyContext);
 }
 
 /** The Cobblestone input key; the caller wipes it. @throws `closed` */

@@ -14,9 +14,10 @@ export {
   type OwnedDetachedEnvelope,
 } from "./keyring.ts";
 export type { KeyringOptions, KeyringStatus } from "./keyring-options.ts";
+export type { RandomSource } from "./random-source.ts";
 export type { BreakerOptions, BreakerState } from "./resilience/breaker.ts";
 export type { Clock } from "./resilience/clock.ts";
-export type { ProviderStatus } from "./resilience/guarded-provider.ts";
+export type { ProviderStatus } from "./resilience/guarded-backend.ts";
 export { type GuardOptions, ProviderGuards, type ResilienceOptions } from "./resilience/policy.ts";
 export type { RetryOptions } from "./resilience/retry.ts";
 export type { EncryptedPieces } from "./stream/encrypted-pieces.ts";

@@ -4,7 +4,8 @@ import { invalidArgument } from "./errors.ts";
 import { MAX_RECIPIENTS, PROVIDER_NAME } from "./format/key-record.ts";
 import type { KeyProvider } from "./key-provider.ts";
 import type { ReuseOptions } from "./key-source/reused-data-key.ts";
-import type { ProviderStatus } from "./resilience/guarded-provider.ts";
+import type { RandomSource } from "./random-source.ts";
+import type { ProviderStatus } from "./resilience/guarded-backend.ts";
 import type { ResilienceOptions } from "./resilience/policy.ts";
 import type { KeyringEvent } from "./telemetry/events.ts";
 import type { Telemetry } from "./telemetry/observer.ts";
@@ -19,6 +20,11 @@ export interface KeyringOptions extends ResilienceOptions {
    * A key service may be shown it in clear, and log it.
    */
   readonly context?: Context;
+  /**
+   * A second generator for data keys, such as an HSM's: each key is its bytes exclusive-or as many of this machine's. A data key then
+   * costs a call, and is not made without it.
+   */
+  readonly randomness?: RandomSource;
   /** Encrypts many values under one data key, within these bounds. Without it every envelope has a data key of its own. */
   readonly reuse?: ReuseOptions;
   /** Keeps unwrapped data keys within these bounds; several keyrings may share one cache. Without it every decrypt unwraps. */
@@ -32,17 +38,20 @@ export interface KeyringOptions extends ResilienceOptions {
 export interface KeyringStatus {
   /** One of each provider, those of `wrapWith` first. */
   readonly providers: readonly ProviderStatus[];
+  /** Undefined without the option. */
+  readonly randomness: ProviderStatus | undefined;
   /** In the cache, which may be shared. */
   readonly cachedDataKeys: number;
   /** Whether a data key is kept for reuse. */
   readonly hasReusedDataKey: boolean;
 }
 
-/** @throws `invalid-argument` for no provider at all, too many, or a bad name */
-export function checkProviders(wrapWith: readonly KeyProvider[], unwrapWith: readonly KeyProvider[]): void {
+/** @throws `invalid-argument` for no provider at all, too many, a bad name, or a `randomness` that gives no bytes */
+export function checkProviders({ wrapWith = [], unwrapWith = [], randomness }: KeyringOptions): void {
   if (wrapWith.length + unwrapWith.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith");
   if (wrapWith.length > MAX_RECIPIENTS) throw invalidArgument(`wrapWith takes at most ${MAX_RECIPIENTS} providers`);
-  for (const { name } of [...wrapWith, ...unwrapWith]) {
+  if (randomness !== undefined && typeof randomness.randomBytes !== "function") throw invalidArgument("randomness needs randomBytes");
+  for (const { name } of [...wrapWith, ...unwrapWith, ...(randomness === undefined ? [] : [randomness])]) {
     if (!PROVIDER_NAME.test(name)) throw invalidArgument("a provider's name has 1 to 32 characters of a-z, 0-9 and -");
   }
 }

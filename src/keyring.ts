@@ -73,12 +73,13 @@ export class Keyring {
    */
   constructor(options: KeyringOptions | KeyProvider) {
     const given: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
-    const { wrapWith = [], unwrapWith = [], context, reuse, cache, onEvent, telemetry } = given;
+    const { wrapWith = [], unwrapWith = [], context, randomness, reuse, cache, onEvent, telemetry } = given;
     const policy = resiliencePolicy(given);
-    checkProviders(wrapWith, unwrapWith);
+    checkProviders(given);
     this.#context = new KeyContext(context);
     if (onEvent !== undefined || telemetry !== undefined) this.#observer = new Observer(policy.clock, onEvent, telemetry);
-    this.#source = new DataKeySource({ wrapWith, unwrapWith, keyContext: this.#context, policy, reuse, cache, observer: this.#observer });
+    const backends = { wrapWith, unwrapWith, randomness };
+    this.#source = new DataKeySource({ ...backends, keyContext: this.#context, policy, reuse, cache, observer: this.#observer });
   }
 
   /**
@@ -311,8 +312,8 @@ export class Keyring {
 
   /** How things stand with the providers and the cache, for a health check or a test. */
   status(): KeyringStatus {
-    const { providers, cachedDataKeys, hasReusedDataKey } = this.#source;
-    return { providers, cachedDataKeys, hasReusedDataKey };
+    const { providers, randomness, cachedDataKeys, hasReusedDataKey } = this.#source;
+    return { providers, randomness, cachedDataKeys, hasReusedDataKey };
   }
 
   /**

@@ -29,14 +29,14 @@ export function checkedRecipient(provider: KeyProvider, recipient: Recipient): R
 }
 
 /**
- * Takes an unwrapped data key over: what the provider returned is wiped.
+ * Takes a data key, or what becomes one, over: what the provider returned is wiped.
  *
  * @throws `provider-failure` if it does not have 32 bytes
  */
-export function takenSecret(provider: KeyProvider, secret: Uint8Array): OwnedBytes {
+export function takenSecret(provider: Named, call: "unwrap" | "randomBytes", secret: Uint8Array): OwnedBytes {
   if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) {
     discardSecret(secret);
-    throw brokenContract(provider, `unwrap must give ${DATA_KEY_BYTES} bytes`);
+    throw brokenContract(provider, `${call} must give ${DATA_KEY_BYTES} bytes`);
   }
   const owned = copyOf(secret);
   wipe(secret);
@@ -49,7 +49,7 @@ export function discardSecret(secret: unknown): void {
 }
 
 /** The provider's own error, or one of the library's around whatever else it threw. */
-export function providerError(provider: KeyProvider, error: unknown): EnvelockError {
+export function providerError(provider: Named, error: unknown): EnvelockError {
   if (error instanceof EnvelockError) return error;
   return new EnvelockError("provider-failure", `provider ${provider.name} failed with an error of its own`, { cause: error });
 }
@@ -59,6 +59,9 @@ function isKeyId(keyId: string): boolean {
   return length !== undefined && length >= 1 && length <= MAX_KEY_ID_BYTES;
 }
 
-function brokenContract(provider: KeyProvider, message: string): EnvelockError {
+/** A provider, or a source of randomness. */
+type Named = Pick<KeyProvider, "name">;
+
+function brokenContract(provider: Named, message: string): EnvelockError {
   return new EnvelockError("provider-failure", `provider ${provider.name}: ${message}`);
 }

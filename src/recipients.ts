@@ -7,7 +7,7 @@ import type { KeyRecord } from "./format/key-record.ts";
 import type { Recipient } from "./key-provider.ts";
 import type { GuardedProvider } from "./resilience/guarded-provider.ts";
 import type { Operation } from "./resilience/operation.ts";
-import { type RetryPolicy, tryOn } from "./resilience/retry.ts";
+import { type RetryPolicy, tryOn, tryOne } from "./resilience/retry.ts";
 
 /**
  * Wraps a data key for every provider at once; all of them become recipients, in the order of `providers`.
@@ -22,13 +22,15 @@ export async function wrapForAll(
   operation: Operation,
 ): Promise<readonly Recipient[]> {
   const secret = secretBytesOf(dataKey);
+  const wrapWith = (provider: GuardedProvider): Promise<Recipient> =>
+    tryOne(provider, "wrap", (attempt) => provider.wrap(secret, keyContext, operation, attempt), retry, operation);
   const [only, ...others] = providers;
-  if (only !== undefined && others.length === 0) return [await wrapWith(only, secret, keyContext, retry, operation)];
+  if (only !== undefined && others.length === 0) return [await wrapWith(only)];
   const recipients: Recipient[] = [];
   const failures: EnvelockError[] = [];
   const wrap = async (provider: GuardedProvider, place: number): Promise<void> => {
     try {
-      recipients[place] = await wrapWith(provider, secret, keyContext, retry, operation);
+      recipients[place] = await wrapWith(provider);
     } catch (error) {
       operation.throwIfAborted();
       failures.push(provider.failureOf(error));
@@ -90,7 +92,7 @@ export async function isStale(
   const isForeign = recipients.some((recipient) => !providers.some((provider) => provider.isFor(recipient)));
   if (isForeign || recipients.length !== providers.length) return true;
   for (const provider of providers) {
-    const current = await currentKeyId(provider, retry, operation);
+    const current = await tryOne(provider, "current", (attempt) => provider.current(operation, attempt), retry, operation);
     const isFresh = recipients.some((recipient) => provider.isFor(recipient) && (current ?? recipient.keyId) === recipient.keyId);
     if (!isFresh) return true;
   }
@@ -128,34 +130,6 @@ export function candidatesOf(providers: readonly GuardedProvider[], { recipients
   throw new EnvelockError("no-matching-provider", "no recipient names a key that is configured here", {
     hint: "compare the recipients that `inspect` shows with wrapWith and unwrapWith",
   });
-}
-
-async function wrapWith(
-  wrapper: GuardedProvider,
-  secret: Uint8Array,
-  keyContext: KeyContext,
-  retry: RetryPolicy,
-  operation: Operation,
-): Promise<Recipient> {
-  try {
-    return await wrapper.wrap(secret, keyContext, operation, 1);
-  } catch (error) {
-    const run = (provider: GuardedProvider, attempt: number): Promise<Recipient> => provider.wrap(secret, keyContext, operation, attempt);
-    return await tryOn(error, [wrapper], { call: "wrap", providerOf: itself, run, giveUp: combined }, retry, operation);
-  }
-}
-
-async function currentKeyId(asked: GuardedProvider, retry: RetryPolicy, operation: Operation): Promise<string | undefined> {
-  try {
-    return await asked.current(operation, 1);
-  } catch (error) {
-    const run = (provider: GuardedProvider, attempt: number): Promise<string | undefined> => provider.current(operation, attempt);
-    return await tryOn(error, [asked], { call: "current", providerOf: itself, run, giveUp: combined }, retry, operation);
-  }
-}
-
-function itself(provider: GuardedProvider): GuardedProvider {
-  return provider;
 }
 
 /** Whose breaker is open comes last, if at all. */

@@ -1,14 +1,18 @@
 import { engine } from "#engine";
-import { copyOf } from "../bytes.ts";
+import { copyOf, type OwnedBytes, wipe } from "../bytes.ts";
 import type { KeyContext } from "../context.ts";
 import { commitmentOf, DataKey, generateDataKey, secretBytesOf } from "../data-key.ts";
 import { type CacheOptions, DataKeyCache, type ForgetFilter, storeOf } from "../data-key-cache.ts";
 import { type KeyRecord, SUITE } from "../format/key-record.ts";
 import type { KeyProvider, Recipient } from "../key-provider.ts";
+import type { RandomSource } from "../random-source.ts";
 import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, wrapForAll } from "../recipients.ts";
-import { GuardedProvider, type ProviderStatus } from "../resilience/guarded-provider.ts";
+import type { ProviderStatus } from "../resilience/guarded-backend.ts";
+import { GuardedProvider } from "../resilience/guarded-provider.ts";
+import { GuardedRandom } from "../resilience/guarded-random.ts";
 import { Operation } from "../resilience/operation.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { tryOne } from "../resilience/retry.ts";
 import type { DataKeyOrigin } from "../telemetry/events.ts";
 import { type Observer, outcomeOf } from "../telemetry/observer.ts";
 import { isRefusal, ReusedDataKey, type ReuseOptions, type WrappedDataKey } from "./reused-data-key.ts";
@@ -19,6 +23,7 @@ import { meets, type StoredKey, type UnwrapIdentity, type UnwrapStore } from "./
 export interface DataKeySourceOptions {
   readonly wrapWith: readonly KeyProvider[];
   readonly unwrapWith: readonly KeyProvider[];
+  readonly randomness: RandomSource | undefined;
   readonly keyContext: KeyContext;
   readonly policy: ResiliencePolicy;
   readonly reuse: ReuseOptions | undefined;
@@ -30,6 +35,7 @@ export interface DataKeySourceOptions {
 export class DataKeySource {
   readonly wrapWith: readonly GuardedProvider[];
   readonly #providers: readonly GuardedProvider[];
+  readonly #random: GuardedRandom | undefined;
   readonly #keyContext: KeyContext;
   readonly #policy: ResiliencePolicy;
   readonly #observer: Observer | undefined;
@@ -40,7 +46,7 @@ export class DataKeySource {
   readonly #ownsCache: boolean;
 
   /** @throws `invalid-argument` */
-  constructor({ wrapWith, unwrapWith, keyContext, policy, reuse, cache, observer }: DataKeySourceOptions) {
+  constructor({ wrapWith, unwrapWith, randomness, keyContext, policy, reuse, cache, observer }: DataKeySourceOptions) {
     const guarded = new Map<KeyProvider, GuardedProvider>();
     const guard = (provider: KeyProvider): GuardedProvider => {
       const known = guarded.get(provider) ?? new GuardedProvider(provider, policy, observer);
@@ -49,6 +55,7 @@ export class DataKeySource {
     };
     this.wrapWith = wrapWith.map(guard);
     this.#providers = [...new Set([...this.wrapWith, ...unwrapWith.map(guard)])];
+    this.#random = randomness && new GuardedRandom(randomness, policy, observer);
     this.#keyContext = keyContext;
     this.#policy = policy;
     this.#observer = observer;
@@ -60,6 +67,10 @@ export class DataKeySource {
 
   get providers(): readonly ProviderStatus[] {
     return this.#providers.map(({ status }) => status);
+  }
+
+  get randomness(): ProviderStatus | undefined {
+    return this.#random?.status;
   }
 
   get cachedDataKeys(): number {
@@ -80,9 +91,10 @@ export class DataKeySource {
     return this.#reused === undefined ? this.fresh(operation) : this.#reuse(this.#reused, bytes, operation);
   }
 
-  /** A data key of the caller's own. @throws what the providers' `wrap` throws */
+  /** A data key of the caller's own. @throws what the providers' `wrap` and the generator throw */
   async fresh(operation: Operation): Promise<WrappedDataKey> {
-    const dataKey = generateDataKey(this.#keyContext);
+    const random = this.#random;
+    const dataKey = random === undefined ? generateDataKey(this.#keyContext) : await this.#mixed(random, operation);
     try {
       const recipients = await this.wrap(dataKey, operation);
       const key = new SharedDataKey(dataKey, recipients);
@@ -136,6 +148,16 @@ export class DataKeySource {
   close(): void {
     this.#reused?.close();
     if (this.#ownsCache) this.#cache?.forget();
+  }
+
+  async #mixed(random: GuardedRandom, operation: Operation): Promise<DataKey> {
+    const run = (attempt: number): Promise<OwnedBytes> => random.dataKeyBytes(operation, attempt);
+    const more = await tryOne(random, "random", run, this.#policy.retry, operation);
+    try {
+      return generateDataKey(this.#keyContext, more);
+    } finally {
+      wipe(more);
+    }
   }
 
   async #reuse(reused: ReusedDataKey, bytes: number, operation: Operation): Promise<WrappedDataKey> {

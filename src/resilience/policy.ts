@@ -1,5 +1,4 @@
 import { invalidArgument } from "../errors.ts";
-import type { KeyProvider } from "../key-provider.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { countOrInfinity, positive } from "./checks.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -50,9 +49,9 @@ export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
   };
 }
 
-/** Breaker, queue and places of every provider object that a keyring calls; may be shared by several keyrings. */
+/** Breaker, queue and places of every object that a keyring calls; may be shared by several keyrings. */
 export class ProviderGuards {
-  readonly #guards = new WeakMap<KeyProvider, Guard>();
+  readonly #guards = new WeakMap<object, Guard>();
   readonly #breaker: Required<BreakerOptions>;
   readonly #maxConcurrent: number;
 
@@ -63,8 +62,8 @@ export class ProviderGuards {
     this.#maxConcurrent = countOrInfinity(maxConcurrent, "maxConcurrent");
   }
 
-  /** The one guard of this provider object. */
-  of(provider: KeyProvider): Guard {
+  /** The one guard of this object: a provider, or a source of randomness. */
+  of(provider: object): Guard {
     const known = this.#guards.get(provider);
     if (known !== undefined) return known;
     const guard = { breaker: new Breaker(this.#breaker), limiter: new Limiter(this.#maxConcurrent), controllers: [] };

@@ -65,6 +65,32 @@ export async function tryOn<C, T>(
   }
 }
 
+/**
+ * Tries one provider until it answers.
+ *
+ * @param run makes one attempt, counted from 1
+ * @throws the abort's reason, at once; else the last failure
+ */
+export async function tryOne<T>(
+  provider: RetriedProvider,
+  call: ProviderCall,
+  run: (attempt: number) => Promise<T>,
+  retry: RetryPolicy,
+  operation: Operation,
+): Promise<T> {
+  try {
+    return await run(1);
+  } catch (error) {
+    const attempts: Attempts<RetriedProvider, T> = {
+      call,
+      providerOf: (only) => only,
+      run: (_only, attempt) => run(attempt),
+      giveUp: ([failure = provider.failureOf(error)]) => failure,
+    };
+    return await tryOn(error, [provider], attempts, retry, operation);
+  }
+}
+
 /** Marks the refusal of an open breaker; a call that begins with it is not kept waiting. */
 export const CIRCUIT_OPEN = "circuit-open";
 

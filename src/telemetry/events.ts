@@ -18,7 +18,8 @@ export type OperationName =
   | "create-data-key"
   | "unwrap-data-key";
 
-export type ProviderCall = "wrap" | "unwrap" | "current";
+/** `random` is a call of the keyring's `randomness`, whose name then stands for the provider's. */
+export type ProviderCall = "wrap" | "unwrap" | "current" | "random";
 
 /** One call of a keyring's method has ended. */
 export interface OperationEvent {
@@ -51,7 +52,7 @@ export interface ProviderCallEvent {
   readonly type: "provider-call";
   readonly call: ProviderCall;
   readonly provider: string;
-  /** Which version; undefined if a wrap failed before it had one. */
+  /** Which version; undefined for `random`, and if a wrap failed before it had one. */
   readonly keyId: string | undefined;
   readonly outcome: Outcome;
   readonly durationMs: number;

@@ -146,5 +146,10 @@ function contextAttributes({ keyContext }: OperationEvent, keys: readonly string
 }
 
 const SCOPE = "envelock";
-const PROVIDER_SPANS: ReadonlySet<SpanName> = new Set<SpanName>(["envelock.wrap", "envelock.unwrap", "envelock.current"]);
+const PROVIDER_SPANS: ReadonlySet<SpanName> = new Set<SpanName>([
+  "envelock.wrap",
+  "envelock.unwrap",
+  "envelock.current",
+  "envelock.random",
+]);
 const BREAKER_STATES: Readonly<Record<BreakerState, number>> = { closed: 0, "half-open": 1, open: 2 };

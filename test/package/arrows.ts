@@ -20,12 +20,18 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/data-key.ts"] }],
   [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
   [{ paths: ["src/call-options.ts"] }],
-  [{ paths: ["src/context.ts"] }, { paths: ["src/key-provider.ts"] }, { paths: ["src/algorithms.ts"] }],
+  [{ paths: ["src/context.ts"] }, { paths: ["src/key-provider.ts", "src/random-source.ts"] }, { paths: ["src/algorithms.ts"] }],
   [{ paths: ["src/bytes.ts"] }, { paths: ["src/errors.ts"] }],
 ];
 
 /** What every provider may import beside its own folder. */
-const PROVIDERS_SHARE: readonly string[] = ["src/key-provider.ts", "src/errors.ts", "src/bytes.ts", "src/algorithms.ts"];
+const PROVIDERS_SHARE: readonly string[] = [
+  "src/key-provider.ts",
+  "src/random-source.ts",
+  "src/errors.ts",
+  "src/bytes.ts",
+  "src/algorithms.ts",
+];
 
 /** What one provider may import beyond that, and the packages that it needs. */
 const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
