@@ -14,7 +14,7 @@ const ONCE = [
 ];
 
 // Clients that only Node has: the engine makes no difference to them.
-const NODE_ONLY = ["test/providers/azure/**"];
+const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**"];
 
 const engine = (name: "node" | "portable", include: string[], exclude: string[] = []) => ({
   root: at(""),
