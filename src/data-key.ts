@@ -20,6 +20,7 @@ import {
 // Filled by DataKey's static block: what the core may see of a key and the public surface may not.
 let secretOf: (key: DataKey) => Uint8Array;
 let commitmentIn: (key: DataKey) => Uint8Array;
+let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
 
 /**
  * A data key: 32 secret bytes, the key context that they belong to, and what is derived from both.
@@ -43,6 +44,7 @@ export class DataKey {
   static {
     secretOf = (key) => key.#live();
     commitmentIn = (key) => key.#commitment();
+    indexKeyIn = (key, context) => hkdfExpand("sha512", key.#live(), [INDEX_INFO, key.#keyContext.encode(context)], 32);
   }
 
   /** For the core: use `DataKey.generate` or `DataKey.from`. Checks nothing; takes `secret` over and wipes it with the key. */
@@ -231,6 +233,16 @@ export function deriveBodyKey(dataKey: DataKey): Uint8Array {
   return hkdfExpand("sha512", secretOf(dataKey), [BODY_INFO], 32);
 }
 
+/**
+ * The key of one blind index; the caller wipes it. docs/format.md §5.1
+ *
+ * @param context what makes the index the one it is (table, column, name, version), beside the key context
+ * @throws `closed`; `invalid-argument` for a bad context
+ */
+export function deriveIndexKey(dataKey: DataKey, context: Context): Uint8Array {
+  return indexKeyIn(dataKey, context);
+}
+
 /** The secret itself, shared: to be wrapped, never kept. @throws `closed` */
 export function secretBytesOf(dataKey: DataKey): Uint8Array {
   return secretOf(dataKey);
@@ -263,6 +275,7 @@ const KEY_COMMIT_INFO: Uint8Array = info("key-commit");
 const TOKEN_INFO: Uint8Array = info("token");
 const DET_INFO: Uint8Array = info("det");
 const BODY_INFO: Uint8Array = info("body");
+const INDEX_INFO: Uint8Array = info("index");
 const TOKEN_AAD: Uint8Array = concatBytes(ascii("envelock/v1/field"), new Uint8Array(1));
 const TOKEN_AAD_BYTES: number = TOKEN_AAD.length + TOKEN_PREFIX_BYTES;
 const LEAST_AAD_BYTES = 256;

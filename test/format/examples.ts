@@ -1,4 +1,5 @@
 import { sha256 } from "@noble/hashes/sha2.js";
+import { EMAIL_INDEX } from "./blind-index-vectors.ts";
 import { bodyOf, THREE_CHUNKS_BYTES } from "./body-vectors.ts";
 import {
   COLUMN,
@@ -30,6 +31,9 @@ import {
   contextParts,
   deterministicLabel,
   encodeContext,
+  indexDigits,
+  indexItem,
+  indexKey,
   join,
   type Pair,
   type Part,
@@ -82,6 +86,12 @@ export function examples(): Readonly<Record<string, string>> {
       ["component 1", deterministicLabel(deterministic.subarray(0, 17))],
       ["component 2", COLUMN_CONTEXT],
     ])}\n\n${dump(EXAMPLE_DETERMINISTIC)}`,
+    "blind-index": listed([
+      ["indexCtx", INDEX_CONTEXT],
+      ["K_index", INDEX_KEY],
+      ["item", EMAIL_ITEM],
+      ["index", indexDigits(INDEX_KEY, EMAIL_ITEM, 128)],
+    ]),
     "body-0-bytes": `${listed([
       ["context", bodyContext(KEYS.keyCommit, OBJECT_CONTEXT)],
       ["key of the chunks", secrets.key],
@@ -130,3 +140,6 @@ const TEXT_FIELDS: ReadonlySet<string> = new Set([
   "plaintext, envelope",
   "plaintext, tokens",
 ]);
+const INDEX_CONTEXT: Uint8Array = encodeContext([...TENANT, ...EMAIL_INDEX]);
+const INDEX_KEY: Uint8Array = indexKey(DATA_KEY, INDEX_CONTEXT);
+const EMAIL_ITEM: Uint8Array = indexItem({ text: "ada@example.org" });

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { blindIndexVectors } from "./blind-index-vectors.ts";
 import { bodyOf, bodyVectors, THREE_CHUNKS_BYTES, THREE_CHUNKS_FILE } from "./body-vectors.ts";
 import { contextVectors } from "./context-vectors.ts";
 import { derivationVectors, localWrapVectors, wrapAadVectors } from "./derivation-vectors.ts";
@@ -27,6 +28,7 @@ export function generatedFiles(): ReadonlyMap<string, string | Uint8Array> {
     ["key-records.json", formatVectorFile(keyRecordVectors())],
     ["envelopes.json", formatVectorFile(envelopeVectors())],
     ["tokens.json", formatVectorFile(tokenVectors())],
+    ["blind-indexes.json", formatVectorFile(blindIndexVectors())],
     ["bodies.json", formatVectorFile(bodyVectors())],
     [THREE_CHUNKS_FILE, join(bodyOf(THREE_CHUNKS_BYTES))],
   ]);

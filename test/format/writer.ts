@@ -1,7 +1,7 @@
 import { aessiv, ecb, gcm } from "@noble/ciphers/aes.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha512 } from "@noble/hashes/sha2.js";
-import { bytesToHex, concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 
 // The second writer of wire format 1: written from docs/format.md and noble's primitives alone, so that what src/ reads was never
 // written by src/. It takes every nonce, salt and suite byte as an argument, and is for vectors only.
@@ -24,6 +24,16 @@ export interface DerivedKeys {
   readonly det: Uint8Array;
   readonly body: Uint8Array;
 }
+
+/** A value that a blind index is made of. */
+export type IndexedValue =
+  | { readonly text: string }
+  | { readonly bytes: string }
+  | { readonly number: number }
+  | { readonly integer: string }
+  | { readonly truth: boolean }
+  | { readonly timeMs: number }
+  | { readonly list: readonly IndexedValue[] };
 
 export function join(parts: readonly Part[]): Uint8Array {
   return concatBytes(...parts.map(([, bytes]) => bytes));
@@ -54,8 +64,7 @@ export function encodeContext(pairs: readonly Pair[]): Uint8Array {
 
 /** format.md §1 */
 export function derive(dataKey: Uint8Array, keyContext: Uint8Array, suite = 1): DerivedKeys {
-  const named = (name: string, rest: Uint8Array, bytes: number): Uint8Array =>
-    hkdfExpand(dataKey, concatBytes(utf8ToBytes(`envelock/v1/${name}`), uint(1, 0), uint(1, suite), rest), bytes);
+  const named = (name: string, rest: Uint8Array, bytes: number): Uint8Array => expand(dataKey, name, rest, bytes, suite);
   const keyCommit = named("key-commit", keyContext, 32);
   return {
     keyCommit,
@@ -64,6 +73,10 @@ export function derive(dataKey: Uint8Array, keyContext: Uint8Array, suite = 1): 
     det: named("det", NONE, 64),
     body: named("body", NONE, 32),
   };
+}
+
+function expand(dataKey: Uint8Array, name: string, rest: Uint8Array, bytes: number, suite = 1): Uint8Array {
+  return hkdfExpand(dataKey, concatBytes(utf8ToBytes(`envelock/v1/${name}`), uint(1, 0), uint(1, suite), rest), bytes);
 }
 
 /** format.md §3 */
@@ -145,6 +158,37 @@ export function deterministicParts(keys: DerivedKeys, columnContext: Uint8Array,
 
 export function deterministicLabel(prefix: Uint8Array): Uint8Array {
   return concatBytes(utf8ToBytes("envelock/v1/det"), uint(1, 0), prefix);
+}
+
+/** format.md §5.1 */
+export function indexKey(dataKey: Uint8Array, indexContext: Uint8Array): Uint8Array {
+  return expand(dataKey, "index", indexContext, 32);
+}
+
+/** format.md §5.1 */
+export function indexItem(value: IndexedValue): Uint8Array {
+  const item = (type: string, content: Uint8Array): Uint8Array => concatBytes(utf8ToBytes(type), uint(4, content.length), content);
+  if ("text" in value) return item("s", utf8ToBytes(value.text));
+  if ("bytes" in value) return item("b", hexToBytes(value.bytes));
+  if ("number" in value) return item("n", binary64(value.number));
+  if ("integer" in value) return item("i", utf8ToBytes(value.integer));
+  if ("truth" in value) return item("t", uint(1, Number(value.truth)));
+  if ("timeMs" in value) return item("d", binary64(value.timeMs));
+  return item("l", concatBytes(...value.list.map(indexItem)));
+}
+
+/** format.md §5.1: by way of a string of bits. */
+export function indexDigits(key: Uint8Array, item: Uint8Array, bits: number): string {
+  const mac = [...hmac(sha512, key, item)].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  const digits = Math.ceil(bits / 4);
+  return mac
+    .slice(0, bits)
+    .padEnd(4 * digits, "0")
+    .replace(/.{4}/g, (nibble) => Number.parseInt(nibble, 2).toString(16));
+}
+
+function binary64(value: number): Uint8Array {
+  return Uint8Array.from(new Uint8Array(Float64Array.of(value).buffer)).reverse(); // little-endian as it stands
 }
 
 export interface BodySecrets {

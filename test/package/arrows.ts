@@ -15,7 +15,7 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/keyring.ts", "src/keyring-options.ts"] }, { paths: ["src/inspect.ts"] }],
   [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
   [{ paths: ["src/key-source/", "src/data-key-cache.ts"], packages: ["lru-cache"] }],
-  [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }],
+  [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }, { paths: ["src/field/"] }],
   [{ paths: ["src/resilience/", "src/telemetry/", "src/provider-contract.ts"], packages: ["@opentelemetry/api"] }],
   [{ paths: ["src/data-key.ts"] }],
   [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
