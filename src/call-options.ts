@@ -12,3 +12,11 @@ export interface ValueOptions extends CallOptions {
    */
   readonly context?: Context;
 }
+
+export interface DataKeyOptions extends CallOptions {
+  /**
+   * What is fixed for this one data key beside the keyring's context, such as the tenant. The same must be given to unwrap it.
+   * A key that stands in both must have the same value in both.
+   */
+  readonly keyContext?: Context;
+}

@@ -25,6 +25,13 @@ export class KeyContext {
     if (this.bytes.length > MAX_ENCODED_BYTES) throw tooLong(this.bytes.length);
   }
 
+  /** This key context and more that is fixed. @throws as `encode` */
+  with(context: Context | undefined): KeyContext {
+    if (context === undefined) return this;
+    this.encode(context); // refuses what contradicts
+    return new KeyContext({ ...this.map, ...context });
+  }
+
   /**
    * The encoding of the value context: this key context plus what belongs to the one value. Shared if nothing is added.
    *

@@ -202,8 +202,7 @@ export class DataKey {
   #ownToken(token: Uint8Array | string, kind: ParsedToken["kind"]): ParsedToken {
     const parsed = parseToken(token);
     if (parsed.kind !== kind) throw malformed(`this is a ${parsed.kind}, expected a ${kind}`);
-    const commitment = this.#commitment();
-    for (let at = 0; at < KID_BYTES; at++) if (parsed.kid[at] !== commitment[at]) throw authenticationFailed(); // public on both sides
+    if (!isNamedBy(this, parsed.kid)) throw authenticationFailed();
     return parsed;
   }
 
@@ -246,6 +245,13 @@ export function deriveIndexKey(dataKey: DataKey, context: Context): Uint8Array {
 /** The secret itself, shared: to be wrapped, never kept. @throws `closed` */
 export function secretBytesOf(dataKey: DataKey): Uint8Array {
   return secretOf(dataKey);
+}
+
+/** Whether a token of this kid, 16 bytes, is one of this key. @throws `closed` */
+export function isNamedBy(dataKey: DataKey, kid: Uint8Array): boolean {
+  const commitment = commitmentIn(dataKey);
+  for (let at = 0; at < KID_BYTES; at++) if (kid[at] !== commitment[at]) return false; // public on both sides
+  return true;
 }
 
 /** `keyCommit` without the copy: read only. @throws `closed` */

@@ -1,9 +1,25 @@
 export { WRAP_ALGORITHMS } from "./algorithms.ts";
-export type { CallOptions, ValueOptions } from "./call-options.ts";
+export type { CallOptions, DataKeyOptions, ValueOptions } from "./call-options.ts";
 export type { Context } from "./context.ts";
 export { DataKey } from "./data-key.ts";
 export { type CacheOptions, DataKeyCache, type ForgetFilter } from "./data-key-cache.ts";
 export { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "./errors.ts";
+export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "./field/data-key-store.ts";
+export { type DataKeyInfo, DataKeys, type DataKeysOptions, type RotateOptions } from "./field/data-keys.ts";
+export type { FieldCipher } from "./field/field-cipher.ts";
+export type {
+  DeterministicFieldOptions,
+  FieldOptions,
+  NoRow,
+  ParsedFieldOptions,
+  RowArgument,
+  RowId,
+  RowRequired,
+} from "./field/field-options.ts";
+export type { JsonValue } from "./field/json.ts";
+export { contextOfScope } from "./field/scope.ts";
+export { memoryStore } from "./field/stores/memory.ts";
+export type { ValueType, ValueTypes } from "./field/values.ts";
 export { type InspectedRecipient, type Inspection, inspect } from "./inspect.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./key-provider.ts";
 export type { ReuseOptions } from "./key-source/reused-data-key.ts";

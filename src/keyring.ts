@@ -2,8 +2,8 @@ import { engine } from "#engine";
 import { createLanePool } from "#lanes";
 import { claimedPlaintextBytes, openBody, sealBody } from "./body.ts";
 import { isBytes, type OwnedBytes, viewOf } from "./bytes.ts";
-import type { CallOptions, ValueOptions } from "./call-options.ts";
-import { KeyContext } from "./context.ts";
+import type { CallOptions, DataKeyOptions, ValueOptions } from "./call-options.ts";
+import { type Context, KeyContext } from "./context.ts";
 import { bodyBytes } from "./crypto/cobblestone.ts";
 import type { DataKey } from "./data-key.ts";
 import type { ForgetFilter } from "./data-key-cache.ts";
@@ -253,16 +253,21 @@ export class Keyring {
     );
   }
 
+  /** What is fixed for every data key of this keyring: frozen. */
+  get context(): Context {
+    return this.#context.map;
+  }
+
   /**
    * Makes a data key for field tokens and wraps it for `wrapWith`.
    *
    * @returns the data key, which the caller destroys, and its key record, which must be stored before the key's first use
    * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws
    */
-  createDataKey(options: CallOptions = {}): Promise<{ readonly dataKey: DataKey; readonly keyRecord: OwnedBytes }> {
-    return this.#run("create-data-key", options.signal, async (operation) => {
+  createDataKey(options: DataKeyOptions = {}): Promise<{ readonly dataKey: DataKey; readonly keyRecord: OwnedBytes }> {
+    return this.#runWithin("create-data-key", options, async (operation, source) => {
       this.#requireWrapWith();
-      const { key, record } = await this.#source.fresh(operation);
+      const { key, record } = await source.fresh(operation);
       try {
         return { dataKey: key.dataKey, keyRecord: encodeKeyRecord(record) };
       } catch (error) {
@@ -278,17 +283,17 @@ export class Keyring {
    * @returns the data key, which the caller destroys
    * @throws as `decrypt`
    */
-  unwrapDataKey(keyRecord: Uint8Array, options: CallOptions = {}): Promise<DataKey> {
-    return this.#run("unwrap-data-key", options.signal, async (operation) => {
-      return await this.#source.unwrapOwn(parseKeyRecord(this.#input(keyRecord, "key record")), operation);
+  unwrapDataKey(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<DataKey> {
+    return this.#runWithin("unwrap-data-key", options, async (operation, source) => {
+      return await source.unwrapOwn(parseKeyRecord(this.#input(keyRecord, "key record")), operation);
     });
   }
 
   /** Like `rewrap`, of a key record: tokens under its data key stay as they are. */
-  rewrapKeyRecord(keyRecord: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    return this.#run("rewrap", options.signal, async (operation) => {
+  rewrapKeyRecord(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<OwnedBytes> {
+    return this.#runWithin("rewrap", options, async (operation, source) => {
       const record = parseKeyRecord(this.#input(keyRecord, "key record"));
-      return encodeKeyRecord(await this.#rewrapRecord(record, operation));
+      return encodeKeyRecord(await this.#rewrapRecord(record, operation, source));
     });
   }
 
@@ -343,10 +348,26 @@ export class Keyring {
     });
   }
 
-  #run<T>(name: OperationName, signal: AbortSignal | undefined, work: (operation: Operation) => Promise<T>): Promise<T> {
+  /** For one data key whose key context may be narrower than the keyring's. */
+  async #runWithin<T>(
+    name: OperationName,
+    { keyContext, signal }: DataKeyOptions,
+    work: (operation: Operation, source: DataKeySource) => Promise<T>,
+  ): Promise<T> {
+    const context = this.#context.with(keyContext);
+    const source = this.#source.within(context);
+    return await this.#run(name, signal, (operation) => work(operation, source), context);
+  }
+
+  #run<T>(
+    name: OperationName,
+    signal: AbortSignal | undefined,
+    work: (operation: Operation) => Promise<T>,
+    { map }: KeyContext = this.#context,
+  ): Promise<T> {
     const operation = this.#source.operation(signal);
     if (this.#observer === undefined) return work(operation);
-    return this.#observer.operation(name, operation, this.#context.map, () => work(operation));
+    return this.#observer.operation(name, operation, map, () => work(operation));
   }
 
   async #startEncrypt(plaintext: Uint8Array, options: EncryptOptions, operation: Operation): Promise<Encryption> {
@@ -388,12 +409,12 @@ export class Keyring {
     return paddingBytes > 0 && tight.headerBytes < headerBytes ? prepareHeader(rewrapped, headerBytes) : tight;
   }
 
-  async #rewrapRecord(record: KeyRecord, operation: Operation): Promise<KeyRecord> {
+  async #rewrapRecord(record: KeyRecord, operation: Operation, source: DataKeySource = this.#source): Promise<KeyRecord> {
     this.#requireWrapWith();
     operation.start();
-    const key = await this.#source.unwrap(record, operation);
+    const key = await source.unwrap(record, operation);
     try {
-      return { ...record, recipients: await this.#source.wrap(key.dataKey, operation) };
+      return { ...record, recipients: await source.wrap(key.dataKey, operation) };
     } finally {
       key.release();
     }

@@ -42,7 +42,8 @@ export function parseToken(token: Uint8Array | string): ParsedToken {
   };
 }
 
-function tokenBytes(token: Uint8Array | string): Uint8Array {
+/** A view of a token's bytes. @throws as `parseToken` */
+export function tokenBytes(token: Uint8Array | string): Uint8Array {
   if (isBytes(token)) return viewOf(token);
   if (typeof token !== "string") throw invalidArgument("a token is a Uint8Array, or base64url text");
   const bytes = fromBase64Url(token);

@@ -36,6 +36,7 @@ export class DataKeySource {
   readonly wrapWith: readonly GuardedProvider[];
   readonly #providers: readonly GuardedProvider[];
   readonly #random: GuardedRandom | undefined;
+  readonly #options: DataKeySourceOptions;
   readonly #keyContext: KeyContext;
   readonly #policy: ResiliencePolicy;
   readonly #observer: Observer | undefined;
@@ -46,7 +47,8 @@ export class DataKeySource {
   readonly #ownsCache: boolean;
 
   /** @throws `invalid-argument` */
-  constructor({ wrapWith, unwrapWith, randomness, keyContext, policy, reuse, cache, observer }: DataKeySourceOptions) {
+  constructor(options: DataKeySourceOptions) {
+    const { wrapWith, unwrapWith, randomness, keyContext, policy, reuse, cache, observer } = options;
     const guarded = new Map<KeyProvider, GuardedProvider>();
     const guard = (provider: KeyProvider): GuardedProvider => {
       const known = guarded.get(provider) ?? new GuardedProvider(provider, policy, observer);
@@ -56,6 +58,7 @@ export class DataKeySource {
     this.wrapWith = wrapWith.map(guard);
     this.#providers = [...new Set([...this.wrapWith, ...unwrapWith.map(guard)])];
     this.#random = randomness && new GuardedRandom(randomness, policy, observer);
+    this.#options = options;
     this.#keyContext = keyContext;
     this.#policy = policy;
     this.#observer = observer;
@@ -84,6 +87,12 @@ export class DataKeySource {
   /** What bounds one call. */
   operation(signal: AbortSignal | undefined): Operation {
     return new Operation(this.#policy.clock, this.#policy.deadlineMs, signal);
+  }
+
+  /** The same providers, guards and cache for data keys of another key context, which are never reused. */
+  within(keyContext: KeyContext): DataKeySource {
+    if (keyContext === this.#keyContext) return this;
+    return new DataKeySource({ ...this.#options, keyContext, reuse: undefined, cache: this.#cache });
   }
 
   /** A data key to encrypt `bytes` with, which the caller releases. @throws what `wrap` throws */

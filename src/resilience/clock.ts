@@ -28,4 +28,9 @@ export const systemClock: Clock = {
   },
 };
 
+/** Milliseconds since 1970: for what several machines and restarts share, such as the age of a stored key. */
+export function wallTime(): number {
+  return Date.now();
+}
+
 const MAX_TIMER_MS = 2 ** 31 - 1;

@@ -1,3 +1,4 @@
+import type { CallOptions } from "../call-options.ts";
 import type { DataKeyOrigin, KeyVersion } from "../telemetry/events.ts";
 import type { Clock } from "./clock.ts";
 
@@ -134,6 +135,11 @@ export function bounded<T>(pending: Promise<T>, operation: Operation, limit: Lim
     );
     if (operation.isAborted) giveUp(operation.reason);
   });
+}
+
+/** Work that several callers wait for, as one of them waits: an abort ends that wait, and not the work. */
+export function abortable<T>(pending: Promise<T>, clock: Clock, { signal }: CallOptions = {}): Promise<T> {
+  return signal === undefined ? pending : bounded(pending, new Operation(clock, Number.POSITIVE_INFINITY, signal), undefined);
 }
 
 type AbortListener = (reason: unknown) => void;

@@ -12,6 +12,7 @@ interface Room {
 const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "node:"] }],
   [{ paths: ["src/index.ts"] }, { paths: ["src/node/"], packages: ["node:"] }],
+  [{ paths: ["src/field/"], packages: ["lru-cache"] }],
   [{ paths: ["src/keyring.ts", "src/keyring-options.ts"] }, { paths: ["src/inspect.ts"] }],
   [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
   [{ paths: ["src/key-source/", "src/data-key-cache.ts"], packages: ["lru-cache"] }],

@@ -1,0 +1,222 @@
+import type { LRUCache } from "lru-cache";
+import type { CallOptions } from "../call-options.ts";
+import { type Context, KeyContext } from "../context.ts";
+import { EnvelockError, invalidArgument } from "../errors.ts";
+import type { Keyring } from "../keyring.ts";
+import { count, positive } from "../resilience/checks.ts";
+import { type Clock, systemClock, wallTime } from "../resilience/clock.ts";
+import { abortable } from "../resilience/operation.ts";
+import type { DataKeyState, DataKeyStore, StoredDataKey } from "./data-key-store.ts";
+import { FieldCipher } from "./field-cipher.ts";
+import {
+  checkedFieldOptions,
+  type DeterministicFieldOptions,
+  type FieldOptions,
+  type NoRow,
+  type ParsedFieldOptions,
+  type RowArgument,
+  type RowRequired,
+} from "./field-options.ts";
+import { KeyTable, type Scope } from "./key-table.ts";
+import { scopeText } from "./scope.ts";
+import { ScopeKeys, type ScopePolicy } from "./scope-keys.ts";
+import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
+
+export interface DataKeysOptions {
+  /** Wraps and unwraps the data keys. Its context is part of every scope. */
+  readonly keyring: Keyring;
+  /** Where the wrapped data keys live. Whoever made it closes it. */
+  readonly store: DataKeyStore;
+  /** A data key that is older is replaced for new writes when that is next noticed. Default: never. */
+  readonly maxAgeMs?: number;
+  /** How often each scope in use is read again, and so how fast a rotation or a shred elsewhere takes effect. Default 60,000. */
+  readonly refreshMs?: number;
+  /** How long a scope is used though the store cannot be read. Default five times `refreshMs`. */
+  readonly maxStaleMs?: number;
+  /**
+   * How old a new version must be before it encrypts, so that by then every process can decrypt what it writes. Default twice
+   * `refreshMs`; all processes should agree on it.
+   */
+  readonly announceMs?: number;
+  /** How many scopes are held at once; of those not in use, who was asked for longest ago leaves first. Default 1,000. */
+  readonly maxScopes?: number;
+  /** How many versions of a scope are held, newest first. Older ones are fetched by `decryptAsync`. Default 16. */
+  readonly maxVersions?: number;
+  /** Told of what fails in the background: a refresh, a rotation by age. It is tried again at the next refresh. */
+  readonly onFailure?: (error: unknown, scope: Context) => void;
+  /** For tests. */
+  readonly clock?: Clock;
+  /** For tests: milliseconds since 1970. */
+  readonly wallTime?: () => number;
+}
+
+export interface RotateOptions extends CallOptions {
+  /** Whether this process encrypts with the new version at once. Others that have not read the store yet cannot decrypt it. */
+  readonly immediately?: boolean;
+}
+
+/** What can be told of a stored data key. */
+export interface DataKeyInfo {
+  readonly version: number;
+  /** How tokens name it: 32 hex digits. */
+  readonly kid: string;
+  readonly state: DataKeyState;
+  /** Milliseconds since 1970. */
+  readonly createdAtMs: number;
+}
+
+/**
+ * Data keys that live wrapped in the application's own database, by scope. One unwrap for each live key and process; from then on
+ * ciphers work synchronously.
+ */
+export class DataKeys {
+  readonly #keyContext: KeyContext;
+  readonly #table: KeyTable;
+  readonly #policy: ScopePolicy;
+  readonly #maxScopes: number;
+  readonly #loading = new Map<string, Promise<ScopeKeys>>();
+  #scopes: LRUCache<string, ScopeKeys> | undefined;
+  #isClosed = false;
+
+  /** @throws `invalid-argument` */
+  constructor(options: DataKeysOptions) {
+    const { keyring, store, refreshMs = 60_000, maxAgeMs = Number.POSITIVE_INFINITY, maxStaleMs = 5 * refreshMs } = options;
+    const { announceMs = 2 * refreshMs, maxScopes = 1000, maxVersions = 16, onFailure, clock = systemClock } = options;
+    this.#keyContext = new KeyContext(keyring.context);
+    this.#table = new KeyTable(keyring, store, options.wallTime ?? wallTime);
+    this.#maxScopes = count(maxScopes, "maxScopes");
+    this.#policy = {
+      clock,
+      maxAgeMs: positive(maxAgeMs, "maxAgeMs"),
+      refreshMs: positive(refreshMs, "refreshMs"),
+      maxStaleMs: positive(maxStaleMs, "maxStaleMs"),
+      announceMs: atLeastZero(announceMs, "announceMs"),
+      maxVersions: count(maxVersions, "maxVersions"),
+      onFailure: (error, { context }) => onFailure?.(error, context.map),
+      onShred: ({ context }) => keyring.forget({ context: context.map }),
+    };
+  }
+
+  /**
+   * The cipher of a column. Loads the scope's data keys, or makes the first one; from the second call on it is at hand.
+   *
+   * @throws `invalid-argument`; `key-shredded`; and what the store and the providers throw
+   */
+  async field<T, N extends boolean = false, R extends boolean = false>(
+    options: ParsedFieldOptions<T, N, R>,
+  ): Promise<FieldCipher<T, NullOf<N>, RowOf<R>>>;
+  async field<V extends ValueType = "string", N extends boolean = false>(
+    options: DeterministicFieldOptions<V, N>,
+  ): Promise<FieldCipher<ValueTypes[V], NullOf<N>, NoRow>>;
+  async field<V extends ValueType = "string", N extends boolean = false, R extends boolean = false>(
+    options: FieldOptions<V, N, R>,
+  ): Promise<FieldCipher<ValueTypes[V], NullOf<N>, RowOf<R>>>;
+  async field(options: FieldOptions | DeterministicFieldOptions | ParsedFieldOptions<unknown>): Promise<FieldCipher<unknown, null>> {
+    const { type = "string", signal, scope, ...rest } = checkedFieldOptions(options);
+    const codec = "parse" in options ? jsonCodec(options.parse) : CODECS[type];
+    const keys = await this.#keysOf(this.#scopeOf(scope), signal === undefined ? {} : { signal });
+    return new FieldCipher<unknown, null>(keys, codec, rest);
+  }
+
+  /**
+   * Adds a data key version, and retires the ones before it: they go on decrypting. The new one encrypts once it is `announceMs` old.
+   *
+   * @param scope whose keys; those of the keyring's own context without it
+   * @returns the newest version, which another process may have added at the same time
+   * @throws `key-shredded`, and what the store and the providers throw
+   */
+  async rotate(scope?: Context, { immediately = false, ...options }: RotateOptions = {}): Promise<DataKeyInfo> {
+    const resolved = this.#scopeOf(scope);
+    const row = await this.#table.rotate(resolved, options);
+    const keys = this.#scopes?.peek(resolved.text);
+    await keys?.refresh(options);
+    if (immediately) keys?.announceNow(row.version);
+    return infoOf(row);
+  }
+
+  /**
+   * Destroys the data keys of a scope, and with them all that they encrypted: at once here, in other processes within `refreshMs`.
+   * The scope stays as it is, empty and marked: nothing can be encrypted in it again. Copies of the rows elsewhere, such as backups,
+   * have to be destroyed too.
+   *
+   * @returns how many keys were destroyed; 0 if they all were before, or there never were any
+   * @throws what the store throws
+   */
+  async shred(scope?: Context, options: CallOptions = {}): Promise<number> {
+    const resolved = this.#scopeOf(scope);
+    const shredded = await this.#table.shred(resolved, options);
+    this.#policy.onShred(resolved);
+    const keys = this.#scopes?.peek(resolved.text);
+    await keys?.refresh(options).catch((error: unknown) => {
+      if (!(error instanceof EnvelockError && error.code === "key-shredded")) throw error;
+    });
+    return shredded;
+  }
+
+  /** The data keys of a scope as the store has them, by version. @throws what the store throws */
+  async list(scope?: Context, options: CallOptions = {}): Promise<readonly DataKeyInfo[]> {
+    return (await this.#table.rows(this.#scopeOf(scope), options)).map(infoOf);
+  }
+
+  /** Wipes what is held. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#scopes?.clear();
+  }
+
+  #scopeOf(scope: Context | undefined): Scope {
+    if (this.#isClosed) throw new EnvelockError("closed", "these data keys have been closed");
+    const context = this.#keyContext.with(scope);
+    return { context, text: scopeText(context) };
+  }
+
+  async #keysOf(scope: Scope, options: CallOptions): Promise<ScopeKeys> {
+    const held = this.#scopes?.get(scope.text);
+    if (held !== undefined) return held;
+    const loading = this.#loading.get(scope.text) ?? this.#load(scope);
+    this.#loading.set(scope.text, loading);
+    return await abortable(loading, this.#policy.clock, options);
+  }
+
+  async #load(scope: Scope): Promise<ScopeKeys> {
+    const keys = new ScopeKeys(scope, this.#table, this.#policy);
+    try {
+      await keys.refresh();
+      // Loaded when first needed: most processes that import the library never cache.
+      const { LRUCache } = await import("lru-cache");
+      if (this.#isClosed) throw new EnvelockError("closed", "these data keys have been closed");
+      this.#scopes ??= new LRUCache({ max: this.#maxScopes, dispose: (evicted) => evicted.close() });
+      spareThoseInUse(this.#scopes);
+      this.#scopes.set(scope.text, keys);
+      return keys;
+    } catch (error) {
+      keys.close();
+      throw error;
+    } finally {
+      this.#loading.delete(scope.text);
+    }
+  }
+}
+
+/** A scope whose ciphers were used since the last time gets another turn: column types ask for their cipher only once. */
+function spareThoseInUse(scopes: LRUCache<string, ScopeKeys>): void {
+  if (scopes.size < scopes.max) return;
+  for (const text of [...scopes.rkeys()]) {
+    const keys = scopes.peek(text);
+    if (keys?.wasUsed !== true) return;
+    keys.wasUsed = false;
+    scopes.get(text);
+  }
+}
+
+function infoOf({ version, kid, state, createdAtMs }: StoredDataKey): DataKeyInfo {
+  return { version, kid, state, createdAtMs };
+}
+
+function atLeastZero(value: number, name: string): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw invalidArgument(`${name} is ${value}, expected a number of at least 0`);
+}
+
+type NullOf<N extends boolean> = N extends true ? null : never;
+type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
