@@ -229,7 +229,7 @@ describe("a source that is not what it says", () => {
     });
     const reader = blob.stream().getReader();
     const reading = reader.read();
-    await new Promise((resolve) => setTimeout(resolve));
+    await expect.poll(() => reads).toBe(3);
     await reader.cancel("enough");
     expect((await reading).done).toBe(true);
     expect(told).toBe("enough");

@@ -205,7 +205,7 @@ describe("tokens", () => {
     clock.advance(10_000);
     expect(await first).toMatchObject({ code: "timeout", retryable: true });
     const second = refusal(() => provider.current());
-    await settle(() => emulator.requests.length === 2);
+    await settle(() => clock.timerCount === 2); // of the call, and of the token that it waits for with the first
     clock.advance(10_000);
     expect(await second).toMatchObject({ code: "timeout" });
     clock.advance(40_000);
