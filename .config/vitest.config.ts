@@ -37,5 +37,6 @@ const database = () => {
 };
 
 export default defineConfig({
-  test: { projects: [engine("node", [...CORE, ...ONCE]), engine("portable", CORE, NODE_ONLY), database()] },
+  // vitest leaves one core to itself, which on two of them doubles the time
+  test: { maxWorkers: "100%", projects: [engine("node", [...CORE, ...ONCE]), engine("portable", CORE, NODE_ONLY), database()] },
 });

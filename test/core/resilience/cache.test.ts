@@ -16,20 +16,22 @@ import { kek, watched } from "../../keks.ts";
 import { refusalCode } from "../../refusal.ts";
 import { held, timed, unavailable } from "./backends.ts";
 import { fakeClock } from "./fake-clock.ts";
+import { timesFor } from "./load.ts";
 
 const MINUTE_MS = 60_000;
+const CALLS = timesFor(10_000);
 
 describe("single flight", () => {
   test.each([
     ["with a cache", { cache: {} }],
     ["without a cache", {}],
-  ])("10,000 concurrent decrypts of envelopes under one data key make one unwrap, %s", async (_, options) => {
+  ])(`${CALLS} concurrent decrypts of envelopes under one data key make one unwrap, %s`, async (_, options) => {
     const writer = new Keyring({ wrapWith: [kek()], reuse: {} });
     const envelopes = await Promise.all(Array.from({ length: 100 }, (__, index) => writer.encrypt(noise(20, index))));
     const inner = held();
     const clock = fakeClock();
     const reader = new Keyring({ unwrapWith: [inner], clock, ...options });
-    const calls = Array.from({ length: 10_000 }, (__, index) => reader.decrypt(envelopes[index % 100] ?? noise(0)));
+    const calls = Array.from({ length: CALLS }, (__, index) => reader.decrypt(envelopes[index % 100] ?? noise(0)));
     await clock.advance(0);
     expect(inner.waiting).toBe(1);
     inner.answer();
