@@ -10,6 +10,7 @@ const ONCE = [
   "test/docs/**/*.test.ts",
   "test/package/**/*.test.ts",
   "test/stream-node/**/*.test.ts",
+  "test/stores/**/*.test.ts",
   "test/browser/**/*.test.ts",
 ];
 
@@ -24,6 +25,8 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
       { find: "#lanes", replacement: at(`src/stream/lanes/${name}.ts`) },
       { find: /^envelock$/, replacement: at("src/index.ts") },
       { find: /^envelock\/node$/, replacement: at("src/node/index.ts") },
+      { find: /^envelock\/stores\/conformance$/, replacement: at("src/field/stores/conformance/index.ts") },
+      { find: /^envelock\/(stores\/.*)$/, replacement: at("src/field/$1.ts") },
       { find: /^envelock\/(providers\/.*)$/, replacement: at("$1/index.ts") },
     ],
   },

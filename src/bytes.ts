@@ -99,6 +99,14 @@ export function toHex(bytes: Uint8Array): string {
   return hex;
 }
 
+/** The bytes, or undefined for upper case, a foreign character or an odd length: one text per value. */
+export function fromHex(hex: string): OwnedBytes | undefined {
+  if (!/^(?:[0-9a-f]{2})*$/.test(hex)) return undefined;
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16);
+  return bytes;
+}
+
 /** base64url without padding. */
 export function toBase64Url(bytes: Uint8Array): string {
   let text = "";

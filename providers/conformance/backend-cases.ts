@@ -1,7 +1,8 @@
 import { copyOf } from "../../src/bytes.ts";
+import { check, failsWith, failureOf } from "../../src/conformance-checks.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
-import { type Bench, type Case, check, failsWith, failureOf, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
+import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { CallLimits, ConformanceHarness, HeldCall, Settled } from "./harness.ts";
 
 /** What must hold when something else does the work: its failures, its price, and being stopped while it is at it. */

@@ -1,6 +1,7 @@
 import { concatBytes, copyOf, equalPublicBytes, isBytes } from "../../src/bytes.ts";
+import { check, failsWith } from "../../src/conformance-checks.ts";
 import { KeyContext } from "../../src/context.ts";
-import { EnvelockError } from "../../src/errors.ts";
+import type { EnvelockError } from "../../src/errors.ts";
 import { encodeWrapAad } from "../../src/format/key-record.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/key-provider.ts";
 import type { ConformanceHarness, Settled } from "./harness.ts";
@@ -33,29 +34,6 @@ export async function withBench(harness: ConformanceHarness, run: (bench: Bench)
   } finally {
     await Promise.allSettled(opened.map(async (provider) => await provider.close?.()));
   }
-}
-
-/** @throws `provider-failure`: the provider broke its contract */
-export function check(holds: boolean, message: string): void {
-  if (!holds) throw broken(message);
-}
-
-/** Waits for a failure and hands it out. */
-export async function failureOf(operation: () => Promise<unknown>, what: string): Promise<unknown> {
-  try {
-    await operation();
-  } catch (error) {
-    return error;
-  }
-  throw broken(`${what} must fail, and it succeeded`);
-}
-
-/** Waits for a failure with this code and hands it out. */
-export async function failsWith(code: string, operation: () => Promise<unknown>, what: string): Promise<EnvelockError> {
-  const error = await failureOf(operation, what);
-  if (!(error instanceof EnvelockError)) throw broken(`${what} must fail with an EnvelockError, not with ${typeName(error)}`);
-  check(error.code === code, `${what} must fail with ${code}, not with ${error.code} (${error.message})`);
-  return error;
 }
 
 /** Like `failsWith`, and the backend must not have been called. */
@@ -95,14 +73,6 @@ export function optionsFor(provider: KeyProvider, { context = KEY_CONTEXT, signa
 /** 32 random bytes, not zero at either end: what becomes of zeros there is one case's concern. */
 export function newDataKey(): Uint8Array {
   return concatBytes(Uint8Array.of(0xa5), crypto.getRandomValues(new Uint8Array(30)), Uint8Array.of(0x5a));
-}
-
-function broken(message: string): EnvelockError {
-  return new EnvelockError("provider-failure", `conformance: ${message}`);
-}
-
-function typeName(value: unknown): string {
-  return value instanceof Error ? value.name : typeof value;
 }
 
 interface OptionsInput {

@@ -1,6 +1,7 @@
 import { byteAt, copyOf } from "../../src/bytes.ts";
+import { check } from "../../src/conformance-checks.ts";
 import type { Recipient } from "../../src/key-provider.ts";
-import { type Bench, type Case, check, failsUncalled, newDataKey, opensTo, unwrap, wrap } from "./checks.ts";
+import { type Bench, type Case, failsUncalled, newDataKey, opensTo, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 import { showsSecret } from "./shown-secrets.ts";
 

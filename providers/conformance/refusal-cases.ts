@@ -1,7 +1,8 @@
 import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
 import { byteAt, concatBytes, copyOf } from "../../src/bytes.ts";
+import { check, failsWith } from "../../src/conformance-checks.ts";
 import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
-import { type Bench, type Case, check, failsUncalled, failsWith, newDataKey, optionsFor, unwrap, wrap } from "./checks.ts";
+import { type Bench, type Case, failsUncalled, newDataKey, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 import { hostileKeyIds } from "./hostile-key-ids.ts";
 

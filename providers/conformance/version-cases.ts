@@ -1,4 +1,5 @@
-import { type Bench, type Case, check, failsWith, newDataKey, opensTo, optionsFor, wrap } from "./checks.ts";
+import { check, failsWith } from "../../src/conformance-checks.ts";
+import { type Bench, type Case, newDataKey, opensTo, optionsFor, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 
 /** What must hold when a KEK has more than one version. */

@@ -1,7 +1,5 @@
-import type { FileHandle } from "node:fs/promises";
-import { engine } from "#engine";
-import { toHex } from "../../src/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { fileError } from "../../src/file-error.ts";
 import { formatKeyset, type Keyset, parseKeyset } from "./keyset.ts";
 
 /**
@@ -41,69 +39,25 @@ export async function readKeysetFile(path: string): Promise<Keyset> {
  */
 export async function writeKeysetFile(path: string, keyset: Keyset, options: { readonly overwrite?: boolean } = {}): Promise<void> {
   const json = formatKeyset(keyset);
-  const { fs, dirname, isWindows } = await fileSystem();
-  const temporary = `${path}.${toHex(engine.randomNonce(8))}.tmp`;
+  const { writeDurably } = await import("../../src/durable-file.ts"); // as the file system below
   try {
-    try {
-      await writeWhole(await fs.open(temporary, "wx", 0o600), json);
-      // a link never replaces what is there, a rename always does; both happen at once or not at all
-      if (options.overwrite) await fs.rename(temporary, path);
-      else await fs.link(temporary, path);
-    } finally {
-      await fs.rm(temporary, { force: true });
-    }
-    if (!isWindows) await syncFolder(await fs.open(dirname(path), "r"));
+    await writeDurably(path, json, { overwrite: options.overwrite === true });
   } catch (error) {
     throw fileError(path, error);
-  }
-}
-
-async function writeWhole(handle: FileHandle, text: string): Promise<void> {
-  try {
-    await handle.writeFile(text, "utf8");
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncFolder(handle: FileHandle): Promise<void> {
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 
 /** Loaded when asked for, so that this entry point can be imported where there are no files. */
 async function fileSystem(): Promise<{
   readonly fs: typeof import("node:fs/promises");
-  readonly dirname: (path: string) => string;
   readonly isWindows: boolean;
 }> {
-  const [fs, { dirname }, { platform }] = await Promise.all([import("node:fs/promises"), import("node:path"), import("node:process")]);
-  return { fs, dirname, isWindows: platform === "win32" };
+  const [fs, { platform }] = await Promise.all([import("node:fs/promises"), import("node:process")]);
+  return { fs, isWindows: platform === "win32" };
 }
 
 function tooOpen(path: string, mode: number): EnvelockError {
   return new EnvelockError("access-denied", `${path} has mode ${(mode & 0o777).toString(8)}: others than its owner may use it`, {
     hint: `chmod 600 ${path}`,
   });
-}
-
-function fileError(path: string, error: unknown): EnvelockError {
-  if (error instanceof EnvelockError) return error;
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  switch (code) {
-    case "ENOENT":
-      return new EnvelockError("key-not-found", `no such file or folder: ${path}`, { cause: error });
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-      return new EnvelockError("access-denied", `${path} may not be opened`, { cause: error });
-    case "EEXIST":
-      return new EnvelockError("invalid-argument", `${path} exists already`, { cause: error, hint: "pass overwrite: true to replace it" });
-    default:
-      return new EnvelockError("provider-failure", `${path} could not be used`, { cause: error });
-  }
 }

@@ -12,15 +12,17 @@ interface Room {
 const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "node:"] }],
   [{ paths: ["src/index.ts"] }, { paths: ["src/node/"], packages: ["node:"] }],
+  [{ paths: ["src/field/stores/file.ts", "src/field/stores/file-lock.ts"], packages: ["node:"] }],
   [{ paths: ["src/field/"], packages: ["lru-cache"] }],
   [{ paths: ["src/keyring.ts", "src/keyring-options.ts"] }, { paths: ["src/inspect.ts"] }],
   [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
   [{ paths: ["src/key-source/", "src/data-key-cache.ts"], packages: ["lru-cache"] }],
-  [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }, { paths: ["src/field/"] }],
+  [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }],
   [{ paths: ["src/resilience/", "src/telemetry/", "src/provider-contract.ts"], packages: ["@opentelemetry/api"] }],
   [{ paths: ["src/data-key.ts"] }],
   [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
   [{ paths: ["src/call-options.ts"] }],
+  [{ paths: ["src/durable-file.ts"], packages: ["node:"] }, { paths: ["src/file-error.ts", "src/conformance-checks.ts"] }],
   [{ paths: ["src/context.ts"] }, { paths: ["src/key-provider.ts", "src/random-source.ts"] }, { paths: ["src/algorithms.ts"] }],
   [{ paths: ["src/bytes.ts"] }, { paths: ["src/errors.ts"] }],
 ];
@@ -36,9 +38,12 @@ const PROVIDERS_SHARE: readonly string[] = [
 
 /** What one provider may import beyond that, and the packages that it needs. */
 const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
-  local: { paths: ["src/crypto/"], packages: ["@noble/post-quantum/", "node:fs/promises", "node:path", "node:process"] },
+  local: {
+    paths: ["src/crypto/", "src/durable-file.ts", "src/file-error.ts"],
+    packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"],
+  },
   azure: { paths: [], packages: ["@azure/keyvault-keys"] },
-  conformance: { paths: ["src/context.ts", "src/format/key-record.ts"] },
+  conformance: { paths: ["src/context.ts", "src/format/key-record.ts", "src/conformance-checks.ts"] },
 };
 
 /** The one way into a provider, for the command line. */

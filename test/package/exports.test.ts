@@ -40,7 +40,12 @@ test("envelock/providers/local loads no package until one is needed", () => {
   expect(loadedBy("envelock/providers/local")).toMatchObject({ builtins: ["node:crypto"], packages: [] });
 });
 
-test("envelock/providers/conformance runs where neither Node nor an engine is", () => {
-  const { builtins, packages, sources } = loadedBy("envelock/providers/conformance");
+test.each([
+  "envelock/providers/conformance",
+  "envelock/stores/conformance",
+  "envelock/stores/postgres",
+  "envelock/stores/sqlite",
+])("%s runs where neither Node nor an engine is", (entry) => {
+  const { builtins, packages, sources } = loadedBy(entry);
   expect([...builtins, ...packages, ...sources.filter((path) => path.startsWith("src/crypto/"))]).toEqual([]);
 });

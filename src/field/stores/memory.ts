@@ -10,22 +10,29 @@ export function memoryStore(): DataKeyStore {
     scopes.set(row.scope, rows.set(row.version, copyOfRow(row)));
   };
   return {
-    async byKid(scope, kid) {
+    async byKid(scope, kid, options) {
+      options?.signal?.throwIfAborted();
       const row = rowsOf(scope).find((candidate) => candidate.kid === kid);
       return row && copyOfRow(row);
     },
-    list: async (scope) => rowsOf(scope).map(copyOfRow),
-    async insertIfAbsent(row) {
+    async list(scope, options) {
+      options?.signal?.throwIfAborted();
+      return rowsOf(scope).map(copyOfRow);
+    },
+    async insertIfAbsent(row, options) {
+      options?.signal?.throwIfAborted();
       if (rowsOf(row.scope).some(({ version, kid }) => version === row.version || kid === row.kid)) return false;
       put(row);
       return true;
     },
-    async compareAndSwap(row, expectedRevision) {
+    async compareAndSwap(row, expectedRevision, options) {
+      options?.signal?.throwIfAborted();
       if (scopes.get(row.scope)?.get(row.version)?.revision !== expectedRevision) return false;
       put(row);
       return true;
     },
-    async scan({ after, limit }) {
+    async scan({ after, limit }, options) {
+      options?.signal?.throwIfAborted();
       const rows = [...scopes.keys()].flatMap(rowsOf).filter((row) => after === undefined || byPlace(row, after) > 0);
       return rows.sort(byPlace).slice(0, limit).map(copyOfRow);
     },

@@ -1,0 +1,1 @@
+export { type StoreConformanceCase, type StoreConformanceHarness, storeConformance } from "./conformance.ts";

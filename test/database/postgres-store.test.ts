@@ -1,0 +1,99 @@
+import { readFileSync } from "node:fs";
+import { PGlite } from "@electric-sql/pglite";
+import { Pool } from "pg";
+import { afterAll, describe, expect, test } from "vitest";
+import { toHex } from "../../src/bytes.ts";
+import { newRow, newScope } from "../../src/field/stores/conformance/bench.ts";
+import { storeConformance } from "../../src/field/stores/conformance/index.ts";
+import { type PostgresClient, postgresMigration, postgresStore } from "../../src/field/stores/postgres.ts";
+import { freshDatabase } from "../postgres.ts";
+import { refusal, refusalCode } from "../refusal.ts";
+
+const pool = new Pool({ connectionString: await freshDatabase(), max: 4 });
+const lite = new PGlite();
+afterAll(async () => {
+  await pool.end();
+  await lite.close();
+});
+
+describe.each<[string, PostgresClient]>([
+  ["pg on PostgreSQL", pool],
+  ["PGlite", lite],
+])("the PostgreSQL store through %s", async (_name, client) => {
+  const store = postgresStore({ client });
+  await Promise.all([store.migrate(), store.migrate(), store.migrate()]);
+  const holds = async (bytes: Uint8Array): Promise<boolean> => {
+    const { rows } = await client.query("select 1 from envelock_data_keys where envelock_data_keys::text like '%' || $1 || '%'", [
+      toHex(bytes),
+    ]);
+    return rows.length > 0;
+  };
+
+  for (const { name, run } of storeConformance({ open: () => postgresStore({ client }), holds })) test(name, run);
+
+  test("the migration harms nothing", async () => {
+    const row = newRow(newScope());
+    expect(await store.insertIfAbsent(row)).toBe(true);
+    await client.query(postgresMigration(), []);
+    expect(await store.list(row.scope)).toEqual([row]);
+  });
+
+  test("a table in a schema of its own", async () => {
+    await client.query("create schema app", []);
+    const named = postgresStore({ client, table: "app.data_keys" });
+    expect(await refusal(() => named.list(""))).toMatchObject({ code: "provider-failure", hint: expect.stringContaining("migrate()") });
+    await named.migrate();
+    const row = newRow(newScope());
+    expect(await named.insertIfAbsent(row)).toBe(true);
+    expect(await store.list(row.scope)).toEqual([]);
+  });
+
+  test.each([
+    ["a version below 1", { version: 0 }],
+    ["a kid that is none", { kid: "ABC" }],
+    ["a shredded key with its record", { state: "shredded" } as const],
+    ["an active key without one", { record: null }],
+  ])("the table does not take %s", async (_what, differences) => {
+    expect(await refusalCode(() => store.insertIfAbsent(newRow(newScope(), differences)))).toBe("provider-failure");
+  });
+});
+
+test("docs/stores.md shows the table", () => {
+  expect(readFileSync(new URL("../../docs/stores.md", import.meta.url), "utf8")).toContain(`${postgresMigration()};`);
+});
+
+test("a server that is not there is `unavailable`, and what is there is not", async () => {
+  const nowhere = new Pool({ host: "127.0.0.1", port: 1, connectionTimeoutMillis: 5000 });
+  expect(await refusal(() => postgresStore({ client: nowhere }).list("a"))).toMatchObject({ code: "unavailable", retryable: true });
+  await nowhere.end();
+});
+
+test("a role without rights is `access-denied`", async () => {
+  await pool.query("create role reader login password 'reader'");
+  const { host, port, database } = pool.options;
+  const client = new Pool({ host, port, database, connectionString: asReader(`${pool.options.connectionString}`), max: 1 });
+  expect(await refusalCode(() => postgresStore({ client }).list("a"))).toBe("access-denied");
+  await client.end();
+  const wrong = new Pool({ connectionString: asReader(`${pool.options.connectionString}`, "wrong"), max: 1 });
+  expect(await refusalCode(() => postgresStore({ client: wrong }).list("a"))).toBe("access-denied");
+  await wrong.end();
+  await pool.query("drop role reader");
+});
+
+test.each([
+  ["57014", "timeout"],
+  ["40001", "unavailable"],
+  ["53300", "unavailable"],
+  ["57P01", "unavailable"],
+  ["23514", "provider-failure"],
+  ["ECONNRESET", "unavailable"],
+  [undefined, "unavailable"],
+])("%s is %s", async (code, expected) => {
+  const cause = Object.assign(new Error("the native error"), { code });
+  const client = { query: () => Promise.reject(cause) };
+  expect(await refusal(() => postgresStore({ client }).list("a"))).toMatchObject({ code: expected, cause });
+});
+
+function asReader(url: string, password = "reader"): string {
+  return Object.assign(new URL(url), { username: "reader", password }).href;
+}

@@ -1,0 +1,112 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { newRow, newScope } from "../../src/field/stores/conformance/bench.ts";
+import { storeConformance } from "../../src/field/stores/conformance/index.ts";
+import { fileStore } from "../../src/field/stores/file.ts";
+import { refusal, refusalCode } from "../refusal.ts";
+import { fileHolds } from "./kept-bytes.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "envelock-file-store-"));
+const path = join(folder, "keys.json");
+afterAll(() => rmSync(folder, { recursive: true }));
+
+for (const { name, run } of storeConformance({ open: () => fileStore(path), holds: (bytes) => fileHolds(path, bytes) })) {
+  test(`the file store: ${name}`, run);
+}
+
+test("the file is its owner's alone, and nothing stands beside it", async () => {
+  const own = join(folder, "own");
+  mkdirSync(own);
+  await fileStore(join(own, "keys.json")).insertIfAbsent(newRow(newScope()));
+  expect(readdirSync(own)).toEqual(["keys.json"]);
+  expect(statSync(join(own, "keys.json")).mode & 0o777).toBe(0o600);
+});
+
+test("what a killed writer left is removed by the next one", async () => {
+  const own = join(folder, "left");
+  mkdirSync(own);
+  writeFileSync(join(own, `keys.json.${crypto.randomUUID()}.tmp`), "half of");
+  writeFileSync(join(own, "keys.json.old"), "somebody else's");
+  await fileStore(join(own, "keys.json")).insertIfAbsent(newRow(newScope()));
+  expect(readdirSync(own).sort()).toEqual(["keys.json", "keys.json.old"]);
+});
+
+describe("the lock", () => {
+  const lock = `${path}.lock`;
+  const owner = { host: hostname(), pid: process.pid, startedAt: startOf(process.pid), id: "1" };
+
+  test.each([
+    ["of a process that has ended", { ...owner, pid: endedPid() }],
+    ["of an earlier process of the same number", { ...owner, startedAt: "1" }],
+  ])("%s is taken away", async (_whose, holder) => {
+    writeFileSync(lock, JSON.stringify(holder));
+    expect(await fileStore(path).insertIfAbsent(newRow(newScope()))).toBe(true);
+    expect(readdirSync(folder).filter((name) => name.includes(".lock"))).toEqual([]);
+  });
+
+  test("of a process that runs is waited for", async () => {
+    writeFileSync(lock, JSON.stringify(owner));
+    let isDone = false;
+    const inserted = fileStore(path)
+      .insertIfAbsent(newRow(newScope()))
+      .finally(() => {
+        isDone = true;
+      });
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(isDone).toBe(false);
+    rmSync(lock);
+    expect(await inserted).toBe(true);
+  });
+
+  test("of another machine is left alone, and reading needs none", async () => {
+    const other = fileStore(path, { maxLockWaitMs: 50 });
+    const row = newRow(newScope());
+    await other.insertIfAbsent(row);
+    writeFileSync(lock, JSON.stringify({ ...owner, host: "elsewhere", pid: endedPid() }));
+    expect(await other.list(row.scope)).toEqual([row]);
+    expect(await refusal(() => other.insertIfAbsent(newRow(row.scope, { version: 2 })))).toMatchObject({
+      code: "unavailable",
+      hint: expect.stringContaining(lock),
+    });
+    rmSync(lock);
+  });
+});
+
+describe("what is no store", () => {
+  const row = { ...newRow("a"), record: "00" };
+
+  test.each([
+    ["no JSON", "{"],
+    ["another format", JSON.stringify({ format: "envelock-data-keys/2", rows: [] })],
+    ["no rows", JSON.stringify({ format: "envelock-data-keys/1" })],
+    ["a row that is none", JSON.stringify({ format: "envelock-data-keys/1", rows: [null] })],
+    ["a record in capitals", JSON.stringify({ format: "envelock-data-keys/1", rows: [{ ...row, record: "AB" }] })],
+    ["an unknown state", JSON.stringify({ format: "envelock-data-keys/1", rows: [{ ...row, state: "lost" }] })],
+    ["half a version", JSON.stringify({ format: "envelock-data-keys/1", rows: [{ ...row, version: 1.5 }] })],
+    ["a row twice", JSON.stringify({ format: "envelock-data-keys/1", rows: [row, row] })],
+  ])("%s is refused, and not replaced", async (_what, text) => {
+    const bad = join(folder, "bad.json");
+    writeFileSync(bad, text);
+    expect(await refusalCode(() => fileStore(bad).list("a"))).toBe("provider-failure");
+    expect(await refusalCode(() => fileStore(bad).insertIfAbsent(newRow("b")))).toBe("provider-failure");
+    expect(readFileSync(bad, "utf8")).toBe(text);
+  });
+
+  test("a folder that is not there", async () => {
+    const nowhere = fileStore(join(folder, "nowhere/keys.json"));
+    expect(await nowhere.list("a")).toEqual([]);
+    expect(await refusalCode(() => nowhere.insertIfAbsent(newRow("b")))).toBe("key-not-found");
+  });
+});
+
+function endedPid(): number {
+  return spawnSync(process.execPath, ["--version"]).pid;
+}
+
+function startOf(pid: number): string | undefined {
+  const status = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return status.slice(status.lastIndexOf(")") + 2).split(" ")[19];
+}
