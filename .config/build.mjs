@@ -21,6 +21,7 @@ const bundle = await rolldown({
     "lanes/worker": "src/stream/lanes/worker.ts",
     "providers/local": "providers/local/index.ts",
     "providers/azure": "providers/azure/index.ts",
+    "providers/pkcs11": "providers/pkcs11/index.ts",
     "providers/conformance": "providers/conformance/index.ts",
     "stores/file": "src/field/stores/file.ts",
     "stores/postgres": "src/field/stores/postgres.ts",

@@ -43,6 +43,7 @@ const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
     packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"],
   },
   azure: { paths: [], packages: ["@azure/keyvault-keys"] },
+  pkcs11: { paths: [], packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"] },
   conformance: { paths: ["src/context.ts", "src/format/key-record.ts", "src/conformance-checks.ts"] },
 };
 

@@ -83,6 +83,8 @@ export function nssToken(): TestTokens<readonly [TestToken]> {
   const folder = mkdtempSync(join(tmpdir(), "envelock-nss-"));
   const pinFile = join(folder, "pin");
   writeFileSync(pinFile, `${PIN}\n`);
+  // Each use of a key opens it with a key that is derived from the PIN: by default in 10,000 rounds, which is most of what it takes.
+  Object.assign(process.env, { NSS_MAX_MP_PBE_ITERATION_COUNT: "1" });
   execFileSync(certutil, ["-N", "-d", `sql:${folder}`, "-f", pinFile], { stdio: "pipe" });
   const libraryParameters = `configdir='sql:${folder}' certPrefix='' keyPrefix='' secmod='secmod.db' flags=`;
   const token = testToken({ module, libraryParameters, label: "NSS Certificate DB" });

@@ -1,0 +1,118 @@
+import { realpath } from "node:fs/promises";
+import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { type Cryptoki, loadCryptoki } from "./cryptoki.ts";
+
+/** Somebody with sessions in a module. */
+export interface ModuleUser {
+  /** Whether its sessions still answer. Makes a call. */
+  isAlive(): boolean;
+}
+
+/**
+ * A library as this thread uses it. PKCS#11 has one state for each library and process: a second C_Initialize fails, and C_Finalize
+ * ends everybody's sessions. So all who use a library here share one of these.
+ */
+export class Module {
+  readonly cryptoki: Cryptoki;
+  readonly #path: string;
+  readonly #users: Set<ModuleUser> = new Set();
+  #libraryParameters: string | undefined;
+  #isOurs = false;
+  #callsUnderWay = 0;
+  /** Counts the times that it was initialised: handles of another count mean nothing, or something else. */
+  generation = 0;
+
+  constructor(path: string, cryptoki: Cryptoki) {
+    this.#path = path;
+    this.cryptoki = cryptoki;
+  }
+
+  /** @throws `invalid-argument` for other parameters than those that the library runs with, and what C_Initialize says */
+  attach(user: ModuleUser, libraryParameters: string | undefined): void {
+    if (this.#users.has(user)) return;
+    if (this.#users.size === 0) {
+      this.#libraryParameters = libraryParameters;
+      this.#initialise();
+    } else if (libraryParameters !== this.#libraryParameters) {
+      throw invalidArgument(`${this.#path} is in use with other libraryParameters`, "a library is initialised once for the whole process");
+    }
+    this.#users.add(user);
+  }
+
+  /** The last one finalises the library, unless somebody else initialised it or has sessions in it. */
+  detach(user: ModuleUser): void {
+    if (!this.#users.delete(user) || this.#users.size > 0) return;
+    if (this.#isOurs && !this.#hasSessions()) this.#finalise();
+  }
+
+  /**
+   * Finalises and initialises again, after which the library looks for its device anew: some find it again in no other way.
+   *
+   * @returns false where that would end calls or sessions that work, or sessions of somebody else
+   */
+  restart(lost: ModuleUser): boolean {
+    if (!this.#isOurs || this.#callsUnderWay > 0) return false;
+    for (const user of this.#users) if (user !== lost && user.isAlive()) return false;
+    this.#finalise();
+    this.#initialise();
+    return true;
+  }
+
+  /** Holds off a restart while `work` is in the library. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#callsUnderWay++;
+    try {
+      return await work();
+    } finally {
+      this.#callsUnderWay--;
+    }
+  }
+
+  #initialise(): void {
+    this.#isOurs = this.cryptoki.initialise(this.#libraryParameters) || this.#isOurs;
+    this.generation++;
+  }
+
+  #finalise(): void {
+    this.#isOurs = false;
+    this.generation++;
+    try {
+      this.cryptoki.finalise();
+    } catch {
+      // what a library says to this when its device is gone changes nothing
+    }
+  }
+
+  /** Ours are closed by now. */
+  #hasSessions(): boolean {
+    try {
+      return this.cryptoki.slots().some((slot) => (this.cryptoki.tokenInfo(slot).sessions ?? 1) > 0);
+    } catch {
+      return true;
+    }
+  }
+}
+
+/**
+ * The module of a path, loaded at first use and never unloaded.
+ *
+ * @throws `provider-failure` if it cannot be loaded
+ */
+export async function openModule(path: string): Promise<Module> {
+  const file = await realpath(path).catch((cause: unknown) => {
+    throw new EnvelockError("provider-failure", `there is no PKCS#11 library ${path}`, {
+      cause,
+      detail: "module-missing",
+      hint: "install the library, or correct the path",
+    });
+  });
+  const known = MODULES.get(file);
+  if (known !== undefined) return await known;
+  const loading = loadCryptoki(file).then((cryptoki) => new Module(file, cryptoki));
+  MODULES.set(file, loading);
+  loading.catch(() => MODULES.delete(file));
+  return await loading;
+}
+
+/** The one piece of global state of the package, as PKCS#11 itself forces it. docs/design.md */
+const MODULES: Map<string, Promise<Module>> = new Map();

@@ -1,0 +1,136 @@
+import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
+import { isBytes, wipe } from "../../src/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import type { KeyProvider } from "../../src/key-provider.ts";
+import { orAborted } from "./abort.ts";
+import { type Pkcs11Clock, systemClock } from "./clock.ts";
+import { ownedKey } from "./key-id.ts";
+import { keyInUri, keySelector, type Pkcs11KeySelector, type Pkcs11TokenOptions, tokenLocation } from "./options.ts";
+import { ThisThreadKeys, type TokenKeys, type WrapTarget } from "./token-keys.ts";
+import { type Pkcs11Mechanism, WRAPPINGS } from "./wrappings.ts";
+
+export interface Pkcs11KeyOptions extends Pkcs11TokenOptions {
+  /**
+   * The KEK: an AES key, or an RSA pair. Without an id, all keys of the label are its versions: the newest by start date, then by id,
+   * wraps, and all of them unwrap.
+   */
+  readonly key?: Pkcs11KeySelector;
+  /** Further keys that unwrap. */
+  readonly olderKeys?: readonly Pkcs11KeySelector[];
+  /**
+   * How data keys are wrapped. Default: the best that token and key allow, in the order `aes-gcm`, `aes-kw`, `aes-kwp`, or
+   * `rsa-oaep-256`, `rsa-oaep-sha1`. Named here, it alone wraps and, with `unwrapMechanisms`, unwraps.
+   */
+  readonly mechanism?: Pkcs11Mechanism;
+  /** With `mechanism`: others that still unwrap, for old data. */
+  readonly unwrapMechanisms?: readonly Pkcs11Mechanism[];
+  /** `token` (default): the token encrypts with the public key object. `local`: this process does, with the numbers the private key shows. */
+  readonly rsaWrap?: "token" | "local";
+  /** How long the version that wraps is kept before the token is asked again, in milliseconds. Default 60,000. */
+  readonly versionCacheMs?: number;
+  /** Default: the machine's. */
+  readonly clock?: Pkcs11Clock;
+}
+
+/**
+ * A KEK on a token behind PKCS#11, through `pkcs11js`, which must be installed. Nothing is loaded or called before the first wrap or
+ * unwrap.
+ *
+ * @throws `invalid-argument`
+ * @see docs/providers/pkcs11.md
+ */
+export function pkcs11Key(options: Pkcs11KeyOptions): Required<KeyProvider> {
+  const { clock = systemClock, rsaWrap = "token", versionCacheMs = ONE_MINUTE_MS } = options;
+  const { uri, ...location } = tokenLocation(options);
+  const keyOfUri = keyInUri(uri);
+  if (options.key !== undefined && keyOfUri !== undefined) throw invalidArgument("the key is named by `uri` or by `key`, not by both");
+  const key = keySelector("the key", options.key ?? keyOfUri);
+  const ownKeys = [key, ...(options.olderKeys ?? []).map((older) => keySelector("an older key", older))];
+  const unwrapAlgs = unwrapAlgorithms(options);
+  if (rsaWrap !== "token" && rsaWrap !== "local") throw invalidArgument('rsaWrap is "token" or "local"');
+  if (!(versionCacheMs >= 0)) throw invalidArgument("versionCacheMs is a time in milliseconds");
+  const keys: TokenKeys = new ThisThreadKeys(
+    { location, key, mechanism: options.mechanism, isRsaWrapLocal: rsaWrap === "local" },
+    options.pin,
+  );
+  let isClosed = false;
+  let kept: { readonly target: Promise<WrapTarget>; readonly untilMs: number } | undefined;
+
+  const requireOpen = (signal: AbortSignal | undefined): void => {
+    if (isClosed) throw new EnvelockError("closed", "this PKCS#11 key has been closed");
+    signal?.throwIfAborted();
+  };
+  const forget = (): void => {
+    kept = undefined;
+  };
+  const target = (): Promise<WrapTarget> => {
+    const nowMs = clock.now();
+    if (kept !== undefined && nowMs < kept.untilMs) return kept.target;
+    const looked = { target: keys.current(nowMs), untilMs: nowMs + versionCacheMs };
+    kept = looked;
+    looked.target.catch(() => {
+      if (kept === looked) forget();
+    });
+    return looked.target;
+  };
+
+  return {
+    name: NAME,
+    owns: (keyId) => ownedKey(keyId, location.token, ownKeys) !== undefined,
+    async wrap(dek, { wrapAad, signal }) {
+      requireOpen(signal);
+      if (!isBytes(dek) || dek.length !== DEK_BYTES) throw invalidArgument(`a data key has ${DEK_BYTES} bytes`);
+      const { keyId, alg } = await orAborted(target(), signal);
+      requireOpen(signal);
+      try {
+        return { provider: NAME, keyId, alg, wrapped: await orAborted(keys.wrap({ keyId, alg }, dek, wrapAad(keyId)), signal) };
+      } catch (error) {
+        forget();
+        throw error;
+      }
+    },
+    async unwrap({ provider, keyId, alg, wrapped }, { wrapAad, signal }) {
+      requireOpen(signal);
+      const isOwn = provider === NAME && ownedKey(keyId, location.token, ownKeys) !== undefined;
+      if (!isOwn || !unwrapAlgs.has(alg) || !isWrappedLength(alg, wrapped.length)) {
+        throw new EnvelockError("unwrap-rejected", "this PKCS#11 key did not wrap this data key");
+      }
+      return await orAborted(keys.unwrap(keyId, alg, wrapped, wrapAad(keyId)), signal, wipe);
+    },
+    async current({ signal } = {}) {
+      requireOpen(signal);
+      return (await orAborted(target(), signal)).keyId;
+    },
+    async close() {
+      isClosed = true;
+      await keys.close();
+    },
+  };
+}
+
+/** @throws `invalid-argument` */
+function unwrapAlgorithms({ mechanism, unwrapMechanisms = [] }: Pkcs11KeyOptions): ReadonlySet<number> {
+  if (mechanism === undefined && unwrapMechanisms.length > 0) {
+    throw invalidArgument("unwrapMechanisms goes with `mechanism`; without it every mechanism that fits the key unwraps");
+  }
+  const names = mechanism === undefined ? WRAPPINGS.map(({ name }) => name) : [mechanism, ...unwrapMechanisms];
+  return new Set(
+    names.map((name) => {
+      const wrapping = WRAPPINGS.find((candidate) => candidate.name === name);
+      if (wrapping === undefined) throw invalidArgument(`a mechanism is one of ${WRAPPINGS.map((known) => known.name).join(", ")}`);
+      return wrapping.alg;
+    }),
+  );
+}
+
+function isWrappedLength(alg: number, bytes: number): boolean {
+  if (alg === WRAP_ALGORITHMS.aesGcm) return bytes === 60;
+  if (alg === WRAP_ALGORITHMS.aesKw || alg === WRAP_ALGORITHMS.aesKwp) return bytes === 40;
+  return bytes >= MIN_MODULUS_BYTES && bytes <= MAX_MODULUS_BYTES;
+}
+
+const NAME = "pkcs11";
+const DEK_BYTES = 32;
+const MIN_MODULUS_BYTES = 256;
+const MAX_MODULUS_BYTES = 1024;
+const ONE_MINUTE_MS = 60_000;
