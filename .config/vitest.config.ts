@@ -15,7 +15,7 @@ const ONCE = [
 ];
 
 // Clients that only Node has: the engine makes no difference to them.
-const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**"];
+const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**", "test/core/field/{values,scope}.test.ts"];
 
 const engine = (name: "node" | "portable", include: string[], exclude: string[] = []) => ({
   root: at(""),

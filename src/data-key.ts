@@ -39,12 +39,14 @@ export class DataKey {
   /** The fixed part of a token's AAD, with room for the context behind it. */
   #tokenAad: Uint8Array | undefined;
   #deterministicCipher: Siv | undefined;
+  /** By their encoded context. */
+  readonly #indexKeys = new Map<string, Uint8Array>();
   #isDestroyed = false;
 
   static {
     secretOf = (key) => key.#live();
     commitmentIn = (key) => key.#commitment();
-    indexKeyIn = (key, context) => hkdfExpand("sha512", key.#live(), [INDEX_INFO, key.#keyContext.encode(context)], 32);
+    indexKeyIn = (key, context) => key.#indexKey(context);
   }
 
   /** For the core: use `DataKey.generate` or `DataKey.from`. Checks nothing; takes `secret` over and wipes it with the key. */
@@ -148,6 +150,8 @@ export class DataKey {
     this.#tokenCipher?.destroy();
     this.#tokenCipher = undefined;
     this.#deterministicCipher = undefined;
+    wipe(...this.#indexKeys.values());
+    this.#indexKeys.clear();
   }
 
   [Symbol.dispose](): void {
@@ -173,6 +177,17 @@ export class DataKey {
   #deterministic(): Siv {
     this.#deterministicCipher ??= withDerived(this.#live(), DET_INFO, 64, (key) => engine.siv(key));
     return this.#deterministicCipher;
+  }
+
+  #indexKey(context: Context): Uint8Array {
+    const secret = this.#live();
+    const encoded = this.#keyContext.encode(context);
+    const name = toHex(encoded);
+    const known = this.#indexKeys.get(name);
+    if (known !== undefined) return known;
+    const key = hkdfExpand("sha512", secret, [INDEX_INFO, encoded], 32);
+    this.#indexKeys.set(name, key);
+    return key;
   }
 
   // docs/format.md §5: label | head and kid | value context. Written in place, because a fresh array costs as much as an AES call.
@@ -233,7 +248,7 @@ export function deriveBodyKey(dataKey: DataKey): Uint8Array {
 }
 
 /**
- * The key of one blind index; the caller wipes it. docs/format.md §5.1
+ * The key of one blind index: read only, kept and wiped with the data key. docs/format.md §5.1
  *
  * @param context what makes the index the one it is (table, column, name, version), beside the key context
  * @throws `closed`; `invalid-argument` for a bad context

@@ -4,12 +4,16 @@ export type { Context } from "./context.ts";
 export { DataKey } from "./data-key.ts";
 export { type CacheOptions, DataKeyCache, type ForgetFilter } from "./data-key-cache.ts";
 export { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "./errors.ts";
+export type { BlindIndexOptions, BlindIndexValue, Normalise } from "./field/blind-index.ts";
+export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./field/blind-index-plan.ts";
 export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "./field/data-key-store.ts";
 export { type DataKeyInfo, DataKeys, type DataKeysOptions, type RotateOptions } from "./field/data-keys.ts";
 export type { FieldCipher } from "./field/field-cipher.ts";
 export type {
+  CompoundIndexOptions,
   DeterministicFieldOptions,
   FieldOptions,
+  MigratingFieldOptions,
   NoRow,
   ParsedFieldOptions,
   RowArgument,
@@ -17,6 +21,9 @@ export type {
   RowRequired,
 } from "./field/field-options.ts";
 export type { JsonValue } from "./field/json.ts";
+export type { KeyPurpose } from "./field/key-table.ts";
+export type { IndexSettings, KeyedIndex } from "./field/keyed-index.ts";
+export type { MigratingFieldCipher, StoredValue } from "./field/migrating-cipher.ts";
 export { contextOfScope } from "./field/scope.ts";
 export { memoryStore } from "./field/stores/memory.ts";
 export type { ValueType, ValueTypes } from "./field/values.ts";

@@ -68,7 +68,7 @@ export function inspect(input: Uint8Array | string): Inspection {
   if (!isBytes(input)) throw invalidArgument("inspect takes a Uint8Array, or a token as text");
   const bytes = viewOf(input);
   if (bytes[0] === ENVELOPE_HEAD) return inspectEnvelope(bytes, bytes.length);
-  if (bytes[0] === KEY_RECORD_HEAD) return { kind: "key-record", ...inspectRecord(parseKeyRecord(bytes)) };
+  if (bytes[0] === KEY_RECORD_HEAD) return inspectKeyRecord(bytes);
   return inspectToken(bytes);
 }
 
@@ -84,6 +84,10 @@ export function inspectEnvelope(start: Uint8Array, envelopeBytes: number): Inspe
   const bodyBytes = envelopeBytes - headerBytes;
   if (bodyBytes === 0) return { kind: "header", ...header };
   return { kind: "envelope", ...header, bodyBytes, plaintextBytes: claimedPlaintextBytes(bodyBytes) };
+}
+
+export function inspectKeyRecord(bytes: Uint8Array): InspectedKeyRecord {
+  return { kind: "key-record", ...inspectRecord(parseKeyRecord(bytes)) };
 }
 
 function inspectRecord({ suite, keyCommit, recipients }: KeyRecord): InspectedRecord {

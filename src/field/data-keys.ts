@@ -2,22 +2,31 @@ import type { LRUCache } from "lru-cache";
 import type { CallOptions } from "../call-options.ts";
 import { type Context, KeyContext } from "../context.ts";
 import { EnvelockError, invalidArgument } from "../errors.ts";
+import { type InspectedRecipient, inspectKeyRecord } from "../inspect.ts";
 import type { Keyring } from "../keyring.ts";
 import { count, positive } from "../resilience/checks.ts";
 import { type Clock, systemClock, wallTime } from "../resilience/clock.ts";
 import { abortable } from "../resilience/operation.ts";
+import type { BlindIndexValue } from "./blind-index.ts";
+import { ColumnTokens } from "./column-tokens.ts";
 import type { DataKeyState, DataKeyStore, StoredDataKey } from "./data-key-store.ts";
 import { FieldCipher } from "./field-cipher.ts";
 import {
-  checkedFieldOptions,
+  type AnyFieldOptions,
+  type CompoundIndexOptions,
+  checkFieldOptions,
+  checkNames,
   type DeterministicFieldOptions,
   type FieldOptions,
+  type MigratingFieldOptions,
   type NoRow,
   type ParsedFieldOptions,
   type RowArgument,
   type RowRequired,
 } from "./field-options.ts";
-import { KeyTable, type Scope } from "./key-table.ts";
+import { type KeyPurpose, KeyTable, type Scope } from "./key-table.ts";
+import { KeyedIndex } from "./keyed-index.ts";
+import { MigratingFieldCipher } from "./migrating-cipher.ts";
 import { scopeText } from "./scope.ts";
 import { ScopeKeys, type ScopePolicy } from "./scope-keys.ts";
 import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
@@ -61,8 +70,12 @@ export interface DataKeyInfo {
   /** How tokens name it: 32 hex digits. */
   readonly kid: string;
   readonly state: DataKeyState;
+  /** Keys of blind indexes stay when data keys are rotated. */
+  readonly purpose: KeyPurpose;
   /** Milliseconds since 1970. */
   readonly createdAtMs: number;
+  /** The KEK versions that can unwrap it; none once it is shredded. Not verified. */
+  readonly recipients: readonly InspectedRecipient[];
 }
 
 /**
@@ -98,24 +111,48 @@ export class DataKeys {
   }
 
   /**
-   * The cipher of a column. Loads the scope's data keys, or makes the first one; from the second call on it is at hand.
+   * The cipher of a column. Loads the scope's data keys, or makes the first one; from the second call on they are at hand.
    *
-   * @throws `invalid-argument`; `key-shredded`; and what the store and the providers throw
+   * @throws `invalid-argument`; `key-shredded`; `closed`; and what the store and the providers throw
    */
   async field<T, N extends boolean = false, R extends boolean = false>(
     options: ParsedFieldOptions<T, N, R>,
   ): Promise<FieldCipher<T, NullOf<N>, RowOf<R>>>;
   async field<V extends ValueType = "string", N extends boolean = false>(
+    options: DeterministicFieldOptions<V, N> & MigratingFieldOptions<V, N, false>,
+  ): Promise<MigratingFieldCipher<ValueTypes[V], NullOf<N>, NoRow>>;
+  async field<V extends ValueType = "string", N extends boolean = false>(
     options: DeterministicFieldOptions<V, N>,
   ): Promise<FieldCipher<ValueTypes[V], NullOf<N>, NoRow>>;
   async field<V extends ValueType = "string", N extends boolean = false, R extends boolean = false>(
+    options: MigratingFieldOptions<V, N, R>,
+  ): Promise<MigratingFieldCipher<ValueTypes[V], NullOf<N>, RowOf<R>>>;
+  async field<V extends ValueType = "string", N extends boolean = false, R extends boolean = false>(
     options: FieldOptions<V, N, R>,
   ): Promise<FieldCipher<ValueTypes[V], NullOf<N>, RowOf<R>>>;
-  async field(options: FieldOptions | DeterministicFieldOptions | ParsedFieldOptions<unknown>): Promise<FieldCipher<unknown, null>> {
-    const { type = "string", signal, scope, ...rest } = checkedFieldOptions(options);
-    const codec = "parse" in options ? jsonCodec(options.parse) : CODECS[type];
-    const keys = await this.#keysOf(this.#scopeOf(scope), signal === undefined ? {} : { signal });
-    return new FieldCipher<unknown, null>(keys, codec, rest);
+  async field(options: AnyFieldOptions): Promise<FieldCipher<unknown, null>> {
+    checkFieldOptions(options);
+    const { table, column, type = "string", scope, nullable = false, blindIndex, parse, migrating } = options;
+    const keys = await this.#keysOf(this.#scopeOf(scope), options);
+    const parts = {
+      tokens: new ColumnTokens(keys, options),
+      codec: parse === undefined ? CODECS[type] : jsonCodec(parse),
+      isNullable: nullable,
+      index: blindIndex && new KeyedIndex(await this.#indexKeysOf(options), { table, column, index: column }, blindIndex),
+    };
+    return migrating === undefined ? new FieldCipher<unknown, null>(parts) : new MigratingFieldCipher<unknown, null>(parts);
+  }
+
+  /**
+   * A blind index of several columns together, by which rows are found that agree in all of them. That of one column is
+   * `field({ blindIndex })`.
+   *
+   * @throws as `field`
+   */
+  async compoundIndex(options: CompoundIndexOptions): Promise<KeyedIndex<readonly BlindIndexValue[]>> {
+    const { table, name } = options;
+    checkNames({ table, name });
+    return new KeyedIndex<readonly BlindIndexValue[]>(await this.#indexKeysOf(options), { table, index: name }, options);
   }
 
   /**
@@ -131,7 +168,7 @@ export class DataKeys {
     const keys = this.#scopes?.peek(resolved.text);
     await keys?.refresh(options);
     if (immediately) keys?.announceNow(row.version);
-    return infoOf(row);
+    return infoOf(row, resolved);
   }
 
   /**
@@ -143,19 +180,20 @@ export class DataKeys {
    * @throws what the store throws
    */
   async shred(scope?: Context, options: CallOptions = {}): Promise<number> {
-    const resolved = this.#scopeOf(scope);
-    const shredded = await this.#table.shred(resolved, options);
-    this.#policy.onShred(resolved);
-    const keys = this.#scopes?.peek(resolved.text);
-    await keys?.refresh(options).catch((error: unknown) => {
-      if (!(error instanceof EnvelockError && error.code === "key-shredded")) throw error;
-    });
+    let shredded = 0;
+    for (const each of this.#bothOf(scope)) {
+      shredded += await this.#table.shred(each, options);
+      this.#policy.onShred(each);
+      await this.#scopes?.peek(each.text)?.refresh(options).catch(unlessShredded);
+    }
     return shredded;
   }
 
-  /** The data keys of a scope as the store has them, by version. @throws what the store throws */
+  /** The data keys of a scope as the store has them, those for fields first, by version. @throws what the store throws */
   async list(scope?: Context, options: CallOptions = {}): Promise<readonly DataKeyInfo[]> {
-    return (await this.#table.rows(this.#scopeOf(scope), options)).map(infoOf);
+    const infos: DataKeyInfo[] = [];
+    for (const each of this.#bothOf(scope)) infos.push(...(await this.#table.rows(each, options)).map((row) => infoOf(row, each)));
+    return infos;
   }
 
   /** Wipes what is held. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
@@ -164,10 +202,21 @@ export class DataKeys {
     this.#scopes?.clear();
   }
 
-  #scopeOf(scope: Context | undefined): Scope {
+  #scopeOf(scope: Context | undefined, purpose: KeyPurpose = "fields"): Scope {
     if (this.#isClosed) throw new EnvelockError("closed", "these data keys have been closed");
-    const context = this.#keyContext.with(scope);
-    return { context, text: scopeText(context) };
+    const fields = this.#keyContext.with(scope);
+    const taken = RESERVED.find((name) => Object.hasOwn(fields.map, name));
+    if (taken !== undefined) throw invalidArgument(`"${taken}" is filled in by the library: a scope cannot have it`);
+    const context = purpose === "fields" ? fields : fields.with({ [PURPOSE]: purpose });
+    return { context, text: scopeText(context), purpose };
+  }
+
+  #bothOf(scope: Context | undefined): readonly Scope[] {
+    return [this.#scopeOf(scope, "fields"), this.#scopeOf(scope, "blind-indexes")];
+  }
+
+  #indexKeysOf(options: Pick<FieldOptions, "scope" | "signal">): Promise<ScopeKeys> {
+    return this.#keysOf(this.#scopeOf(options.scope, "blind-indexes"), options);
   }
 
   async #keysOf(scope: Scope, options: CallOptions): Promise<ScopeKeys> {
@@ -179,7 +228,8 @@ export class DataKeys {
   }
 
   async #load(scope: Scope): Promise<ScopeKeys> {
-    const keys = new ScopeKeys(scope, this.#table, this.#policy);
+    const isForIndexes = scope.purpose === "blind-indexes";
+    const keys = new ScopeKeys(scope, this.#table, isForIndexes ? { ...this.#policy, maxAgeMs: Number.POSITIVE_INFINITY } : this.#policy);
     try {
       await keys.refresh();
       // Loaded when first needed: most processes that import the library never cache.
@@ -209,8 +259,13 @@ function spareThoseInUse(scopes: LRUCache<string, ScopeKeys>): void {
   }
 }
 
-function infoOf({ version, kid, state, createdAtMs }: StoredDataKey): DataKeyInfo {
-  return { version, kid, state, createdAtMs };
+function infoOf({ version, kid, state, createdAtMs, record }: StoredDataKey, { purpose }: Scope): DataKeyInfo {
+  const recipients = record === null ? [] : inspectKeyRecord(record).recipients;
+  return { version, kid, state, purpose, createdAtMs, recipients };
+}
+
+function unlessShredded(error: unknown): void {
+  if (!(error instanceof EnvelockError && error.code === "key-shredded")) throw error;
 }
 
 function atLeastZero(value: number, name: string): number {
@@ -220,3 +275,7 @@ function atLeastZero(value: number, name: string): number {
 
 type NullOf<N extends boolean> = N extends true ? null : never;
 type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
+
+const PURPOSE = "envelock:purpose";
+/** Pairs of a context that a token or an index adds to its scope. */
+const RESERVED: readonly string[] = ["table", "column", "row", "form", "index", "version", PURPOSE];

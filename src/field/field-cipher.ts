@@ -1,38 +1,37 @@
-import { fromBase64Url, isBytes, type OwnedBytes, toBase64Url, viewOf } from "../bytes.ts";
-import type { Context } from "../context.ts";
-import type { DataKey } from "../data-key.ts";
-import { invalidArgument } from "../errors.ts";
-import { DETERMINISTIC_TOKEN_HEAD, KID_BYTES, parseToken, TOKEN_HEAD, tokenBytes } from "../format/token.ts";
-import { type FieldOptions, type RowArgument, rowText } from "./field-options.ts";
-import type { ScopeKeys } from "./scope-keys.ts";
-import type { Codec } from "./values.ts";
+import { type OwnedBytes, toBase64Url } from "../bytes.ts";
+import { EnvelockError, invalidArgument } from "../errors.ts";
+import { tokenBytes } from "../format/token.ts";
+import type { BlindIndexValue } from "./blind-index.ts";
+import type { ColumnTokens } from "./column-tokens.ts";
+import type { RowArgument } from "./field-options.ts";
+import type { KeyedIndex } from "./keyed-index.ts";
+import { type RecordColumns, recordCodec } from "./record.ts";
+import type { Codec, ValueType, ValueTypes } from "./values.ts";
+
+/** What `DataKeys.field` makes a cipher of. */
+export interface CipherParts<T> {
+  readonly tokens: ColumnTokens;
+  readonly codec: Codec<T>;
+  readonly isNullable: boolean;
+  readonly index: KeyedIndex | undefined;
+}
 
 /**
  * Encrypts and decrypts the values of one column, synchronously: the data keys are at hand.
  *
- * A token is bound to scope, table and column, and to the row when one is given: it opens nowhere else.
+ * A token is bound to scope, table and column, and to the row when one is given: it opens nowhere else. What a method takes last is
+ * `{ row }`, the primary key of the row that the value stands in.
  *
  * @typeParam T what the column holds
  * @typeParam Null `null` if the column is nullable, else `never`
  * @typeParam Row what the methods take last
  */
 export class FieldCipher<T, Null extends null = never, Row extends RowArgument = RowArgument> {
-  readonly #keys: ScopeKeys;
-  readonly #codec: Codec<T>;
-  readonly #place: Context;
-  readonly #isDeterministic: boolean;
-  readonly #isNullable: boolean;
-  readonly #requiresRow: boolean;
+  readonly #parts: CipherParts<T>;
 
   /** For `DataKeys.field`, which checks the options. */
-  constructor(keys: ScopeKeys, codec: Codec<T>, options: FieldOptions & { readonly deterministic?: boolean }) {
-    const { table, column, nullable = false, requireRow = false, deterministic = false } = options;
-    this.#keys = keys;
-    this.#codec = codec;
-    this.#place = { table, column };
-    this.#isDeterministic = deterministic;
-    this.#isNullable = nullable;
-    this.#requiresRow = requireRow;
+  constructor(parts: CipherParts<T>) {
+    this.#parts = parts;
   }
 
   /**
@@ -44,30 +43,27 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encrypt(value: T, ...options: Row): string;
   encrypt(value: T | Null, ...options: Row): string | Null;
   encrypt(value: T | null, ...options: Row): string | null {
-    if (value === null && this.#isNullable) return null;
-    return toBase64Url(this.#encrypted(value, options[0]));
+    return this.#isNoValue(value) ? null : toBase64Url(this.#parts.tokens.encrypt(this.#plaintextOf(value), options[0]));
   }
 
   /** Like `encrypt`, to the bytes of the token, in their own ArrayBuffer: for binary columns. */
   encryptBytes(value: T, ...options: Row): OwnedBytes;
   encryptBytes(value: T | Null, ...options: Row): OwnedBytes | Null;
   encryptBytes(value: T | null, ...options: Row): OwnedBytes | null {
-    if (value === null && this.#isNullable) return null;
-    return this.#encrypted(value, options[0]);
+    return this.#isNoValue(value) ? null : this.#parts.tokens.encrypt(this.#plaintextOf(value), options[0]);
   }
 
   /**
    * Decrypts a token, given as text or bytes.
    *
    * @throws `malformed-envelope` for what is no token, such as plaintext; `authentication-failed` if it was changed or belongs to
-   *   another place; `key-shredded`; `unavailable` if its key version is not loaded: see `decryptAsync`; and as `encrypt`
+   *   another place; `key-shredded`; `unavailable` if its key version is not loaded, see `decryptAsync`; `invalid-argument`, `closed`
    */
   decrypt(token: Uint8Array | string, ...options: Row): T;
   decrypt(token: Uint8Array | string | Null, ...options: Row): T | Null;
   decrypt(token: Uint8Array | string | null, ...options: Row): T | null {
     if (token === null) return this.#noValue();
-    const bytes = tokenBytes(token);
-    return this.#decrypted(bytes, this.#keys.keyOf(parseToken(bytes).kid), options[0]);
+    return this.#parts.codec.decode(this.#parts.tokens.decrypt(tokenBytes(token), options[0]));
   }
 
   /** Like `decrypt`, of a token of any key version that the store has. @throws also what the store and the providers throw */
@@ -75,43 +71,108 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   async decryptAsync(token: Uint8Array | string | Null, ...options: Row): Promise<T | Null>;
   async decryptAsync(token: Uint8Array | string | null, ...options: Row): Promise<T | null> {
     if (token === null) return this.#noValue();
-    const bytes = tokenBytes(token);
-    return this.#decrypted(bytes, await this.#keys.fetchKey(parseToken(bytes).kid), options[0]);
+    return this.#parts.codec.decode(await this.#parts.tokens.decryptAsync(tokenBytes(token), options[0]));
   }
 
-  #encrypted(value: unknown, options: RowArgument[0]): OwnedBytes {
-    const key = this.#keys.encryptingKey;
-    const plaintext = this.#codec.encode(value);
-    this.#refuseToken(value);
-    const context = this.#contextOf(options);
-    return this.#isDeterministic ? key.encryptDeterministic(plaintext, context) : key.encryptToken(plaintext, context);
+  /**
+   * Encrypts many values: `encryptAll([["a", { row: 1 }], ["b", { row: 2 }]])`.
+   *
+   * @param calls the arguments of `encrypt`, for each of them
+   * @returns the tokens in the same order; none, if one fails
+   * @throws as `encrypt`, and says which one it was
+   */
+  encryptAll(calls: readonly (readonly [value: T, ...options: Row])[]): readonly string[];
+  encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[];
+  encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[] {
+    return calls.map((call, at) => placed(at, () => this.encrypt(...call)));
   }
 
-  #decrypted(token: Uint8Array, key: DataKey, options: RowArgument[0]): T {
-    const context = this.#contextOf(options);
-    return this.#codec.decode(this.#isDeterministic ? key.decryptDeterministic(token, context) : key.decryptToken(token, context));
+  /** Decrypts many tokens, as `encryptAll` encrypts. @throws as `decrypt`, and says which one it was */
+  decryptAll(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): readonly T[];
+  decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[];
+  decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[] {
+    return calls.map((call, at) => placed(at, () => this.decrypt(...call)));
+  }
+
+  /** Like `decryptAll`, with `decryptAsync`: a key version that has to be fetched is fetched once. */
+  async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): Promise<readonly T[]>;
+  async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]>;
+  async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]> {
+    return await Promise.all(calls.map((call) => this.decryptAsync(...call)));
+  }
+
+  /**
+   * A cipher for several columns of a row in one token, which costs about as much as one of them: `record(["email", "phone"])` for
+   * text, `record({ email: "string", born: "date" })` for any types. A column that is null or undefined is left out, and comes back
+   * as null. The token stands in this cipher's column, and never passes for a value of its own.
+   *
+   * @param columns may be added to later; a token that has one more is refused, so that none is lost in silence
+   * @throws `invalid-argument`
+   */
+  record<C extends string>(columns: readonly C[]): FieldCipher<{ readonly [K in C]: string | null }, Null, Row>;
+  record<S extends Readonly<Record<string, ValueType>>>(
+    columns: S,
+  ): FieldCipher<{ readonly [K in keyof S]: ValueTypes[S[K]] | null }, Null, Row>;
+  record(columns: RecordColumns): FieldCipher<Readonly<Record<string, unknown>>, Null, Row> {
+    const { tokens, isNullable } = this.#parts;
+    return new FieldCipher({ tokens: tokens.ofForm("record"), codec: recordCodec(columns), isNullable, index: undefined });
+  }
+
+  /**
+   * The blind index of a value, for the column beside this one: the newest version of it.
+   *
+   * @throws `invalid-argument` if the field was made without `blindIndex`, or as `blindIndex`; `key-shredded`, `unavailable`, `closed`
+   */
+  blindIndex(value: T & BlindIndexValue): string {
+    return this.#index.of(value);
+  }
+
+  /** The blind index of a value in every version that rows may still have, newest first: what a lookup asks for. */
+  blindIndexAll(value: T & BlindIndexValue): readonly string[] {
+    return this.#index.all(value);
+  }
+
+  /** Whether a token is under the newest key version, which after a rotation is not yet the one that encrypts. */
+  isCurrent(token: Uint8Array | string): boolean {
+    return this.#parts.tokens.isNewest(token);
+  }
+
+  /**
+   * A token of the same value under the newest key version, for jobs that follow a rotation.
+   *
+   * @throws as `decrypt`; `unavailable` with `retryAfterMs` as long as the newest version is being announced
+   */
+  reencrypt(token: Uint8Array | string, ...options: Row): string {
+    const { tokens } = this.#parts;
+    return toBase64Url(tokens.encryptNewest(tokens.decrypt(tokenBytes(token), options[0]), options[0]));
+  }
+
+  get #index(): KeyedIndex {
+    if (this.#parts.index === undefined)
+      throw invalidArgument("this field was made without a blind index: give field() the option blindIndex");
+    return this.#parts.index;
+  }
+
+  #isNoValue(value: T | null): value is null {
+    return value === null && this.#parts.isNullable;
   }
 
   #noValue(): null {
-    if (this.#isNullable) return null;
+    if (this.#parts.isNullable) return null;
     throw invalidArgument("the column is not nullable: there is no token to decrypt");
   }
 
-  #contextOf(options: RowArgument[0]): Context {
-    const row = options?.row;
-    if (row !== undefined) {
-      if (this.#isDeterministic) throw invalidArgument("a deterministic column cannot be bound to rows: its tokens would differ");
-      return { ...this.#place, row: rowText(row) };
-    }
-    if (this.#requiresRow) throw invalidArgument("this column requires the row that the value stands in");
-    return this.#place;
+  /** What was encrypted already is refused: it would be encrypted once more each time that it is saved. */
+  #plaintextOf(value: T | null): Uint8Array {
+    if (this.#parts.tokens.isOurs(value)) throw invalidArgument("the value is a token of this scope already");
+    return this.#parts.codec.encode(value);
   }
+}
 
-  /** What was encrypted already is refused: it would be encrypted again each time that it is saved. */
-  #refuseToken(value: unknown): void {
-    const bytes = typeof value === "string" ? fromBase64Url(value) : isBytes(value) ? viewOf(value) : undefined;
-    const head = bytes?.[0];
-    if (bytes === undefined || (head !== TOKEN_HEAD && head !== DETERMINISTIC_TOKEN_HEAD)) return;
-    if (this.#keys.knows(bytes.subarray(1, 1 + KID_BYTES))) throw invalidArgument("the value is a token of this scope already");
+function placed<T>(at: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof EnvelockError ? new EnvelockError(error.code, `item ${at}: ${error.message}`, error) : error;
   }
 }

@@ -12,7 +12,11 @@ import type { DataKeyStore, StoredDataKey } from "./data-key-store.ts";
 export interface Scope {
   readonly context: KeyContext;
   readonly text: string;
+  readonly purpose: KeyPurpose;
 }
+
+/** What the data keys of a scope are for. Keys of blind indexes are not rotated: an index must stay what it was. */
+export type KeyPurpose = "fields" | "blind-indexes";
 
 /** A row whose data key can still be unwrapped. */
 export interface LiveRow extends StoredDataKey {

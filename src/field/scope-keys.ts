@@ -61,21 +61,15 @@ export class ScopeKeys {
     return this.#encrypting.key;
   }
 
-  /** The version that encrypts now. @throws as `encryptingKey` */
-  get encryptingVersion(): number {
-    if (this.#encrypting === undefined) throw this.#refusal() ?? withoutActiveKey();
-    return this.#encrypting.row.version;
-  }
-
   /** The newest active version: it encrypts, or will once it is announced. */
-  get newest(): StoredDataKey | undefined {
+  get #newest(): StoredDataKey | undefined {
     for (const row of this.#rows.values()) if (row.state === "active") return row;
     return undefined;
   }
 
   /** How long until the newest version encrypts, at least; 0 if it does. */
   get announcedInMs(): number {
-    const { newest } = this;
+    const newest = this.#newest;
     if (newest === undefined || newest === this.#encrypting?.row) return 0;
     return Math.max(1, this.#policy.announceMs - this.#table.ageMs(newest));
   }
@@ -99,18 +93,23 @@ export class ScopeKeys {
   }
 
   /** Like `keyOf`, after a look into the store where that is needed. @throws also what the store and the providers throw */
-  async fetchKey(kid: Uint8Array, options?: CallOptions): Promise<DataKey> {
+  async fetchKey(kid: Uint8Array): Promise<DataKey> {
     const name = toHex(kid);
     const found = this.#find(name);
     if (found !== undefined) return found;
     const fetching = this.#fetching.get(name) ?? this.#fetch(name);
     this.#fetching.set(name, fetching);
-    return await abortable(fetching, this.#policy.clock, options);
+    return await fetching;
   }
 
   /** Whether the scope has this key, or had it. */
   knows(kid: Uint8Array): boolean {
     return this.#rows.has(toHex(kid));
+  }
+
+  /** Whether this is the newest version, announced or not. */
+  isNewest(kid: Uint8Array): boolean {
+    return this.#newest?.kid === toHex(kid);
   }
 
   /** Lets a version encrypt in this process, announced or not. */
@@ -249,8 +248,8 @@ export class ScopeKeys {
   /** The newest key that every process had time to learn of; with none, the oldest, which they know longest. */
   #choose(): void {
     this.#encrypting = undefined;
-    if (this.#state !== "open" || this.newest === undefined) return;
-    const { version } = this.newest;
+    if (this.#state !== "open" || this.#newest === undefined) return;
+    const { version } = this.#newest;
     const usable = [...this.#rows.values()].filter((row) => row.version <= version && this.#held.has(row.kid));
     const row = usable.find((candidate) => this.#isAnnounced(candidate)) ?? usable.at(-1);
     const key = this.#held.get(row?.kid ?? "");

@@ -23,7 +23,6 @@ export type ValueType = keyof ValueTypes;
 
 /** Values of one type to the bytes that are encrypted, and back. The type is not stored: the column has one. */
 export interface Codec<T> {
-  readonly type: ValueType;
   /** @throws `invalid-argument` for a value of another type, or one that would not come back the same */
   encode(value: unknown): Uint8Array;
   /** @throws `malformed-envelope` for bytes that no value of this type has: the column had another type once */
@@ -32,7 +31,6 @@ export interface Codec<T> {
 
 export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   string: {
-    type: "string",
     encode(value) {
       if (typeof value !== "string") throw wrongType("a string", value);
       const bytes = utf8(value);
@@ -46,7 +44,6 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     },
   },
   bytes: {
-    type: "bytes",
     encode(value) {
       if (!isBytes(value)) throw wrongType("a Uint8Array", value);
       return viewOf(value);
@@ -54,7 +51,6 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     decode: (bytes) => bytes,
   },
   number: {
-    type: "number",
     encode(value) {
       if (typeof value !== "number") throw wrongType("a number", value);
       return float64(value);
@@ -62,7 +58,6 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     decode: (bytes) => viewOfEight(bytes).getFloat64(0),
   },
   bigint: {
-    type: "bigint",
     encode(value) {
       if (typeof value !== "bigint") throw wrongType("a bigint", value);
       return integerBytes(value);
@@ -70,7 +65,6 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     decode: integerOf,
   },
   boolean: {
-    type: "boolean",
     encode(value) {
       if (typeof value !== "boolean") throw wrongType("a boolean", value);
       return Uint8Array.of(value ? 1 : 0);
@@ -82,7 +76,6 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     },
   },
   date: {
-    type: "date",
     encode(value) {
       if (!(value instanceof Date)) throw wrongType("a Date", value);
       if (Number.isNaN(value.getTime())) throw invalidArgument("the date is invalid");
@@ -97,10 +90,11 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   json: jsonCodec((value) => value),
 };
 
+export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
+
 /** @param parse makes of what was stored what the program works with; what it throws is the caller's */
 export function jsonCodec<T>(parse: (value: JsonValue) => T): Codec<T> {
   return {
-    type: "json",
     encode: (value) => utf8(encodeJson(value)),
     decode(bytes) {
       const text = textOf(bytes);

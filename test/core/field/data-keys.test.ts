@@ -1,17 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { StoredDataKey } from "../../../src/field/data-key-store.ts";
-import { DataKeys, type DataKeysOptions } from "../../../src/field/data-keys.ts";
-import { memoryStore } from "../../../src/field/stores/memory.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import { kek, watched } from "../../keks.ts";
 import { refusalCode } from "../../refusal.ts";
-import { fakeClock } from "../resilience/fake-clock.ts";
-
-const EMAIL = { table: "users", column: "email" } as const;
+import { EMAIL, world } from "./set-up.ts";
 
 describe("data keys of a scope", () => {
   test("are made when first asked for, durable before their first use, and found again by another process", async () => {
-    const { store, open } = setUp();
+    const { store, open } = world();
     const email = await open().field(EMAIL);
     const rows = await store.list("");
     expect(rows).toMatchObject([{ scope: "", version: 1, state: "active", revision: 1 }]);
@@ -22,7 +15,7 @@ describe("data keys of a scope", () => {
   });
 
   test("are one key, however many processes start at once", async () => {
-    const { store, open } = setUp();
+    const { store, open } = world();
     const ciphers = await Promise.all(Array.from({ length: 8 }, () => open().field({ ...EMAIL, scope: { tenant: "acme" } })));
     const tokens = ciphers.map((cipher, at) => cipher.encrypt(`${at}`));
     for (const cipher of ciphers) expect(tokens.map((token) => cipher.decrypt(token))).toEqual(["0", "1", "2", "3", "4", "5", "6", "7"]);
@@ -30,7 +23,7 @@ describe("data keys of a scope", () => {
   });
 
   test("take one unwrap each, whatever is done with them", async () => {
-    const { kms, open } = setUp();
+    const { kms, open } = world();
     const dataKeys = open();
     const ciphers = await Promise.all(["a", "b", "c"].map((column) => dataKeys.field({ table: "users", column })));
     for (let round = 0; round < 50; round++)
@@ -39,12 +32,12 @@ describe("data keys of a scope", () => {
   });
 
   test("are rotated: the new one encrypts once it is announced, the old one decrypts for ever", async () => {
-    const { open, clock, rowsOf } = setUp();
+    const { open, clock, rows } = world();
     const dataKeys = open();
     const email = await dataKeys.field(EMAIL);
     const old = email.encrypt("x");
     expect(await dataKeys.rotate()).toMatchObject({ version: 2, state: "active" });
-    expect((await rowsOf()).map(({ state }) => state)).toEqual(["retired", "active"]);
+    expect((await rows()).map(({ state }) => state)).toEqual(["retired", "active"]);
     expect(email.encrypt("x").slice(0, 22)).toBe(old.slice(0, 22));
     await clock.advance(180_000);
     const fresh = email.encrypt("x");
@@ -53,12 +46,12 @@ describe("data keys of a scope", () => {
   });
 
   test("are shredded: here at once, elsewhere within the refresh interval, and the wrapped bytes are gone", async () => {
-    const { open, clock, rowsOf } = setUp();
+    const { open, clock, rows } = world();
     const [here, elsewhere] = [open(), open()];
     const [email, warm] = [await here.field(EMAIL), await elsewhere.field(EMAIL)];
     const token = email.encrypt("x");
     expect(await here.shred()).toBe(1);
-    expect((await rowsOf()).map(({ state, record }) => [state, record])).toEqual([["shredded", null]]);
+    expect((await rows()).map(({ state, record }) => [state, record])).toEqual([["shredded", null]]);
     expect(await refusalCode(() => email.decrypt(token))).toBe("key-shredded");
     expect(warm.decrypt(token)).toBe("x");
     await clock.advance(60_000);
@@ -68,13 +61,3 @@ describe("data keys of a scope", () => {
     expect(await refusalCode(() => here.rotate())).toBe("key-shredded");
   });
 });
-
-function setUp(options: Partial<DataKeysOptions> = {}) {
-  const store = memoryStore();
-  const clock = fakeClock();
-  const kms = watched(kek());
-  const open = (): DataKeys =>
-    new DataKeys({ keyring: new Keyring({ wrapWith: [kms], clock }), store, clock, wallTime: clock.now, ...options });
-  const rowsOf = (scope = ""): Promise<readonly StoredDataKey[]> => store.list(scope);
-  return { store, clock, kms, open, rowsOf };
-}
