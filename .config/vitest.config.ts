@@ -14,7 +14,7 @@ const ONCE = [
   "test/browser/**/*.test.ts",
 ];
 
-// Clients that only Node has: the engine makes no difference to them.
+// Clients that only Node has, and what touches no engine: which it is makes no difference to them.
 const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**", "test/core/field/{values,scope}.test.ts"];
 
 const engine = (name: "node" | "portable", include: string[], exclude: string[] = []) => ({
