@@ -22,6 +22,7 @@ const bundle = await rolldown({
     "providers/local": "providers/local/index.ts",
     "providers/azure": "providers/azure/index.ts",
     "providers/pkcs11": "providers/pkcs11/index.ts",
+    "testing/azure-emulator": "src/testing/azure-emulator/index.ts",
     "providers/conformance": "providers/conformance/index.ts",
     "stores/file": "src/field/stores/file.ts",
     "stores/postgres": "src/field/stores/postgres.ts",

@@ -11,6 +11,7 @@ const ONCE = [
   "test/package/**/*.test.ts",
   "test/stream-node/**/*.test.ts",
   "test/stores/**/*.test.ts",
+  "test/testing/**/*.test.ts",
   "test/browser/**/*.test.ts",
 ];
 
@@ -27,6 +28,7 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
       { find: /^envelock\/node$/, replacement: at("src/node/index.ts") },
       { find: /^envelock\/stores\/conformance$/, replacement: at("src/field/stores/conformance/index.ts") },
       { find: /^envelock\/(stores\/.*)$/, replacement: at("src/field/$1.ts") },
+      { find: /^envelock\/(testing\/.*)$/, replacement: at("src/$1/index.ts") },
       { find: /^envelock\/(providers\/.*)$/, replacement: at("$1/index.ts") },
     ],
   },

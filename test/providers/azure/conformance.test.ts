@@ -2,11 +2,8 @@ import { afterAll, describe, test } from "vitest";
 import { type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
 import type { ErrorCode } from "../../../src/errors.ts";
+import { Answer, AzureEmulator, forbidden, type KeySpec, keyNotFound } from "../../../src/testing/azure-emulator/index.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
-import { connectionTo } from "./connection.ts";
-import { Answer, forbidden, keyNotFound } from "./emulator/answer.ts";
-import { AzureEmulator } from "./emulator/azure-emulator.ts";
-import type { KeySpec } from "./emulator/emulated-key.ts";
 
 const emulator = await AzureEmulator.start();
 afterAll(() => emulator[Symbol.asyncDispose]());
@@ -31,7 +28,7 @@ async function harnessOf(spec: KeySpec, options: Partial<AzureKeyOptions>): Prom
   const name = `orders-${spec.type}-${spec.bits}-${Object.keys(options).join("-")}`.toLowerCase();
   await emulator.createKey(name, spec);
   await emulator.createKey(`${name}-2`, spec);
-  const open = (key: string) => azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl(key), minVersionAgeMs: 0, ...options });
+  const open = (key: string) => azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl(key), minVersionAgeMs: 0, ...options });
   return {
     bindsContext: false,
     alsoUnwraps: options.unwrapRsaOaepSha1 ? [8] : [],

@@ -1,11 +1,10 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey, managedHsmRandom } from "../../../providers/azure/index.ts";
 import { Keyring } from "../../../src/keyring.ts";
+import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 import { refusal, refusalCode } from "../../refusal.ts";
 import { untyped } from "../../untyped.ts";
 import { settle, unwrapOne, wrapOne } from "./calls.ts";
-import { connectionTo } from "./connection.ts";
-import { AzureEmulator, TENANT, TOKEN_RESOURCE } from "./emulator/azure-emulator.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const emulator = await AzureEmulator.start();
@@ -21,7 +20,7 @@ describe("calls", () => {
     await wrapOne(open());
     expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["GET 401", "GET 200", "POST 200"]);
     expect(emulator.tokenRequests).toEqual([
-      { scopes: `${TOKEN_RESOURCE}/.default`, options: expect.objectContaining({ tenantId: TENANT, enableCae: true }) },
+      { scopes: `${emulator.tokenResource}/.default`, options: expect.objectContaining({ tenantId: emulator.tenantId, enableCae: true }) },
     ]);
   });
 
@@ -127,7 +126,7 @@ describe("tokens", () => {
     const credential = {
       async getToken(_: unknown, { claims }: { claims?: string } = {}) {
         if (claims !== undefined) throw new Error("sign in again");
-        return await emulator.getToken("");
+        return await emulator.getToken(emulator.tokenResource);
       },
     };
     const provider = open({ credential });
@@ -173,7 +172,7 @@ describe("tokens", () => {
         await new Promise<void>((resolve) => {
           give = resolve;
         });
-        return await emulator.getToken("");
+        return await emulator.getToken(emulator.tokenResource);
       },
     };
     const provider = open({ credential });
@@ -196,7 +195,7 @@ describe("tokens", () => {
     const credential = {
       getToken: () => {
         asked++;
-        return asked < 3 ? new Promise<null>(() => {}) : emulator.getToken("");
+        return asked < 3 ? new Promise<null>(() => {}) : emulator.getToken(emulator.tokenResource);
       },
     };
     const provider = open({ clock, credential, timeoutMs: 10_000 });
@@ -217,32 +216,37 @@ describe("tokens", () => {
 });
 
 describe("the generator of a Managed HSM", () => {
-  const hsm = () => managedHsmRandom({ ...connectionTo(emulator), hsmUrl: emulator.url });
+  const randomOf = (hsm: AzureEmulator) => managedHsmRandom({ ...hsm.connection, hsmUrl: hsm.url });
 
   test("gives as many bytes as asked for, in calls of 128", async () => {
-    const random = hsm();
+    await using hsm = await AzureEmulator.start({ flavour: "managed-hsm" });
+    const random = randomOf(hsm);
     const bytes = await random.randomBytes(300);
     expect([bytes.length, bytes.buffer.byteLength, new Set(bytes).size > 100]).toEqual([300, 300, true]);
-    const requests = emulator.takeRequests().filter(({ status }) => status === 200);
+    const requests = hsm.takeRequests().filter(({ status }) => status === 200);
     expect(requests.map(({ body }) => JSON.parse(body))).toEqual([{ count: 128 }, { count: 128 }, { count: 44 }]);
   });
 
   test("makes data keys, of which each costs a call", async () => {
-    const keyring = new Keyring({ wrapWith: [open()], randomness: hsm() });
+    await using hsm = await AzureEmulator.start({ flavour: "managed-hsm" });
+    await hsm.createKey("orders", { type: "oct-HSM" });
+    const key = azureKey({ ...hsm.connection, keyUrl: hsm.keyUrl("orders") });
+    const keyring = new Keyring({ wrapWith: [key], randomness: randomOf(hsm) });
     await keyring.encrypt(new Uint8Array(1));
-    emulator.takeRequests();
+    hsm.takeRequests();
     const envelope = await keyring.encrypt(new Uint8Array([7]));
-    expect(emulator.takeRequests().map(({ path }) => path.split("/").at(-1))).toEqual(["rng", "wrapkey"]);
+    expect(hsm.takeRequests().map(({ path }) => path.split("/").at(-1))).toEqual(["rng", "wrapkey"]);
     expect(await keyring.decrypt(envelope)).toEqual(new Uint8Array([7]));
   });
 
   test("fails in our codes", async () => {
-    const random = hsm();
+    await using hsm = await AzureEmulator.start({ flavour: "managed-hsm" });
+    const random = randomOf(hsm);
     for (const count of [0, 4097, 1.5, Number.NaN]) expect(await refusalCode(() => random.randomBytes(count))).toBe("invalid-argument");
     await random.randomBytes(1);
-    emulator.failNext({ status: 200, text: '{"value":"AAAA"}' });
+    hsm.failNext({ status: 200, text: '{"value":"AAAA"}' });
     expect(await refusalCode(() => random.randomBytes(32))).toBe("provider-failure");
-    emulator.failNext("reset");
+    hsm.failNext("reset");
     expect(await refusalCode(() => random.randomBytes(32))).toBe("unavailable");
     await random.close();
     await random.close();
@@ -251,5 +255,5 @@ describe("the generator of a Managed HSM", () => {
 });
 
 function open(options: Partial<AzureKeyOptions> = {}): AzureKey {
-  return azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0, ...options });
+  return azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0, ...options });
 }

@@ -1,18 +1,16 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { azureKey } from "../../../providers/azure/index.ts";
 import type { ErrorCode } from "../../../src/errors.ts";
+import { Answer, AzureEmulator, type Fault, forbidden } from "../../../src/testing/azure-emulator/index.ts";
 import { refusal } from "../../refusal.ts";
 import { untyped } from "../../untyped.ts";
 import { unwrapOne, wrapOne } from "./calls.ts";
-import { connectionTo } from "./connection.ts";
-import { Answer, forbidden } from "./emulator/answer.ts";
-import { AzureEmulator, type Fault, REQUEST_ID } from "./emulator/azure-emulator.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const emulator = await AzureEmulator.start();
 afterAll(() => emulator[Symbol.asyncDispose]());
 await emulator.createKey("orders", { type: "oct-HSM", bits: 256 });
-const provider = azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders") });
+const provider = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") });
 const recipient = await wrapOne(provider);
 
 type Row = readonly [name: string, fault: Fault, code: ErrorCode, more?: object];
@@ -89,7 +87,7 @@ test("a firewall: the hint has the address that the vault saw", async () => {
     code: "Forbidden",
     innerCode: "ForbiddenByFirewall",
     callerAddress: "203.0.113.7",
-    requestId: REQUEST_ID,
+    requestId: emulator.requests.at(-1)?.requestId,
   });
 });
 
@@ -108,7 +106,7 @@ test("the cause tells what the service says of rights, and never quotes a 400", 
 });
 
 test("a right to each operation, named where it is missing", async () => {
-  const fresh = azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders") });
+  const fresh = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") });
   emulator.deny("read");
   expect((await refusal(() => wrapOne(fresh))).hint).toContain("Key Vault Crypto Service Encryption User");
   emulator.allow("read");
@@ -119,9 +117,9 @@ test("a right to each operation, named where it is missing", async () => {
 });
 
 test("a host that nobody has, a port that nobody listens on, a certificate that nobody signed", async () => {
-  const { client, ...untrusting } = connectionTo(emulator);
+  const { client, ...untrusting } = emulator.connection;
   const at = (host: string, more: object = {}) =>
-    azureKey({ ...connectionTo(emulator), keyUrl: `https://${host}/keys/orders`, allowedHosts: [host], ...more });
+    azureKey({ ...emulator.connection, keyUrl: `https://${host}/keys/orders`, allowedHosts: [host], ...more });
   expect(await refusal(() => at("127.0.0.1:1").current())).toMatchObject({ code: "unavailable", detail: "connection" });
   expect(await refusal(() => at("nobody.invalid").current())).toMatchObject({ code: "unavailable", detail: "dns" });
   const distrustful = azureKey({ ...untrusting, keyUrl: emulator.keyUrl("orders") });
@@ -131,7 +129,7 @@ test("a host that nobody has, a port that nobody listens on, a certificate that 
 
 describe("a credential", () => {
   const withToken = (getToken: () => Promise<unknown>) =>
-    azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), credential: { getToken: untyped(getToken) } });
+    azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), credential: { getToken: untyped(getToken) } });
 
   test("that gives no token", async () => {
     for (const token of [null, {}, { token: 7, expiresOnTimestamp: 0 }]) {
@@ -159,7 +157,7 @@ describe("a credential", () => {
     const getToken = (): never => {
       throw new Error("at once");
     };
-    const hasty = azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), credential: { getToken }, clock });
+    const hasty = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), credential: { getToken }, clock });
     expect(await refusal(() => hasty.current())).toMatchObject({ code: "access-denied", detail: "credential" });
     expect(clock.timerCount).toBe(0);
   });

@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { type AzureKeyOptions, azureKey, managedHsmRandom } from "../../../providers/azure/index.ts";
+import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 import { refusal, refusalCode } from "../../refusal.ts";
 import { untyped } from "../../untyped.ts";
 import { unwrapOne, wrapOne } from "./calls.ts";
-import { connectionTo } from "./connection.ts";
-import { AzureEmulator } from "./emulator/azure-emulator.ts";
 
 const emulator = await AzureEmulator.start();
 afterAll(() => emulator[Symbol.asyncDispose]());
@@ -137,7 +136,7 @@ test("a pinned key URL owns that version and the ones that are named, no other",
 });
 
 test("of all strings a key owns its versions alone, and no other makes a call", async () => {
-  const provider = azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders") });
+  const provider = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") });
   const recipient = await wrapOne(provider);
   emulator.takeRequests();
   const pieces = fc.constantFrom(

@@ -3,13 +3,12 @@ import { expect, test } from "vitest";
 import { azureKey } from "../../../providers/azure/index.ts";
 import { inspect } from "../../../src/inspect.ts";
 import { Keyring } from "../../../src/keyring.ts";
-import { connectionTo } from "./connection.ts";
-import { AzureEmulator } from "./emulator/azure-emulator.ts";
+import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 
 test("1,000 envelopes across 5 rotations, some of them in mid-flight", async () => {
   await using emulator = await AzureEmulator.start();
   const first = await emulator.createKey("orders", { type: "oct-HSM", bits: 256 });
-  const provider = azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0 });
+  const provider = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0 });
   const keyring = new Keyring({ wrapWith: [provider], context: { tenant: "acme" } });
   const versions = [first];
   const sealed: { readonly plaintext: Uint8Array; readonly envelope: Uint8Array }[] = [];

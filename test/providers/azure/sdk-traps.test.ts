@@ -4,11 +4,9 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
 import { transportGuard } from "../../../providers/azure/transport-guard.ts";
 import { showsSecret } from "../../../providers/conformance/shown-secrets.ts";
+import { Answer, AzureEmulator, forbidden, type LoggedRequest } from "../../../src/testing/azure-emulator/index.ts";
 import { refusal } from "../../refusal.ts";
 import { settle, unwrapOne, versionOf, wrapOne } from "./calls.ts";
-import { connectionTo } from "./connection.ts";
-import { Answer, forbidden } from "./emulator/answer.ts";
-import { AzureEmulator, type LoggedRequest } from "./emulator/azure-emulator.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 // What the SDK does when it is used as its documentation shows, and that none of it happens here.
@@ -308,7 +306,7 @@ describe("many first calls at once read the key once", () => {
 });
 
 function open(options: Partial<AzureKeyOptions> = {}): AzureKey {
-  return azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0, versionCacheMs: 0, ...options });
+  return azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0, versionCacheMs: 0, ...options });
 }
 
 /** As the SDK's documentation shows it; a key that is made by hand saves the read. */

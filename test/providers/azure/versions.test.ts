@@ -1,14 +1,12 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
+import { AzureEmulator, type KeySpec } from "../../../src/testing/azure-emulator/index.ts";
 import { refusal, refusalCode } from "../../refusal.ts";
 import { settle, unwrapOne, versionOf, wrapOne } from "./calls.ts";
-import { connectionTo } from "./connection.ts";
-import { AzureEmulator } from "./emulator/azure-emulator.ts";
-import type { KeySpec } from "./emulator/emulated-key.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const clock = new FakeClock();
-const emulator = await AzureEmulator.start({ now: clock.now });
+const emulator = await AzureEmulator.start({ clock });
 afterAll(() => emulator[Symbol.asyncDispose]());
 
 const MINUTE_MS = 60_000;
@@ -201,7 +199,7 @@ describe("SHA-1", () => {
 });
 
 function open(options: Partial<AzureKeyOptions> = {}): AzureKey {
-  return azureKey({ ...connectionTo(emulator), clock, keyUrl: emulator.keyUrl("orders"), ...options });
+  return azureKey({ ...emulator.connection, clock, keyUrl: emulator.keyUrl("orders"), ...options });
 }
 
 function seconds(fromNow: number): number {

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { systemClock } from "./clock.ts";
 
-/** A server certificate for 127.0.0.1 and the authority that signed it, both made now and good for a day. */
+/** A server certificate for 127.0.0.1 and the authority that signed it, both made now and good for 30 days. */
 export interface LoopbackCertificate {
   readonly ca: string;
   readonly certificate: string;
@@ -32,13 +33,13 @@ interface CertificateContent {
 
 function certificate({ serial, issuer, subject, key, signer, extensions }: CertificateContent): Buffer {
   const ecdsaWithSha256 = sequence(oid("2a8648ce3d040302"));
-  const nowMs = Date.now();
+  const nowMs = systemClock.now(); // TLS goes by the time of the machine, whatever clock the emulator has
   const toBeSigned = sequence(
     der(0xa0, der(0x02, [2])),
     der(0x02, [serial]),
     ecdsaWithSha256,
     name(issuer),
-    sequence(utcTime(nowMs - DAY_MS), utcTime(nowMs + DAY_MS)),
+    sequence(utcTime(nowMs - DAY_MS), utcTime(nowMs + LIFE_MS)),
     name(subject),
     key.export({ type: "spki", format: "der" }),
     der(0xa3, sequence(extensions)),
@@ -80,3 +81,4 @@ function pem(bytes: Buffer): string {
 }
 
 const DAY_MS = 86_400_000;
+const LIFE_MS: number = 30 * DAY_MS;

@@ -1,0 +1,56 @@
+import { EnvelockError } from "../../errors.ts";
+
+/** What the service answers when it does not do as asked: `{error:{code,message,innererror:{code}}}`. */
+export class Answer extends Error {
+  override readonly name = "Answer";
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly error: AnswerBody;
+
+  constructor(status: number, error: AnswerBody, headers: Readonly<Record<string, string>> = {}) {
+    super(error.message ?? error.code);
+    this.status = status;
+    this.error = error;
+    this.headers = headers;
+  }
+
+  get body(): object {
+    const { code, message = "", innerCode } = this.error;
+    return { error: { code, message, ...(innerCode !== undefined && { innererror: { code: innerCode } }) } };
+  }
+}
+
+export interface AnswerBody {
+  readonly code: string;
+  readonly message?: string;
+  /** The code of `innererror`, such as `ForbiddenByRbac`. */
+  readonly innerCode?: string;
+}
+
+/** 403 with an inner code such as `ForbiddenByRbac`, `ForbiddenByFirewall` or `KeyDisabled`. */
+export function forbidden(innerCode: string, headers: Readonly<Record<string, string>> = {}, message = "This is not allowed."): Answer {
+  return new Answer(403, { code: "Forbidden", message, innerCode }, headers);
+}
+
+export function keyNotFound(name = "", version = ""): Answer {
+  const message = `There is no key ${[name, version].filter((part) => part !== "").join("/")} in this vault.`;
+  return new Answer(404, { code: "KeyNotFound", message });
+}
+
+/** 429. The service mostly names no time to wait. */
+export function throttled(retryAfterSeconds?: number): Answer {
+  const headers: Record<string, string> = retryAfterSeconds === undefined ? {} : { "retry-after": `${retryAfterSeconds}` };
+  return new Answer(429, { code: "Throttled", message: "Too many requests. Reason: VaultRequestTypeLimitReached" }, headers);
+}
+
+export function badParameter(message = "A parameter is incorrect."): Answer {
+  return new Answer(400, { code: "BadParameter", message });
+}
+
+/** Makes what a caller in this process gets of what a client would be answered. */
+export function asLibraryError(error: unknown): unknown {
+  if (!(error instanceof Answer)) return error;
+  return new EnvelockError(error.status === 404 ? "key-not-found" : "invalid-argument", `azure emulator: ${error.message}`, {
+    cause: error,
+  });
+}

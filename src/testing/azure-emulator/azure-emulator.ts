@@ -1,0 +1,343 @@
+import { invalidArgument } from "../../errors.ts";
+import { type Answer, asLibraryError, forbidden, keyNotFound } from "./answer.ts";
+import { type EmulatorClock, systemClock } from "./clock.ts";
+import { type Fault, isFaultName } from "./faults.ts";
+import { keyIdOf } from "./key-bundle.ts";
+import { type Curve, type KeyType, keyKind, newMaterial } from "./key-material.ts";
+import { durationSeconds, keptKind } from "./key-requests.ts";
+import { KeyStore, type StoredVersion, type VersionAttributes } from "./key-store.ts";
+import { type EmulatedToken, Principal, type PrincipalOptions, TokenAuthority, type TokenRequestOptions } from "./principals.ts";
+import type { Right } from "./rights.ts";
+import { type SecretAttributes, SecretStore } from "./secret-store.ts";
+import { type HeldRequest, type LoggedRequest, LoopbackServer } from "./server.ts";
+import { type Shield, VaultService } from "./service.ts";
+import { TransactionLimits } from "./transaction-limits.ts";
+import type { Flavour, Vault } from "./vault.ts";
+
+export interface EmulatorOptions {
+  /** Default `premium`. */
+  readonly flavour?: Flavour;
+  /** On 127.0.0.1. Default: any that is free. */
+  readonly port?: number;
+  /** Default: the machine's. */
+  readonly clock?: EmulatorClock;
+  /** Whether the documented transaction limits of a vault hold. Default false. */
+  readonly hasLimits?: boolean;
+  /** Seconds to name in `Retry-After` when a limit is met. Default: none are named, as the service mostly does. */
+  readonly retryAfterSeconds?: number;
+  /** How long after it was made a version is seen. Default 0. */
+  readonly replicationLagMs?: number;
+  /** What `api-version` may be. Default: those of 7.0 to 2026-04-01. */
+  readonly apiVersions?: readonly string[];
+  /** How long a deleted key can be recovered, 7 to 90. Default 90. */
+  readonly retentionDays?: number;
+  /** Default false. */
+  readonly isPurgeProtected?: boolean;
+  /** Emulators of one geography read each other's backups. Default `europe`. */
+  readonly geography?: string;
+  /** Where tokens must come from. Default: one that stands for nobody. */
+  readonly tenantId?: string;
+}
+
+/** A key to be made. */
+export interface KeySpec extends VersionAttributes {
+  readonly type: KeyType;
+  /** Of an RSA key, default 2048, or an oct key, default 256. */
+  readonly bits?: number;
+  /** Of an EC key. Default P-256. */
+  readonly curve?: Curve;
+}
+
+/** What can be changed of a version as it lies in the vault. Times are Unix time in seconds. */
+export interface VersionChange {
+  readonly enabled?: boolean;
+  readonly nbf?: number | undefined;
+  readonly exp?: number | undefined;
+  /** Whether it has reached the region that answers. */
+  readonly isReplicated?: boolean;
+}
+
+/** What `azureKey` needs to reach an emulator. */
+export interface EmulatorConnection {
+  readonly credential: Principal;
+  readonly allowedHosts: readonly string[];
+  readonly tokenResource: string;
+  readonly client: { readonly tlsOptions: { readonly ca: string } };
+}
+
+/**
+ * A key vault or Managed HSM on a loopback port: HTTPS with a certificate of its own, challenges with tokens that it checks, keys with
+ * versions and attributes, real cryptography, and faults on order. It answers as the service is documented to.
+ *
+ * For tests alone: it keeps keys in memory, and its log has the data keys that it was sent.
+ */
+export class AzureEmulator {
+  /** Where the requests that came are noted, the oldest first. */
+  readonly requests: LoggedRequest[];
+  /** Everything that was done so far, against the documented limits. */
+  readonly limits: TransactionLimits;
+  /** Which tokens were asked for. */
+  readonly tokenRequests: { readonly scopes: string; readonly options: TokenRequestOptions }[];
+  /** What its tokens are made out to. */
+  readonly tokenResource: string;
+  readonly tenantId: string;
+  /** May do everything. Has the shape of a credential of `@azure/identity`. */
+  readonly owner: Principal;
+  readonly #options: Required<Omit<EmulatorOptions, "retryAfterSeconds" | "hasLimits" | "port">>;
+  readonly #tokens: TokenAuthority;
+  readonly #keys: KeyStore;
+  readonly #secrets: SecretStore;
+  readonly #service: VaultService;
+  readonly #server: LoopbackServer;
+
+  private constructor({ hasLimits = false, retryAfterSeconds, ...options }: EmulatorOptions) {
+    const { clock = systemClock, flavour = "premium", retentionDays = 90, isPurgeProtected = false, replicationLagMs = 0 } = options;
+    const { apiVersions = API_VERSIONS, geography = "europe", tenantId = TENANT } = options;
+    this.#options = { clock, flavour, retentionDays, isPurgeProtected, replicationLagMs, apiVersions, geography, tenantId };
+    this.tenantId = tenantId;
+    this.tokenResource = flavour === "managed-hsm" ? "https://managedhsm.azure.net" : "https://vault.azure.net";
+    this.#tokens = new TokenAuthority(clock, this.tokenResource, tenantId);
+    this.tokenRequests = this.#tokens.requests;
+    this.owner = new Principal(this.#tokens, {});
+    this.limits = new TransactionLimits(clock.now);
+    this.#keys = new KeyStore({ clock, retentionDays, isPurgeProtected, replicationLagMs });
+    this.#secrets = new SecretStore(clock);
+    const limits = hasLimits && flavour !== "managed-hsm" ? this.limits : undefined;
+    this.#service = new VaultService(this.#tokens, apiVersions, () => this.#vault(limits, retryAfterSeconds));
+    this.#server = new LoopbackServer(clock, this.#service);
+    this.requests = this.#server.requests;
+  }
+
+  /** Starts one; ends with `await using`, or with `close`. */
+  static async start(options: EmulatorOptions = {}): Promise<AzureEmulator> {
+    const emulator = new AzureEmulator(options);
+    await emulator.#server.listen(options.port ?? 0);
+    return emulator;
+  }
+
+  /** `127.0.0.1:<port>` */
+  get host(): string {
+    return this.#server.host;
+  }
+
+  get url(): string {
+    return `https://${this.host}`;
+  }
+
+  /** The authority that signed the server's certificate, in PEM. */
+  get ca(): string {
+    return this.#server.ca;
+  }
+
+  /** A token of the owner's that is good now. */
+  get token(): string {
+    return this.owner.token;
+  }
+
+  /** What `azureKey` needs beside the key: `azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") })`. */
+  get connection(): EmulatorConnection {
+    return this.connectionFor(this.owner);
+  }
+
+  get connectionCount(): number {
+    return this.#server.connectionCount;
+  }
+
+  connectionFor(credential: Principal): EmulatorConnection {
+    return { credential, allowedHosts: [this.host], tokenResource: this.tokenResource, client: { tlsOptions: { ca: this.ca } } };
+  }
+
+  keyUrl(name: string, version?: string): string {
+    return keyIdOf(this, name, version);
+  }
+
+  secretUrl(name: string, version?: string): string {
+    return `${this.url}/secrets/${name}${version === undefined ? "" : `/${version}`}`;
+  }
+
+  /** What the owner's credential does, so that an emulator can stand for a credential. */
+  readonly getToken = async (scopes: string | string[], options?: TokenRequestOptions): Promise<EmulatedToken> =>
+    await this.owner.getToken(scopes, options);
+
+  /** A caller of whom it is said what it may do. */
+  principal(options: PrincipalOptions): Principal {
+    return new Principal(this.#tokens, options);
+  }
+
+  /**
+   * Makes a key, in place of any that has this name.
+   *
+   * @param ageMs how long ago it was made
+   * @returns its first version: 32 hex digits
+   * @throws `invalid-argument`
+   */
+  async createKey(name: string, spec: KeySpec, ageMs = 3_600_000): Promise<string> {
+    return await inTime(async () => {
+      const kind = keptKind(this.#options, keyKind(spec.type, spec.bits, spec.curve));
+      const material = await newMaterial(kind);
+      this.#keys.forget(name);
+      return this.#keys.add(name, kind, material, spec, ageMs).id;
+    });
+  }
+
+  /** @returns the new version @throws `key-not-found` */
+  async rotate(name: string, ageMs = 0): Promise<string> {
+    return await inTime(async () => (await this.#newVersion(name, ageMs)).id);
+  }
+
+  /** @throws `key-not-found` */
+  change(name: string, version: string, { isReplicated, ...attributes }: VersionChange): void {
+    const found = directly(() => this.#keys.key(name)).versions.find(({ id }) => id === version);
+    if (found === undefined) throw asLibraryError(keyNotFound(name, version));
+    Object.assign(found, attributes);
+    if (isReplicated !== undefined) found.replicatedAtMs = isReplicated ? 0 : Number.POSITIVE_INFINITY;
+  }
+
+  /** @throws `key-not-found` */
+  newestVersion(name: string): string {
+    return directly(() => this.#keys.version(name, "")).id;
+  }
+
+  /** @throws `key-not-found` */
+  softDelete(name: string): void {
+    directly(() => this.#keys.delete(name));
+  }
+
+  /** @throws `key-not-found` */
+  recover(name: string): void {
+    directly(() => this.#keys.recover(name));
+  }
+
+  /** @returns the new version: 32 hex digits @throws `invalid-argument` */
+  setSecret(name: string, value: string, attributes?: SecretAttributes): string {
+    return directly(() => this.#secrets.add(name, value, attributes)).id;
+  }
+
+  /** @throws `key-not-found` */
+  changeSecret(name: string, version: string, change: Pick<VersionChange, "enabled" | "nbf" | "exp">): void {
+    Object.assign(
+      directly(() => this.#secrets.version(name, version)),
+      change,
+    );
+  }
+
+  /** Forgets every version. @throws `key-not-found` */
+  deleteSecret(name: string): void {
+    directly(() => this.#secrets.delete(name));
+  }
+
+  /** Refuses something to everybody until it is allowed again. */
+  deny(right: Right, answer: Answer = forbidden("ForbiddenByRbac")): void {
+    this.#service.denied.set(right, answer);
+  }
+
+  allow(right: Right): void {
+    this.#service.denied.delete(right);
+  }
+
+  /** Refuses every caller because of the network it is in, until `undefined`. */
+  shieldBy(shield: Shield | undefined): void {
+    this.#service.shield = shield;
+  }
+
+  /** Every token so far is answered with a claims challenge, until one is asked for with those claims. */
+  revokeTokens(): void {
+    this.#tokens.revoke();
+  }
+
+  /**
+   * The next `times` requests whose `METHOD /path` fits meet this. Faults on the same requests are met in turn.
+   *
+   * @throws `invalid-argument` for a name that is no fault's
+   */
+  failNext(fault: Fault, on: RegExp = /^/, times = 1): void {
+    if (typeof fault === "string" && !isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
+    this.#server.faults.add(fault, on, times);
+  }
+
+  /** Forgets the faults that have not been met. */
+  clearFaults(): void {
+    this.#server.faults.clear();
+  }
+
+  /** Holds the next request until it is released. */
+  holdNext(): HeldRequest {
+    return this.#server.holdNext();
+  }
+
+  /** Forgets the log, and hands it out. */
+  takeRequests(): readonly LoggedRequest[] {
+    return this.requests.splice(0);
+  }
+
+  /** Hangs up on everybody. */
+  async close(): Promise<void> {
+    await this.#server.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #vault(limits: TransactionLimits | undefined, retryAfterSeconds: number | undefined): Vault {
+    const { flavour, retentionDays, isPurgeProtected, geography } = this.#options;
+    return {
+      url: this.url,
+      flavour,
+      keys: this.#keys,
+      secrets: this.#secrets,
+      retentionDays,
+      isPurgeProtected,
+      geography,
+      limits,
+      retryAfterSeconds,
+      nowSeconds: Math.floor(this.#options.clock.now() / 1000),
+      newVersion: (name) => this.#newVersion(name, 0),
+    };
+  }
+
+  async #newVersion(name: string, ageMs: number): Promise<StoredVersion> {
+    const { versions, rotationPolicy } = this.#keys.key(name);
+    const newest = versions.at(-1);
+    if (newest === undefined) throw keyNotFound(name);
+    const { kind, operations, tags } = newest;
+    const lifeSeconds = rotationPolicy?.expiryTime === undefined ? undefined : durationSeconds(rotationPolicy.expiryTime);
+    const exp = lifeSeconds === undefined ? undefined : Math.floor((this.#options.clock.now() - ageMs) / 1000) + lifeSeconds;
+    return this.#keys.add(name, kind, await newMaterial(kind), { operations, tags, exp }, ageMs);
+  }
+}
+
+/** Does what a caller in this process asks for, who gets the library's errors and not the service's. */
+function directly<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asLibraryError(error);
+  }
+}
+
+async function inTime<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asLibraryError(error);
+  }
+}
+
+/** Those of the data plane until 2026. */
+const API_VERSIONS: readonly string[] = [
+  "7.0",
+  "7.1",
+  "7.2",
+  "7.3",
+  "7.4",
+  "7.5",
+  "7.6-preview.1",
+  "7.6-preview.2",
+  "7.6",
+  "2025-06-01-preview",
+  "2025-07-01",
+  "2026-01-01-preview",
+  "2026-04-01",
+];
+const TENANT = "11111111-2222-3333-4444-555555555555";

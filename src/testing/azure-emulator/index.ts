@@ -1,0 +1,19 @@
+export { Answer, type AnswerBody, forbidden, keyNotFound, throttled } from "./answer.ts";
+export {
+  AzureEmulator,
+  type EmulatorConnection,
+  type EmulatorOptions,
+  type KeySpec,
+  type VersionChange,
+} from "./azure-emulator.ts";
+export type { EmulatorClock } from "./clock.ts";
+export type { Fault, FaultName, Meanwhile, RawAnswer } from "./faults.ts";
+export type { Curve, KeyType } from "./key-material.ts";
+export type { KeyOperation } from "./key-store.ts";
+export type { EmulatedToken, Principal, PrincipalOptions } from "./principals.ts";
+export type { Right } from "./rights.ts";
+export type { SecretAttributes } from "./secret-store.ts";
+export type { HeldRequest, LoggedRequest } from "./server.ts";
+export type { Shield } from "./service.ts";
+export type { TransactionLimits } from "./transaction-limits.ts";
+export type { Flavour } from "./vault.ts";

@@ -1,0 +1,49 @@
+import { publicJwk } from "./key-material.ts";
+import type { DeletedKey, RotationPolicy, StoredVersion } from "./key-store.ts";
+import type { Vault } from "./vault.ts";
+
+export function keyIdOf({ url }: Pick<Vault, "url">, name: string, version?: string): string {
+  return `${url}/keys/${name}${version === undefined ? "" : `/${version}`}`;
+}
+
+/** The JWK and attributes of a version, as `GET /keys/{name}/{version}` shows them. */
+export function bundleOf(vault: Vault, name: string, version: StoredVersion): object {
+  const { id, kind, material, operations, tags } = version;
+  const key = { kid: keyIdOf(vault, name, id), kty: kind.type, key_ops: operations, ...publicJwk(kind, material) };
+  return { key, attributes: attributesOf(vault, version), ...(tags && { tags }) };
+}
+
+/** As lists of keys and of versions show it. */
+export function listItemOf(vault: Vault, kid: string, version: StoredVersion): object {
+  const { tags } = version;
+  return { kid, attributes: attributesOf(vault, version), ...(tags && { tags }) };
+}
+
+/** What goes with a deleted key, in front of its bundle or list item. */
+export function deletionOf({ url }: Vault, { key, deletedDate, scheduledPurgeDate }: DeletedKey): object {
+  return { recoveryId: `${url}/deletedkeys/${key.name}`, deletedDate, scheduledPurgeDate };
+}
+
+export function rotationPolicyOf(vault: Vault, name: string, policy: RotationPolicy | undefined): object {
+  const id = `${keyIdOf(vault, name)}/rotationpolicy`;
+  if (policy === undefined)
+    return { id, lifetimeActions: [{ trigger: { timeBeforeExpiry: "P30D" }, action: { type: "Notify" } }], attributes: {} };
+  const { lifetimeActions, expiryTime, created, updated } = policy;
+  return { id, lifetimeActions, attributes: { ...(expiryTime && { expiryTime }), created, updated } };
+}
+
+/** @returns how much of the deletion can be undone, by whom */
+export function recoveryOf({ retentionDays, isPurgeProtected }: Vault): {
+  readonly recoveryLevel: string;
+  readonly recoverableDays: number;
+} {
+  const customized = retentionDays < MAX_RETENTION_DAYS ? "Customized" : "";
+  return { recoveryLevel: `${customized}Recoverable${isPurgeProtected ? "" : "+Purgeable"}`, recoverableDays: retentionDays };
+}
+
+function attributesOf(vault: Vault, { enabled, nbf, exp, created, updated, kind }: StoredVersion): object {
+  const hsmPlatform = kind.type.endsWith("-HSM") ? "2" : "0";
+  return { enabled, nbf, exp, created, updated, ...recoveryOf(vault), exportable: false, hsmPlatform };
+}
+
+const MAX_RETENTION_DAYS = 90;

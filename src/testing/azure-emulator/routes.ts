@@ -1,0 +1,70 @@
+import { randomBytes } from "node:crypto";
+import { badParameter } from "./answer.ts";
+import * as keys from "./key-requests.ts";
+import type { Right } from "./rights.ts";
+import * as secrets from "./secret-requests.ts";
+import type { Flavour, VaultCall } from "./vault.ts";
+
+/** How a request is answered. */
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** With groups `name` and `version`. */
+  readonly path: RegExp;
+  readonly right: Right;
+  readonly needsBody?: boolean;
+  /** Where it exists, if not everywhere. */
+  readonly only?: readonly Flavour[];
+  /** @returns nothing for an answer without a body @throws Answer */
+  answer(call: VaultCall): object | undefined | Promise<object>;
+}
+
+export const ROUTES: readonly Route[] = [
+  { method: "GET", path: at("/keys"), right: "read", answer: keys.listKeys },
+  { method: "GET", path: at("/keys/{name}/versions"), right: "read", answer: keys.listVersions },
+  { method: "GET", path: at("/keys/{name}/rotationpolicy"), right: "readpolicy", answer: keys.rotationPolicy },
+  { method: "PUT", path: at("/keys/{name}/rotationpolicy"), right: "writepolicy", needsBody: true, answer: keys.setRotationPolicy },
+  { method: "GET", path: at("/keys/{name}"), right: "read", answer: keys.readKey },
+  { method: "GET", path: at("/keys/{name}/{version}"), right: "read", answer: keys.readKey },
+  { method: "POST", path: at("/keys/{name}/create"), right: "create", needsBody: true, answer: keys.createKey },
+  { method: "PUT", path: at("/keys/{name}"), right: "import", needsBody: true, answer: keys.importKey },
+  { method: "PATCH", path: at("/keys/{name}"), right: "update", needsBody: true, answer: keys.updateKey },
+  { method: "PATCH", path: at("/keys/{name}/{version}"), right: "update", needsBody: true, answer: keys.updateKey },
+  { method: "POST", path: at("/keys/{name}/rotate"), right: "rotate", answer: keys.rotateKey },
+  { method: "POST", path: at("/keys/{name}/backup"), right: "backup", answer: keys.backUpKey },
+  { method: "POST", path: at("/keys/restore"), right: "restore", needsBody: true, answer: keys.restoreKey },
+  { method: "DELETE", path: at("/keys/{name}"), right: "delete", answer: keys.deleteKey },
+  { method: "GET", path: at("/deletedkeys"), right: "read", answer: keys.listDeletedKeys },
+  { method: "GET", path: at("/deletedkeys/{name}"), right: "read", answer: keys.readDeletedKey },
+  { method: "POST", path: at("/deletedkeys/{name}/recover"), right: "recover", answer: keys.recoverKey },
+  { method: "DELETE", path: at("/deletedkeys/{name}"), right: "purge", answer: keys.purgeKey },
+  { method: "POST", path: at("/keys/{name}/{version}/wrapkey"), right: "wrapkey", needsBody: true, answer: keys.wrapKey },
+  { method: "POST", path: at("/keys/{name}/{version}/unwrapkey"), right: "unwrapkey", needsBody: true, answer: keys.unwrapKey },
+  { method: "POST", path: at("/keys/{name}/{version}/encrypt"), right: "encrypt", needsBody: true, answer: keys.encrypt },
+  { method: "POST", path: at("/keys/{name}/{version}/decrypt"), right: "decrypt", needsBody: true, answer: keys.decrypt },
+  { method: "POST", path: at("/keys/{name}/{version}/sign"), right: "sign", needsBody: true, answer: keys.sign },
+  { method: "POST", path: at("/keys/{name}/{version}/verify"), right: "verify", needsBody: true, answer: keys.verify },
+  { method: "POST", path: at("/rng"), right: "random", needsBody: true, only: ["managed-hsm"], answer: randomOf },
+  { method: "GET", path: at("/secrets/{name}/versions"), right: "readsecret", only: ["standard", "premium"], answer: secrets.listVersions },
+  { method: "GET", path: at("/secrets/{name}"), right: "readsecret", only: ["standard", "premium"], answer: secrets.readSecret },
+  { method: "GET", path: at("/secrets/{name}/{version}"), right: "readsecret", only: ["standard", "premium"], answer: secrets.readSecret },
+  {
+    method: "PUT",
+    path: at("/secrets/{name}"),
+    right: "writesecret",
+    needsBody: true,
+    only: ["standard", "premium"],
+    answer: secrets.setSecret,
+  },
+];
+
+function randomOf({ body }: VaultCall): object {
+  const count = body.number("count") ?? 0;
+  if (count < 1 || count > 128) throw badParameter("count is 1 to 128.");
+  return { value: randomBytes(count).toString("base64url") };
+}
+
+/** A version may be empty, as in `/keys/orders//wrapkey` and `/keys/orders/`: the newest. */
+function at(template: string): RegExp {
+  const pattern = template.replace("{name}", "(?<name>[0-9A-Za-z-]+)").replace("{version}", "(?<version>[0-9A-Za-z]*)");
+  return new RegExp(`^${pattern}$`);
+}
