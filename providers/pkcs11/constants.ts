@@ -5,9 +5,12 @@ export const CKF_RW_SESSION = 0x2;
 export const CKF_SERIAL_SESSION = 0x4;
 export const CKF_OS_LOCKING_OK = 0x2;
 export const CKF_LOGIN_REQUIRED = 0x4;
+export const CKF_USER_PIN_INITIALIZED = 0x8;
 export const CKF_PROTECTED_AUTHENTICATION_PATH = 0x100;
 export const CKF_TOKEN_INITIALIZED = 0x400;
 export const CKU_USER = 1;
+export const CKS_RO_USER_FUNCTIONS = 1;
+export const CKS_RW_USER_FUNCTIONS = 3;
 
 export const CKF_ENCRYPT = 0x100;
 export const CKF_DECRYPT = 0x200;
@@ -18,6 +21,7 @@ export const CKO_PUBLIC_KEY = 2;
 export const CKO_PRIVATE_KEY = 3;
 export const CKO_SECRET_KEY = 4;
 export const CKK_RSA = 0x00;
+export const CKK_GENERIC_SECRET = 0x10;
 export const CKK_AES = 0x1f;
 
 export const CKA_CLASS = 0x000;
@@ -32,15 +36,21 @@ export const CKA_ENCRYPT = 0x104;
 export const CKA_DECRYPT = 0x105;
 export const CKA_WRAP = 0x106;
 export const CKA_UNWRAP = 0x107;
+export const CKA_SIGN = 0x108;
+export const CKA_VERIFY = 0x10a;
 export const CKA_START_DATE = 0x110;
 export const CKA_END_DATE = 0x111;
 export const CKA_MODULUS = 0x120;
+export const CKA_MODULUS_BITS = 0x121;
 export const CKA_PUBLIC_EXPONENT = 0x122;
+export const CKA_VALUE_LEN = 0x161;
 export const CKA_EXTRACTABLE = 0x162;
 
+export const CKM_RSA_PKCS_KEY_PAIR_GEN = 0x0000;
 export const CKM_RSA_PKCS_OAEP = 0x0009;
 export const CKM_SHA_1 = 0x0220;
 export const CKM_SHA256 = 0x0250;
+export const CKM_AES_KEY_GEN = 0x1080;
 export const CKM_AES_GCM = 0x1087;
 export const CKM_AES_KEY_WRAP = 0x2109;
 /** RFC 5649 on some tokens, PKCS #7 padding and RFC 3394 on others. */

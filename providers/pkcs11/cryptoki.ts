@@ -91,6 +91,12 @@ export class Cryptoki {
     called("C_GetSessionInfo", () => this.#library.C_GetSessionInfo(session));
   }
 
+  /** Whether the user is logged in: without that a token shows no private object, and says nothing of it. */
+  isLoggedIn(session: Handle): boolean {
+    const { state } = called("C_GetSessionInfo", () => this.#library.C_GetSessionInfo(session));
+    return state === ck.CKS_RO_USER_FUNCTIONS || state === ck.CKS_RW_USER_FUNCTIONS;
+  }
+
   login(session: Handle, pin: string): void {
     try {
       called("C_Login", () => this.#library.C_Login(session, ck.CKU_USER, pin));

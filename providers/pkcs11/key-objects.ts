@@ -2,6 +2,7 @@ import { byteAt, type OwnedBytes, textOf, toHex } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import * as ck from "./constants.ts";
 import type { Handle, Template } from "./cryptoki.ts";
+import { isUnclear } from "./failures.ts";
 import { selects } from "./key-id.ts";
 import type { Pkcs11KeySelector } from "./options.ts";
 import type { Session } from "./token-sessions.ts";
@@ -120,7 +121,8 @@ export function publicNumbers(session: Session, key: KeyObject): RsaPublicKey {
   });
 }
 
-function readKey(session: Session, handle: Handle, kind: KeyObject["kind"]): KeyObject {
+/** An object that is known to be of that kind. */
+export function readKey(session: Session, handle: Handle, kind: KeyObject["kind"]): KeyObject {
   const { cryptoki, session: sessionHandle } = session;
   const isAes = kind === "aes";
   return {
@@ -146,9 +148,19 @@ function flag({ cryptoki, session }: Session, handle: Handle, type: number): boo
 }
 
 /** pkcs11js reads the year of a date together with what stands behind it, so what it gives may be no date. */
-function date({ cryptoki, session }: Session, handle: Handle, type: number): string | undefined {
-  const text = textOf(cryptoki.attribute(session, handle, type) ?? new Uint8Array(0));
+function date(session: Session, handle: Handle, type: number): string | undefined {
+  const text = textOf(readableAttribute(session, handle, type) ?? new Uint8Array(0));
   return text !== undefined && DATE.test(text) ? text : undefined;
+}
+
+/** SoftHSM 2.6 cannot read the dates of private keys and calls that a general error. If it were one, the next attribute would fail too. */
+function readableAttribute({ cryptoki, session }: Session, handle: Handle, type: number): OwnedBytes | undefined {
+  try {
+    return cryptoki.attribute(session, handle, type);
+  } catch (error) {
+    if (isUnclear(error)) return undefined;
+    throw error;
+  }
 }
 
 function templateOf({ label, id }: Pkcs11KeySelector, objectClass: number, keyType: number): Template {
@@ -168,7 +180,7 @@ function byAge(a: KeyObject, b: KeyObject): number {
   return left < right ? -1 : 1;
 }
 
-function keyMissing({ label, id }: { readonly label: string; readonly id: Uint8Array }): EnvelockError {
+export function keyMissing({ label, id }: { readonly label: string; readonly id: Uint8Array }): EnvelockError {
   return new EnvelockError("key-not-found", `the token shows no AES or RSA key ${described(label, id)}`, {
     detail: "key-missing",
     hint: "look with `envelock hsm list`; private keys are shown after a login alone",

@@ -1,7 +1,7 @@
 import { EnvelockError } from "../../src/errors.ts";
 import * as ck from "./constants.ts";
 import type { Cryptoki, Handle, TokenInfo } from "./cryptoki.ts";
-import { losesToken, refusesPin, tokenFailure } from "./failures.ts";
+import { losesObject, losesToken, refusesPin, tokenFailure } from "./failures.ts";
 import type { KeyObject, PublicHalf } from "./key-objects.ts";
 import { type Module, type ModuleUser, openModule } from "./modules.ts";
 import type { Pkcs11Pin, TokenLocation } from "./options.ts";
@@ -100,9 +100,10 @@ export class TokenSessions implements ModuleUser {
       else closeQuietly(link, session);
       return result;
     } catch (error) {
+      const isLoggedOut = session !== undefined && (isKeyMissing(error) || losesObject(error)) && !isUser(link, session);
       if (session !== undefined) closeQuietly(link, session);
-      if (losesToken(error)) this.#lose(link);
-      throw error;
+      if (isLoggedOut || losesToken(error)) this.#lose(link);
+      throw isLoggedOut && isKeyMissing(error) ? loginLost(error) : error;
     }
   }
 
@@ -213,6 +214,24 @@ interface OpenLink extends Link {
 
 function newFindings(): Findings {
   return { mechanismFlags: new Map(), keys: new Map(), publicHalves: new WeakMap() };
+}
+
+/** A key that a session without a login does not see may well be there. */
+function loginLost(cause: unknown): EnvelockError {
+  return new EnvelockError("unavailable", "the login to the token was lost", { detail: "token-lost", cause });
+}
+
+function isKeyMissing(error: unknown): boolean {
+  return error instanceof EnvelockError && error.code === "key-not-found";
+}
+
+/** Whether the session sees what the user may see. */
+function isUser({ cryptoki, info }: OpenLink, session: Handle): boolean {
+  try {
+    return (info.flags & ck.CKF_LOGIN_REQUIRED) === 0 || cryptoki.isLoggedIn(session);
+  } catch {
+    return false;
+  }
 }
 
 function closeQuietly({ module, generation, cryptoki }: OpenLink, session: Handle): void {

@@ -1,0 +1,62 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileOfPackages } from "../../debian-packages.ts";
+
+/** A module in front of another one that fails when it is told to. */
+export interface FaultShim {
+  /** The shim's own path, to be used in place of the module's. */
+  readonly module: string;
+  /** From now on the calls of `functionName` answer `returnValue` (0: what the module says) after `delayMs`. One fault at a time. */
+  inject(functionName: string, fault: Fault): void;
+  /** No fault any more. */
+  heal(): void;
+  /** The names of the functions that were called since the last time this was asked. */
+  calls(): readonly string[];
+  /** How many sessions are open now. */
+  openSessions(): number;
+}
+
+interface Fault {
+  readonly returnValue?: number;
+  readonly delayMs?: number;
+  /** For how many calls; for ever unless given. */
+  readonly times?: number;
+}
+
+/**
+ * Compiles the shim for a module.
+ *
+ * @param folder of this process, in which it is controlled; one shim for each
+ * @throws Error if there is no C compiler and none may be installed
+ */
+export function faultShim(module: string, folder: string): FaultShim {
+  const compiler = fileOfPackages(["/usr/bin/gcc", "/usr/bin/cc"], ["gcc", "libc6-dev"]);
+  const headers = join(dirname(createRequire(import.meta.url).resolve("pkcs11js")), "includes/pkcs11");
+  const path = join(folder, "fault-shim.so");
+  const defines = [`-DMODULE="${module}"`, `-DFOLDER="${folder}"`];
+  execFileSync(compiler, ["-shared", "-fPIC", "-O2", `-I${headers}`, ...defines, "-o", path, SOURCE, "-ldl"], { stdio: "pipe" });
+  let generation = 0;
+  let seenCalls = 0;
+  const write = (line: string): void => {
+    const next = join(folder, "fault.next");
+    writeFileSync(next, `${++generation} ${line}\n`);
+    renameSync(next, join(folder, "fault")); // the module reads all of it or nothing
+  };
+  const read = (name: string): string => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), "utf8") : "");
+  return {
+    module: path,
+    inject: (functionName, { returnValue = 0, delayMs = 0, times = -1 }) => write(`${functionName} ${returnValue} ${delayMs} ${times}`),
+    heal: () => write("nothing 0 0 0"),
+    calls() {
+      const all = read("calls").split("\n").slice(0, -1);
+      const fresh = all.slice(seenCalls);
+      seenCalls = all.length;
+      return fresh;
+    },
+    openSessions: () => Number(read("sessions")),
+  };
+}
+
+const SOURCE: string = join(import.meta.dirname, "fault-shim.c");
