@@ -1,5 +1,11 @@
+export { type ByokKek, byokFile } from "./byok.ts";
 export type { Pkcs11Clock } from "./clock.ts";
+export type { Pkcs11KeyDescription } from "./key-description.ts";
+export { type NewPkcs11Key, PKCS11_KEY_TYPES, type Pkcs11KeyType } from "./key-generation.ts";
+export type { Pkcs11MechanismDescription } from "./mechanism-description.ts";
 export type { Pkcs11KeySelector, Pkcs11Pin, Pkcs11TokenOptions, Pkcs11TokenSelector } from "./options.ts";
 export { type Pkcs11KeyOptions, pkcs11Key } from "./pkcs11-key.ts";
+export { type Pkcs11Token, type Pkcs11TokenDescription, pkcs11Token, pkcs11Tokens } from "./pkcs11-token.ts";
 export { type Pkcs11Uri, parsePkcs11Uri } from "./pkcs11-uri.ts";
+export type { Pkcs11TestResult } from "./self-test.ts";
 export type { Pkcs11Mechanism } from "./wrappings.ts";

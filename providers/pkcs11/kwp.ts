@@ -1,7 +1,7 @@
-import { createCipheriv } from "node:crypto";
-import { concatBytes, equalPublicBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
+import { equalPublicBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import * as ck from "./constants.ts";
+import { wrapPadded } from "./rfc5649.ts";
 import { mechanismFlags, withObject } from "./session-calls.ts";
 import type { Session } from "./token-sessions.ts";
 
@@ -29,25 +29,23 @@ export function requiredKwp(session: Session): number {
   });
 }
 
-/** With two random keys that exist for this call alone. A token that takes no keys from outside proves nothing. */
-function provesKwp(session: Session, mechanism: number): boolean {
+/**
+ * Whether the token wraps so many bytes to those of RFC 5649: some get only multiples of 8 right. With two random keys that exist for
+ * this call alone; a token that takes no keys from outside proves nothing.
+ */
+export function provesKwp(session: Session, mechanism: number, keyBytes: number = AES_256_BYTES): boolean {
   const { cryptoki, session: handle } = session;
-  const [kek, key] = [random32(), random32()];
+  const [kek, key] = [random(AES_256_BYTES), random(keyBytes)];
   try {
     const wrapped = withObject(session, wrappingKey(kek), (wrapping) =>
-      withObject(session, wrappedKey(key), (object) => cryptoki.wrapKey(handle, { mechanism }, wrapping, object, KWP_BYTES)),
+      withObject(session, wrappedKey(key), (object) => cryptoki.wrapKey(handle, { mechanism }, wrapping, object, keyBytes + 16)),
     );
-    return equalPublicBytes(wrapped, rfc5649(kek, key));
+    return equalPublicBytes(wrapped, wrapPadded(kek, key));
   } catch {
     return false;
   } finally {
     wipe(kek, key);
   }
-}
-
-function rfc5649(kek: Uint8Array, key: Uint8Array): OwnedBytes {
-  const cipher = createCipheriv("id-aes256-wrap-pad", kek, RFC5649_CONSTANT);
-  return concatBytes(cipher.update(key), cipher.final());
 }
 
 function wrappingKey(value: Uint8Array): ReadonlyMap<number, boolean | number | Uint8Array> {
@@ -63,7 +61,7 @@ function wrappingKey(value: Uint8Array): ReadonlyMap<number, boolean | number | 
 function wrappedKey(value: Uint8Array): ReadonlyMap<number, boolean | number | Uint8Array> {
   return new Map<number, boolean | number | Uint8Array>([
     [ck.CKA_CLASS, ck.CKO_SECRET_KEY],
-    [ck.CKA_KEY_TYPE, ck.CKK_AES],
+    [ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET],
     [ck.CKA_TOKEN, false],
     [ck.CKA_EXTRACTABLE, true],
     [ck.CKA_SENSITIVE, false],
@@ -71,9 +69,8 @@ function wrappedKey(value: Uint8Array): ReadonlyMap<number, boolean | number | U
   ]);
 }
 
-function random32(): OwnedBytes {
-  return crypto.getRandomValues(new Uint8Array(32));
+function random(bytes: number): OwnedBytes {
+  return crypto.getRandomValues(new Uint8Array(bytes));
 }
 
-const KWP_BYTES = 40;
-const RFC5649_CONSTANT = Uint8Array.of(0xa6, 0x59, 0x59, 0xa6);
+const AES_256_BYTES = 32;

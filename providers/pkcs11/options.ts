@@ -65,6 +65,11 @@ export function tokenLocation(options: Pkcs11TokenOptions): TokenLocation & { re
 }
 
 /** @throws `invalid-argument` */
+export function moduleLocation(module: string | undefined): string {
+  return checkedModule(module, undefined);
+}
+
+/** @throws `invalid-argument` */
 export function keySelector(what: string, key: Pkcs11KeySelector | undefined): Pkcs11KeySelector {
   const { label, id } = key ?? {};
   if (label !== undefined && !isText(label, MAX_LABEL_BYTES)) throw invalidArgument(`${what}: a label has 1 to ${MAX_LABEL_BYTES} bytes`);

@@ -111,7 +111,12 @@ function mechanismOf(session: Session, { name }: Wrapping): Mechanism {
   if (name === "aes-gcm") return { mechanism: ck.CKM_AES_GCM };
   if (name === "aes-kwp") return { mechanism: requiredKwp(session) };
   if (name === "aes-kw") return { mechanism: ck.CKM_AES_KEY_WRAP };
-  const [hashAlg, mgf] = name === "rsa-oaep-256" ? [ck.CKM_SHA256, ck.CKG_MGF1_SHA256] : [ck.CKM_SHA_1, ck.CKG_MGF1_SHA1];
+  return oaep(name === "rsa-oaep-256");
+}
+
+/** RSA-OAEP with one hash for label and mask, SHA-1 if not SHA-256. */
+export function oaep(isSha256: boolean): Mechanism {
+  const [hashAlg, mgf] = isSha256 ? [ck.CKM_SHA256, ck.CKG_MGF1_SHA256] : [ck.CKM_SHA_1, ck.CKG_MGF1_SHA1];
   const parameter = { type: CK_PARAMS_RSA_OAEP, hashAlg, mgf, source: ck.CKZ_DATA_SPECIFIED };
   return { mechanism: ck.CKM_RSA_PKCS_OAEP, parameter };
 }
