@@ -12,6 +12,7 @@ const ONCE = [
   "test/stream-node/**/*.test.ts",
   "test/stores/**/*.test.ts",
   "test/testing/**/*.test.ts",
+  "test/jobs/**/*.test.ts",
   "test/browser/**/*.test.ts",
 ];
 

@@ -20,10 +20,24 @@ export type {
   RowId,
   RowRequired,
 } from "./field/field-options.ts";
+export type { Checkpoint } from "./field/jobs/checkpoint.ts";
+export type { KeyRowFailure, KeyRowsReport } from "./field/jobs/key-rows.ts";
+export type { JobOptions, JobProgress } from "./field/jobs/pages.ts";
+export {
+  type ColumnChange,
+  type ColumnCipher,
+  type ColumnRow,
+  type ReencryptReport,
+  type ReencryptTableOptions,
+  reencryptTable,
+  type TableKey,
+} from "./field/jobs/reencrypt-table.ts";
+export type { KeyVersionCount, RewrapAllOptions, RewrapReport } from "./field/jobs/rewrap-all.ts";
+export type { VerifyReport } from "./field/jobs/verify-all.ts";
 export type { JsonValue } from "./field/json.ts";
-export type { KeyPurpose } from "./field/key-table.ts";
 export type { IndexSettings, KeyedIndex } from "./field/keyed-index.ts";
 export type { MigratingFieldCipher, StoredValue } from "./field/migrating-cipher.ts";
+export type { KeyPurpose } from "./field/scope.ts";
 export { contextOfScope } from "./field/scope.ts";
 export { memoryStore } from "./field/stores/memory.ts";
 export type { ValueType, ValueTypes } from "./field/values.ts";

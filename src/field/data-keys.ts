@@ -24,10 +24,13 @@ import {
   type RowArgument,
   type RowRequired,
 } from "./field-options.ts";
-import { type KeyPurpose, KeyTable, type Scope } from "./key-table.ts";
+import type { JobOptions } from "./jobs/pages.ts";
+import { type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
+import { type VerifyReport, verifyAll } from "./jobs/verify-all.ts";
+import { KeyTable, type Scope } from "./key-table.ts";
 import { KeyedIndex } from "./keyed-index.ts";
 import { MigratingFieldCipher } from "./migrating-cipher.ts";
-import { scopeText } from "./scope.ts";
+import { type KeyPurpose, PURPOSE, scopeText } from "./scope.ts";
 import { ScopeKeys, type ScopePolicy } from "./scope-keys.ts";
 import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
 
@@ -196,6 +199,26 @@ export class DataKeys {
     return infos;
   }
 
+  /**
+   * Wraps the data keys of all scopes in the store anew that were wrapped by an older KEK version, or for others than the keyring's
+   * `wrapWith`: what follows a rotation of the KEK. Tokens stay as they are. May be killed and run again at any point; each record is
+   * replaced only by one that has been unwrapped, and only if nobody else has changed it.
+   *
+   * @returns what was done; rows that failed are in it and are no exception
+   * @throws `invalid-argument` for bad options or the checkpoint of another job; `closed`; what the store, `checkpoint` or
+   *   `onProgress` throws
+   */
+  async rewrapAll(options: RewrapAllOptions = {}): Promise<RewrapReport> {
+    this.#requireOpen();
+    return await rewrapAll(this.#table, options);
+  }
+
+  /** Unwraps every data key in the store once, as a check, and changes nothing. @throws as `rewrapAll` */
+  async verifyAll(options: JobOptions = {}): Promise<VerifyReport> {
+    this.#requireOpen();
+    return await verifyAll(this.#table, options);
+  }
+
   /** Wipes what is held. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -203,12 +226,16 @@ export class DataKeys {
   }
 
   #scopeOf(scope: Context | undefined, purpose: KeyPurpose = "fields"): Scope {
-    if (this.#isClosed) throw new EnvelockError("closed", "these data keys have been closed");
+    this.#requireOpen();
     const fields = this.#keyContext.with(scope);
     const taken = RESERVED.find((name) => Object.hasOwn(fields.map, name));
     if (taken !== undefined) throw invalidArgument(`"${taken}" is filled in by the library: a scope cannot have it`);
     const context = purpose === "fields" ? fields : fields.with({ [PURPOSE]: purpose });
     return { context, text: scopeText(context), purpose };
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new EnvelockError("closed", "these data keys have been closed");
   }
 
   #bothOf(scope: Context | undefined): readonly Scope[] {
@@ -234,7 +261,7 @@ export class DataKeys {
       await keys.refresh();
       // Loaded when first needed: most processes that import the library never cache.
       const { LRUCache } = await import("lru-cache");
-      if (this.#isClosed) throw new EnvelockError("closed", "these data keys have been closed");
+      this.#requireOpen();
       this.#scopes ??= new LRUCache({ max: this.#maxScopes, dispose: (evicted) => evicted.close() });
       spareThoseInUse(this.#scopes);
       this.#scopes.set(scope.text, keys);
@@ -276,6 +303,5 @@ function atLeastZero(value: number, name: string): number {
 type NullOf<N extends boolean> = N extends true ? null : never;
 type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
 
-const PURPOSE = "envelock:purpose";
 /** Pairs of a context that a token or an index adds to its scope. */
 const RESERVED: readonly string[] = ["table", "column", "row", "form", "index", "version", PURPOSE];

@@ -1,12 +1,13 @@
-import { isBytes, toHex } from "../bytes.ts";
+import { equalPublicBytes, isBytes, toHex } from "../bytes.ts";
 import type { CallOptions } from "../call-options.ts";
-import type { KeyContext } from "../context.ts";
+import { KeyContext } from "../context.ts";
 import type { DataKey } from "../data-key.ts";
 import { authenticationFailed, EnvelockError, malformed } from "../errors.ts";
 import { parseKeyRecord } from "../format/key-record.ts";
 import { KID_BYTES } from "../format/token.ts";
 import type { Keyring } from "../keyring.ts";
-import type { DataKeyStore, StoredDataKey } from "./data-key-store.ts";
+import type { DataKeyStore, ScanPage, StoredDataKey } from "./data-key-store.ts";
+import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
 
 /** A key context, and how the store names it. */
 export interface Scope {
@@ -14,9 +15,6 @@ export interface Scope {
   readonly text: string;
   readonly purpose: KeyPurpose;
 }
-
-/** What the data keys of a scope are for. Keys of blind indexes are not rotated: an index must stay what it was. */
-export type KeyPurpose = "fields" | "blind-indexes";
 
 /** A row whose data key can still be unwrapped. */
 export interface LiveRow extends StoredDataKey {
@@ -41,10 +39,28 @@ export class KeyTable {
     return this.#wallTime() - createdAtMs;
   }
 
+  /** The scope that a store's text stands for, unless it lies outside the keyring's context. @throws `malformed-envelope` if it is none */
+  scopeNamed(text: string): Scope | undefined {
+    const context = contextOfScope(text);
+    if (context === undefined) throw malformed("the scope of a stored data key is none");
+    const isOurs = Object.entries(this.#keyring.context).every(([key, value]) => context[key] === value);
+    return isOurs ? { context: new KeyContext(context), text, purpose: purposeOf(context) } : undefined;
+  }
+
+  /** A page of the rows of all scopes, as they are: to be checked one by one. @throws what the store throws */
+  async scan(page: ScanPage, options?: CallOptions): Promise<readonly StoredDataKey[]> {
+    return await fromStore(() => this.#store.scan(page, options), options);
+  }
+
+  /** Whether a rewrap would change a record's recipients. @throws as `keyRecordNeedsRewrap` */
+  async isStale(record: Uint8Array, options?: CallOptions): Promise<boolean> {
+    return await this.#keyring.keyRecordNeedsRewrap(record, options);
+  }
+
   /** Every row of a scope, by version. @throws `malformed-envelope`, `authentication-failed`, and what the store throws */
   async rows(scope: Scope, options?: CallOptions): Promise<readonly StoredDataKey[]> {
     const rows = await fromStore(() => this.#store.list(scope.text, options), options);
-    const checked = rows.map((row) => checkedRow(row, scope)).sort((a, b) => a.version - b.version);
+    const checked = rows.map((row) => checkedRow(row, scope.text)).sort((a, b) => a.version - b.version);
     for (const field of ["version", "kid"] as const) {
       if (new Set(checked.map((row) => row[field])).size < checked.length)
         throw malformed(`two stored data keys of one scope have one ${field}`);
@@ -56,7 +72,7 @@ export class KeyTable {
   async row(scope: Scope, kid: string, options?: CallOptions): Promise<StoredDataKey | undefined> {
     const found = await fromStore(() => this.#store.byKid(scope.text, kid, options), options);
     if (found === undefined) return undefined;
-    const row = checkedRow(found, scope);
+    const row = checkedRow(found, scope.text);
     if (row.kid !== kid) throw authenticationFailed();
     return row;
   }
@@ -93,6 +109,28 @@ export class KeyTable {
     const newest = (await this.rows(scope, options)).at(-1);
     if (newest === undefined) throw lost(version);
     return newest;
+  }
+
+  /**
+   * Wraps a row's data key for the keyring's `wrapWith`, if nobody has done it first. The new record replaces the old one only once it
+   * has been unwrapped, and is read back.
+   *
+   * @returns the row as it stands then
+   * @throws as `unwrap` and `rewrapKeyRecord`; `provider-failure` if the store does not keep what it took
+   */
+  async rewrap(scope: Scope, row: LiveRow, options?: CallOptions): Promise<{ readonly row: StoredDataKey; readonly isRewrapped: boolean }> {
+    let before = row;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const record = await this.#keyring.rewrapKeyRecord(before.record, { ...options, keyContext: scope.context.map });
+      (await this.unwrap(scope, { ...before, record }, options)).destroy();
+      const isRewrapped = await this.#swap(before, { state: before.state, record }, options);
+      const now = await this.row(scope, row.kid, options);
+      if (now === undefined) throw lost(row.version);
+      if (isRewrapped && now.revision <= before.revision + 1 && !isSameRecord(now.record, record)) throw lost(row.version);
+      if (isRewrapped || !isLive(now) || !(await this.isStale(now.record, options))) return { row: now, isRewrapped };
+      before = now;
+    }
+    throw noHeadway();
   }
 
   /** Retires the active rows below `version`, whoever else changes them meanwhile. */
@@ -145,8 +183,8 @@ export function keyShredded(): EnvelockError {
 }
 
 /** A store is hostile: what a row says of itself is checked here, what its record holds when that is unwrapped. */
-function checkedRow(row: StoredDataKey, scope: Scope): StoredDataKey {
-  if (row.scope !== scope.text) throw authenticationFailed();
+export function checkedRow(row: StoredDataKey, scope: string): StoredDataKey {
+  if (row.scope !== scope) throw authenticationFailed();
   const isGone = isShredded(row);
   const isWhole =
     isCount(row.version) &&
@@ -157,6 +195,10 @@ function checkedRow(row: StoredDataKey, scope: Scope): StoredDataKey {
     (isGone ? row.record === null : isBytes(row.record));
   if (!isWhole) throw malformed("a row of the data-key store is not what it should be");
   return row;
+}
+
+function isSameRecord(a: Uint8Array | null, b: Uint8Array): boolean {
+  return a !== null && equalPublicBytes(a, b);
 }
 
 function isCount(value: number): boolean {

@@ -2,6 +2,16 @@ import { fromBase64Url, textOf, toBase64Url } from "../bytes.ts";
 import { type Context, KeyContext } from "../context.ts";
 import { invalidArgument } from "../errors.ts";
 
+/** What the data keys of a scope are for. Keys of blind indexes are not rotated: an index must stay what it was. */
+export type KeyPurpose = "fields" | "blind-indexes";
+
+/** The pair of a key context that says what the keys are for; those for fields have none. */
+export const PURPOSE = "envelock:purpose";
+
+export function purposeOf(context: Context): KeyPurpose {
+  return context[PURPOSE] === "blind-indexes" ? "blind-indexes" : "fields";
+}
+
 /**
  * How a store names a key context: base64url of its canonical bytes (docs/format.md §2).
  *

@@ -4,6 +4,7 @@ import { writeDurably } from "../../durable-file.ts";
 import { EnvelockError } from "../../errors.ts";
 import { fileError, systemCodeOf } from "../../file-error.ts";
 import type { DataKeyStore, StoredDataKey } from "../data-key-store.ts";
+import type { Checkpoint } from "../jobs/checkpoint.ts";
 import { withFileLock } from "./file-lock.ts";
 import { memoryStore } from "./memory.ts";
 import { flatRow, storedRow } from "./stored-row.ts";
@@ -55,6 +56,14 @@ export function fileStore(path: string, { maxLockWaitMs = 10_000 }: FileStoreOpt
     scan: (page, options) => reading(options?.signal, (store) => store.scan(page)),
     insertIfAbsent: (row, options) => changing(options?.signal, (store) => store.insertIfAbsent(row)),
     compareAndSwap: (row, expectedRevision, options) => changing(options?.signal, (store) => store.compareAndSwap(row, expectedRevision)),
+  };
+}
+
+/** Notes how far a job has come in a file of its own. @param path in a folder that exists */
+export function fileCheckpoint(path: string): Checkpoint {
+  return {
+    load: () => textIn(path),
+    save: (state) => (state === undefined ? rm(path, { force: true }) : writeDurably(path, state, { overwrite: true })),
   };
 }
 
