@@ -26,6 +26,7 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
       { find: "#engine", replacement: at(`src/crypto/engine/${name}.ts`) },
       { find: "#lanes", replacement: at(`src/stream/lanes/${name}.ts`) },
       { find: /^envelock$/, replacement: at("src/index.ts") },
+      { find: /^envelock\/(drizzle|kysely|prisma|typeorm)$/, replacement: at("src/integrations/$1.ts") },
       { find: /^envelock\/node$/, replacement: at("src/node/index.ts") },
       { find: /^envelock\/stores\/conformance$/, replacement: at("src/field/stores/conformance/index.ts") },
       { find: /^envelock\/(stores\/.*)$/, replacement: at("src/field/$1.ts") },

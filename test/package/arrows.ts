@@ -15,6 +15,7 @@ const FLOORS: readonly (readonly Room[])[] = [
     { paths: ["src/index.ts"] },
     { paths: ["src/node/"], packages: ["node:"] },
     { paths: ["src/testing/azure-emulator/"], packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"] },
+    { paths: ["src/integrations/"], packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client"] },
   ],
   [{ paths: ["src/field/stores/file.ts", "src/field/stores/file-lock.ts"], packages: ["node:"] }],
   [{ paths: ["src/field/"], packages: ["lru-cache"] }],

@@ -1,0 +1,21 @@
+import { DataKeys, type FieldCipher, Keyring, memoryStore } from "../../src/index.ts";
+import { kek } from "../keks.ts";
+
+/** Ciphers for the columns that the adapters are tested with. */
+export interface TestCiphers {
+  /** With a blind index. */
+  readonly email: FieldCipher<string>;
+  readonly age: FieldCipher<number>;
+  readonly note: FieldCipher<string>;
+  readonly title: FieldCipher<string>;
+}
+
+export async function testCiphers(tenant: string): Promise<TestCiphers> {
+  const dataKeys = new DataKeys({ keyring: new Keyring({ wrapWith: [kek()], context: { tenant } }), store: memoryStore() });
+  return {
+    email: await dataKeys.field({ table: "users", column: "email", blindIndex: { bits: 128 } }),
+    age: await dataKeys.field({ table: "users", column: "age", type: "number" }),
+    note: await dataKeys.field({ table: "users", column: "note" }),
+    title: await dataKeys.field({ table: "posts", column: "title" }),
+  };
+}

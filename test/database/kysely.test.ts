@@ -1,0 +1,5 @@
+import { describe } from "vitest";
+import { freshDatabase } from "../postgres.ts";
+import { kyselyCases } from "./kysely-cases.ts";
+
+describe("envelock/kysely", () => kyselyCases(freshDatabase));

@@ -1,0 +1,5 @@
+import { describe } from "vitest";
+import { freshDatabase } from "../postgres.ts";
+import { typeormCases } from "./typeorm-cases.ts";
+
+describe("envelock/typeorm", () => typeormCases(freshDatabase));
