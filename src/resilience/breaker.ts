@@ -50,14 +50,14 @@ export class Breaker {
     return this.#isProbing;
   }
 
-  /** The provider answered, if only with a refusal. */
+  /** The provider answered, if only with a refusal, or by asking to be called less. */
   answered(): void {
     this.#consecutiveFailures = 0;
     this.#openUntil = undefined;
     this.#isProbing = false;
   }
 
-  /** A retryable failure. What began before the breaker opened and fails after changes nothing. */
+  /** A retryable failure, but for throttling. What began before the breaker opened and fails after changes nothing. */
   failed(isProbe: boolean, now: number): void {
     if (this.#openUntil !== undefined && !isProbe) return;
     this.#consecutiveFailures++;

@@ -160,8 +160,8 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
       breaker.abandoned(isProbe);
       return;
     }
-    if (!(error instanceof EnvelockError) || !error.retryable) {
-      this.#answered();
+    if (!(error instanceof EnvelockError) || !error.retryable || error.code === "rate-limited") {
+      this.#answered(); // one that throttles is alive, and whoever waits gets a turn
       return;
     }
     const wasClosed = breaker.isClosed;

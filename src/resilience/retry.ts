@@ -3,7 +3,10 @@ import type { ProviderCall } from "../telemetry/events.ts";
 import type { Operation } from "./operation.ts";
 
 export interface RetryOptions {
-  /** How long to wait before each further attempt, so also how many there are. Default 1, 2, 4, 8 and 16 s. */
+  /**
+   * How long to wait before each further attempt, so also how many there are. Default 1, 2, 4, 8 and 16 s. A provider that asks to be
+   * called less is waited for on and on, each time as long as the last delay, until the deadline.
+   */
   readonly delaysMs?: readonly number[];
   /** `full` waits anything from nothing to the delay, so that many callers do not come back at once. Default `full`. */
   readonly jitter?: "full" | "none";
@@ -116,7 +119,7 @@ function failedTry<C, T>(
 ): FailedTry<C> {
   operation.throwIfAborted();
   const failure = attempts.providerOf(candidate).failureOf(error);
-  const longestMs = delaysMs[attempt - 1];
+  const longestMs = delaysMs[attempt - 1] ?? delayBeyond(delaysMs, failure);
   if (!failure.retryable || longestMs === undefined || (attempt === 1 && failure.detail === CIRCUIT_OPEN)) {
     return { candidate, attempt, failure, readyAt: Number.POSITIVE_INFINITY };
   }
@@ -124,3 +127,11 @@ function failedTry<C, T>(
   const delayMs = Math.max(jitter === "full" ? clock.random() * longestMs : longestMs, failure.retryAfterMs ?? 0);
   return { candidate, attempt, failure, readyAt: clock.now() + delayMs };
 }
+
+/** A throttled caller only has to wait for its turn; how many others do is no reason to give up. */
+function delayBeyond(delaysMs: readonly number[], { code }: EnvelockError): number | undefined {
+  const lastMs = delaysMs.at(-1);
+  return code === "rate-limited" && lastMs !== undefined ? Math.max(lastMs, LEAST_DELAY_BEYOND_MS) : undefined;
+}
+
+const LEAST_DELAY_BEYOND_MS = 1000;

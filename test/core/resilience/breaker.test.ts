@@ -58,6 +58,20 @@ describe("a circuit breaker", () => {
     expect(events).toMatchObject([{ state: "open" }, { state: "half-open" }, { state: "closed" }]);
   });
 
+  test("stays closed for a provider that throttles, and closes if the one call is throttled", async () => {
+    const throttled: Fault = { kind: "throttle" };
+    const script = [throttled, throttled, throttled, DOWN, throttled, throttled];
+    const { keyring, envelope, clock } = await broken({ breaker: { failures: 1, openMs: 1000 } }, script);
+    const states: (string | undefined)[] = [];
+    for (const fault of script) {
+      const code = await refusalCode(() => keyring.decrypt(envelope));
+      expect(code).toBe(fault === DOWN ? "unavailable" : "rate-limited");
+      states.push(breakerOf(keyring));
+      await clock.advance(1000);
+    }
+    expect(states).toEqual(["closed", "closed", "closed", "open", "closed", "closed"]);
+  });
+
   test("opens again if the one call fails", async () => {
     const { keyring, envelope, times, clock } = await broken({ breaker: { failures: 1, openMs: 1000 } });
     await refusal(() => keyring.decrypt(envelope));

@@ -18,14 +18,16 @@ const HANGS: Fault = { kind: "hang" };
 describe("the schedule of attempts", () => {
   // half of 1, 2, 4, 8 and 16 s, because the fake chance is always one half
   const HALVES = [0, 500, 1500, 3500, 7500, 15_500];
+  // a 429 is waited for until the deadline, each time half of 16 s more
+  const MORE_HALVES = [23_500, 31_500, 39_500, 47_500, 55_500];
 
   test.each([
-    ["429 without Retry-After", THROTTLED, HALVES],
+    ["429 without Retry-After", THROTTLED, [...HALVES, ...MORE_HALVES]],
     ["503", DOWN, HALVES],
     [
       "429 that asks for 3 s, more than the first waits",
       { kind: "throttle", retryAfterMs: 3000 } satisfies Fault,
-      [0, 3000, 6000, 9000, 13_000, 21_000],
+      [0, 3000, 6000, 9000, 13_000, 21_000, 29_000, 37_000, 45_000, 53_000],
     ],
   ])("%s, always", async (_, fault, times) => {
     const { outcome, calls, elapsedMs } = await attempts(Array.from({ length: 20 }, () => fault));
@@ -50,6 +52,13 @@ describe("the schedule of attempts", () => {
       { retry: { jitter: "none" } },
     );
     expect(calls).toEqual([0, 1000, 3000, 7000, 15_000, 31_000]);
+  });
+
+  test("a wait for a throttled call is no shorter than a second where the delays are, and with no delays there is none", async () => {
+    const throttled = Array.from({ length: 100 }, () => THROTTLED);
+    const { calls } = await attempts(throttled, { retry: { delaysMs: [0, 0], jitter: "none" }, deadlineMs: 3500 });
+    expect(calls).toEqual([0, 0, 0, 1000, 2000, 3000]);
+    expect((await attempts([THROTTLED], { retry: false })).calls).toEqual([0]);
   });
 
   test("a success ends it", async () => {
