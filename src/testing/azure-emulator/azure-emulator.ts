@@ -108,7 +108,7 @@ export class AzureEmulator {
     this.requests = this.#server.requests;
   }
 
-  /** Starts one; ends with `await using`, or with `close`. */
+  /** Starts one; ends with `await using`, or with `close`. @throws `unavailable` if the port is taken */
   static async start(options: EmulatorOptions = {}): Promise<AzureEmulator> {
     const emulator = new AzureEmulator(options);
     await emulator.#server.listen(options.port ?? 0);

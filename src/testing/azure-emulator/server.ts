@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
+import { EnvelockError } from "../../errors.ts";
 import { Answer } from "./answer.ts";
 import { loopbackCertificate } from "./certificate.ts";
 import type { EmulatorClock } from "./clock.ts";
@@ -79,10 +80,10 @@ export class LoopbackServer {
     this.#server.on("secureConnection", () => this.#connectionCount++);
   }
 
-  /** @param port 0 for any that is free */
+  /** @param port 0 for any that is free @throws `unavailable` if it is taken */
   async listen(port: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
+      this.#server.once("error", (cause) => reject(new EnvelockError("unavailable", `azure emulator: ${cause.message}`, { cause })));
       this.#server.listen(port, "127.0.0.1", resolve);
     });
   }

@@ -1,4 +1,4 @@
-import { isEc, isRsa, type KeyKind } from "./key-material.ts";
+import { isRsa, type KeyKind } from "./key-material.ts";
 
 /**
  * What a vault lets through in any 10 seconds: a sum in which each operation weighs by its key. What is turned away does not count.
@@ -23,8 +23,7 @@ export class TransactionLimits {
 
   /** @returns whether one more key of the kind may be made */
   takeCreation({ type }: KeyKind): boolean {
-    const isHsm = type.endsWith("-HSM");
-    return this.#creating.take(1 / (isHsm || isEc(type) ? 10 : 20));
+    return this.#creating.take(1 / (type.endsWith("-HSM") ? 10 : 20));
   }
 
   /** @returns whether one more secret may be read */

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import type { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 
@@ -36,20 +37,18 @@ export async function ask(
   const headers = token === "" ? {} : { authorization: `Bearer ${token}` };
   const url = new URL(path, emulator.url);
   if (apiVersion !== "") url.searchParams.set("api-version", apiVersion);
-  return await new Promise((resolve, reject) => {
+  const [response, text] = await new Promise<[IncomingMessage, string]>((resolve, reject) => {
     const asked = request(url, { method, headers, ca: emulator.ca }, (response) => {
       const parts: Buffer[] = [];
       response.on("error", reject);
       response.on("data", (part: Buffer) => parts.push(part));
-      response.on("end", () => {
-        const text = Buffer.concat(parts).toString();
-        const body = Object(text === "" ? {} : JSON.parse(text));
-        const status = response.statusCode ?? 0;
-        const gist = [status, body.error?.code, body.error?.innererror?.code].filter((part) => part !== undefined).join(" ");
-        resolve({ status, headers: response.headers, body, gist });
-      });
+      response.on("end", () => resolve([response, Buffer.concat(parts).toString()]));
     });
     asked.on("error", reject);
     asked.end(json === undefined ? undefined : JSON.stringify(json));
   });
+  const body = Object(text === "" ? {} : JSON.parse(text));
+  const status = response.statusCode ?? 0;
+  const gist = [status, body.error?.code, body.error?.innererror?.code].filter((part) => part !== undefined).join(" ");
+  return { status, headers: response.headers, body, gist };
 }
