@@ -107,10 +107,10 @@ function isGood({ status }: Answer): boolean {
   return status >= 200 && status < 300;
 }
 
-function meaningOf({ status, code = "", innerCode = "", callerAddress }: Answer, asked: Asked): Meaning {
+function meaningOf({ status, message = "", innerCode = "", callerAddress }: Answer, asked: Asked): Meaning {
   if (status === 400)
     return asked.operation === "unwrap" ? { code: "unwrap-rejected" } : { code: "provider-failure", detail: "bad-request" };
-  if (status === 401) return code.startsWith("AKV100") ? WRONG_TENANT : { code: "access-denied", detail: "token", hint: TOKEN_HINT };
+  if (status === 401) return WRONG_ISSUER.test(message) ? WRONG_TENANT : { code: "access-denied", detail: "token", hint: TOKEN_HINT };
   if (status === 403) return forbidden(innerCode, asked, callerAddress);
   if (status === 404) return { code: "key-not-found", hint: "check the key's name and version; a deleted key can be recovered for a time" };
   if (status === 408) return { code: "timeout" };
@@ -216,6 +216,8 @@ const TOLD_STATUSES: ReadonlySet<number> = new Set([401, 403, 404, 409, 429]);
 const MAX_MESSAGE = 1000;
 const ADDRESS = /(?:^|;)\s*addr=([0-9a-f.:]{2,45})(?:;|$)/i;
 const TOKEN_HINT = "the vault does not take this credential's token: check its tenant, and the clocks of both sides";
+/** How the service begins its message where a token has another issuer than the vault's tenant; the code is the same for every 401. */
+const WRONG_ISSUER = /^AKV10032\b/;
 const WRONG_TENANT: Meaning = {
   code: "access-denied",
   detail: "tenant",

@@ -16,6 +16,7 @@ const recipient = await wrapOne(provider);
 type Row = readonly [name: string, fault: Fault, code: ErrorCode, more?: object];
 const answer = (status: number, code = "", headers = {}, innerCode?: string) =>
   new Answer(status, { code, message: "from the service", ...(innerCode !== undefined && { innerCode }) }, headers);
+const unauthorized = (message: string) => new Answer(401, { code: "Unauthorized", message });
 const conflict = (innerCode: string) => answer(409, "Conflict", {}, innerCode);
 
 const TABLE: readonly Row[] = [
@@ -32,7 +33,8 @@ const TABLE: readonly Row[] = [
   ["an expired key", forbidden("KeyExpired"), "key-disabled", { detail: "expired" }],
   ["a key that is not valid yet", forbidden("KeyNotYetValid"), "key-disabled", { detail: "not-yet-valid" }],
   ["any other refusal", forbidden("SomethingNew"), "access-denied", { detail: "forbidden" }],
-  ["another tenant", answer(401, "AKV10032"), "access-denied", { detail: "tenant" }],
+  ["another tenant", unauthorized("AKV10032: The issuer is another."), "access-denied", { detail: "tenant" }],
+  ["another audience", unauthorized("AKV10022: The audience is another."), "access-denied", { detail: "token" }],
   ["a token that is refused", answer(401, "Unauthorized"), "access-denied", { detail: "token" }],
   ["no such key", answer(404, "KeyNotFound"), "key-not-found", { hint: expect.stringContaining("recovered") }],
   ["a slow service", answer(408), "timeout", { retryable: true }],
@@ -165,6 +167,12 @@ describe("a credential", () => {
   test("that cannot reach its authority", async () => {
     const offline = withToken(async () => await Promise.reject(Object.assign(new Error("no route"), { code: "ENOTFOUND" })));
     expect(await refusal(() => offline.current())).toMatchObject({ code: "unavailable", detail: "credential", retryable: true });
+  });
+
+  test("of another tenant than the vault's", async () => {
+    const stranger = emulator.principal({ tenantId: "99999999-2222-3333-4444-555555555555" });
+    const foreign = azureKey({ ...emulator.connectionFor(stranger), keyUrl: emulator.keyUrl("orders") });
+    expect(await refusal(() => foreign.current())).toMatchObject({ code: "access-denied", detail: "tenant" });
   });
 
   test("whose token is not taken", async () => {
