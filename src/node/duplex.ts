@@ -37,7 +37,9 @@ function pieceDuplex<Output extends AsyncIterableIterator<OwnedBytes>>(
   const duct = new Duct(transform, signal, (reason) => stream.destroy(asError(reason)));
   const stream = new Duplex({
     readableHighWaterMark: 1, // one batch ahead of the reader
+    writableHighWaterMark: GATHERED_BYTES,
     write: (piece: Buffer, _encoding, callback) => settle(duct.write(piece), callback),
+    writev: (chunks: readonly { readonly chunk: Buffer }[], callback) => settle(duct.write(...chunks.map(({ chunk }) => chunk)), callback),
     final: (callback) => settle(duct.end(), callback),
     read() {
       duct.read().then(
@@ -63,3 +65,4 @@ function asError(reason: unknown): Error {
 }
 
 const CLOSED = new DOMException("the stream was closed before its end", "AbortError");
+const GATHERED_BYTES = 2 ** 20; // one turn of the machinery for many pieces: a turn costs half as much as a chunk's encryption

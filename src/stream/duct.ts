@@ -36,9 +36,9 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
     if (signal?.aborted) queueMicrotask(this.#onAbort); // once the owner stands
   }
 
-  /** Settles once the piece is used up. */
-  write(piece: Uint8Array): Promise<void> {
-    return this.#handoff.write(piece);
+  /** Settles once the pieces are used up. */
+  write(...pieces: readonly Uint8Array[]): Promise<void> {
+    return this.#handoff.write(pieces);
   }
 
   /** No more input. Settles once all output has been read. */

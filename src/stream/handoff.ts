@@ -1,4 +1,4 @@
-/** Hands pieces from a writer to an iterator, one at a time: a write is over once the reader asks for the next piece. */
+/** Hands pieces from a writer to an iterator, one at a time: a write is over once the reader asks for more than it brought. */
 export class Handoff implements AsyncIterableIterator<Uint8Array> {
   #offered: Offer | undefined;
   #taken: Offer | undefined;
@@ -6,11 +6,11 @@ export class Handoff implements AsyncIterableIterator<Uint8Array> {
   #failure: { readonly reason: unknown } | undefined;
   #isOver = false;
 
-  /** One write at a time. The piece is the writer's again when the promise settles. */
-  write(piece: Uint8Array): Promise<void> {
+  /** One write at a time. The pieces are the writer's again when the promise settles. */
+  write(pieces: readonly Uint8Array[]): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure.reason);
-      const offer = { piece, resolve, reject };
+      const offer = { pieces: pieces.values(), resolve, reject };
       if (this.#asking === undefined) {
         this.#offered = offer;
         return;
@@ -38,6 +38,8 @@ export class Handoff implements AsyncIterableIterator<Uint8Array> {
   }
 
   next(): Promise<IteratorResult<Uint8Array>> {
+    const more = this.#taken?.pieces.next();
+    if (more !== undefined && more.done !== true) return Promise.resolve({ done: false, value: more.value });
     this.#taken?.resolve();
     this.#taken = undefined;
     return new Promise((resolve, reject) => {
@@ -57,17 +59,17 @@ export class Handoff implements AsyncIterableIterator<Uint8Array> {
     this.#asking = undefined;
     this.#offered = undefined;
     this.#taken = offer;
-    ask.resolve({ done: false, value: offer.piece });
+    ask.resolve(this.next());
   }
 }
 
 interface Ask {
-  resolve(result: IteratorResult<Uint8Array>): void;
+  resolve(result: IteratorResult<Uint8Array> | Promise<IteratorResult<Uint8Array>>): void;
   reject(reason: unknown): void;
 }
 
 interface Offer {
-  readonly piece: Uint8Array;
+  readonly pieces: Iterator<Uint8Array>;
   resolve(): void;
   reject(reason: unknown): void;
 }

@@ -10,10 +10,10 @@ import { refusalCode } from "../refusal.ts";
 const CHUNK = 16384;
 const DIRECTIONS = ["encrypt", "decrypt"] as const;
 const keyring = testKeyring();
-const plaintext = patterned(60 * CHUNK + 7);
+const plaintext = patterned(140 * CHUNK + 7);
 
 describe("Node streams", () => {
-  test.each([0, 1, 16383, 16384, 16385, 60 * CHUNK + 7])("%i bytes through a pipeline of both", async (size) => {
+  test.each([0, 1, 16383, 16384, 16385, 140 * CHUNK + 7])("%i bytes through a pipeline of both", async (size) => {
     const sealing = encryptDuplex(keyring, { plaintextBytes: size });
     const sealed = await collect(Readable.from(piecesOf(plaintext.slice(0, size), [7, 50_000])).pipe(sealing));
     expect(sealed.length).toBe(encryptedBytes(size, await sealing.header()));
@@ -46,7 +46,7 @@ describe.each(DIRECTIONS)("%s, when something beside the cipher fails", (directi
     const { open, source } = await setUp(direction);
     const full = new Error("the disk is full");
     for (const failing of [1, 2, 3]) {
-      const input = Readable.from(source([CHUNK, 5 * CHUNK, 20 * CHUNK, 30 * CHUNK, 40 * CHUNK]));
+      const input = Readable.from(source([CHUNK, 5 * CHUNK, 40 * CHUNK, 70 * CHUNK, 100 * CHUNK]));
       const stream = open();
       let writes = 0;
       const sink = new Writable({ highWaterMark: 1, write: (_, __, done) => done(++writes === failing ? full : null) });
@@ -63,7 +63,7 @@ describe.each(DIRECTIONS)("%s, when something beside the cipher fails", (directi
       if (step === 0) abort.abort(stop);
       let steps = 0;
       const tick = async function* () {
-        for await (const piece of source([CHUNK, 5 * CHUNK, 20 * CHUNK, 30 * CHUNK, 40 * CHUNK])) {
+        for await (const piece of source([CHUNK, 5 * CHUNK, 40 * CHUNK, 70 * CHUNK, 100 * CHUNK])) {
           if (++steps === step) abort.abort(stop);
           yield piece;
         }

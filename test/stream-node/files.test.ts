@@ -47,7 +47,7 @@ describe("files", () => {
 
   test("an abort at every step leaves nothing behind", async () => {
     const keyring = testKeyring();
-    await writeFile(at("plain"), patterned(4_000_000));
+    await writeFile(at("plain"), patterned(7_000_000));
     await encryptFile(keyring, at("plain"), at("sealed"));
     for (const [work, source] of [
       [encryptFile, "plain"],

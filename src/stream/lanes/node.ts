@@ -32,6 +32,7 @@ export function createLanePool({ worker = new URL("./worker.js", import.meta.url
 
 /** One stream's share of the pool. */
 class WorkerStream implements StreamLanes {
+  readonly batchChunks = BATCH_CHUNKS;
   readonly #pool: WorkerPool;
   readonly #stream: number;
   readonly #job: ChunkJob;
@@ -53,10 +54,6 @@ class WorkerStream implements StreamLanes {
     if (!this.#isAuto || plaintextBytes >= LARGE_CHUNKS * CHUNK_BYTES) pool.start(this.#workers);
   }
 
-  get batchChunks(): number {
-    return this.#ready.length === 0 ? ALONE_BATCH_CHUNKS : LANE_BATCH_CHUNKS;
-  }
-
   get maxInFlight(): number {
     return this.#ready.length === 0 ? 1 : this.#ready.length * BATCHES_A_WORKER + OWN_BATCHES;
   }
@@ -67,7 +64,7 @@ class WorkerStream implements StreamLanes {
     const worker = this.#ready.find((each) => each.load < BATCHES_A_WORKER);
     if (worker === undefined) return undefined;
     worker.load++;
-    const input = this.#inputs.pop() ?? engine.allocate(LANE_BATCH_CHUNKS * this.#job.chunkBytes);
+    const input = this.#inputs.pop() ?? engine.allocate(BATCH_CHUNKS * this.#job.chunkBytes);
     return {
       input,
       run: (firstChunk, inputBytes, isEnd) => this.#run(worker, input, firstChunk, inputBytes, isEnd),
@@ -189,7 +186,7 @@ class WorkerLane {
 
   constructor(url: URL, onLost: () => void) {
     const threads = process.getBuiltinModule("node:worker_threads"); // loaded here, because most who import the package start none
-    this.#worker = new threads.Worker(url, { name: "envelock lane", env: {}, execArgv: [], stdin: false });
+    this.#worker = new threads.Worker(url, { name: "envelock lane", env: {}, execArgv: [], stdin: false, resourceLimits: SMALL_HEAP });
     this.#worker.unref();
     this.#worker.on("message", (answer: LaneAnswer) => this.#hear(answer));
     const lost = (): void => {
@@ -286,9 +283,10 @@ function closed(): EnvelockError {
   return new EnvelockError("closed", "the stream or its keyring has been closed");
 }
 
+// Ciphers leave their output to the garbage collector, outside of the heap and 20 times as large: so let it come often.
+const SMALL_HEAP = { maxYoungGenerationSizeMb: 2 } as const;
 const MAX_AUTO_LANES = 4;
 const BATCHES_A_WORKER = 2; // one under way and one at hand
 const OWN_BATCHES = 2; // so that this thread works on while a worker is late
-const ALONE_BATCH_CHUNKS = 16;
-const LANE_BATCH_CHUNKS = 64; // 1 MiB: below a quarter of it the messages cost more than they bring
+const BATCH_CHUNKS = 64; // 1 MiB: smaller ones pay more for every turn of a stream and for every message to a worker
 const LARGE_CHUNKS = 4096; // 64 MiB: from there on a thread's start, some 100 ms, pays

@@ -204,7 +204,7 @@ describe("backpressure", () => {
     expect([header.done, pulled <= 1]).toEqual([false, true]);
     await reader.read();
     await settled();
-    expect(pulled).toBeLessThanOrEqual(6); // a batch is four pieces
+    expect(pulled).toBeLessThanOrEqual(18); // a batch is at most sixteen pieces
     await reader.cancel();
   });
 
@@ -213,7 +213,7 @@ describe("backpressure", () => {
     const reader = readable.getReader();
     const writer = writable.getWriter();
     let isOver = false;
-    const write = writer.write(new Uint8Array(CHUNK * 40)).then(() => {
+    const write = writer.write(new Uint8Array(CHUNK * 140)).then(() => {
       isOver = true;
     });
     await reader.read();
@@ -238,7 +238,7 @@ describe("backpressure", () => {
 
 async function setUp(direction: Direction) {
   const keyring = testKeyring();
-  const plaintext = patterned(60 * CHUNK + 7);
+  const plaintext = patterned(200 * CHUNK + 7);
   const envelope = await collect(keyring.encryptPieces(piecesOf(plaintext)));
   const options = (signal?: AbortSignal, onProgress?: () => void) => ({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
   return {

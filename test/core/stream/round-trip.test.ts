@@ -7,7 +7,24 @@ import { refusalCode } from "../../refusal.ts";
 
 const CHUNK = 16384;
 const SEALED = 16400;
-const SIZES = [0, 1, 15, 16, 16383, 16384, 16385, 32768, 65536, 65537, 16 * CHUNK - 1, 16 * CHUNK, 16 * CHUNK + 1, 33 * CHUNK + 5];
+const SIZES = [
+  0,
+  1,
+  15,
+  16,
+  16383,
+  16384,
+  16385,
+  32768,
+  65536,
+  65537,
+  16 * CHUNK - 1,
+  16 * CHUNK,
+  16 * CHUNK + 1,
+  64 * CHUNK - 1,
+  64 * CHUNK,
+  64 * CHUNK + 1,
+];
 const context = { object: "invoices/7.pdf" };
 
 describe("streams and whole values are one format", () => {
@@ -23,7 +40,7 @@ describe("streams and whole values are one format", () => {
 
   test("whatever the pieces, the plaintext comes back", async () => {
     const keyring = testKeyring();
-    const size = 40 * CHUNK + 77;
+    const size = 70 * CHUNK + 77;
     const plaintext = patterned(size);
     const sealedSize = (await keyring.encrypt(plaintext)).length;
     const header = sealedSize - 40 * SEALED - 77 - 16 - 56;
@@ -51,7 +68,7 @@ describe("streams and whole values are one format", () => {
 
   test("no piece that comes out shares memory with another or with what went in", async () => {
     const keyring = testKeyring();
-    const plaintext = patterned(40 * CHUNK);
+    const plaintext = patterned(140 * CHUNK);
     const seen = new Set<ArrayBufferLike>([plaintext.buffer]);
     const envelope: Uint8Array[] = [];
     for await (const batch of keyring.encryptPieces(piecesOf(plaintext))) {
@@ -110,7 +127,7 @@ describe("what a stream tells in advance", () => {
 
   test("progress counts plaintext bytes, up to the whole", async () => {
     const keyring = testKeyring();
-    const size = 70 * CHUNK + 3;
+    const size = 140 * CHUNK + 3;
     const encrypted: number[] = [];
     const decrypted: number[] = [];
     const envelope = await collect(
