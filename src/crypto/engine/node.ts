@@ -11,11 +11,11 @@ import {
   randomFillSync,
   timingSafeEqual,
 } from "node:crypto";
-import { concatBytes, copyOf, ownedBytes, toBase64Url } from "../../bytes.ts";
+import { copyOf, ownedBytes, toBase64Url } from "../../bytes.ts";
 import { authenticationFailed } from "../../errors.ts";
-import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, X25519 } from "./engine.ts";
-import { requireWrappable } from "./key-wrap.ts";
+import type { BlockCipher, ChunkCipher, Engine, OneTimeGcm, X25519 } from "./engine.ts";
 import { nodeHmac } from "./node-hmac.ts";
+import { nodeKeyWrap } from "./node-key-wrap.ts";
 import { nodeSiv } from "./node-siv.ts";
 import { createNoncePool } from "./nonce-pool.ts";
 
@@ -93,24 +93,6 @@ function blockCipher(key: Uint8Array): BlockCipher {
   return { encrypt: (blocks) => cipher.update(blocks) };
 }
 
-// RFC 3394. node:crypto takes empty input, which must fail: hence both checks of length.
-const keyWrap: KeyWrap = {
-  wrap(kek, key) {
-    requireWrappable(key);
-    const cipher = createCipheriv(keyWrapName(kek.length), cipherKey(kek), KEY_WRAP_IV);
-    return concatBytes(cipher.update(key), cipher.final());
-  },
-  open(kek, wrapped) {
-    if (wrapped.length < 24 || wrapped.length % 8 !== 0) return undefined;
-    const decipher = createDecipheriv(keyWrapName(kek.length), cipherKey(kek), KEY_WRAP_IV);
-    try {
-      return concatBytes(decipher.update(wrapped), decipher.final());
-    } catch {
-      return undefined;
-    }
-  },
-};
-
 // Key objects are kept, and public keys go in and out as JWK: OpenSSL's DER decoder takes longer than the agreement itself.
 const x25519: X25519 = {
   keyPair(secretKey) {
@@ -145,10 +127,6 @@ function gcmName(keyBytes: number): GcmName {
   return keyBytes === 16 ? "aes-128-gcm" : "aes-256-gcm";
 }
 
-function keyWrapName(keyBytes: number): string {
-  return `id-aes${keyBytes * 8}-wrap`;
-}
-
 type GcmName = "aes-128-gcm" | "aes-256-gcm";
 
 const TAG_BYTES = 16;
@@ -157,7 +135,6 @@ const NO_BYTES: Uint8Array = new Uint8Array(0);
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
 const RELEASED_BYTES = 4096; // what is smaller is cheaper left to the garbage collector
 const TRANSFER: unknown = Reflect.get(ArrayBuffer.prototype, "transfer"); // from Node 21 on
-const KEY_WRAP_IV: Uint8Array = new Uint8Array(8).fill(0xa6);
 const X25519_PKCS8: Uint8Array = Buffer.from("302e020100300506032b656e04220420", "hex");
 
 // Node 24.17 to 24.21 take 20 µs more for every call with a raw key; a KeyObject made for one call takes 2.
@@ -178,6 +155,6 @@ export const engine: Engine = {
   chunkCipher: (key, chunks) => chunkCipher(chunks > 1 ? createSecretKey(key) : cipherKey(key)),
   blockCipher,
   siv: nodeSiv,
-  keyWrap,
+  keyWrap: nodeKeyWrap(cipherKey),
   x25519,
 };
