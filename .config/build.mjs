@@ -27,6 +27,8 @@ const bundle = await rolldown({
     "providers/azure": "providers/azure/index.ts",
     "providers/pkcs11": "providers/pkcs11/index.ts",
     "testing/azure-emulator": "src/testing/azure-emulator/index.ts",
+    "pkcs11/library-thread": "providers/pkcs11/thread/library-thread.ts",
+    "pkcs11/worker": "providers/pkcs11/thread/worker.ts",
     "providers/conformance": "providers/conformance/index.ts",
     "stores/file": "src/field/stores/file.ts",
     "stores/postgres": "src/field/stores/postgres.ts",

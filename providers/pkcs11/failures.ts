@@ -34,6 +34,12 @@ export function tokenFailure(error: unknown, isUnwrap = false): EnvelockError {
   return new EnvelockError(code, `the token failed: ${error.message}`, { ...rest, cause: error });
 }
 
+/** What it means that the caller's own function for the PIN failed. */
+export function pinFailure(cause: unknown): EnvelockError {
+  if (cause instanceof EnvelockError) return cause;
+  return new EnvelockError("access-denied", "the pin function failed", { detail: "pin", cause });
+}
+
 /** Whether sessions, login or the token itself are gone or in doubt, so that all must be opened again. */
 export function losesToken(error: unknown): boolean {
   return error instanceof CryptokiError && LOSES_TOKEN.has(error.returnValue);

@@ -5,6 +5,7 @@ export { type NewPkcs11Key, PKCS11_KEY_TYPES, type Pkcs11KeyType } from "./key-g
 export type { Pkcs11MechanismDescription } from "./mechanism-description.ts";
 export type { Pkcs11KeySelector, Pkcs11Pin, Pkcs11TokenOptions, Pkcs11TokenSelector } from "./options.ts";
 export { type Pkcs11KeyOptions, pkcs11Key } from "./pkcs11-key.ts";
+export { pkcs11Random } from "./pkcs11-random.ts";
 export { type Pkcs11Token, type Pkcs11TokenDescription, pkcs11Token, pkcs11Tokens } from "./pkcs11-token.ts";
 export { type Pkcs11Uri, parsePkcs11Uri } from "./pkcs11-uri.ts";
 export type { Pkcs11TestResult } from "./self-test.ts";

@@ -1,6 +1,7 @@
 import { realpath } from "node:fs/promises";
 import { EnvelockError, invalidArgument } from "../../src/errors.ts";
 import { type Cryptoki, loadCryptoki } from "./cryptoki.ts";
+import type { LibraryThread } from "./thread/library-thread.ts";
 
 /** Somebody with sessions in a module. */
 export interface ModuleUser {
@@ -17,6 +18,7 @@ export class Module {
   readonly #path: string;
   readonly #users: Set<ModuleUser> = new Set();
   #libraryParameters: string | undefined;
+  #thread: LibraryThread | undefined;
   #isOurs = false;
   #callsUnderWay = 0;
   /** Counts the times that it was initialised: handles of another count mean nothing, or something else. */
@@ -30,6 +32,7 @@ export class Module {
   /** @throws `invalid-argument` for other parameters than those that the library runs with, and what C_Initialize says */
   attach(user: ModuleUser, libraryParameters: string | undefined): void {
     if (this.#users.has(user)) return;
+    if (this.#thread?.isInUse === true) throw inOneThread(this.#path);
     if (this.#users.size === 0) {
       this.#libraryParameters = libraryParameters;
       this.#initialise();
@@ -37,6 +40,17 @@ export class Module {
       throw invalidArgument(`${this.#path} is in use with other libraryParameters`, "a library is initialised once for the whole process");
     }
     this.#users.add(user);
+  }
+
+  /**
+   * The thread in which this library works for everybody here, started if there is none.
+   *
+   * @throws `invalid-argument` if it works in this thread
+   */
+  inThread(start: () => LibraryThread): LibraryThread {
+    if (this.#users.size > 0) throw inOneThread(this.#path);
+    if (this.#thread === undefined || this.#thread.hasEnded) this.#thread = start();
+    return this.#thread;
   }
 
   /** The last one finalises the library, unless somebody else initialised it or has sessions in it. */
@@ -91,6 +105,13 @@ export class Module {
       return true;
     }
   }
+}
+
+function inOneThread(path: string): EnvelockError {
+  return invalidArgument(
+    `${path} is in use with another value of thread`,
+    "all that use a library give the same, since its sessions are of one thread",
+  );
 }
 
 /**

@@ -17,6 +17,12 @@ export interface Pkcs11TokenOptions {
   readonly pin?: Pkcs11Pin;
   /** What the library wants at C_Initialize, such as NSS's `configdir='sql:…'`. */
   readonly libraryParameters?: string;
+  /**
+   * Lets the library work in a thread of its own. Opening sessions, logging in, finding keys and beginning an operation block the
+   * thread that they are called in, for as long as the token takes: with a token on the network that should not be the main thread.
+   * All who use a library give the same. Default false.
+   */
+  readonly thread?: boolean;
   /** How many calls may be on their way to the token at once, each in its session. Default 8. */
   readonly maxSessions?: number;
 }

@@ -5,8 +5,9 @@ import type { KeyProvider } from "../../src/key-provider.ts";
 import { orAborted } from "./abort.ts";
 import { type Pkcs11Clock, systemClock } from "./clock.ts";
 import { ownedKey } from "./key-id.ts";
+import { keysInThread } from "./keys-in-thread.ts";
 import { keyInUri, keySelector, type Pkcs11KeySelector, type Pkcs11TokenOptions, tokenLocation } from "./options.ts";
-import { ThisThreadKeys, type TokenKeys, type WrapTarget } from "./token-keys.ts";
+import type { WrapTarget } from "./token-keys.ts";
 import { type Pkcs11Mechanism, WRAPPINGS } from "./wrappings.ts";
 
 export interface Pkcs11KeyOptions extends Pkcs11TokenOptions {
@@ -49,10 +50,8 @@ export function pkcs11Key(options: Pkcs11KeyOptions): Required<KeyProvider> {
   const unwrapAlgs = unwrapAlgorithms(options);
   if (rsaWrap !== "token" && rsaWrap !== "local") throw invalidArgument('rsaWrap is "token" or "local"');
   if (!(versionCacheMs >= 0)) throw invalidArgument("versionCacheMs is a time in milliseconds");
-  const keys: TokenKeys = new ThisThreadKeys(
-    { location, key, mechanism: options.mechanism, isRsaWrapLocal: rsaWrap === "local" },
-    options.pin,
-  );
+  const keysOptions = { location, key, mechanism: options.mechanism, isRsaWrapLocal: rsaWrap === "local" };
+  const keys = keysInThread(keysOptions, options);
   let isClosed = false;
   let kept: { readonly target: Promise<WrapTarget>; readonly untilMs: number } | undefined;
 

@@ -25,6 +25,7 @@ export interface WrapTarget {
 
 export interface TokenKeysOptions {
   readonly location: TokenLocation;
+  /** Empty where only random bytes are asked for. */
   readonly key: Pkcs11KeySelector;
   /** Chosen by key and token if left out. */
   readonly mechanism: Pkcs11Mechanism | undefined;

@@ -1,7 +1,7 @@
 import { EnvelockError } from "../../src/errors.ts";
 import * as ck from "./constants.ts";
 import type { Cryptoki, Handle, TokenInfo } from "./cryptoki.ts";
-import { losesObject, losesToken, refusesPin, tokenFailure } from "./failures.ts";
+import { losesObject, losesToken, pinFailure, refusesPin, tokenFailure } from "./failures.ts";
 import type { KeyObject, PublicHalf } from "./key-objects.ts";
 import { type Module, type ModuleUser, openModule } from "./modules.ts";
 import type { Pkcs11Pin, TokenLocation } from "./options.ts";
@@ -193,9 +193,11 @@ export class TokenSessions implements ModuleUser {
             : "a PIN that is typed on the device itself cannot be asked for through pkcs11js",
       });
     }
-    const pin: unknown = await this.#pin();
+    const pin: unknown = await (async (ask) => await ask())(this.#pin).catch((error: unknown) => {
+      throw pinFailure(error);
+    });
     if (typeof pin === "string" && pin !== "") return pin;
-    throw new EnvelockError("access-denied", "the pin function returned no PIN", { detail: "pin" });
+    throw new EnvelockError("access-denied", "the pin function returned no PIN", { detail: "pin", cause: new Error("no PIN") });
   }
 
   #lose(link: OpenLink | undefined): void {

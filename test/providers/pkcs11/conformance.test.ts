@@ -1,9 +1,10 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { afterAll, describe, test } from "vitest";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
-import { type Pkcs11KeyOptions, type Pkcs11Mechanism, type Pkcs11TokenOptions, pkcs11Key } from "../../../providers/pkcs11/index.ts";
+import { type Pkcs11KeyOptions, type Pkcs11Mechanism, pkcs11Key } from "../../../providers/pkcs11/index.ts";
 import { noise } from "../../arbitraries.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
+import { locationOf } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 
 const softHsm = softHsmTokens("orders");
@@ -61,8 +62,4 @@ function harnessOf(token: TestToken, wrapping: Pkcs11Mechanism, options: Partial
     rotate,
     withEmptyEnvironment,
   };
-}
-
-function locationOf({ module, label, pin, libraryParameters }: TestToken): Pkcs11TokenOptions {
-  return { module, token: { label }, pin: () => pin, ...(libraryParameters !== undefined && { libraryParameters }) };
 }
