@@ -75,7 +75,7 @@ export function pkcs11Token(options: Pkcs11TokenOptions): Pkcs11Token {
     keys: () => use((session) => findKeys(session, {}).map((key) => describeKey(session, key))),
     mechanisms: () => use(describeMechanisms),
     generateKey: (key) => use((session) => generateKekOn(session, key)),
-    selfTest: ({ now }) => use((session) => selfTestOn(session, now)),
+    selfTest: (clock) => use((session) => selfTestOn(session, () => clock.now())),
     async byokFile(key, kek) {
       const selector = keySelector("the key", key);
       const exchangeKey = byokExchangeKey(kek);

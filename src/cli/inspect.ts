@@ -7,13 +7,9 @@ import { DETERMINISTIC_TOKEN_HEAD, TOKEN_HEAD } from "../format/token.ts";
 import { type Inspection, inspect, inspectEnvelope } from "../inspect.ts";
 import { type Input, peek, readWhole, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
 import { inspectTable } from "./inspect-table.ts";
-import { addDebugOption } from "./options.ts";
+import { addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";
 import { printLines } from "./output.ts";
 import { terminalJson } from "./terminal-text.ts";
-
-interface InspectOptions {
-  readonly json?: boolean;
-}
 
 export function addInspect(program: Command): void {
   const command = program
@@ -23,8 +19,8 @@ export function addInspect(program: Command): void {
       "Shows what stands in clear in an envelope, a detached header, a key record or a field token (bytes or text). " +
         "Nothing of it is verified: whoever can write the bytes can choose every field. Of an envelope only the header is read.",
     )
-    .argument("[file]", "what to look at; - is standard input", STANDARD_STREAM)
-    .option("--json", "as JSON");
+    .argument("[file]", "what to look at; - is standard input", STANDARD_STREAM);
+  addJsonOption(command);
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -36,7 +32,7 @@ Examples:
   command.action(inspectFile);
 }
 
-async function inspectFile(file: string, { json = false }: InspectOptions): Promise<void> {
+async function inspectFile(file: string, { json = false }: JsonOptions): Promise<void> {
   const inspection = await withInput(file, inspectInput);
   await printLines(json ? terminalJson(inspection) : inspectTable(inspection));
 }

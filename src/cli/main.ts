@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addDecrypt } from "./decrypt.ts";
 import { addEncrypt } from "./encrypt.ts";
 import { exitCodeOf, failureText } from "./failure.ts";
+import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
 import { addKeygen } from "./keygen.ts";
 import { addRewrap } from "./rewrap.ts";
@@ -21,7 +22,7 @@ async function main(): Promise<void> {
     .hook("preAction", (_program, command) => {
       isDebug = command.getOptionValue("debug") === true;
     });
-  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect]) addVerb(program);
+  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addHsm]) addVerb(program);
   program.addHelpText(
     "after",
     `

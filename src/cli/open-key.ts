@@ -1,10 +1,12 @@
 import { azureKey } from "../../providers/azure/index.ts";
 import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
+import { pkcs11Key } from "../../providers/pkcs11/index.ts";
 import { EnvelockError } from "../errors.ts";
 import type { KeyProvider } from "../key-provider.ts";
 import { Keyring } from "../keyring.ts";
 import { usageError } from "./failure.ts";
 import type { KeyOptions, RecipientOptions } from "./options.ts";
+import { pkcs11Options } from "./pkcs11-uri.ts";
 
 /**
  * Opens what a `--key` or `--recipient` argument names. Arguments alone come here, never anything that was read from an envelope.
@@ -16,6 +18,7 @@ async function openKey(argument: string): Promise<readonly [KeyProvider, ...KeyP
   const scheme = SCHEME.exec(argument)?.[1]?.toLowerCase();
   if (scheme === undefined) return keysetProviders(await readKeysetFile(argument));
   if (scheme === "azure") return [await openAzureKey(argument.slice("azure:".length))];
+  if (scheme === "pkcs11") return [pkcs11Key(pkcs11Options(argument))];
   throw usageError(`no kind of key is called "${scheme}:"`, "a keyset file with a colon in its name is given as ./name");
 }
 

@@ -28,6 +28,10 @@ export interface OutputOptions {
   readonly force?: boolean;
 }
 
+export interface JsonOptions {
+  readonly json?: boolean;
+}
+
 export function addKeyOptions(command: Command, meaning: string): Command {
   return command
     .addOption(new Option("-k, --key <keyset>", meaning).argParser(collect).makeOptionMandatory())
@@ -58,6 +62,10 @@ export function addLanesOption(command: Command): Command {
   return command.addOption(
     new Option("--lanes <count>", "threads that encrypt or decrypt: auto, or a number from 1 to 64").argParser(lanesOf),
   );
+}
+
+export function addJsonOption(command: Command): Command {
+  return command.option("--json", "as JSON");
 }
 
 export function addDebugOption(command: Command): Command {

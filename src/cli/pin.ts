@@ -1,0 +1,78 @@
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { ReadStream } from "node:tty";
+import { EnvelockError } from "../errors.ts";
+import { systemError, usageError } from "./failure.ts";
+
+/**
+ * Asks for a token's PIN: at `pin-source`, else in the environment, else at the terminal.
+ *
+ * @param token for the question
+ * @param pinSource of a `pkcs11:` URI: `file:/path` or `/path`, RFC 7512 §2.4
+ */
+export function pinOf(token: string, pinSource: string | undefined): () => Promise<string> {
+  return async () => {
+    if (pinSource !== undefined) return readPinFile(pinSource);
+    const { ENVELOCK_PKCS11_PIN } = process.env;
+    if (ENVELOCK_PKCS11_PIN !== undefined) return ENVELOCK_PKCS11_PIN;
+    const typed = await askSecret(`PIN of the token ${token}: `);
+    if (typed !== undefined) return typed;
+    throw new EnvelockError("access-denied", `the token ${token} needs a PIN, and there is no terminal to ask at`, {
+      hint: "set ENVELOCK_PKCS11_PIN, or name a file with pin-source=file:/path in the URI",
+    });
+  };
+}
+
+function readPinFile(pinSource: string): string {
+  const [, path] = PIN_FILE.exec(pinSource) ?? [];
+  if (path === undefined) throw usageError("a pin-source is the absolute path of a file", "pin-source=file:/run/secrets/pin");
+  try {
+    return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+  } catch (cause) {
+    throw systemError(`cannot read the PIN in ${path}`, cause);
+  }
+}
+
+/** What is typed, without showing it; undefined if there is no terminal. Standard input stays free for what is encrypted. */
+async function askSecret(question: string): Promise<string | undefined> {
+  const terminal = openTerminal();
+  if (terminal === undefined) return undefined;
+  const output = openSync(TERMINAL, "w");
+  terminal.setRawMode(true);
+  try {
+    writeSync(output, question);
+    return await readLine(terminal);
+  } finally {
+    terminal.setRawMode(false);
+    terminal.destroy();
+    writeSync(output, "\n");
+    closeSync(output);
+  }
+}
+
+function openTerminal(): ReadStream | undefined {
+  try {
+    return new ReadStream(openSync(TERMINAL, "r"));
+  } catch {
+    return undefined;
+  }
+}
+
+async function readLine(terminal: ReadStream): Promise<string> {
+  terminal.setEncoding("utf8");
+  const typed: string[] = [];
+  for await (const chunk of terminal) {
+    for (const character of String(chunk)) {
+      if (character === "\r" || character === "\n") return typed.join("");
+      if (character === INTERRUPT || character === END) throw new EnvelockError("access-denied", "no PIN was given");
+      if (BACKSPACES.has(character)) typed.pop();
+      else typed.push(character);
+    }
+  }
+  throw new EnvelockError("access-denied", "no PIN was given");
+}
+
+const TERMINAL = "/dev/tty";
+const PIN_FILE = /^(?:file:(?:\/\/)?)?(\/[^/].*)$/;
+const INTERRUPT = "\x03";
+const END = "\x04";
+const BACKSPACES: ReadonlySet<string> = new Set(["\x7f", "\b"]);
