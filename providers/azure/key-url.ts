@@ -47,6 +47,12 @@ export function keyIdOf({ vaultUrl, name }: KeyLocation, version: string): strin
   return `${vaultUrl}/keys/${name}/${version}`;
 }
 
+/** The one spelling of what may be the URL of a key version, in whatever vault; undefined if it is none. */
+export function keyVersionUrl(text: string): string | undefined {
+  const version = KEY_URL.exec(text)?.[3];
+  return version === undefined ? undefined : text.toLowerCase();
+}
+
 /** The version that `keyId` names, if it is one of this key in its one spelling. */
 export function versionIn(keyId: string, location: KeyLocation): string | undefined {
   const version = keyId.slice(-VERSION_LENGTH);
