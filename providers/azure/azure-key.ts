@@ -4,11 +4,12 @@ import { isBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/errors.ts";
 import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
 import { systemClock } from "./clock.ts";
-import { isVersion, type KeyLocation, keyIdOf, parseKeyUrl, versionIn } from "./key-url.ts";
+import { keyIdOf, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
 import { KeyVault, type KeyVersion } from "./key-vault.ts";
-import { KeyVersions } from "./key-versions.ts";
+import { KeyVersions, type VersionSource } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";
-import { type AzureConnectionOptions, checkedMs } from "./options.ts";
+import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
+import { VaultConnection } from "./vault-connection.ts";
 
 export interface AzureKeyOptions extends AzureConnectionOptions {
   /**
@@ -53,19 +54,26 @@ export interface AzureKey extends Required<KeyProvider> {
  */
 export function azureKey(options: AzureKeyOptions): AzureKey {
   const { wrap = "remote", unwrapRsaOaepSha1 = false, clock = systemClock } = options;
-  const key = parseKeyUrl(options.keyUrl, options);
+  const key = parseKeyUrl(options.keyUrl, "keys", options);
   const versionOf = versionMatcher(key, options.unwrapVersions);
   const aesAlgorithm = aesAlgorithmOf(options.aesKeyBits ?? 256);
   if (wrap !== "remote" && wrap !== "local") throw invalidArgument('wrap is "remote" or "local"');
-  const cacheMs = checkedMs("versionCacheMs", options.versionCacheMs ?? TEN_MINUTES_MS, 0);
-  const minAgeMs = checkedMs("minVersionAgeMs", options.minVersionAgeMs ?? TEN_MINUTES_MS, 0);
-  const vault = new KeyVault(key, options);
-  const versions = new KeyVersions({ vault, key, clock, cacheMs, minAgeMs });
+  const cacheMs = checkedMs("versionCacheMs", options.versionCacheMs ?? DEFAULT_VERSION_MS, 0);
+  const minAgeMs = checkedMs("minVersionAgeMs", options.minVersionAgeMs ?? DEFAULT_VERSION_MS, 0);
+  const connection = new VaultConnection(key, options);
+  const vault = new KeyVault(connection);
+  const source: VersionSource<KeyVersion> = {
+    pinned: key.version,
+    idOf: (version) => keyIdOf(key, version),
+    read: (version) => vault.readKey(key, version),
+    list: () => vault.listVersions(key),
+  };
+  const versions = new KeyVersions({ source, clock, cacheMs, minAgeMs });
   const localWrap = new LocalWrap();
   let isAes: boolean | undefined; // known once the key has been read
 
   const current = async (signal: AbortSignal | undefined): Promise<KeyVersion> => {
-    vault.requireOpen();
+    connection.requireOpen();
     signal?.throwIfAborted();
     const version = await versions.current(signal);
     isAes = isAesType(version.keyType);
@@ -100,7 +108,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       return { provider: NAME, keyId: keyIdOf(key, version.version), alg, wrapped: bytes };
     },
     async unwrap({ provider, keyId, alg, wrapped }: Recipient, { signal }) {
-      vault.requireOpen();
+      connection.requireOpen();
       signal?.throwIfAborted();
       const version = versionOf(keyId);
       const algorithm = unwrapAlgorithmOf(alg);
@@ -121,21 +129,6 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       if (isOwn) versions.forget();
       return isOwn;
     },
-  };
-}
-
-/** @throws `invalid-argument` */
-function versionMatcher(key: KeyLocation, unwrapVersions: readonly string[] = []): (keyId: string) => string | undefined {
-  if (key.version === undefined && unwrapVersions.length > 0) {
-    throw invalidArgument("unwrapVersions goes with a keyUrl that names a version; without one every version unwraps");
-  }
-  const versions = new Set([key.version, ...unwrapVersions.map((version) => version.toLowerCase())]);
-  for (const version of unwrapVersions) {
-    if (!isVersion(version.toLowerCase())) throw invalidArgument("a key version has 32 hex digits");
-  }
-  return (keyId) => {
-    const version = versionIn(keyId, key);
-    return key.version === undefined || versions.has(version) ? version : undefined;
   };
 }
 
@@ -169,6 +162,5 @@ function rejected(): EnvelockError {
 const NAME = "azure-key-vault";
 const DEK_BYTES = 32;
 const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
-const TEN_MINUTES_MS = 600_000;
 /** Answers to a wrap that say that another version must be looked for. */
 const STALE: ReadonlySet<string> = new Set(["key-disabled", "key-not-found"]);

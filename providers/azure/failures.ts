@@ -3,7 +3,7 @@ import { fieldOf, textFieldOf } from "./fields.ts";
 
 /** What was asked of the service. */
 export interface Asked {
-  readonly operation: "wrap" | "unwrap" | "read" | "random";
+  readonly operation: "wrap" | "unwrap" | "read" | "read-secret" | "random";
   /** The key, key version or service that it was asked of. */
   readonly of: string;
   readonly isManagedHsm: boolean;
@@ -125,6 +125,7 @@ function forbidden(innerCode: string, { operation, isManagedHsm }: Asked, caller
   const seenAs = callerAddress === undefined ? "" : `; it saw this caller as ${callerAddress}`;
   switch (innerCode) {
     case "KeyDisabled":
+    case "SecretDisabled":
       return { code: "key-disabled", detail: "disabled", hint: "enable the key version if what it wrapped is still to be read" };
     case "KeyExpired":
     case "KeyNotYetValid":
@@ -138,12 +139,12 @@ function forbidden(innerCode: string, { operation, isManagedHsm }: Asked, caller
         hint: `the vault takes private links alone: resolve its name to one${seenAs}`,
       };
     case "ForbiddenByPolicy":
-      return { code: "access-denied", detail: "policy", hint: `the vault's access policy lacks the key permission ${right.policy}` };
+      return { code: "access-denied", detail: "policy", hint: `the vault's access policy lacks the permission ${right.policy}` };
     case "ForbiddenByRbac": {
       if (operation === "random")
         return { code: "access-denied", detail: "rbac", hint: "grant a local role of the HSM that may use its generator" };
-      const role = isManagedHsm ? "Managed HSM Crypto Service Encryption User" : "Key Vault Crypto Service Encryption User";
-      const hint = `grant the role ${role} on the key (${right.action}); a new assignment takes some minutes to act`;
+      const role = isManagedHsm ? "Managed HSM Crypto Service Encryption User" : right.role;
+      const hint = `grant the role ${role} (${right.action}) on the key or its vault; a new assignment takes some minutes to act`;
       return { code: "access-denied", detail: "rbac", hint };
     }
     default:
@@ -224,11 +225,13 @@ const WRONG_TENANT: Meaning = {
   hint: "the vault is in another tenant than the credential: name that in the credential's tenantId or additionallyAllowedTenants",
 };
 const CONFLICT: Meaning = { code: "provider-failure", detail: "conflict" };
-const RIGHTS: Readonly<Record<Asked["operation"], { readonly policy: string; readonly action: string }>> = {
-  wrap: { policy: "wrapKey", action: "keys/wrap/action" },
-  unwrap: { policy: "unwrapKey", action: "keys/unwrap/action" },
-  read: { policy: "get and list", action: "keys/read" },
-  random: { policy: "", action: "" },
+const KEY_ROLE = "Key Vault Crypto Service Encryption User";
+const RIGHTS: Readonly<Record<Asked["operation"], { readonly policy: string; readonly action: string; readonly role: string }>> = {
+  wrap: { policy: "wrapKey of keys", action: "keys/wrap/action", role: KEY_ROLE },
+  unwrap: { policy: "unwrapKey of keys", action: "keys/unwrap/action", role: KEY_ROLE },
+  read: { policy: "get and list of keys", action: "keys/read", role: KEY_ROLE },
+  "read-secret": { policy: "get and list of secrets", action: "secrets/getSecret/action", role: "Key Vault Secrets User" },
+  random: { policy: "", action: "", role: "" },
 };
 const SOCKET_CODES: ReadonlySet<string> = new Set([
   "ECONNRESET",

@@ -1,4 +1,5 @@
 export { type AzureKey, type AzureKeyOptions, azureKey } from "./azure-key.ts";
+export { type AzureSecretKeyOptions, azureSecretKey } from "./azure-secret-key.ts";
 export type { AzureClock } from "./clock.ts";
 export { type KeyVaultDelivery, type KeyVaultEvent, parseKeyVaultEvent } from "./key-vault-event.ts";
 export { type ManagedHsmRandomOptions, managedHsmRandom } from "./managed-hsm-random.ts";

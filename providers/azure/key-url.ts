@@ -11,11 +11,15 @@ export interface VaultLocation {
   readonly isKnownCloud: boolean;
 }
 
+/** A key, or a secret. */
 export interface KeyLocation extends VaultLocation {
+  readonly collection: Collection;
   /** In lower case: the service does not tell cases apart, and a key id has one spelling here. */
   readonly name: string;
   readonly version: string | undefined;
 }
+
+export type Collection = "keys" | "secrets";
 
 export interface HostRules {
   readonly allowedHosts?: readonly string[];
@@ -23,16 +27,18 @@ export interface HostRules {
 }
 
 /**
- * Parses the URL of a key, with or without a version. Nothing is normalised but the case: no user, query, escape or slash too many.
+ * Parses the URL of a key or a secret, with or without a version. Nothing is normalised but the case: no user, query, escape or slash
+ * too many.
  *
  * @throws `invalid-argument`
  */
-export function parseKeyUrl(keyUrl: string, rules: HostRules): KeyLocation {
-  const [, authority, name, version] = matchOf(KEY_URL, keyUrl);
+export function parseKeyUrl(url: string, collection: Collection, rules: HostRules): KeyLocation {
+  const [, authority, name, version] = matchOf(URLS[collection], url);
   if (authority === undefined || name === undefined) {
-    throw invalidArgument("a key's URL is https://<vault>/keys/<name> or https://<vault>/keys/<name>/<version>, and nothing more");
+    const path = `https://<vault>/${collection}/<name>`;
+    throw invalidArgument(`the URL of one of a vault's ${collection} is ${path} or ${path}/<version>, and nothing more`);
   }
-  return { ...locate(authority.toLowerCase(), rules), name: name.toLowerCase(), version: version?.toLowerCase() };
+  return { ...locate(authority.toLowerCase(), rules), collection, name: name.toLowerCase(), version: version?.toLowerCase() };
 }
 
 /** Parses the URL of a vault or Managed HSM. @throws `invalid-argument` */
@@ -42,14 +48,14 @@ export function parseVaultUrl(vaultUrl: string, rules: HostRules): VaultLocation
   return locate(authority.toLowerCase(), rules);
 }
 
-/** The one spelling of a key version's id. */
-export function keyIdOf({ vaultUrl, name }: KeyLocation, version: string): string {
-  return `${vaultUrl}/keys/${name}/${version}`;
+/** The one spelling of a version's id. */
+export function keyIdOf({ vaultUrl, collection, name }: KeyLocation, version: string): string {
+  return `${vaultUrl}/${collection}/${name}/${version}`;
 }
 
 /** The one spelling of what may be the URL of a key version, in whatever vault; undefined if it is none. */
 export function keyVersionUrl(text: string): string | undefined {
-  const version = KEY_URL.exec(text)?.[3];
+  const version = URLS.keys.exec(text)?.[3];
   return version === undefined ? undefined : text.toLowerCase();
 }
 
@@ -57,6 +63,25 @@ export function keyVersionUrl(text: string): string | undefined {
 export function versionIn(keyId: string, location: KeyLocation): string | undefined {
   const version = keyId.slice(-VERSION_LENGTH);
   return isVersion(version) && keyId === keyIdOf(location, version) ? version : undefined;
+}
+
+/**
+ * Finds the version in a key id, where that is one that may unwrap: any with a URL that names none, else that one and `unwrapVersions`.
+ *
+ * @throws `invalid-argument`
+ */
+export function versionMatcher(location: KeyLocation, unwrapVersions: readonly string[] = []): (keyId: string) => string | undefined {
+  if (location.version === undefined && unwrapVersions.length > 0) {
+    throw invalidArgument("unwrapVersions goes with a URL that names a version; without one every version unwraps");
+  }
+  const versions = new Set([location.version, ...unwrapVersions.map((version) => version.toLowerCase())]);
+  for (const version of unwrapVersions) {
+    if (!isVersion(version.toLowerCase())) throw invalidArgument("a version has 32 hex digits");
+  }
+  return (keyId) => {
+    const version = versionIn(keyId, location);
+    return location.version === undefined || versions.has(version) ? version : undefined;
+  };
 }
 
 export function isVersion(text: string): boolean {
@@ -111,7 +136,9 @@ const CLOUD_SUFFIXES = [
 ] as const;
 // ASCII throughout, without the `u` flag, under which a Kelvin sign would pass for a k.
 const AUTHORITY = "([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?)";
-const KEY_URL: RegExp = new RegExp(`^https://${AUTHORITY}/keys/([0-9a-z-]{1,127})(?:/([0-9a-f]{32}))?$`, "i");
+const urlIn = (collection: Collection): RegExp =>
+  new RegExp(`^https://${AUTHORITY}/${collection}/([0-9a-z-]{1,127})(?:/([0-9a-f]{32}))?$`, "i");
+const URLS: Readonly<Record<Collection, RegExp>> = { keys: urlIn("keys"), secrets: urlIn("secrets") };
 const VAULT_URL: RegExp = new RegExp(`^https://${AUTHORITY}/?$`, "i");
 const TOKEN_RESOURCE = /^https:\/\/[a-z0-9.-]+$/;
 const VAULT_NAME = /^[a-z](?:-?[a-z0-9]){2,23}$/;

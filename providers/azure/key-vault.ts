@@ -1,25 +1,11 @@
-import type { CryptographyClient, KeyClient, KeyProperties, KeyVaultKey, KeyWrapAlgorithm } from "@azure/keyvault-keys";
+import type { CryptographyClient, KeyClient, KeyVaultKey, KeyWrapAlgorithm } from "@azure/keyvault-keys";
 import { copyOf, isBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import { bounded } from "./bounded.ts";
-import { type AzureClock, systemClock } from "./clock.ts";
-import { type Asked, brokenAnswer, serviceFailure } from "./failures.ts";
+import { type Asked, brokenAnswer } from "./failures.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
-import { GatedClient } from "./first-call.ts";
-import { isVersion, type KeyLocation, keyIdOf, type VaultLocation } from "./key-url.ts";
-import { type AzureConnectionOptions, checkedCredential, checkedMs, DEFAULT_TIMEOUT_MS } from "./options.ts";
-import { tokenSource } from "./token-source.ts";
-import { type KnownChallenge, transportGuard } from "./transport-guard.ts";
-
-/** What a listing of versions says of each. */
-export interface VersionState {
-  readonly version: string;
-  readonly isEnabled: boolean;
-  /** Unix times in milliseconds. */
-  readonly notBeforeMs: number | undefined;
-  readonly expiresMs: number | undefined;
-  readonly createdMs: number;
-}
+import type { GatedClient } from "./first-call.ts";
+import { type KeyLocation, keyIdOf } from "./key-url.ts";
+import { type VersionState, versionStateOf } from "./key-versions.ts";
+import { type CallOptions, missingPackage, type VaultConnection } from "./vault-connection.ts";
 
 /** One version of a key, as the service describes it. */
 export interface KeyVersion extends VersionState {
@@ -29,59 +15,24 @@ export interface KeyVersion extends VersionState {
   readonly publicKey: { readonly n: OwnedBytes; readonly e: OwnedBytes } | undefined;
 }
 
-/**
- * The service through the SDK's clients, used so that their habits do no harm: no retry of theirs, no redirect, a time limit, one
- * client for each key version, made from a key that says nothing about validity, so that each call goes to exactly that version and
- * the service decides.
- */
+/** The keys of a vault. One client for each key version, so that each call goes to exactly that one. */
 export class KeyVault {
-  readonly #location: VaultLocation;
-  readonly #clientOptions: (onAuthorised: () => void) => ClientOptions;
+  readonly #connection: VaultConnection;
   readonly #keyClient: GatedClient<KeyClient>;
   readonly #versionClients: Map<string, GatedClient<CryptographyClient>> = new Map();
-  readonly #makeVersionClient: (key: KeyLocation, version: string) => GatedClient<CryptographyClient>;
-  readonly #clock: AzureClock;
-  readonly #timeoutMs: number;
-  #isClosed = false;
 
-  /** @throws `invalid-argument` */
-  constructor(
-    location: VaultLocation,
-    { credential, timeoutMs = DEFAULT_TIMEOUT_MS, client, clock = systemClock }: AzureConnectionOptions,
-  ) {
-    const { vaultUrl, tokenResource, isKnownCloud } = location;
-    const tokens = tokenSource(checkedCredential(credential), tokenResource, clock);
-    const challenge: KnownChallenge = { headers: undefined };
-    this.#location = location;
-    this.#clock = clock;
-    this.#timeoutMs = checkedMs("timeoutMs", timeoutMs, 1);
-    // The SDK changes the object that it is given, so each client has its own; `tlsOptions` stays one, for by it connections are shared.
-    const tlsOptions = client?.tlsOptions === undefined ? undefined : sdkTlsOptions(client.tlsOptions);
-    this.#clientOptions = (onAuthorised) => ({
-      ...(client?.serviceVersion !== undefined && { serviceVersion: client.serviceVersion }),
-      ...(client?.proxyOptions !== undefined && { proxyOptions: { ...client.proxyOptions } }),
-      ...(client?.userAgentPrefix !== undefined && { userAgentOptions: { userAgentPrefix: client.userAgentPrefix } }),
-      ...(tlsOptions !== undefined && { tlsOptions }),
-      retryOptions: { maxRetries: 0 },
-      redirectOptions: { maxRetries: 0 },
-      disableChallengeResourceVerification: !isKnownCloud, // `tokenSource` holds the challenge to one resource in any case
-      additionalPolicies: [{ policy: transportGuard({ vaultUrl, challenge, onAuthorised }), position: "perRetry" }],
+  constructor(connection: VaultConnection) {
+    this.#connection = connection;
+    this.#keyClient = connection.client(async (vaultUrl, credential, options) => {
+      const { KeyClient: Client } = await loadSdk();
+      return new Client(vaultUrl, credential, options);
     });
-    this.#keyClient = new GatedClient(async (onAuthorised) => {
-      const sdk = await loadSdk();
-      return new sdk.KeyClient(vaultUrl, tokens, this.#clientOptions(onAuthorised));
-    });
-    this.#makeVersionClient = (key, version) =>
-      new GatedClient(async (onAuthorised) => {
-        const sdk = await loadSdk();
-        return new sdk.CryptographyClient(bareKey(key, version), tokens, this.#clientOptions(onAuthorised));
-      });
   }
 
   /** @param version the newest if left out, whatever its state */
   async readKey(key: KeyLocation, version?: string, signal?: AbortSignal): Promise<KeyVersion> {
-    const asked = this.#asked("read", `${this.#location.vaultUrl}/keys/${key.name}`);
-    const read = await this.#call(asked, signal, (options) =>
+    const asked = this.#connection.asked("read", `${key.vaultUrl}/keys/${key.name}`);
+    const read = await this.#connection.call(asked, signal, (options) =>
       this.#keyClient.use(options.abortSignal, (client) =>
         client.getKey(key.name, { ...options, ...(version !== undefined && { version }) }),
       ),
@@ -90,12 +41,12 @@ export class KeyVault {
   }
 
   async listVersions(key: KeyLocation): Promise<readonly VersionState[]> {
-    const asked = this.#asked("read", `${this.#location.vaultUrl}/keys/${key.name}/versions`);
-    return await this.#call(asked, undefined, (options) =>
+    const asked = this.#connection.asked("read", `${key.vaultUrl}/keys/${key.name}/versions`);
+    return await this.#connection.call(asked, undefined, (options) =>
       this.#keyClient.use(options.abortSignal, async (client) => {
         const states: VersionState[] = [];
         for await (const properties of client.listPropertiesOfKeyVersions(key.name, { ...options })) {
-          states.push(versionState(properties, asked));
+          states.push(versionStateOf(properties, asked));
         }
         return states;
       }),
@@ -125,20 +76,16 @@ export class KeyVault {
 
   /** @param count 1 to 128 */
   async randomBytes(count: number, signal: AbortSignal | undefined): Promise<OwnedBytes> {
-    const asked = this.#asked("random", this.#location.vaultUrl);
-    const random = await this.#call(asked, signal, (options) =>
+    const asked = this.#connection.asked("random", this.#connection.location.vaultUrl);
+    const random = await this.#connection.call(asked, signal, (options) =>
       this.#keyClient.use(options.abortSignal, (client) => client.getRandomBytes(count, { ...options })),
     );
     if (!isBytes(random) || random.length !== count) throw brokenAnswer(asked, `does not hold ${count} bytes`);
     return taken(random);
   }
 
-  requireOpen(): void {
-    if (this.#isClosed) throw new EnvelockError("closed", "this Azure key has been closed");
-  }
-
   close(): void {
-    this.#isClosed = true;
+    this.#connection.close();
     this.#versionClients.clear();
   }
 
@@ -150,9 +97,9 @@ export class KeyVault {
     use: (client: CryptographyClient, options: CallOptions) => Promise<{ readonly result: Uint8Array }>,
   ): Promise<OwnedBytes> {
     const keyId = keyIdOf(key, version);
-    const asked = this.#asked(operation, keyId);
+    const asked = this.#connection.asked(operation, keyId);
     let usedKeyId: string | undefined;
-    const { result } = await this.#call(asked, signal, (options) => {
+    const { result } = await this.#connection.call(asked, signal, (options) => {
       const onResponse = (response: object): void => {
         options.onResponse(response);
         usedKeyId = textFieldOf(fieldOf(response, "parsedBody"), "kid");
@@ -169,48 +116,23 @@ export class KeyVault {
 
   /** The client of a version, kept for the versions that were used last: which there are is up to whoever writes key ids. */
   #versionClient(key: KeyLocation, version: string): GatedClient<CryptographyClient> {
-    const client = this.#versionClients.get(version) ?? this.#makeVersionClient(key, version);
+    const client =
+      this.#versionClients.get(version) ??
+      this.#connection.client(async (_vaultUrl, credential, options) => {
+        const { CryptographyClient: Client } = await loadSdk();
+        return new Client(bareKey(key, version), credential, options);
+      });
     this.#versionClients.delete(version);
     this.#versionClients.set(version, client);
     const [oldest] = this.#versionClients.keys();
     if (this.#versionClients.size > MAX_VERSION_CLIENTS && oldest !== undefined) this.#versionClients.delete(oldest);
     return client;
   }
-
-  #asked(operation: Asked["operation"], of: string): Asked {
-    return { operation, of, isManagedHsm: this.#location.isManagedHsm };
-  }
-
-  async #call<T>(asked: Asked, signal: AbortSignal | undefined, work: (options: CallOptions) => Promise<T>): Promise<T> {
-    this.requireOpen();
-    let lastResponse: object | undefined;
-    const onResponse = (response: object): void => {
-      lastResponse = response;
-    };
-    const bounds = { clock: this.#clock, timeoutMs: this.#timeoutMs, what: `${asked.operation} with ${asked.of}`, signal };
-    try {
-      return await bounded(bounds, (abortSignal) => work({ abortSignal, onResponse }));
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw serviceFailure(error, lastResponse, asked);
-    }
-  }
 }
-
-/** What goes with each call of the SDK. The SDK adds to the object that it is given, so each call has its own. */
-interface CallOptions {
-  readonly abortSignal: AbortSignal;
-  readonly onResponse: (response: object) => void;
-}
-
-type ClientOptions = NonNullable<ConstructorParameters<typeof KeyClient>[2]>;
 
 function loadSdk(): Promise<typeof import("@azure/keyvault-keys")> {
   return import("@azure/keyvault-keys").catch((cause: unknown) => {
-    throw new EnvelockError("provider-failure", "Azure keys need the package @azure/keyvault-keys, which did not load", {
-      cause,
-      hint: "npm install @azure/keyvault-keys",
-    });
+    throw missingPackage("@azure/keyvault-keys", cause);
   });
 }
 
@@ -223,19 +145,7 @@ function bareKey(key: KeyLocation, version: string): KeyVaultKey {
 function keyVersion({ key, keyType, keyOperations, properties }: KeyVaultKey, asked: Asked): KeyVersion {
   if (keyType === undefined) throw brokenAnswer(asked, "names no key type");
   const publicKey = isBytes(key?.n) && isBytes(key.e) ? { n: copyOf(key.n), e: copyOf(key.e) } : undefined;
-  return { ...versionState(properties, asked), keyType, operations: keyOperations, publicKey };
-}
-
-function versionState({ version, enabled, notBefore, expiresOn, createdOn }: KeyProperties, asked: Asked): VersionState {
-  const name = version?.toLowerCase() ?? "";
-  if (!isVersion(name)) throw brokenAnswer(asked, "names no version");
-  return {
-    version: name,
-    isEnabled: enabled !== false,
-    notBeforeMs: notBefore?.getTime(),
-    expiresMs: expiresOn?.getTime(),
-    createdMs: createdOn?.getTime() ?? 0,
-  };
+  return { ...versionStateOf(properties, asked), keyType, operations: keyOperations, publicKey };
 }
 
 /** A copy of its own. The SDK's result is a view of memory that Node shares out, and is wiped. */
@@ -243,11 +153,6 @@ function taken(result: Uint8Array): OwnedBytes {
   const bytes = copyOf(result);
   wipe(result);
   return bytes;
-}
-
-function sdkTlsOptions({ ca }: { readonly ca?: string | readonly string[] }): { ca?: string | string[] } {
-  if (ca === undefined) return {};
-  return { ca: typeof ca === "string" ? ca : [...ca] };
 }
 
 const MAX_VERSION_CLIENTS = 32;

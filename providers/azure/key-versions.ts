@@ -1,30 +1,50 @@
 import { EnvelockError } from "../../src/errors.ts";
 import { shared } from "./bounded.ts";
 import type { AzureClock } from "./clock.ts";
-import type { KeyLocation } from "./key-url.ts";
-import { keyIdOf } from "./key-url.ts";
-import type { KeyVault, KeyVersion, VersionState } from "./key-vault.ts";
+import { type Asked, brokenAnswer } from "./failures.ts";
+import { isVersion } from "./key-url.ts";
 
-export interface KeyVersionsOptions {
-  readonly vault: KeyVault;
-  readonly key: KeyLocation;
+/** What a listing of versions says of each. */
+export interface VersionState {
+  readonly version: string;
+  readonly isEnabled: boolean;
+  /** Unix times in milliseconds. */
+  readonly notBeforeMs: number | undefined;
+  readonly expiresMs: number | undefined;
+  readonly createdMs: number;
+  /** Where it is a key's: what it may be used for, if the service says so. */
+  readonly operations?: readonly string[] | undefined;
+}
+
+/** The versions of one key or secret, as its vault shows them. */
+export interface VersionSource<V extends VersionState> {
+  /** The version that the URL names. */
+  readonly pinned: string | undefined;
+  idOf(version: string): string;
+  /** @param version the newest if left out, whatever its state */
+  read(version?: string): Promise<V>;
+  list(): Promise<readonly VersionState[]>;
+}
+
+export interface KeyVersionsOptions<V extends VersionState> {
+  readonly source: VersionSource<V>;
   readonly clock: AzureClock;
   readonly cacheMs: number;
   readonly minAgeMs: number;
 }
 
 /**
- * Which version wraps now. A pinned key URL has one; otherwise it is the newest that is enabled, inside its dates and old enough to
+ * Which version wraps now. A URL that names one has that; otherwise it is the newest that is enabled, inside its dates and old enough to
  * have reached every replica, or the oldest usable one while none is that old. What was found is kept for `cacheMs`, at most until a
  * younger version is due.
  */
-export class KeyVersions {
-  readonly #options: KeyVersionsOptions;
-  #kept: { readonly version: KeyVersion; readonly untilMs: number } | undefined;
-  #flight: Promise<KeyVersion> | undefined;
+export class KeyVersions<V extends VersionState> {
+  readonly #options: KeyVersionsOptions<V>;
+  #kept: { readonly version: V; readonly untilMs: number } | undefined;
+  #flight: Promise<V> | undefined;
   #generation = 0;
 
-  constructor(options: KeyVersionsOptions) {
+  constructor(options: KeyVersionsOptions<V>) {
     this.#options = options;
   }
 
@@ -33,7 +53,7 @@ export class KeyVersions {
    *
    * @throws `key-disabled` if no version may wrap now, and what the vault answers
    */
-  async current(signal: AbortSignal | undefined): Promise<KeyVersion> {
+  async current(signal: AbortSignal | undefined): Promise<V> {
     const nowMs = this.#options.clock.now();
     const kept = this.#kept;
     if (kept !== undefined && nowMs < kept.untilMs && obstacleTo(kept.version, nowMs) === undefined) return kept.version;
@@ -48,9 +68,9 @@ export class KeyVersions {
     this.#generation++;
   }
 
-  #fly(): Promise<KeyVersion> {
+  #fly(): Promise<V> {
     const generation = this.#generation;
-    const look = async (): Promise<KeyVersion> => {
+    const look = async (): Promise<V> => {
       try {
         const { version, untilMs } = await this.#look();
         if (generation === this.#generation) this.#kept = { version, untilMs };
@@ -62,28 +82,50 @@ export class KeyVersions {
     return look();
   }
 
-  async #look(): Promise<{ readonly version: KeyVersion; readonly untilMs: number }> {
-    const { vault, key, clock, cacheMs, minAgeMs } = this.#options;
-    const newest = await vault.readKey(key, key.version);
+  async #look(): Promise<{ readonly version: V; readonly untilMs: number }> {
+    const { source, clock, cacheMs, minAgeMs } = this.#options;
+    const { pinned } = source;
+    const newest = await source.read(pinned);
     const nowMs = clock.now();
     const untilMs = nowMs + cacheMs;
     const obstacle = obstacleTo(newest, nowMs);
-    if (obstacle === undefined && (key.version !== undefined || nowMs - newest.createdMs >= minAgeMs)) return { version: newest, untilMs };
-    if (key.version !== undefined) throw unusable(keyIdOf(key, newest.version), obstacle);
+    if (obstacle === undefined && (pinned !== undefined || nowMs - newest.createdMs >= minAgeMs)) return { version: newest, untilMs };
+    if (pinned !== undefined) throw unusable(source.idOf(newest.version), obstacle);
 
-    const all = await vault.listVersions(key);
+    const all = await source.list();
     const usable = all.filter((state) => obstacleTo(state, nowMs) === undefined).sort(byAge);
     const chosen = usable.find(({ createdMs }) => nowMs - createdMs >= minAgeMs) ?? usable.at(-1);
-    if (chosen === undefined) throw unusable(keyIdOf(key, newest.version), obstacle);
-    const version = chosen.version === newest.version ? newest : await vault.readKey(key, chosen.version);
+    if (chosen === undefined) throw unusable(source.idOf(newest.version), obstacle);
+    const version = chosen.version === newest.version ? newest : await source.read(chosen.version);
     const change = obstacleTo(version, nowMs); // it may have been turned off since the listing
-    if (change !== undefined) throw unusable(keyIdOf(key, version.version), change);
+    if (change !== undefined) throw unusable(source.idOf(version.version), change);
     return { version, untilMs: Math.min(untilMs, ...dueTimes(all, nowMs, minAgeMs)) };
   }
 }
 
+/** What the SDK says of a version of a key or a secret. @throws `provider-failure` */
+export function versionStateOf({ version, enabled, notBefore, expiresOn, createdOn }: VersionProperties, asked: Asked): VersionState {
+  const name = version?.toLowerCase() ?? "";
+  if (!isVersion(name)) throw brokenAnswer(asked, "names no version");
+  return {
+    version: name,
+    isEnabled: enabled !== false,
+    notBeforeMs: notBefore?.getTime(),
+    expiresMs: expiresOn?.getTime(),
+    createdMs: createdOn?.getTime() ?? 0,
+  };
+}
+
+interface VersionProperties {
+  readonly version?: string | undefined;
+  readonly enabled?: boolean | undefined;
+  readonly notBefore?: Date | undefined;
+  readonly expiresOn?: Date | undefined;
+  readonly createdOn?: Date | undefined;
+}
+
 /** Why a version may not wrap now, in the words of `detail`. The service lets a disabled key wrap, so this is asked here. */
-function obstacleTo(state: VersionState & { readonly operations?: readonly string[] | undefined }, nowMs: number): string | undefined {
+function obstacleTo(state: VersionState, nowMs: number): string | undefined {
   if (!state.isEnabled) return "disabled";
   if (state.notBeforeMs !== undefined && nowMs < state.notBeforeMs) return "not-yet-valid";
   if (state.expiresMs !== undefined && nowMs >= state.expiresMs) return "expired";

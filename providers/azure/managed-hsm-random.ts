@@ -4,6 +4,7 @@ import type { RandomSource } from "../../src/random-source.ts";
 import { parseVaultUrl } from "./key-url.ts";
 import { KeyVault } from "./key-vault.ts";
 import type { AzureConnectionOptions } from "./options.ts";
+import { VaultConnection } from "./vault-connection.ts";
 
 export interface ManagedHsmRandomOptions extends AzureConnectionOptions {
   /** `https://<name>.managedhsm.azure.net`, or what stands for it in another cloud. Key vaults have no generator. */
@@ -19,11 +20,12 @@ export interface ManagedHsmRandomOptions extends AzureConnectionOptions {
 export function managedHsmRandom(options: ManagedHsmRandomOptions): Required<RandomSource> {
   const location = parseVaultUrl(options.hsmUrl, options);
   if (location.isKnownCloud && !location.isManagedHsm) throw invalidArgument("a key vault has no random generator; a Managed HSM has");
-  const hsm = new KeyVault(location, options);
+  const connection = new VaultConnection(location, options);
+  const hsm = new KeyVault(connection);
   return {
     name: "managed-hsm-random",
     async randomBytes(count, { signal } = {}) {
-      hsm.requireOpen();
+      connection.requireOpen();
       signal?.throwIfAborted();
       if (!Number.isInteger(count) || count < 1 || count > MAX_BYTES)
         throw invalidArgument(`count is ${count}, expected 1 to ${MAX_BYTES}`);

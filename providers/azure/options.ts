@@ -40,7 +40,7 @@ export interface AzureConnectionOptions {
 
 /** What is handed to the SDK's clients as it is. */
 export interface AzureClientOptions {
-  /** The API version. Default: the SDK's. */
+  /** The API version for keys. Default: the SDK's. */
   readonly serviceVersion?: string;
   /** For a vault or proxy whose certificate the machine does not trust. */
   readonly tlsOptions?: { readonly ca?: string | readonly string[] };
@@ -62,4 +62,6 @@ export function checkedMs(what: string, ms: number, leastMs: number): number {
 }
 
 export const DEFAULT_TIMEOUT_MS = 10_000;
+/** For how long the version that wraps is kept, and how old a new one must be. */
+export const DEFAULT_VERSION_MS = 600_000;
 const MAX_MS = 2 ** 31 - 1;

@@ -47,7 +47,7 @@ const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
     paths: ["src/crypto/", "src/durable-file.ts", "src/file-error.ts"],
     packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"],
   },
-  azure: { paths: [], packages: ["@azure/keyvault-keys"] },
+  azure: { paths: ["providers/local/local-key.ts"], packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets"] },
   pkcs11: { paths: [], packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"] },
   conformance: { paths: ["src/context.ts", "src/format/key-record.ts", "src/conformance-checks.ts"] },
 };

@@ -1,0 +1,79 @@
+import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
+import { EnvelockError } from "../../src/errors.ts";
+import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import { systemClock } from "./clock.ts";
+import { parseKeyUrl, versionMatcher } from "./key-url.ts";
+import { KeyVersions } from "./key-versions.ts";
+import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
+import { SecretKeks } from "./secret-keks.ts";
+import { VaultConnection } from "./vault-connection.ts";
+
+export interface AzureSecretKeyOptions extends AzureConnectionOptions {
+  /**
+   * `https://<vault>/secrets/<name>`, which wraps with the newest usable version and unwraps with any, or with `/<version>` at its end,
+   * which uses that version alone. The value is 32 random bytes in base64, or a JWK with kty `oct`.
+   */
+  readonly secretUrl: string;
+  /** With a `secretUrl` that names a version: further versions that unwrap, 32 hex digits each. */
+  readonly unwrapVersions?: readonly string[];
+  /** How long a version that was read is kept in memory and used, in milliseconds. Default 600,000. */
+  readonly versionCacheMs?: number;
+  /** How old a new version must be before it wraps, so that every reader finds it, in milliseconds. Default 600,000. */
+  readonly minVersionAgeMs?: number;
+}
+
+/**
+ * An AES-256 KEK that lies in Azure Key Vault as a secret and is used in this process, through `@azure/keyvault-secrets`, which must
+ * be installed: XAES-256-GCM, which authenticates the key context.
+ *
+ * **Not backed by an HSM.** Whoever may read the secret has the KEK and can take it away, the vault's log shows reads but no wraps and
+ * unwraps, and a version that was disabled goes on working here for `versionCacheMs`. Where the vault can hold a key use `azureKey`.
+ *
+ * @throws `invalid-argument`
+ * @see docs/providers/azure.md
+ */
+export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProvider> {
+  const { clock = systemClock } = options;
+  const secret = parseKeyUrl(options.secretUrl, "secrets", options);
+  const versionOf = versionMatcher(secret, options.unwrapVersions);
+  const cacheMs = checkedMs("versionCacheMs", options.versionCacheMs ?? DEFAULT_VERSION_MS, 0);
+  const minAgeMs = checkedMs("minVersionAgeMs", options.minVersionAgeMs ?? DEFAULT_VERSION_MS, 0);
+  const connection = new VaultConnection(secret, options);
+  const keks = new SecretKeks(connection, secret, clock, cacheMs);
+  const versions = new KeyVersions({ source: keks, clock, cacheMs, minAgeMs });
+
+  const current = async (signal: AbortSignal | undefined): Promise<string> => {
+    connection.requireOpen();
+    signal?.throwIfAborted();
+    return (await versions.current(signal)).version;
+  };
+
+  return {
+    name: NAME,
+    owns: (keyId) => versionOf(keyId) !== undefined,
+    async wrap(dek, wrapOptions) {
+      const version = await current(wrapOptions.signal);
+      const kek = keks.of(version, wrapOptions.signal);
+      return { ...(await (kek instanceof Promise ? await kek : kek).wrap(dek, wrapOptions)), provider: NAME };
+    },
+    async unwrap(recipient: Recipient, unwrapOptions) {
+      connection.requireOpen();
+      unwrapOptions.signal?.throwIfAborted();
+      const { provider, keyId, alg, wrapped } = recipient;
+      const version = versionOf(keyId);
+      if (provider !== NAME || version === undefined || alg !== WRAP_ALGORITHMS.xaes256Gcm || wrapped.length !== WRAPPED_BYTES)
+        throw new EnvelockError("unwrap-rejected", "this Azure secret did not wrap this data key");
+      const pending = keks.of(version, unwrapOptions.signal);
+      const kek = pending instanceof Promise ? await pending : pending;
+      return await kek.unwrap({ ...recipient, provider: kek.name }, unwrapOptions);
+    },
+    async current({ signal } = {}) {
+      return keks.idOf(await current(signal));
+    },
+    close: () => keks.close(),
+  };
+}
+
+const NAME = "azure-key-vault-secret";
+/** docs/format.md §3, alg 1 */
+const WRAPPED_BYTES = 72;

@@ -1,0 +1,138 @@
+import type { KeyVaultSecret, SecretClient } from "@azure/keyvault-secrets";
+import { fromBase64Url } from "../../src/bytes.ts";
+import { EnvelockError } from "../../src/errors.ts";
+import type { KeyProvider } from "../../src/key-provider.ts";
+import { localKey } from "../local/local-key.ts";
+import { shared } from "./bounded.ts";
+import type { AzureClock } from "./clock.ts";
+import { type Asked, brokenAnswer } from "./failures.ts";
+import { fieldOf, textFieldOf } from "./fields.ts";
+import type { GatedClient } from "./first-call.ts";
+import { type KeyLocation, keyIdOf } from "./key-url.ts";
+import { type VersionSource, type VersionState, versionStateOf } from "./key-versions.ts";
+import { missingPackage, type VaultConnection } from "./vault-connection.ts";
+
+/** The versions of a secret, each of which is an AES-256 key. What was read is kept for `keepMs`, for the versions used last. */
+export class SecretKeks implements VersionSource<VersionState> {
+  readonly #connection: VaultConnection;
+  readonly #secret: KeyLocation;
+  readonly #clock: AzureClock;
+  readonly #keepMs: number;
+  readonly #client: GatedClient<SecretClient>;
+  readonly #kept: Map<string, { readonly kek: KeyProvider; readonly untilMs: number }> = new Map();
+  readonly #flights: Map<string, Promise<KeyProvider>> = new Map();
+
+  constructor(connection: VaultConnection, secret: KeyLocation, clock: AzureClock, keepMs: number) {
+    this.#connection = connection;
+    this.#secret = secret;
+    this.#clock = clock;
+    this.#keepMs = keepMs;
+    this.#client = connection.client(async (vaultUrl, credential, { serviceVersion: _forKeys, ...options }) => {
+      const { SecretClient: Client } = await loadSdk();
+      return new Client(vaultUrl, credential, options);
+    });
+  }
+
+  get pinned(): string | undefined {
+    return this.#secret.version;
+  }
+
+  idOf(version: string): string {
+    return keyIdOf(this.#secret, version);
+  }
+
+  /** Keeps the key that it reads. @throws what the vault answers, and as `of` */
+  async read(version?: string): Promise<VersionState> {
+    const { name, vaultUrl } = this.#secret;
+    const asked = this.#connection.asked("read-secret", version === undefined ? `${vaultUrl}/secrets/${name}` : this.idOf(version));
+    const secret = await this.#connection.call(asked, undefined, (options) =>
+      this.#client.use(options.abortSignal, (client) => client.getSecret(name, { ...options, ...(version !== undefined && { version }) })),
+    );
+    const state = versionStateOf(secret.properties, asked);
+    if (version !== undefined && state.version !== version) throw brokenAnswer(asked, "is another version");
+    this.#keep(state.version, localKey({ keyId: this.idOf(state.version), key: jwkOf(secret, asked) }));
+    return state;
+  }
+
+  async list(): Promise<readonly VersionState[]> {
+    const { name, vaultUrl } = this.#secret;
+    const asked = this.#connection.asked("read-secret", `${vaultUrl}/secrets/${name}/versions`);
+    return await this.#connection.call(asked, undefined, (options) =>
+      this.#client.use(options.abortSignal, async (client) => {
+        const states: VersionState[] = [];
+        for await (const properties of client.listPropertiesOfSecretVersions(name, { ...options })) {
+          states.push(versionStateOf(properties, asked));
+        }
+        return states;
+      }),
+    );
+  }
+
+  /**
+   * The key of a version, to be used at once: it may be wiped later. One flight for all who ask.
+   *
+   * @throws `provider-failure` if the secret is no AES-256 key, and what the vault answers
+   */
+  of(version: string, signal: AbortSignal | undefined): KeyProvider | Promise<KeyProvider> {
+    const kept = this.#kept.get(version);
+    if (kept !== undefined && this.#clock.now() < kept.untilMs) return kept.kek;
+    const flight = this.#flights.get(version) ?? this.#fly(version);
+    this.#flights.set(version, flight);
+    return shared(flight, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+    for (const { kek } of this.#kept.values()) await kek.close?.();
+    this.#kept.clear();
+  }
+
+  async #fly(version: string): Promise<KeyProvider> {
+    try {
+      await this.read(version);
+      const kept = this.#kept.get(version);
+      if (kept === undefined) throw new EnvelockError("closed", "this Azure key has been closed");
+      return kept.kek;
+    } finally {
+      this.#flights.delete(version);
+    }
+  }
+
+  #keep(version: string, kek: KeyProvider): void {
+    this.#connection.requireOpen(); // or the key would outlive `close`
+    this.#kept.delete(version);
+    this.#kept.set(version, { kek, untilMs: this.#clock.now() + this.#keepMs });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+/** The key in a secret: a JWK, or 32 bytes in base64 or base64url. Nothing of a value that is neither is shown. */
+function jwkOf({ value = "" }: KeyVaultSecret, asked: Asked): { readonly kty: "oct"; readonly k: string } {
+  const text = value.trim();
+  const k = text.startsWith("{") ? jwkMember(text) : text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  if (k !== undefined && fromBase64Url(k)?.length === KEK_BYTES) return { kty: "oct", k };
+  throw new EnvelockError("provider-failure", `the secret at ${asked.of} is no AES-256 key`, {
+    detail: "secret-format",
+    hint: 'store 32 random bytes in base64, or a JWK with kty "oct" and 32 bytes in k',
+    cause: new Error("secret-format"),
+  });
+}
+
+function jwkMember(text: string): string | undefined {
+  try {
+    const jwk: unknown = JSON.parse(text);
+    return fieldOf(jwk, "kty") === "oct" ? textFieldOf(jwk, "k") : undefined;
+  } catch {
+    return undefined; // the parser's own message may quote the key
+  }
+}
+
+function loadSdk(): Promise<typeof import("@azure/keyvault-secrets")> {
+  return import("@azure/keyvault-secrets").catch((cause: unknown) => {
+    throw missingPackage("@azure/keyvault-secrets", cause);
+  });
+}
+
+const KEK_BYTES = 32;
+const MAX_KEPT = 32;
