@@ -44,6 +44,7 @@ export type { ValueType, ValueTypes } from "./field/values.ts";
 export { type InspectedRecipient, type Inspection, inspect } from "./inspect.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./key-provider.ts";
 export type { ReuseOptions } from "./key-source/reused-data-key.ts";
+export type { KeyWrapper, WrappedKey } from "./key-wrapper.ts";
 export {
   type DetachedEnvelope,
   type EncryptOptions,
