@@ -18,6 +18,7 @@ const bundle = await rolldown({
     kysely: "src/integrations/kysely.ts",
     prisma: "src/integrations/prisma.ts",
     typeorm: "src/integrations/typeorm.ts",
+    "azure-sdk": "src/azure-sdk/index.ts",
     "engine/node": "src/crypto/engine/node.ts",
     "engine/portable": "src/crypto/engine/portable.ts",
     "lanes/node": "src/stream/lanes/node.ts",

@@ -13,6 +13,7 @@ const ONCE = [
   "test/stores/**/*.test.ts",
   "test/testing/**/*.test.ts",
   "test/jobs/**/*.test.ts",
+  "test/azure-sdk/**/*.test.ts",
   "test/browser/**/*.test.ts",
 ];
 
@@ -27,6 +28,7 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
       { find: "#lanes", replacement: at(`src/stream/lanes/${name}.ts`) },
       { find: /^envelock$/, replacement: at("src/index.ts") },
       { find: /^envelock\/(drizzle|kysely|prisma|typeorm)$/, replacement: at("src/integrations/$1.ts") },
+      { find: /^envelock\/azure-sdk$/, replacement: at("src/azure-sdk/index.ts") },
       { find: /^envelock\/node$/, replacement: at("src/node/index.ts") },
       { find: /^envelock\/stores\/conformance$/, replacement: at("src/field/stores/conformance/index.ts") },
       { find: /^envelock\/(stores\/.*)$/, replacement: at("src/field/$1.ts") },

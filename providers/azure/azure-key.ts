@@ -2,9 +2,10 @@ import type { KeyWrapAlgorithm } from "@azure/keyvault-keys";
 import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
 import { isBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/errors.ts";
-import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import type { Recipient } from "../../src/key-provider.ts";
+import type { KeyWrapper } from "../../src/key-wrapper.ts";
 import { systemClock } from "./clock.ts";
-import { keyIdOf, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
+import { keyIdOf, keyVersionUrl, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
 import { KeyVault, type KeyVersion } from "./key-vault.ts";
 import { KeyVersions, type VersionSource } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";
@@ -34,7 +35,7 @@ export interface AzureKeyOptions extends AzureConnectionOptions {
   readonly minVersionAgeMs?: number;
 }
 
-export interface AzureKey extends Required<KeyProvider> {
+export interface AzureKey extends Required<KeyWrapper> {
   /**
    * Makes the next wrap look for the newest version, for instance upon an event of Event Grid. Does not shorten `minVersionAgeMs`.
    *
@@ -79,10 +80,11 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
     isAes = isAesType(version.keyType);
     return version;
   };
-  const wrapped = async (version: KeyVersion, dek: Uint8Array, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
-    if (wrap === "local") return await localWrap.wrap(version, dek);
+  const wrapAlgorithm = (): KeyWrapAlgorithm => (isAes === true ? aesAlgorithm : "RSA-OAEP-256");
+  const wrapped = async (version: KeyVersion, secret: Uint8Array, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
+    if (wrap === "local") return await localWrap.wrap(version, secret);
     try {
-      return await vault.wrap(key, version.version, isAes === true ? aesAlgorithm : "RSA-OAEP-256", dek, signal);
+      return await vault.wrap(key, version.version, wrapAlgorithm(), secret, signal);
     } catch (error) {
       if (error instanceof EnvelockError && STALE.has(error.code)) versions.forget();
       throw error;
@@ -120,6 +122,24 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
     },
     async current({ signal } = {}) {
       return keyIdOf(key, (await current(signal)).version);
+    },
+    async currentKey({ signal } = {}) {
+      const { version } = await current(signal);
+      return { keyId: keyIdOf(key, version), algorithm: wrapAlgorithm() };
+    },
+    async wrapKey(secret, { signal } = {}) {
+      const version = await current(signal);
+      const bytes = await wrapped(version, secret, signal);
+      signal?.throwIfAborted();
+      return { keyId: keyIdOf(key, version.version), algorithm: wrapAlgorithm(), wrapped: bytes };
+    },
+    async unwrapKey({ keyId, algorithm: name, wrapped }, { signal } = {}) {
+      connection.requireOpen();
+      signal?.throwIfAborted();
+      const version = versionOf(keyVersionUrl(keyId) ?? "");
+      const algorithm = UNWRAP_ALGS.map(unwrapAlgorithmOf).find((known) => known !== undefined && known === name);
+      if (version === undefined || algorithm === undefined || wrapped.length === 0 || wrapped.length > MAX_WRAPPED_BYTES) throw rejected();
+      return await vault.unwrap(key, version, algorithm, wrapped, signal);
     },
     async close() {
       vault.close();
@@ -162,5 +182,8 @@ function rejected(): EnvelockError {
 const NAME = "azure-key-vault";
 const DEK_BYTES = 32;
 const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
+const UNWRAP_ALGS: readonly number[] = [WRAP_ALGORITHMS.rsaOaep256, WRAP_ALGORITHMS.rsaOaepSha1, WRAP_ALGORITHMS.aesKw];
+/** Of an RSA key of 4096 bits. */
+const MAX_WRAPPED_BYTES = 512;
 /** Answers to a wrap that say that another version must be looked for. */
 const STALE: ReadonlySet<string> = new Set(["key-disabled", "key-not-found"]);

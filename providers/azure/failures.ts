@@ -3,7 +3,7 @@ import { fieldOf, textFieldOf } from "./fields.ts";
 
 /** What was asked of the service. */
 export interface Asked {
-  readonly operation: "wrap" | "unwrap" | "read" | "read-secret" | "random";
+  readonly operation: "wrap" | "unwrap" | "read" | "read-secret" | "read-policy" | "random";
   /** The key, key version or service that it was asked of. */
   readonly of: string;
   readonly isManagedHsm: boolean;
@@ -164,7 +164,7 @@ function transportFailure(error: unknown, answer: Answer | undefined, { operatio
     });
   }
   if (SOCKET_CODES.has(code)) return failed("unavailable", "the connection failed", { detail: "connection" });
-  if (TLS_CODES.test(code)) {
+  if (isCertificateError(code)) {
     const hint = "if a proxy or vault of your own has its own authority, name that in client.tlsOptions.ca";
     return failed("unavailable", "the vault's certificate is not trusted", { detail: "tls", retryable: false, hint });
   }
@@ -172,6 +172,10 @@ function transportFailure(error: unknown, answer: Answer | undefined, { operatio
     return failed("provider-failure", "the answer broke off or is not what is documented", { detail: "broken-answer", retryable: true });
   }
   return failed("provider-failure", "the client failed", {});
+}
+
+export function isCertificateError(code: string): boolean {
+  return TLS_CODES.test(code);
 }
 
 function headersOf(response: unknown): (name: string) => string | undefined {
@@ -230,6 +234,7 @@ const RIGHTS: Readonly<Record<Asked["operation"], { readonly policy: string; rea
   wrap: { policy: "wrapKey of keys", action: "keys/wrap/action", role: KEY_ROLE },
   unwrap: { policy: "unwrapKey of keys", action: "keys/unwrap/action", role: KEY_ROLE },
   read: { policy: "get and list of keys", action: "keys/read", role: KEY_ROLE },
+  "read-policy": { policy: "getrotationpolicy of keys", action: "keyrotationpolicies/read", role: "Key Vault Crypto Officer" },
   "read-secret": { policy: "get and list of secrets", action: "secrets/getSecret/action", role: "Key Vault Secrets User" },
   random: { policy: "", action: "", role: "" },
 };

@@ -106,7 +106,8 @@ function locate(authority: string, { allowedHosts = [], tokenResource }: HostRul
   }
   const resource = tokenResource ?? (allowed.startsWith(".") ? resourceOf(allowed.toLowerCase()) : undefined);
   if (resource === undefined) throw invalidArgument("an allowed host needs tokenResource: what its tokens are made out to");
-  return { vaultUrl, isManagedHsm: isHsmHost(authority), tokenResource: resource, isKnownCloud: false };
+  const isManagedHsm = isHsmHost(authority) || resource.startsWith("https://managedhsm.");
+  return { vaultUrl, isManagedHsm, tokenResource: resource, isKnownCloud: false };
 }
 
 /** An entry with a dot in front stands for the hosts one label below it, any other for itself, its port included. */

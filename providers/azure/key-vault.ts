@@ -11,6 +11,8 @@ import { type CallOptions, missingPackage, type VaultConnection } from "./vault-
 export interface KeyVersion extends VersionState {
   readonly keyType: string;
   readonly operations: readonly string[] | undefined;
+  /** What becomes of it when it is deleted, such as `Recoverable+Purgeable`. */
+  readonly recoveryLevel: string | undefined;
   /** Modulus and exponent, where the service shows them. */
   readonly publicKey: { readonly n: OwnedBytes; readonly e: OwnedBytes } | undefined;
 }
@@ -51,6 +53,15 @@ export class KeyVault {
         return states;
       }),
     );
+  }
+
+  /** The actions of a key's rotation policy, such as `Rotate` and `Notify`, in lower case. */
+  async rotationActions(key: KeyLocation): Promise<readonly string[]> {
+    const asked = this.#connection.asked("read-policy", `${key.vaultUrl}/keys/${key.name}/rotationpolicy`);
+    const { lifetimeActions = [] } = await this.#connection.call(asked, undefined, (options) =>
+      this.#keyClient.use(options.abortSignal, (client) => client.getKeyRotationPolicy(key.name, { ...options })),
+    );
+    return lifetimeActions.map(({ action }) => action.toLowerCase());
   }
 
   async wrap(key: KeyLocation, version: string, algorithm: KeyWrapAlgorithm, dek: Uint8Array, signal?: AbortSignal): Promise<OwnedBytes> {
@@ -145,7 +156,7 @@ function bareKey(key: KeyLocation, version: string): KeyVaultKey {
 function keyVersion({ key, keyType, keyOperations, properties }: KeyVaultKey, asked: Asked): KeyVersion {
   if (keyType === undefined) throw brokenAnswer(asked, "names no key type");
   const publicKey = isBytes(key?.n) && isBytes(key.e) ? { n: copyOf(key.n), e: copyOf(key.e) } : undefined;
-  return { ...versionStateOf(properties, asked), keyType, operations: keyOperations, publicKey };
+  return { ...versionStateOf(properties, asked), keyType, operations: keyOperations, recoveryLevel: properties.recoveryLevel, publicKey };
 }
 
 /** A copy of its own. The SDK's result is a view of memory that Node shares out, and is wiped. */

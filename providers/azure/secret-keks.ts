@@ -2,7 +2,6 @@ import type { KeyVaultSecret, SecretClient } from "@azure/keyvault-secrets";
 import { fromBase64Url } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import type { KeyProvider } from "../../src/key-provider.ts";
-import { localKey } from "../local/local-key.ts";
 import { shared } from "./bounded.ts";
 import type { AzureClock } from "./clock.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
@@ -50,6 +49,7 @@ export class SecretKeks implements VersionSource<VersionState> {
     );
     const state = versionStateOf(secret.properties, asked);
     if (version !== undefined && state.version !== version) throw brokenAnswer(asked, "is another version");
+    const { localKey } = await import("../local/local-key.ts"); // brings the core's cryptography, which no other Azure key needs
     this.#keep(state.version, localKey({ keyId: this.idOf(state.version), key: jwkOf(secret, asked) }));
     return state;
   }

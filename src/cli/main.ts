@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addDecrypt } from "./decrypt.ts";
+import { addDoctor } from "./doctor.ts";
 import { addEncrypt } from "./encrypt.ts";
 import { exitCodeOf, failureText } from "./failure.ts";
 import { addHsm } from "./hsm.ts";
@@ -22,11 +23,11 @@ async function main(): Promise<void> {
     .hook("preAction", (_program, command) => {
       isDebug = command.getOptionValue("debug") === true;
     });
-  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addHsm]) addVerb(program);
+  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addHsm, addDoctor]) addVerb(program);
   program.addHelpText(
     "after",
     `
-Exit codes: 0 done, 1 failed (or stale, with rewrap --check), 2 wrong command line.
+Exit codes: 0 done, 1 failed (or stale, with rewrap --check; or ill, with doctor), 2 wrong command line.
 Errors go to standard error as "envelock: <code>: <message>".`,
   );
   try {

@@ -1,9 +1,9 @@
-import { azureKey } from "../../providers/azure/index.ts";
+import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
 import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
 import { pkcs11Key } from "../../providers/pkcs11/index.ts";
-import { EnvelockError } from "../errors.ts";
 import type { KeyProvider } from "../key-provider.ts";
 import { Keyring } from "../keyring.ts";
+import { azureConnection } from "./azure-connection.ts";
 import { usageError } from "./failure.ts";
 import type { KeyOptions, RecipientOptions } from "./options.ts";
 import { pkcs11Options } from "./pkcs11-uri.ts";
@@ -14,36 +14,35 @@ import { pkcs11Options } from "./pkcs11-uri.ts";
  * @returns the provider of the primary key, then the others; the caller closes them
  * @throws `key-not-found`, `access-denied`, `invalid-argument`, `provider-failure`
  */
-async function openKey(argument: string): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
+async function openKey(argument: string, azure: AzureConnectionOptions): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
   const scheme = SCHEME.exec(argument)?.[1]?.toLowerCase();
   if (scheme === undefined) return keysetProviders(await readKeysetFile(argument));
-  if (scheme === "azure") return [await openAzureKey(argument.slice("azure:".length))];
+  if (scheme === "azure") return [azureProvider(argument.slice("azure:".length), azure)];
   if (scheme === "pkcs11") return [pkcs11Key(pkcs11Options(argument))];
   throw usageError(`no kind of key is called "${scheme}:"`, "a keyset file with a colon in its name is given as ./name");
 }
 
-async function openAzureKey(keyUrl: string): Promise<KeyProvider> {
-  const { DefaultAzureCredential } = await import("@azure/identity").catch((cause: unknown) => {
-    const hint = "npm install @azure/identity @azure/keyvault-keys";
-    throw new EnvelockError("provider-failure", "Azure keys need the package @azure/identity, which did not load", { cause, hint });
-  });
-  return azureKey({ keyUrl, credential: new DefaultAzureCredential() });
+function azureProvider(url: string, connection: AzureConnectionOptions): KeyProvider {
+  return url.includes("/secrets/") ? azureSecretKey({ ...connection, secretUrl: url }) : azureKey({ ...connection, keyUrl: url });
 }
 
 /** A keyring for as long as `use` takes: the first `--key` and every `--recipient` wrap, all of them unwrap. */
-export async function withKeyring<T>(
-  { key: [first, ...olderKeys], recipient = [], keyContext }: KeyOptions & RecipientOptions,
-  use: (keyring: Keyring) => Promise<T>,
-): Promise<T> {
+export async function withKeyring<T>(options: KeyOptions & RecipientOptions, use: (keyring: Keyring) => Promise<T>): Promise<T> {
+  const {
+    key: [first, ...olderKeys],
+    recipient = [],
+    keyContext,
+  } = options;
+  const azure = azureConnection(options); // one for all keys: each credential signs in by itself
   const wrapWith: KeyProvider[] = [];
   const unwrapWith: KeyProvider[] = [];
   try {
     for (const argument of [first, ...recipient]) {
-      const [primary, ...others] = await openKey(argument);
+      const [primary, ...others] = await openKey(argument, azure);
       wrapWith.push(primary);
       unwrapWith.push(...others);
     }
-    for (const argument of olderKeys) unwrapWith.push(...(await openKey(argument)));
+    for (const argument of olderKeys) unwrapWith.push(...(await openKey(argument, azure)));
     return await use(new Keyring({ wrapWith, unwrapWith, ...(keyContext && { context: keyContext }) }));
   } finally {
     for (const provider of [...wrapWith, ...unwrapWith]) await provider.close?.();

@@ -3,12 +3,21 @@ import type { Context } from "../context.ts";
 import { checkedLanes, type LaneCount } from "../stream/lanes/lanes.ts";
 import { usageError } from "./failure.ts";
 
-export interface KeyOptions {
+export interface KeyOptions extends AzureOptions {
   /** The first wraps, all of them unwrap. */
   readonly key: readonly [string, ...string[]];
   readonly keyContext?: Context;
   readonly debug?: boolean;
 }
+
+/** How keys in Azure are reached. */
+export interface AzureOptions {
+  readonly credential?: CredentialKind;
+  readonly allowHost?: readonly string[];
+  readonly tokenResource?: string;
+}
+
+export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];
 
 export interface RecipientOptions {
   /** What is wrapped for, beside the first of `key`. */
@@ -33,13 +42,20 @@ export interface JsonOptions {
 }
 
 export function addKeyOptions(command: Command, meaning: string): Command {
-  return command
+  return addAzureOptions(command)
     .addOption(new Option("-k, --key <keyset>", meaning).argParser(collect).makeOptionMandatory())
     .addOption(
       new Option("--key-context <key=value>", "context of the data key: what every value of one keyring shares (repeatable)").argParser(
         collectPair,
       ),
     );
+}
+
+export function addAzureOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--credential <kind>", "where keys in Azure get their tokens from").choices(CREDENTIAL_KINDS).default("default"))
+    .addOption(new Option("--allow-host <host>", "a host of keys in Azure beside those of its clouds (repeatable)").argParser(collect))
+    .addOption(new Option("--token-resource <url>", "what tokens for such a host are made out to"));
 }
 
 export function addRecipientOption(command: Command): Command {
@@ -93,3 +109,5 @@ function collectPair(text: string, previous: Context = {}): Context {
   if (Object.hasOwn(previous, key)) throw usageError(`context key "${key}" is given twice`);
   return Object.fromEntries([...Object.entries(previous), [key, text.slice(at + 1)]]);
 }
+
+const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;

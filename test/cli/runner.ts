@@ -19,6 +19,13 @@ export interface Run {
   readonly text: string;
 }
 
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly command?: string;
+  /** In place of that of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export interface RunningCommand {
   /** Gives it a part of standard input, which stays open. */
   feed(bytes: Uint8Array): void;
@@ -31,8 +38,8 @@ export interface RunningCommand {
 }
 
 /** Starts `envelock` as its users do, as a process. */
-export function start(args: readonly string[], { cwd = ROOT, command = CLI }: { cwd?: string; command?: string } = {}): RunningCommand {
-  const child = spawn(process.execPath, [command, ...args], { cwd, stdio: "pipe" });
+export function start(args: readonly string[], { cwd = ROOT, command = CLI, env }: RunOptions = {}): RunningCommand {
+  const child = spawn(process.execPath, [command, ...args], { cwd, stdio: "pipe", ...(env && { env }) });
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
   child.stdout.on("data", (chunk: Uint8Array) => stdout.push(chunk));
@@ -60,7 +67,7 @@ export function start(args: readonly string[], { cwd = ROOT, command = CLI }: { 
   };
 }
 
-export async function run(args: readonly string[], stdin?: Uint8Array, options: { cwd?: string; command?: string } = {}): Promise<Run> {
+export async function run(args: readonly string[], stdin?: Uint8Array, options: RunOptions = {}): Promise<Run> {
   const running = start(args, options);
   running.end(stdin);
   return await running.done;

@@ -13,6 +13,7 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "node:"] }],
   [
     { paths: ["src/index.ts"] },
+    { paths: ["src/azure-sdk/"] },
     { paths: ["src/node/"], packages: ["node:"] },
     { paths: ["src/testing/azure-emulator/"], packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"] },
     { paths: ["src/integrations/"], packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client"] },
@@ -28,13 +29,18 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
   [{ paths: ["src/call-options.ts"] }],
   [{ paths: ["src/durable-file.ts"], packages: ["node:"] }, { paths: ["src/file-error.ts", "src/conformance-checks.ts"] }],
-  [{ paths: ["src/context.ts"] }, { paths: ["src/key-provider.ts", "src/random-source.ts"] }, { paths: ["src/algorithms.ts"] }],
+  [
+    { paths: ["src/context.ts"] },
+    { paths: ["src/key-provider.ts", "src/key-wrapper.ts", "src/random-source.ts"] },
+    { paths: ["src/algorithms.ts"] },
+  ],
   [{ paths: ["src/bytes.ts"] }, { paths: ["src/errors.ts"] }],
 ];
 
 /** What every provider may import beside its own folder. */
 const PROVIDERS_SHARE: readonly string[] = [
   "src/key-provider.ts",
+  "src/key-wrapper.ts",
   "src/random-source.ts",
   "src/errors.ts",
   "src/bytes.ts",
@@ -47,7 +53,7 @@ const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
     paths: ["src/crypto/", "src/durable-file.ts", "src/file-error.ts"],
     packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"],
   },
-  azure: { paths: ["providers/local/local-key.ts"], packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets"] },
+  azure: { paths: ["providers/local/local-key.ts"], packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets", "node:"] },
   pkcs11: { paths: [], packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"] },
   conformance: { paths: ["src/context.ts", "src/format/key-record.ts", "src/conformance-checks.ts"] },
 };

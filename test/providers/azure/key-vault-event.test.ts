@@ -2,10 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { azureKey, type KeyVaultDelivery, parseKeyVaultEvent } from "../../../providers/azure/index.ts";
 import { EnvelockError } from "../../../src/errors.ts";
+import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 import { refusal } from "../../refusal.ts";
 import { wrapOne } from "./calls.ts";
-import { connectionTo } from "./connection.ts";
-import { AzureEmulator } from "./emulator/azure-emulator.ts";
 
 const VERSION = "ee059b2bb5bc48398a53b168c6cdcb10";
 const KEY_ID = `https://acme.vault.azure.net/keys/orders/${VERSION}`;
@@ -120,7 +119,7 @@ describe("a new version that is told of", () => {
   test("wraps at once where it would wait for ten minutes; a forged event changes nothing but a read", async () => {
     await using emulator = await AzureEmulator.start();
     const first = await emulator.createKey("orders", { type: "RSA", bits: 2048 });
-    const key = azureKey({ ...connectionTo(emulator), keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0 });
+    const key = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0 });
     expect((await wrapOne(key)).keyId).toBe(emulator.keyUrl("orders", first));
     const second = await emulator.rotate("orders");
     expect((await wrapOne(key)).keyId, "what was read stands for ten minutes").toBe(emulator.keyUrl("orders", first));

@@ -1,0 +1,52 @@
+import type { AzureKeyOptions } from "../azure-key.ts";
+
+/** One thing that was looked at. */
+export interface AzureFinding {
+  readonly check: AzureCheck;
+  /** `skipped` where an earlier failure or a missing right left nothing to look at. */
+  readonly status: "ok" | "warning" | "failed" | "skipped";
+  readonly message: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+export type AzureCheck =
+  | "dns"
+  | "tls"
+  | "challenge"
+  | "token"
+  | "read"
+  | "key-type"
+  | "enabled"
+  | "validity"
+  | "key-operations"
+  | "recovery"
+  | "wrap"
+  | "unwrap"
+  | "rotation"
+  | "versions";
+
+export type AzureDiagnosisOptions = Pick<
+  AzureKeyOptions,
+  "keyUrl" | "credential" | "allowedHosts" | "tokenResource" | "timeoutMs" | "client" | "clock" | "aesKeyBits"
+>;
+
+export function ok(check: AzureCheck, message: string): AzureFinding {
+  return { check, status: "ok", message };
+}
+
+export function warning(check: AzureCheck, message: string, advice: string): AzureFinding {
+  return { check, status: "warning", message, advice };
+}
+
+export function failed(check: AzureCheck, message: string, advice?: string): AzureFinding {
+  return { check, status: "failed", message, ...(advice !== undefined && { advice }) };
+}
+
+export function skipped(check: AzureCheck, message: string): AzureFinding {
+  return { check, status: "skipped", message };
+}
+
+export function allSkipped(checks: readonly AzureCheck[], message: string): readonly AzureFinding[] {
+  return checks.map((check) => skipped(check, message));
+}
