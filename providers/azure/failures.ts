@@ -55,17 +55,20 @@ class KeyVaultAnswer extends Error {
   readonly status: number;
   readonly code: string | undefined;
   readonly innerCode: string | undefined;
-  /** `x-ms-request-id`: what the vault's own log calls this request. */
+  /** `x-ms-request-id`: what the service calls this request, for its support. */
   readonly requestId: string | undefined;
+  /** `x-ms-client-request-id`, as this side chose it: the log's correlation id. */
+  readonly clientRequestId: string | undefined;
   /** The address that the vault saw the caller under. */
   readonly callerAddress: string | undefined;
 
-  constructor({ status, code, innerCode, message, requestId, callerAddress }: Answer) {
+  constructor({ status, code, innerCode, message, requestId, clientRequestId, callerAddress }: Answer) {
     super(message ?? `status ${status}`);
     this.status = status;
     this.code = code;
     this.innerCode = innerCode;
     this.requestId = requestId;
+    this.clientRequestId = clientRequestId;
     this.callerAddress = callerAddress;
   }
 }
@@ -76,6 +79,7 @@ interface Answer {
   readonly innerCode: string | undefined;
   readonly message: string | undefined;
   readonly requestId: string | undefined;
+  readonly clientRequestId: string | undefined;
   readonly callerAddress: string | undefined;
   readonly retryAfterMs: number | undefined;
 }
@@ -98,6 +102,7 @@ function answerOf(response: unknown): Answer | undefined {
     innerCode: wordOf(textFieldOf(fieldOf(body, "innererror"), "code")),
     message: TOLD_STATUSES.has(status) ? textFieldOf(body, "message")?.slice(0, MAX_MESSAGE) : undefined,
     requestId: wordOf(header("x-ms-request-id")),
+    clientRequestId: wordOf(textFieldOf(fieldOf(response, "request"), "requestId")),
     callerAddress: ADDRESS.exec(header("x-ms-keyvault-network-info") ?? "")?.[1],
     retryAfterMs: waitOf(header),
   };

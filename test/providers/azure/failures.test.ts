@@ -90,6 +90,7 @@ test("a firewall: the hint has the address that the vault saw", async () => {
     innerCode: "ForbiddenByFirewall",
     callerAddress: "203.0.113.7",
     requestId: emulator.requests.at(-1)?.requestId,
+    clientRequestId: emulator.requests.at(-1)?.clientRequestId,
   });
 });
 

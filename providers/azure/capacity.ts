@@ -1,0 +1,85 @@
+import { invalidArgument } from "../../src/errors.ts";
+
+export interface AzureCapacityOptions {
+  readonly service: "vault" | "managed-hsm";
+  readonly keyType: "RSA" | "RSA-HSM" | "oct-HSM";
+  /** 2048, 3072 or 4096; of an oct-HSM key 128, 192 or 256. */
+  readonly bits: number;
+  /** How many remote wraps and unwraps there are to be. With `reuse` and `cache` far fewer than values: docs/operations.md. */
+  readonly wrapsPerSecond?: number;
+  readonly unwrapsPerSecond?: number;
+}
+
+export interface AzureCapacity {
+  /** What one vault or HSM does at most if it does nothing else. */
+  readonly maxWrapsPerSecond: number;
+  readonly maxUnwrapsPerSecond: number;
+  /** `limit`: beyond it a vault answers 429. `measured`: by Microsoft, on one partition with one key; an HSM grows slow instead. */
+  readonly basis: "limit" | "measured";
+  /** The share of one vault or HSM that the load takes; above 1 it is too much. */
+  readonly utilisation: number;
+  /** How many hold the load, filled to three quarters. */
+  readonly needed: number;
+  /** How many subscriptions those need in one region: each allows five vaults' worth. */
+  readonly subscriptionsNeeded: number;
+}
+
+/**
+ * Whether a vault or Managed HSM holds a load, by the service's documentation as of 2026. Other operations on the same vault count too:
+ * all that it is asked in any 10 seconds is one weighted sum.
+ *
+ * @throws `invalid-argument` for a kind of key that the service does not have or publishes no figures for, and for a negative load
+ */
+export function azureCapacity(options: AzureCapacityOptions): AzureCapacity {
+  const { service, keyType, bits, wrapsPerSecond = 0, unwrapsPerSecond = 0 } = options;
+  if (!(wrapsPerSecond >= 0 && unwrapsPerSecond >= 0)) throw invalidArgument("a load is a number of at least 0");
+  const [maxWrapsPerSecond, maxUnwrapsPerSecond] = service === "managed-hsm" ? hsmRates(keyType, bits) : vaultRates(keyType, bits);
+  const utilisation = wrapsPerSecond / maxWrapsPerSecond + unwrapsPerSecond / maxUnwrapsPerSecond;
+  const needed = Math.max(1, Math.ceil(utilisation / FULL_ENOUGH - ROUNDING));
+  return {
+    maxWrapsPerSecond,
+    maxUnwrapsPerSecond,
+    basis: service === "managed-hsm" ? "measured" : "limit",
+    utilisation,
+    needed,
+    subscriptionsNeeded: Math.ceil(needed / 5),
+  };
+}
+
+/** Wraps and unwraps weigh the same. */
+function vaultRates(keyType: AzureCapacityOptions["keyType"], bits: number): readonly [number, number] {
+  const inTenSeconds = VAULT_LIMITS[`${keyType} ${bits}`];
+  if (inTenSeconds === undefined) throw unknownKey("vault", keyType, bits);
+  return [inTenSeconds / 10, inTenSeconds / 10];
+}
+
+function hsmRates(keyType: AzureCapacityOptions["keyType"], bits: number): readonly [number, number] {
+  const rates = HSM_RATES[`${keyType} ${bits}`];
+  if (rates === undefined) throw unknownKey("Managed HSM", keyType, bits);
+  return rates;
+}
+
+function unknownKey(service: string, keyType: string, bits: number): ReturnType<typeof invalidArgument> {
+  return invalidArgument(`no figures are published for ${keyType} keys of ${bits} bits in a ${service}`);
+}
+
+const FULL_ENOUGH = 0.75;
+const ROUNDING = 1e-9;
+/** In any 10 seconds. */
+const VAULT_LIMITS: Readonly<Record<string, number>> = {
+  "RSA 2048": 4000,
+  "RSA 3072": 1000,
+  "RSA 4096": 500,
+  "RSA-HSM 2048": 2000,
+  "RSA-HSM 3072": 500,
+  "RSA-HSM 4096": 250,
+};
+/** Wraps and unwraps a second. */
+const HSM_RATES: Readonly<Record<string, readonly [number, number]>> = {
+  "RSA-HSM 2048": [2200, 1100],
+  "RSA-HSM 3072": [1900, 360],
+  "RSA-HSM 4096": [1900, 160],
+  "oct-HSM 128": [2100, 1800],
+  "oct-HSM 192": [2100, 1900],
+  "oct-HSM 256": [2100, 2200],
+};
