@@ -8,6 +8,7 @@ import { exitCodeOf, failureText } from "./failure.ts";
 import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
 import { addKeygen } from "./keygen.ts";
+import { addKeys } from "./keys/keys.ts";
 import { addRewrap } from "./rewrap.ts";
 
 await main();
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
     .hook("preAction", (_program, command) => {
       isDebug = command.getOptionValue("debug") === true;
     });
-  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addHsm, addDoctor]) addVerb(program);
+  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addKeys, addHsm, addDoctor]) addVerb(program);
   program.addHelpText(
     "after",
     `

@@ -28,6 +28,10 @@ export interface ContextOptions {
   readonly context?: Context;
 }
 
+export interface ScopeOptions {
+  readonly scope?: Context;
+}
+
 export interface LaneOptions {
   readonly lanes?: LaneCount;
 }
@@ -67,6 +71,14 @@ export function addRecipientOption(command: Command): Command {
 export function addContextOption(command: Command): Command {
   return command.addOption(
     new Option("-c, --context <key=value>", "what the file belongs to; the same is needed to decrypt (repeatable)").argParser(collectPair),
+  );
+}
+
+export function addScopeOption(command: Command): Command {
+  return command.addOption(
+    new Option("--scope <key=value>", "a pair of the data key's scope, such as the tenant, beside --key-context (repeatable)").argParser(
+      collectPair,
+    ),
   );
 }
 

@@ -1,6 +1,6 @@
 /** Shows how far a long piece of work has come, on one line of a terminal that it cleans up after itself. */
 export interface Progress {
-  readonly onProgress: (doneBytes: number) => void;
+  readonly onProgress: (done: number) => void;
   end(): void;
 }
 
@@ -14,18 +14,24 @@ interface Terminal {
 /**
  * A progress bar on standard error, if that is a terminal and the work takes longer than a moment.
  *
- * @param totalBytes undefined if nobody knows
+ * @param total undefined if nobody knows
+ * @param text what so much is called; bytes unless told otherwise
  */
-export function progressOn(stream: Terminal, totalBytes: number | undefined, clockMs = (): number => performance.now()): Progress {
+export function progressOn(
+  stream: Terminal,
+  total: number | undefined,
+  clockMs = (): number => performance.now(),
+  text: (amount: number) => string = sizeText,
+): Progress {
   if (stream.isTTY !== true) return { onProgress: () => undefined, end: () => undefined };
   const startMs = clockMs();
   let shownMs = startMs;
   return {
-    onProgress(doneBytes) {
+    onProgress(done) {
       const nowMs = clockMs();
       if (nowMs - shownMs < EVERY_MS) return;
       shownMs = nowMs;
-      stream.write(`\r${progressText(doneBytes, totalBytes, nowMs - startMs, stream.columns)}${CLEAR_REST}`);
+      stream.write(`\r${progressText(done, total, nowMs - startMs, stream.columns, text)}${CLEAR_REST}`);
     },
     end() {
       if (shownMs > startMs) stream.write(`\r${CLEAR_REST}`);
@@ -34,14 +40,20 @@ export function progressOn(stream: Terminal, totalBytes: number | undefined, clo
 }
 
 /** One line of at most `columns`: a bar and the time left if the total is known, else what was done and how fast. */
-export function progressText(doneBytes: number, totalBytes: number | undefined, elapsedMs: number, columns = 80): string {
-  const bytesPerMs = elapsedMs > 0 ? doneBytes / elapsedMs : 0;
-  const speed = `${sizeText(bytesPerMs * 1000)}/s`;
-  if (totalBytes === undefined || totalBytes === 0) return `${sizeText(doneBytes)}  ${speed}`.slice(0, columns - 1);
-  const share = Math.min(1, doneBytes / totalBytes);
-  const left = bytesPerMs > 0 ? timeText(Math.max(0, totalBytes - doneBytes) / bytesPerMs) : "?";
+export function progressText(
+  done: number,
+  total: number | undefined,
+  elapsedMs: number,
+  columns = 80,
+  text: (amount: number) => string = sizeText,
+): string {
+  const perMs = elapsedMs > 0 ? done / elapsedMs : 0;
+  const speed = `${text(perMs * 1000)}/s`;
+  if (total === undefined || total === 0) return `${text(done)}  ${speed}`.slice(0, columns - 1);
+  const share = Math.min(1, done / total);
+  const left = perMs > 0 ? timeText(Math.max(0, total - done) / perMs) : "?";
   const percent = `${Math.floor(share * 100)}`.padStart(3);
-  const figures = `${percent} %  ${sizeText(doneBytes)} of ${sizeText(totalBytes)}  ${speed}  ${left} left`;
+  const figures = `${percent} %  ${text(done)} of ${text(total)}  ${speed}  ${left} left`;
   const room = Math.min(MAX_BAR, columns - figures.length - 5);
   if (room < MIN_BAR) return figures.slice(0, columns - 1);
   return `[${"#".repeat(Math.floor(share * room)).padEnd(room)}]  ${figures}`;

@@ -10,7 +10,7 @@ interface Room {
 
 /** The core from top to bottom: arrows point downwards. Rooms on one floor do not know each other. */
 const FLOORS: readonly (readonly Room[])[] = [
-  [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "node:"] }],
+  [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "pg", "node:"] }],
   [
     { paths: ["src/index.ts"] },
     { paths: ["src/azure-sdk/"] },

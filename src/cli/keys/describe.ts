@@ -1,0 +1,36 @@
+import type { Context } from "../../context.ts";
+import type { EnvelockError } from "../../errors.ts";
+import type { KeyRowFailure, KeyRowsReport } from "../../field/jobs/key-rows.ts";
+import { PURPOSE } from "../../field/scope.ts";
+import { failureText } from "../failure.ts";
+import { terminalText } from "../terminal-text.ts";
+
+/** `tenant=acme,region=eu`, in the order of the canonical encoding; `-` for the empty scope. What the library adds is left out. */
+export function scopeLine(context: Context | undefined): string {
+  if (context === undefined) return "?";
+  const pairs = Object.entries(context).filter(([key]) => key !== PURPOSE);
+  return pairs.length === 0 ? "-" : terminalText(pairs.map(([key, value]) => `${key}=${value}`).join(","));
+}
+
+/** Tells of what failed on standard error, and makes the command fail. */
+export function tellFailures({ failed, failures }: KeyRowsReport, isDebug: boolean): void {
+  if (failed === 0) return;
+  process.exitCode = 1;
+  for (const { scope, version, error } of failures) {
+    process.stderr.write(failureText(error, isDebug, `${scopeLine(scope)} version ${version}`));
+  }
+  if (failed > failures.length) process.stderr.write(`and ${failed - failures.length} more\n`);
+}
+
+/** A report as JSON can hold it: of errors, what is safe to show. */
+export function withPlainFailures<R extends KeyRowsReport>(report: R): Omit<R, "failures"> & { readonly failures: readonly unknown[] } {
+  return { ...report, failures: report.failures.map(plainFailure) };
+}
+
+function plainFailure({ scope, version, error }: KeyRowFailure): unknown {
+  return { scope, version, error: plainError(error) };
+}
+
+function plainError({ code, message, retryable }: EnvelockError): unknown {
+  return { code, message, retryable };
+}

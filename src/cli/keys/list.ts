@@ -1,0 +1,79 @@
+import type { Command } from "commander";
+import type { Context } from "../../context.ts";
+import type { StoredDataKey } from "../../field/data-key-store.ts";
+import { contextOfScope, purposeOf } from "../../field/scope.ts";
+import { type InspectedRecipient, inspectKeyRecord } from "../../inspect.ts";
+import { columns } from "../columns.ts";
+import { addStoreOptions, type StoreOptions, withStore } from "../open-store.ts";
+import { addDebugOption, addScopeOption, type ScopeOptions } from "../options.ts";
+import { printLines } from "../output.ts";
+import { terminalJson, terminalText } from "../terminal-text.ts";
+import { scopeLine } from "./describe.ts";
+import { everyRow } from "./job.ts";
+
+interface ListOptions extends StoreOptions, ScopeOptions {
+  readonly json?: boolean;
+}
+
+export function addKeysList(group: Command): void {
+  const command = group
+    .command("list")
+    .summary("show the data keys, without any key")
+    .description(
+      "Shows each data key of the store: whose it is, its version and state, and which keys can unwrap it. Nothing is verified.",
+    );
+  addStoreOptions(command);
+  addScopeOption(command);
+  command.option("--json", "as JSON");
+  addDebugOption(command);
+  command.action(list);
+}
+
+async function list({ scope = {}, json = false, ...options }: ListOptions): Promise<void> {
+  const listed: ListedKey[] = [];
+  await withStore(options, async (store) => {
+    for await (const row of everyRow(store)) {
+      const context = contextOfScope(row.scope);
+      if (Object.entries(scope).every(([key, value]) => context?.[key] === value)) listed.push(listedKey(row, context));
+    }
+  });
+  listed.sort(byScope);
+  await printLines(json ? terminalJson(listed) : table(listed));
+}
+
+/** The store's own order is that of an encoding. */
+function byScope(a: ListedKey, b: ListedKey): number {
+  const [one, other] = [scopeLine(a.scope), scopeLine(b.scope)];
+  if (one === other) return a.version - b.version;
+  return one < other ? -1 : 1;
+}
+
+interface ListedKey {
+  /** Undefined if the row does not say what can be read. */
+  readonly scope: Context | undefined;
+  readonly purpose: string;
+  readonly version: number;
+  readonly state: string;
+  readonly created: string;
+  readonly kid: string;
+  readonly recipients: readonly InspectedRecipient[];
+}
+
+function listedKey({ record, version, state, createdAtMs, kid }: StoredDataKey, scope: Context | undefined): ListedKey {
+  const recipients = record === null ? [] : inspectKeyRecord(record).recipients;
+  const created = new Date(createdAtMs).toISOString();
+  return { scope, purpose: purposeOf(scope ?? {}), version, state, created, kid, recipients };
+}
+
+function table(listed: readonly ListedKey[]): string {
+  const rows = listed.map(({ scope, purpose, version, state, created, kid, recipients }) => [
+    scopeLine(scope),
+    purpose,
+    `${version}`,
+    state,
+    created.slice(0, 10),
+    kid,
+    recipients.map(({ keyId }) => terminalText(keyId)).join(", "),
+  ]);
+  return columns([["scope", "for", "version", "state", "created", "kid", "wrapped by"], ...rows]);
+}

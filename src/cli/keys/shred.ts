@@ -1,0 +1,58 @@
+import { createInterface } from "node:readline/promises";
+import type { Command } from "commander";
+import { invalidArgument } from "../../errors.ts";
+import { usageError } from "../failure.ts";
+import { addScopeOption, type ScopeOptions } from "../options.ts";
+import { printLines } from "../output.ts";
+import { terminalJson } from "../terminal-text.ts";
+import { scopeLine } from "./describe.ts";
+import { addKeysOptions, type KeysOptions, keyCount, withDataKeys } from "./job.ts";
+
+interface ShredOptions extends KeysOptions, ScopeOptions {
+  readonly dryRun?: boolean;
+}
+
+export function addKeysShred(group: Command): void {
+  const command = group
+    .command("shred")
+    .summary("destroy the data keys of a scope, and with them all that they encrypted")
+    .description(
+      "Destroys the wrapped data keys of one scope for good: nothing that they encrypted can be read again. Asks for the scope to be " +
+        "typed again, on standard input. Backups of the table have to be destroyed too.",
+    );
+  addKeysOptions(command, "of the application; nothing is unwrapped (repeatable)");
+  addScopeOption(command);
+  command.option("--dry-run", "change nothing; say how many keys would be destroyed");
+  command.action(shred);
+}
+
+async function shred({ scope, json = false, dryRun = false, ...options }: ShredOptions): Promise<void> {
+  const all = { ...options.keyContext, ...scope };
+  if (Object.keys(all).length === 0)
+    throw usageError("name the scope with --scope or --key-context", "the whole of it, as `keys list` shows it");
+  await withDataKeys(options, async (dataKeys) => {
+    const live = (await dataKeys.list(scope)).filter(({ state }) => state !== "shredded").length;
+    if (!dryRun) await confirm(scopeLine(all), live);
+    const shredded = dryRun ? 0 : await dataKeys.shred(scope);
+    if (json) return await printLines(terminalJson({ scope: all, live, shredded }));
+    await printLines(dryRun ? `${keyCount(live)} would be destroyed` : `${keyCount(shredded)} destroyed`);
+  });
+}
+
+/** @throws `invalid-argument` for any other line than the scope */
+async function confirm(scope: string, live: number): Promise<void> {
+  const prompt = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
+  process.stderr.write(
+    `This destroys ${keyCount(live)} of ${scope} and all that they encrypted, for good.\nType the scope again to go on: `,
+  );
+  try {
+    for await (const line of prompt) {
+      if (line === scope) return;
+      throw invalidArgument("that is not the scope: nothing was destroyed");
+    }
+    throw invalidArgument("the scope was not typed again: nothing was destroyed");
+  } finally {
+    prompt.close();
+    process.stdin.destroy(); // a pipe that somebody holds open would keep the process alive
+  }
+}
