@@ -1,5 +1,7 @@
 import { cpus } from "node:os";
 import { envelopeContests } from "./envelope.ts";
+import { fieldContests, overheadTable } from "./field.ts";
+import { insertTable } from "./field-insert.ts";
 import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
 import { headerContests } from "./header.ts";
@@ -11,6 +13,8 @@ import { streamTable } from "./stream.ts";
 
 const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   "field-token": () => timed(fieldTokenContests()),
+  field: async () => `${await timed(await fieldContests())}\n\n${await overheadTable()}`,
+  "field-insert": insertTable,
   envelope: () => timed(envelopeContests()),
   header: () => timed(headerContests()),
   resilience: async () => `${await timed(await resilienceContests())}\n\n${await providerCallTable()}`,

@@ -1,0 +1,89 @@
+import { deepStrictEqual } from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { asc } from "drizzle-orm";
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import { integer, pgTable, text } from "drizzle-orm/pg-core";
+import { DataKeys, type FieldCipher, Keyring, memoryStore } from "envelock";
+import { encrypted } from "envelock/drizzle";
+import { localKey } from "envelock/providers/local";
+import { Pool } from "pg";
+import { startPostgres } from "../test/postgres-server.ts";
+import { median } from "./harness.ts";
+
+/** Inserting 10,000 rows into PostgreSQL through Drizzle, with one column encrypted and without; as a Markdown table. */
+export async function insertTable(): Promise<string> {
+  const server = await startPostgres();
+  const pool = new Pool({ connectionString: server.url, max: 1 });
+  try {
+    const db = drizzle(pool);
+    const tables = await makeTables(pool);
+    await prove(db, tables);
+    const rows: string[] = [];
+    for (const rowsAtOnce of [1, 100, 1000]) rows.push(await compared(db, pool, tables, rowsAtOnce));
+    return ["| 10,000 rows, at once | plain, ms | encrypted, ms | encrypted / plain |", "| ---: | ---: | ---: | ---: |", ...rows].join(
+      "\n",
+    );
+  } finally {
+    await pool.end();
+    await server.stop();
+  }
+}
+
+/** Both in turn, on empty tables; the ratio is taken within a round, the median of all shown. */
+async function compared(db: NodePgDatabase, pool: Pool, { plain, sealed }: Tables, rowsAtOnce: number): Promise<string> {
+  const times: { readonly plain: number; readonly sealed: number }[] = [];
+  for (let round = 0; round < ROUNDS + 1; round++) {
+    const both = { plain: 0, sealed: 0 };
+    for (const name of round % 2 === 0 ? (["plain", "sealed"] as const) : (["sealed", "plain"] as const)) {
+      await pool.query("truncate bench_plain, bench_sealed");
+      both[name] = await timed(() => insertAll(db, name === "plain" ? plain : sealed, rowsAtOnce));
+    }
+    if (round > 0) times.push(both); // the first one warms up
+  }
+  const shown = [median(times.map((time) => time.plain)), median(times.map((time) => time.sealed))].map((ms) => ms.toFixed(0));
+  return `| ${rowsAtOnce} | ${shown.join(" | ")} | ${median(times.map((time) => time.sealed / time.plain)).toFixed(2)} |`;
+}
+
+async function insertAll(db: NodePgDatabase, table: Tables["plain"] | Tables["sealed"], rowsAtOnce: number): Promise<void> {
+  for (let at = 0; at < ROWS.length; at += rowsAtOnce) await db.insert(table).values(ROWS.slice(at, at + rowsAtOnce));
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+async function makeTables(pool: Pool): Promise<Tables> {
+  const keyring = new Keyring({ wrapWith: [localKey({ keyId: "bench", key: randomBytes(32) })] });
+  await pool.query(`
+    create table bench_plain (id int primary key, name text not null, email text not null, note text not null);
+    create table bench_sealed (id int primary key, name text not null, email json not null, note text not null);
+  `);
+  return tablesOf(await new DataKeys({ keyring, store: memoryStore() }).field({ table: "users", column: "email" }));
+}
+
+function tablesOf(email: FieldCipher<string>) {
+  const columns = { id: integer().primaryKey(), name: text().notNull(), note: text().notNull() };
+  return {
+    plain: pgTable("bench_plain", { ...columns, email: text().notNull() }),
+    sealed: pgTable("bench_sealed", { ...columns, email: encrypted(email).notNull() }),
+  };
+}
+
+type Tables = ReturnType<typeof tablesOf>;
+
+/** Both tables give back the rows. */
+async function prove(db: NodePgDatabase, { plain, sealed }: Tables): Promise<void> {
+  await insertAll(db, plain, 1000);
+  await insertAll(db, sealed, 1000);
+  deepStrictEqual(await db.select().from(plain).orderBy(asc(plain.id)), await db.select().from(sealed).orderBy(asc(sealed.id)));
+}
+
+const ROUNDS = 7;
+const ROWS = Array.from({ length: 10_000 }, (_, id) => ({
+  id,
+  name: `User ${id}`,
+  email: `user-${id}@mail.example.org`,
+  note: "x".repeat(100),
+}));
