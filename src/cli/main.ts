@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addDecrypt } from "./decrypt.ts";
+import { addDev } from "./dev.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEncrypt } from "./encrypt.ts";
 import { exitCodeOf, failureText } from "./failure.ts";
@@ -24,7 +25,7 @@ async function main(): Promise<void> {
     .hook("preAction", (_program, command) => {
       isDebug = command.getOptionValue("debug") === true;
     });
-  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addKeys, addHsm, addDoctor]) addVerb(program);
+  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addKeys, addHsm, addDoctor, addDev]) addVerb(program);
   program.addHelpText(
     "after",
     `

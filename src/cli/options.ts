@@ -109,7 +109,8 @@ function lanesOf(text: string): LaneCount {
   }
 }
 
-function collect(value: string, previous: readonly string[] = []): readonly string[] {
+/** For options that are given several times. */
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];
 }
 

@@ -34,6 +34,8 @@ export interface RunningCommand {
   /** Stops reading what it writes, as `head` does. */
   leave(): void;
   kill(signal: NodeJS.Signals): void;
+  /** The first line that it writes, while it runs on. */
+  readonly firstLine: Promise<string>;
   readonly done: Promise<Run>;
 }
 
@@ -42,7 +44,13 @@ export function start(args: readonly string[], { cwd = ROOT, command = CLI, env 
   const child = spawn(process.execPath, [command, ...args], { cwd, stdio: "pipe", ...(env && { env }) });
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
-  child.stdout.on("data", (chunk: Uint8Array) => stdout.push(chunk));
+  const firstLine = new Promise<string>((resolve) => {
+    child.stdout.on("data", (chunk: Uint8Array) => {
+      stdout.push(chunk);
+      const [line, ...more] = Buffer.concat(stdout).toString("utf8").split("\n");
+      if (line !== undefined && more.length > 0) resolve(line);
+    });
+  });
   child.stderr.on("data", (chunk: Uint8Array) => stderr.push(chunk));
   child.stdin.on("error", () => {}); // it may end without having read all
   const done = new Promise<Run>((resolve, reject) => {
@@ -63,6 +71,7 @@ export function start(args: readonly string[], { cwd = ROOT, command = CLI, env 
     end: (bytes) => (bytes === undefined ? child.stdin.end() : child.stdin.end(bytes)),
     leave: () => child.stdout.destroy(),
     kill: (signal) => child.kill(signal),
+    firstLine,
     done,
   };
 }

@@ -6,6 +6,7 @@ import { keyIdOf } from "./key-bundle.ts";
 import { type Curve, type KeyType, keyKind, newMaterial } from "./key-material.ts";
 import { durationSeconds, keptKind } from "./key-requests.ts";
 import { KeyStore, type StoredVersion, type VersionAttributes } from "./key-store.ts";
+import { ManagedIdentityEndpoint } from "./managed-identity.ts";
 import { type EmulatedToken, Principal, type PrincipalOptions, TokenAuthority, type TokenRequestOptions } from "./principals.ts";
 import type { Right } from "./rights.ts";
 import { type SecretAttributes, SecretStore } from "./secret-store.ts";
@@ -37,6 +38,8 @@ export interface EmulatorOptions {
   readonly geography?: string;
   /** Where tokens must come from. Default: one that stands for nobody. */
   readonly tenantId?: string;
+  /** Called after each request, with what stands in the log. */
+  readonly onRequest?: (request: LoggedRequest) => void;
 }
 
 /** A key to be made. */
@@ -83,12 +86,13 @@ export class AzureEmulator {
   readonly tenantId: string;
   /** May do everything. Has the shape of a credential of `@azure/identity`. */
   readonly owner: Principal;
-  readonly #options: Required<Omit<EmulatorOptions, "retryAfterSeconds" | "hasLimits" | "port">>;
+  readonly #options: Required<Omit<EmulatorOptions, "retryAfterSeconds" | "hasLimits" | "port" | "onRequest">>;
   readonly #tokens: TokenAuthority;
   readonly #keys: KeyStore;
   readonly #secrets: SecretStore;
   readonly #service: VaultService;
   readonly #server: LoopbackServer;
+  readonly #endpoints: ManagedIdentityEndpoint[] = [];
 
   private constructor({ hasLimits = false, retryAfterSeconds, ...options }: EmulatorOptions) {
     const { clock = systemClock, flavour = "premium", retentionDays = 90, isPurgeProtected = false, replicationLagMs = 0 } = options;
@@ -104,7 +108,7 @@ export class AzureEmulator {
     this.#secrets = new SecretStore(clock);
     const limits = hasLimits && flavour !== "managed-hsm" ? this.limits : undefined;
     this.#service = new VaultService(this.#tokens, apiVersions, () => this.#vault(limits, retryAfterSeconds));
-    this.#server = new LoopbackServer(clock, this.#service);
+    this.#server = new LoopbackServer(clock, this.#service, options.onRequest);
     this.requests = this.#server.requests;
   }
 
@@ -270,8 +274,21 @@ export class AzureEmulator {
     return this.requests.splice(0);
   }
 
+  /**
+   * Gives the tokens of `principal` to whoever asks as a virtual machine in Azure does: a process with the variable
+   * AZURE_POD_IDENTITY_AUTHORITY_HOST set to the result gets them through `ManagedIdentityCredential`.
+   *
+   * @returns `http://127.0.0.1:<port>`
+   */
+  async serveManagedIdentity(principal: Principal = this.owner): Promise<string> {
+    const endpoint = await ManagedIdentityEndpoint.start(principal);
+    this.#endpoints.push(endpoint);
+    return endpoint.url;
+  }
+
   /** Hangs up on everybody. */
   async close(): Promise<void> {
+    for (const endpoint of this.#endpoints.splice(0)) await endpoint.close();
     await this.#server.close();
   }
 

@@ -68,14 +68,16 @@ export class LoopbackServer {
   readonly #server: Server;
   readonly #clock: EmulatorClock;
   readonly #service: Service;
+  readonly #onRequest: ((request: LoggedRequest) => void) | undefined;
   #connectionCount = 0;
   #gate: Gate | undefined;
 
-  constructor(clock: EmulatorClock, service: Service) {
+  constructor(clock: EmulatorClock, service: Service, onRequest: ((request: LoggedRequest) => void) | undefined) {
     const { ca, certificate, privateKey } = loopbackCertificate();
     this.ca = ca;
     this.#clock = clock;
     this.#service = service;
+    this.#onRequest = onRequest;
     this.#server = createServer({ key: privateKey, cert: certificate }, (request, response) => void this.#serve(request, response));
     this.#server.on("secureConnection", () => this.#connectionCount++);
   }
@@ -129,6 +131,7 @@ export class LoopbackServer {
     this.requests.push(logged);
     response.once("close", () => {
       logged.isAbandoned = !response.writableFinished;
+      this.#onRequest?.(logged);
     });
     const gate = this.#gate;
     this.#gate = undefined;
