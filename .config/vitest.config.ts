@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -20,10 +21,16 @@ const ONCE = [
 // Clients that only Node has, and what touches no engine: which it is makes no difference to them.
 const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**", "test/core/field/{values,scope}.test.ts"];
 
+// Where the SDK is that npm installs on another Node: test/runtimes/run.ts
+const { ENVELOCK_AZURE_SDK: azureSdk } = process.env;
+const ELSEWHERE =
+  azureSdk === undefined ? [] : ["@azure/keyvault-keys", "@azure/identity"].map((find) => ({ find, replacement: join(azureSdk, find) }));
+
 const engine = (name: "node" | "portable", include: string[], exclude: string[] = []) => ({
   root: at(""),
   resolve: {
     alias: [
+      ...ELSEWHERE,
       { find: "#engine", replacement: at(`src/crypto/engine/${name}.ts`) },
       { find: "#lanes", replacement: at(`src/stream/lanes/${name}.ts`) },
       { find: /^envelock$/, replacement: at("src/index.ts") },
