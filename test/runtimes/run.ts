@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MANIFEST } from "../package/manifest.ts";
@@ -63,7 +63,8 @@ function azureSdkFor(binary: string): string {
   const folder = join(dirname(binary), "azure-sdk");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
-  const npm = realpathSync(execFileSync("which", ["npm"], { encoding: "utf8" }).trim());
+  const { npm_execpath: npm } = process.env;
+  if (npm === undefined) throw new Error("npm, which starts this, says where it is: npm run test:runtimes");
   const versions = AZURE_SDK.map((name) => `${name}@${MANIFEST.peerDependencies[name]}`);
   execFileSync(binary, [npm, "install", "--no-save", "--ignore-scripts", "--prefix", folder, ...versions], { stdio: "inherit" });
   return join(folder, "node_modules");
