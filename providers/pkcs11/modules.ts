@@ -1,6 +1,8 @@
 import { realpath } from "node:fs/promises";
 import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { CKR_CRYPTOKI_NOT_INITIALIZED } from "./constants.ts";
 import { type Cryptoki, loadCryptoki } from "./cryptoki.ts";
+import { returns } from "./failures.ts";
 import type { LibraryThread } from "./thread/library-thread.ts";
 
 /** Somebody with sessions in a module. */
@@ -19,6 +21,8 @@ export class Module {
   readonly #users: Set<ModuleUser> = new Set();
   #libraryParameters: string | undefined;
   #thread: LibraryThread | undefined;
+  #isInitialised = false;
+  /** Whether it was this object that initialised it. */
   #isOurs = false;
   #callsUnderWay = 0;
   /** Counts the times that it was initialised: handles of another count mean nothing, or something else. */
@@ -31,14 +35,12 @@ export class Module {
 
   /** @throws `invalid-argument` for other parameters than those that the library runs with, and what C_Initialize says */
   attach(user: ModuleUser, libraryParameters: string | undefined): void {
-    if (this.#users.has(user)) return;
     if (this.#thread?.isInUse === true) throw inOneThread(this.#path);
-    if (this.#users.size === 0) {
-      this.#libraryParameters = libraryParameters;
-      this.#initialise();
-    } else if (libraryParameters !== this.#libraryParameters) {
-      throw invalidArgument(`${this.#path} is in use with other libraryParameters`, "a library is initialised once for the whole process");
+    if (!this.#isInitialised && this.#users.size === 0) this.#libraryParameters = libraryParameters;
+    if (libraryParameters !== this.#libraryParameters) {
+      throw invalidArgument(`${this.#path} runs with other libraryParameters`, "a library is initialised once for the whole process");
     }
+    if (!this.#isInitialised) this.#initialise();
     this.#users.add(user);
   }
 
@@ -62,12 +64,15 @@ export class Module {
   /**
    * Finalises and initialises again, after which the library looks for its device anew: some find it again in no other way.
    *
+   * @param failure what `lost` was told
    * @returns false where that would end calls or sessions that work, or sessions of somebody else
    */
-  restart(lost: ModuleUser): boolean {
-    if (!this.#isOurs || this.#callsUnderWay > 0) return false;
-    for (const user of this.#users) if (user !== lost && user.isAlive()) return false;
-    this.#finalise();
+  restart(lost: ModuleUser, failure: unknown): boolean {
+    if (!returns(failure, CKR_CRYPTOKI_NOT_INITIALIZED)) {
+      if (!this.#isOurs || this.#callsUnderWay > 0) return false;
+      for (const user of this.#users) if (user !== lost && user.isAlive()) return false;
+      this.#finalise();
+    } // else somebody has finalised it, and with it all sessions
     this.#initialise();
     return true;
   }
@@ -83,13 +88,15 @@ export class Module {
   }
 
   #initialise(): void {
-    this.#isOurs = this.cryptoki.initialise(this.#libraryParameters) || this.#isOurs;
     this.generation++;
+    this.#isOurs = this.cryptoki.initialise(this.#libraryParameters);
+    this.#isInitialised = true;
   }
 
   #finalise(): void {
-    this.#isOurs = false;
     this.generation++;
+    this.#isOurs = false;
+    this.#isInitialised = false;
     try {
       this.cryptoki.finalise();
     } catch {

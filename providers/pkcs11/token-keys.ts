@@ -1,6 +1,6 @@
 import { equalPublicBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
-import { isUnclear, losesObject, tokenFailure } from "./failures.ts";
+import { isUnclear, losesObject, refusesMechanism, tokenFailure } from "./failures.ts";
 import { formatKeyId, type KeyName, parseKeyId } from "./key-id.ts";
 import { exactKey, type KeyObject, newestKey } from "./key-objects.ts";
 import type { Pkcs11KeySelector, Pkcs11Pin, TokenLocation } from "./options.ts";
@@ -94,8 +94,9 @@ export class ThisThreadKeys implements TokenKeys {
    * still wrap and unwrap a key of ours, and says the same of them again.
    */
   async #unwrapAgain(attempt: (session: Session) => Promise<OwnedBytes>, target: WrapTarget, first: unknown): Promise<OwnedBytes> {
-    const isWell = await this.#use((session) => this.#isWell(session, target));
-    if (!isWell) throw tokenFailure(first);
+    const breakdown = await this.#breakdown(target);
+    if (breakdown?.retryable === true) throw breakdown;
+    if (breakdown !== undefined && refusesMechanism(first)) throw tokenFailure(first); // not even for bytes of its own
     try {
       return await this.#sessions.use(attempt);
     } catch (error) {
@@ -104,11 +105,19 @@ export class ThisThreadKeys implements TokenKeys {
     }
   }
 
-  async #isWell(session: Session, { keyId, alg }: WrapTarget): Promise<boolean> {
-    const { key, wrapping } = keyFor(session, keyId, alg);
+  /** What the token fails with when it wraps and unwraps a key of ours, if it does. A key that may only unwrap tells nothing. */
+  async #breakdown({ keyId, alg }: WrapTarget): Promise<EnvelockError | undefined> {
     const [dek, aad] = [crypto.getRandomValues(new Uint8Array(DEK_BYTES)), new Uint8Array(1)];
-    const wrapped = await wrapUnder(session, key, wrapping, dek, aad, this.#options.isRsaWrapLocal);
-    return equalPublicBytes(await unwrapUnder(session, key, wrapping, wrapped, aad), dek);
+    try {
+      const isSame = await this.#sessions.use(async (session) => {
+        const { key, wrapping } = keyFor(session, keyId, alg);
+        const wrapped = await wrapUnder(session, key, wrapping, dek, aad, this.#options.isRsaWrapLocal);
+        return equalPublicBytes(await unwrapUnder(session, key, wrapping, wrapped, aad), dek);
+      });
+      return isSame ? undefined : new EnvelockError("unavailable", "the token does not unwrap what it wraps", { detail: "token-lost" });
+    } catch (error) {
+      return tokenFailure(error);
+    }
   }
 
   async #use<T>(work: (session: Session) => Promise<T> | T): Promise<T> {

@@ -138,7 +138,7 @@ export class TokenSessions implements ModuleUser {
       this.#module.attach(this, this.#location.libraryParameters);
       this.#link = await this.#find(this.#module);
     } catch (error) {
-      if (!losesToken(error) || this.#module === undefined || !this.#module.restart(this)) throw tokenFailure(error);
+      if (!losesToken(error) || this.#module === undefined || !this.#module.restart(this, error)) throw tokenFailure(error);
       this.#link = await this.#find(this.#module).catch((again: unknown) => {
         throw tokenFailure(again);
       });

@@ -73,6 +73,13 @@ describe("what a return value means", () => {
   });
 });
 
+test("changed bytes are rejected also by a key that may only unwrap, on a token that calls everything a general error", async () => {
+  token.addKey({ label: "reader", id: "0b", aes: noise(32, "reader"), attributes: { 260: false, 262: false } });
+  const reader = open({ key: { label: "reader" }, mechanism: "aes-gcm" });
+  const recipient = { provider: "pkcs11", keyId: await reader.current(), alg: 2, wrapped: noise(60, "not wrapped") };
+  expect(await refusal(() => reader.unwrap(recipient, OPTIONS))).toMatchObject({ code: "unwrap-rejected", cause: { returnValue: 5 } });
+});
+
 describe("a PIN", () => {
   test("that is wrong is shown to the token once, however often it is used", async () => {
     const provider = open({ pin: () => "not-the-pin" });
