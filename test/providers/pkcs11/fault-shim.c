@@ -32,6 +32,14 @@ static void count_sessions(long change, int is_all)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Under the gate, or sessions that were taken away in between would be counted after that. */
+static CK_RV counted(CK_RV value, long change, int is_all)
+{
+	if (value == CKR_OK)
+		count_sessions(change, is_all);
+	return value;
+}
+
 /* Makes true what the return value says. */
 static void lose(CK_RV value, CK_SESSION_HANDLE session)
 {
@@ -125,9 +133,7 @@ static CK_RV faulty_C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR a, 
 		return value;
 	}
 	slot = id;
-	FORWARD(value, module->C_OpenSession(id, flags, a, b, session));
-	if (value == CKR_OK)
-		count_sessions(1, 0);
+	FORWARD(value, counted(module->C_OpenSession(id, flags, a, b, session), 1, 0));
 	return value;
 }
 
@@ -136,9 +142,7 @@ static CK_RV faulty_C_CloseSession(CK_SESSION_HANDLE session)
 {
 	CK_RV fault = fault_for("C_CloseSession");
 	CK_RV value;
-	FORWARD(value, module->C_CloseSession(session));
-	if (value == CKR_OK)
-		count_sessions(-1, 0);
+	FORWARD(value, counted(module->C_CloseSession(session), -1, 0));
 	return fault != CKR_OK ? fault : value;
 }
 
@@ -146,9 +150,7 @@ static CK_RV faulty_C_CloseAllSessions(CK_SLOT_ID id)
 {
 	CK_RV value = fault_for("C_CloseAllSessions");
 	if (value == CKR_OK)
-		FORWARD(value, module->C_CloseAllSessions(id));
-	if (value == CKR_OK)
-		count_sessions(0, 1);
+		FORWARD(value, counted(module->C_CloseAllSessions(id), 0, 1));
 	return value;
 }
 
@@ -156,9 +158,7 @@ static CK_RV faulty_C_Finalize(CK_VOID_PTR a)
 {
 	CK_RV value = fault_for("C_Finalize");
 	if (value == CKR_OK)
-		FORWARD(value, module->C_Finalize(a));
-	if (value == CKR_OK)
-		count_sessions(0, 1);
+		FORWARD(value, counted(module->C_Finalize(a), 0, 1));
 	return value;
 }
 
