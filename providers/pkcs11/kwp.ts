@@ -1,6 +1,8 @@
 import { equalPublicBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
 import * as ck from "./constants.ts";
+import type { Template } from "./cryptoki.ts";
+import { losesToken } from "./failures.ts";
 import { wrapPadded } from "./rfc5649.ts";
 import { mechanismFlags, withObject } from "./session-calls.ts";
 import type { Session } from "./token-sessions.ts";
@@ -37,35 +39,26 @@ export function provesKwp(session: Session, mechanism: number, keyBytes: number 
   const { cryptoki, session: handle } = session;
   const [kek, key] = [random(AES_256_BYTES), random(keyBytes)];
   try {
-    const wrapped = withObject(session, wrappingKey(kek), (wrapping) =>
-      withObject(session, wrappedKey(key), (object) => cryptoki.wrapKey(handle, { mechanism }, wrapping, object, keyBytes + 16)),
+    const extractable = sessionKey(key, ck.CKK_GENERIC_SECRET, [ck.CKA_EXTRACTABLE, true], [ck.CKA_SENSITIVE, false]);
+    const wrapped = withObject(session, sessionKey(kek, ck.CKK_AES, [ck.CKA_WRAP, true]), (wrapping) =>
+      withObject(session, extractable, (object) => cryptoki.wrapKey(handle, { mechanism }, wrapping, object, keyBytes + 16)),
     );
     return equalPublicBytes(wrapped, wrapPadded(kek, key));
-  } catch {
+  } catch (error) {
+    if (losesToken(error)) throw error;
     return false;
   } finally {
     wipe(kek, key);
   }
 }
 
-function wrappingKey(value: Uint8Array): ReadonlyMap<number, boolean | number | Uint8Array> {
+function sessionKey(value: Uint8Array, keyType: number, ...attributes: readonly (readonly [number, boolean])[]): Template {
   return new Map<number, boolean | number | Uint8Array>([
     [ck.CKA_CLASS, ck.CKO_SECRET_KEY],
-    [ck.CKA_KEY_TYPE, ck.CKK_AES],
+    [ck.CKA_KEY_TYPE, keyType],
     [ck.CKA_TOKEN, false],
-    [ck.CKA_WRAP, true],
     [ck.CKA_VALUE, value],
-  ]);
-}
-
-function wrappedKey(value: Uint8Array): ReadonlyMap<number, boolean | number | Uint8Array> {
-  return new Map<number, boolean | number | Uint8Array>([
-    [ck.CKA_CLASS, ck.CKO_SECRET_KEY],
-    [ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET],
-    [ck.CKA_TOKEN, false],
-    [ck.CKA_EXTRACTABLE, true],
-    [ck.CKA_SENSITIVE, false],
-    [ck.CKA_VALUE, value],
+    ...attributes,
   ]);
 }
 
