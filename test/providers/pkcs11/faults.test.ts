@@ -2,12 +2,13 @@ import pkcs11js from "pkcs11js";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Pkcs11KeyOptions, pkcs11Key } from "../../../providers/pkcs11/index.ts";
 import { EnvelockError, type ErrorCode } from "../../../src/errors.ts";
-import type { KeyProvider, Recipient, WrapOptions } from "../../../src/key-provider.ts";
+import type { KeyProvider, Recipient } from "../../../src/key-provider.ts";
 import { Keyring } from "../../../src/keyring.ts";
 import { noise } from "../../arbitraries.ts";
 import { hexOf } from "../../bytes.ts";
 import { refusalCode } from "../../refusal.ts";
 import { faultShim } from "./fault-shim.ts";
+import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { softHsmTokens } from "./tokens.ts";
 
 const softHsm = softHsmTokens("faulty");
@@ -94,10 +95,10 @@ test("a PIN that is wrong is shown to the token once, and not again until it is 
   let pin = "0000-wrong";
   const subject = provider("gcm", { pin: () => pin });
   shim.calls();
-  for (let call = 0; call < 3; call++) expect(await refusalCode(() => subject.wrap(noise(32, "dek"), OPTIONS))).toBe("access-denied");
+  for (let call = 0; call < 3; call++) expect(await refusalCode(() => subject.wrap(DEK, OPTIONS))).toBe("access-denied");
   expect(shim.calls().filter((name) => name === "C_Login")).toHaveLength(1);
   pin = token.pin;
-  await subject.wrap(noise(32, "dek"), OPTIONS);
+  await subject.wrap(DEK, OPTIONS);
   await subject.close();
 });
 
@@ -173,10 +174,9 @@ async function wrappedBefore(label: string, dek: Uint8Array): Promise<Recipient>
 
 function provider(label: string, options: Partial<Pkcs11KeyOptions> = {}): Required<KeyProvider> {
   return pkcs11Key({
+    ...locationOf(token),
     module: shim.module,
-    token: { label: token.label },
     key: { label },
-    pin: () => token.pin,
     maxSessions: MAX_SESSIONS,
     ...options,
   });
@@ -189,4 +189,3 @@ function codeOf(error: unknown): ErrorCode {
 }
 
 const MAX_SESSIONS = 4;
-const OPTIONS: WrapOptions = { keyContext: {}, wrapAad: (keyId) => new TextEncoder().encode(keyId) };

@@ -12,3 +12,8 @@ export const DEK: Uint8Array<ArrayBuffer> = noise(32, "data key");
 
 /** An AAD that depends on the key id, as the core's does. */
 export const OPTIONS: WrapOptions = { keyContext: { tenant: "acme" }, wrapAad: (keyId) => Buffer.from(`for ${keyId}`) };
+
+/** A file of what `npm run build` made. */
+export function built(path: string): string {
+  return new URL(`../../../dist/${path}`, import.meta.url).href;
+}

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noise } from "../../arbitraries.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
-import { DEK, locationOf, OPTIONS } from "./location.ts";
+import { built, DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 
 // The thread's entry is a bundled file, so here the package is what `npm run build` made.
@@ -112,8 +112,4 @@ async function failure(call: () => Promise<unknown>): Promise<unknown> {
     () => undefined,
     (error: unknown) => error,
   );
-}
-
-function built(path: string): string {
-  return new URL(`../../../dist/${path}`, import.meta.url).href;
 }

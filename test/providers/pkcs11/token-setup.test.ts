@@ -3,10 +3,10 @@ import pkcs11js from "pkcs11js";
 import { afterAll, describe, expect, test } from "vitest";
 import { type Pkcs11Token, pkcs11Key, pkcs11Token, pkcs11Tokens } from "../../../providers/pkcs11/index.ts";
 import { openPadded } from "../../../providers/pkcs11/rfc5649.ts";
-import type { WrapOptions } from "../../../src/key-provider.ts";
 import { noise } from "../../arbitraries.ts";
 import { hexOf } from "../../bytes.ts";
 import { refusal, refusalCode } from "../../refusal.ts";
+import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 
 const softHsm = softHsmTokens("setup", "other");
@@ -35,13 +35,12 @@ describe.each([
     const first = await token.generateKey({ type: "aes-256", label: "orders" });
     expect(first).toMatchObject({ kind: "aes", bits: 256, label: "orders", id: "01", uses: ["encrypt", "decrypt"], isExtractable: false });
     const provider = pkcs11Key({ ...locationOf(place), key: { label: "orders" }, versionCacheMs: 0 });
-    const dek = noise(32, "dek");
-    const before = await provider.wrap(dek, OPTIONS);
+    const before = await provider.wrap(DEK, OPTIONS);
     expect(before.keyId).toBe(first.keyId);
     const second = await token.generateKey({ type: "aes-256", label: "orders" });
     expect(second.id).toBe("02");
-    expect((await provider.wrap(dek, OPTIONS)).keyId).toBe(second.keyId);
-    expect(hexOf(await provider.unwrap(before, OPTIONS))).toBe(hexOf(dek));
+    expect((await provider.wrap(DEK, OPTIONS)).keyId).toBe(second.keyId);
+    expect(hexOf(await provider.unwrap(before, OPTIONS))).toBe(hexOf(DEK));
     const listed = await token.keys();
     expect(listed.filter(({ label }) => label === "orders").map(({ keyId }) => keyId)).toEqual(
       expect.arrayContaining([first.keyId, second.keyId]),
@@ -53,10 +52,9 @@ describe.each([
     const { keyId, ...rest } = await token.generateKey({ type: "rsa-2048", label: "pair", id: Uint8Array.of(0x60) });
     expect(rest).toMatchObject({ kind: "rsa", bits: 2048, id: "60", uses: ["decrypt"], isExtractable: false });
     const provider = pkcs11Key({ ...locationOf(place), key: { label: "pair" } });
-    const dek = noise(32, "dek");
-    const wrapped = await provider.wrap(dek, OPTIONS);
+    const wrapped = await provider.wrap(DEK, OPTIONS);
     expect(wrapped.keyId).toBe(keyId);
-    expect(hexOf(await provider.unwrap(wrapped, OPTIONS))).toBe(hexOf(dek));
+    expect(hexOf(await provider.unwrap(wrapped, OPTIONS))).toBe(hexOf(DEK));
     await provider.close();
   });
 
@@ -144,10 +142,6 @@ function openToken(place: TestToken): Pkcs11Token {
   return token;
 }
 
-function locationOf({ module, libraryParameters, label, pin }: TestToken) {
-  return { module, ...(libraryParameters !== undefined && { libraryParameters }), token: { label }, pin: () => pin };
-}
-
 /** As Azure does it: the first part is under the exchange key, the rest under what that hides. */
 function openedByAzure(file: string): Uint8Array {
   const bytes = Buffer.from(JSON.parse(file).ciphertext, "base64url");
@@ -155,7 +149,6 @@ function openedByAzure(file: string): Uint8Array {
   return openPadded(privateDecrypt(padding, bytes.subarray(0, 256)), bytes.subarray(256)) ?? new Uint8Array(0);
 }
 
-const OPTIONS: WrapOptions = { keyContext: {}, wrapAad: (keyId) => new TextEncoder().encode(keyId) };
 // SoftHSM 2.6 has OAEP with SHA-1 alone.
 const WORKING = {
   SoftHSM: ["aes-gcm", "aes-kw", "aes-kwp", "rsa-oaep-sha1"],
