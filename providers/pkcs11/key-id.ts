@@ -45,7 +45,8 @@ export function selects({ label, id }: Pkcs11KeySelector, name: { readonly label
 }
 
 function textIn(value: string | undefined): string | undefined {
-  const bytes = value === undefined ? undefined : decodeUriValue(value);
+  if (value?.includes("%") !== true) return value;
+  const bytes = decodeUriValue(value);
   return bytes === undefined ? undefined : textOf(bytes);
 }
 

@@ -51,6 +51,7 @@ export function parsePkcs11Uri(uri: string): Pkcs11Uri {
 
 /** The one way that we write an attribute's text: all but unreserved characters of RFC 3986 as %XX, in capitals. */
 export function encodeUriText(text: string): string {
+  if (ALL_UNRESERVED.test(text)) return text; // most are, and a key id is read at every unwrap
   let encoded = "";
   for (const byte of utf8(text)) encoded += UNRESERVED.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : percent(byte);
   return encoded;
@@ -118,6 +119,7 @@ function percent(byte: number): string {
 
 const URI_PARTS = /^pkcs11:([^?#]*)(?:\?([^#]*))?$/i;
 const ATTRIBUTE = /^([a-z0-9_-]+)=(.*)$/is;
+const ALL_UNRESERVED = /^[A-Za-z0-9._~-]*$/;
 const UNRESERVED = /^[A-Za-z0-9._~-]$/;
 const HEX_PAIR = /^[0-9A-Fa-f]{2}$/;
 const PATH_VALUE = /^[A-Za-z0-9._~:[\]@!$'()*+,=&%-]*$/;

@@ -139,12 +139,17 @@ class Unclear extends Error {
 /** What `keyId` names, found before or now. @throws `unwrap-rejected` for an algorithm of another type of key */
 function keyFor(session: Session, keyId: string, alg: number): { readonly key: KeyObject; readonly wrapping: Wrapping } {
   const wrapping = WRAPPINGS.find((candidate) => candidate.alg === alg);
-  const name = parseKeyId(keyId);
-  if (wrapping === undefined || name === undefined) throw rejected();
-  const key = session.found.keys.get(keyId) ?? exactKey(session, name);
+  if (wrapping === undefined) throw rejected();
+  const key = session.found.keys.get(keyId) ?? keyNamed(session, keyId);
   remember(session, keyId, key);
   if (key.kind !== wrapping.kind) throw rejected();
   return { key, wrapping };
+}
+
+function keyNamed(session: Session, keyId: string): KeyObject {
+  const name = parseKeyId(keyId);
+  if (name === undefined) throw rejected();
+  return exactKey(session, name);
 }
 
 /** The keys that were used last: how many key ids there are is up to whoever writes them. */
