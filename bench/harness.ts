@@ -33,11 +33,11 @@ export async function runContest(
 ): Promise<readonly Row[]> {
   await prove();
   const everybody = [baseline, ...contestants];
-  for (const contestant of everybody) await measure(batchOf(contestant), WARM_UP); // else what is timed is the compiler
+  for (const contestant of everybody) await measure(await batchOf(contestant), WARM_UP); // else what is timed is the compiler
   const times = new Map<Contestant, number[]>(everybody.map((contestant) => [contestant, []]));
   for (let repetition = 0; repetition < repetitions; repetition++) {
     for (const contestant of shuffled(everybody, repetition)) {
-      const { p50 } = await measure(batchOf(contestant), SLOT);
+      const { p50 } = await measure(await batchOf(contestant), SLOT);
       times.get(contestant)?.push(p50 / 1000 / BATCH);
     }
   }
@@ -67,8 +67,10 @@ export function median(values: readonly number[]): number {
 }
 
 /** Many calls to a sample, one after the other, so that sync and async contestants pay the same for being measured. */
-function batchOf({ run }: Contestant): () => unknown {
-  if (!(run() instanceof Promise)) {
+async function batchOf({ run }: Contestant): Promise<() => unknown> {
+  const first = run();
+  await first; // what is one at a time must not be still under way
+  if (!(first instanceof Promise)) {
     return () => {
       for (let call = 0; call < BATCH; call++) run();
     };

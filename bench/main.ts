@@ -6,6 +6,7 @@ import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
 import { headerContests } from "./header.ts";
 import { importTable } from "./import.ts";
+import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
 
@@ -18,6 +19,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   envelope: () => timed(envelopeContests()),
   header: () => timed(headerContests()),
   resilience: async () => `${await timed(await resilienceContests())}\n\n${await providerCallTable()}`,
+  pkcs11: pkcs11Tables,
   import: importTable,
   stream: () => streamTable(),
 };

@@ -1,9 +1,10 @@
 /*
  * A PKCS#11 module in front of another, for tests: what a token on a network can do and a software token never does.
  *
- * Before each call it reads FOLDER/fault, one line `generation function return-value delay-ms times`, and while `times` lasts (-1: for
- * ever) sleeps and, if the value is not 0, answers it in place of the module. A new generation starts the count anew. Values that say
- * that a session, a login or the token is gone make it so, else whoever carries on as if nothing had happened would be right.
+ * Before each call it reads FOLDER/fault, one line `generation function return-value delay-ms times`, of which the function may be `*`.
+ * While `times` lasts (-1: for ever) it sleeps and, if the value is not 0, answers it in place of the module. A new generation starts
+ * the count anew. Values that say that a session, a login or the token is gone make it so, else whoever carries on as if nothing had
+ * happened would be right.
  *
  * It appends the name of each call to FOLDER/calls and keeps the number of open sessions in FOLDER/sessions.
  */
@@ -77,7 +78,7 @@ static CK_RV fault_for(const char *function)
 				generation = of;
 				used = 0;
 			}
-			is_due = strcmp(name, function) == 0 && (times < 0 || used < times);
+			is_due = (strcmp(name, function) == 0 || strcmp(name, "*") == 0) && (times < 0 || used < times);
 			used += is_due;
 		}
 		close(file);

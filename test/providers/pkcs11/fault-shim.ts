@@ -8,7 +8,7 @@ import { fileOfPackages } from "../../debian-packages.ts";
 export interface FaultShim {
   /** The shim's own path, to be used in place of the module's. */
   readonly module: string;
-  /** From now on the calls of `functionName` answer `returnValue` (0: what the module says) after `delayMs`. One fault at a time. */
+  /** From now on the calls of `functionName`, or of all functions if it is `*`, answer `returnValue` (0: what the module says) after `delayMs`. */
   inject(functionName: string, fault: Fault): void;
   /** No fault any more. */
   heal(): void;
