@@ -5,8 +5,8 @@ import type { LaneCount } from "./lanes/lanes.ts";
 export interface StreamOptions extends ValueOptions {
   /**
    * Threads that work on this stream, the caller's own among them: 1 unless told otherwise. `auto` asks for more once the stream has
-   * shown to be large (64 MiB). Each holds some 60 MiB beside its batches until its garbage is collected. They belong to the keyring
-   * and end when idle, or with `keyring.close()`.
+   * shown to be large (64 MiB). Each takes some 40 MiB. They belong to the keyring and end when idle, or with
+   * `keyring.close()`.
    */
   readonly lanes?: LaneCount;
   /** Called after each batch with the plaintext bytes that are done so far. */

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { progressOn, progressText } from "../../src/cli/progress.ts";
+import { headerBytesOf } from "../../src/format/envelope.ts";
+import { encryptedBytes } from "../../src/stream/streams.ts";
 import { ok, refused, run, scratch } from "./runner.ts";
 
 const { at, read, write, names } = scratch();
@@ -13,8 +15,9 @@ beforeAll(async () => {
 });
 
 describe("lanes", () => {
-  test.each(["auto", "1", "2"])("%s: the same plaintext, through pipes", async (lanes) => {
+  test.each(["auto", "1", "2"])("%s: the same plaintext, through pipes, and the length that was to be expected", async (lanes) => {
     const { stdout: envelope } = await ok(["encrypt", "--key", keys, "--lanes", lanes], plaintext);
+    expect(envelope.length).toBe(encryptedBytes(plaintext.length, headerBytesOf(envelope)));
     const { stdout } = await ok(["decrypt", "--key", keys, "--lanes", lanes], envelope);
     expect(Buffer.compare(stdout, plaintext)).toBe(0);
   });

@@ -4,6 +4,7 @@ import { finished, pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
 import { decryptDuplex, encryptDuplex } from "../../src/node/index.ts";
 import { encryptedBytes } from "../../src/stream/streams.ts";
+import { flipped } from "../bytes.ts";
 import { collect, patterned, piecesOf, testKeyring } from "../pieces.ts";
 import { refusalCode } from "../refusal.ts";
 
@@ -28,6 +29,30 @@ describe("Node streams", () => {
     const sealing = encryptDuplex(keyring);
     sealing.end("grüezi");
     expect(Buffer.from(await keyring.decrypt(await collect(sealing))).toString()).toBe("grüezi");
+  });
+});
+
+describe("writes that nobody has waited for", () => {
+  test("are taken together, in order, and each is told when it was used", async () => {
+    const sealing = encryptDuplex(keyring);
+    const used: number[] = [];
+    const cuts = [0, 1, 16384, 16384, 40_000, 1_200_000];
+    for await (const piece of piecesOf(plaintext, cuts)) sealing.write(piece, () => used.push(piece.length));
+    sealing.end();
+    const sealed = await collect(sealing);
+    expect(Buffer.compare(await keyring.decrypt(sealed), plaintext)).toBe(0);
+    expect(used).toEqual([0, 1, 16383, 0, 23616, 1_160_000, plaintext.length - 1_200_000]);
+  });
+
+  test("all fail when one of them does not fit", async () => {
+    const envelope = flipped(await keyring.encrypt(plaintext), 100_000);
+    const opening = decryptDuplex(keyring);
+    const outcomes: Promise<unknown>[] = [];
+    for await (const piece of piecesOf(envelope, [500, 90_000, 600_000, 1_800_000])) {
+      outcomes.push(new Promise((resolve) => opening.write(piece, (error) => resolve(error))));
+    }
+    expect(await refusalCode(() => collect(opening))).toBe("authentication-failed");
+    expect((await Promise.all(outcomes)).at(-1)).toMatchObject({ code: "authentication-failed" });
   });
 });
 
