@@ -65,4 +65,4 @@ function asError(reason: unknown): Error {
 }
 
 const CLOSED = new DOMException("the stream was closed before its end", "AbortError");
-const GATHERED_BYTES = 2 ** 20; // one turn of the machinery for many pieces: a turn costs half as much as a chunk's encryption
+const GATHERED_BYTES = 2 ** 20; // many pieces share one turn of the machinery
