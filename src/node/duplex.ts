@@ -38,8 +38,8 @@ function pieceDuplex<Output extends AsyncIterableIterator<OwnedBytes>>(
   const stream = new Duplex({
     readableHighWaterMark: 1, // one batch ahead of the reader
     writableHighWaterMark: GATHERED_BYTES,
-    write: (piece: Buffer, _encoding, callback) => settle(duct.write(piece), callback),
-    writev: (chunks: readonly { readonly chunk: Buffer }[], callback) => settle(duct.write(...chunks.map(({ chunk }) => chunk)), callback),
+    write: (piece: Buffer, _encoding, callback) => settle(duct.write([piece]), callback),
+    writev: (chunks: readonly { readonly chunk: Buffer }[], callback) => settle(duct.write(chunks.map(({ chunk }) => chunk)), callback),
     final: (callback) => settle(duct.end(), callback),
     read() {
       duct.read().then(

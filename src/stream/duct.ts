@@ -37,7 +37,7 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
   }
 
   /** Settles once the pieces are used up. */
-  write(...pieces: readonly Uint8Array[]): Promise<void> {
+  write(pieces: readonly Uint8Array[]): Promise<void> {
     return this.#handoff.write(pieces);
   }
 

@@ -26,7 +26,7 @@ export function webStream<Output extends AsyncIterableIterator<OwnedBytes>>(
         // stream to fail from within this event.
         controller.signal.addEventListener("abort", () => queueMicrotask(() => duct.fail(controller.signal.reason)));
       },
-      write: (piece) => duct.write(piece),
+      write: (piece) => duct.write([piece]),
       close: () => duct.end(),
       abort: (reason) => duct.fail(reason),
     },

@@ -44,6 +44,13 @@ describe("writes that nobody has waited for", () => {
     expect(used).toEqual([0, 1, 16383, 0, 23616, 1_160_000, plaintext.length - 1_200_000]);
   });
 
+  test("may be many and tiny", async () => {
+    const sealing = encryptDuplex(keyring);
+    for (let at = 0; at < 200_000; at++) sealing.write(plaintext.subarray(at, at + 1));
+    sealing.end();
+    expect(Buffer.compare(await keyring.decrypt(await collect(sealing)), plaintext.subarray(0, 200_000))).toBe(0);
+  });
+
   test("all fail when one of them does not fit", async () => {
     const envelope = flipped(await keyring.encrypt(plaintext), 100_000);
     const opening = decryptDuplex(keyring);
