@@ -46,9 +46,9 @@ describe("writes that nobody has waited for", () => {
 
   test("may be many and tiny", async () => {
     const sealing = encryptDuplex(keyring);
-    for (let at = 0; at < 200_000; at++) sealing.write(plaintext.subarray(at, at + 1));
+    for (let at = 0; at < 130_000; at++) sealing.write(plaintext.subarray(at, at + 1));
     sealing.end();
-    expect(Buffer.compare(await keyring.decrypt(await collect(sealing)), plaintext.subarray(0, 200_000))).toBe(0);
+    expect(Buffer.compare(await keyring.decrypt(await collect(sealing)), plaintext.subarray(0, 130_000))).toBe(0);
   });
 
   test("all fail when one of them does not fit", async () => {
