@@ -1,6 +1,7 @@
-import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { platform } from "node:process";
+import { systemCodeOf } from "./file-error.ts";
 
 /**
  * Writes a file that its owner alone may read. After a crash it is either as before or whole, and once this resolves it survives a
@@ -23,6 +24,16 @@ export async function writeDurably(path: string, text: string, { overwrite }: { 
     await rm(temporary, { force: true });
   }
   if (platform !== "win32") await closing(await open(dirname(path), "r"), (folder) => folder.sync());
+}
+
+/** The text of a file, or undefined if there is none. @throws what the file system throws */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 async function closing(handle: FileHandle, use: (handle: FileHandle) => Promise<void>): Promise<void> {

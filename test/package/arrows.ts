@@ -28,7 +28,7 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/data-key.ts"] }],
   [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
   [{ paths: ["src/call-options.ts"] }],
-  [{ paths: ["src/durable-file.ts"], packages: ["node:"] }, { paths: ["src/file-error.ts", "src/conformance-checks.ts"] }],
+  [{ paths: ["src/durable-file.ts", "src/file-error.ts"], packages: ["node:"] }, { paths: ["src/conformance-checks.ts"] }],
   [
     { paths: ["src/context.ts"] },
     { paths: ["src/key-provider.ts", "src/key-wrapper.ts", "src/random-source.ts"] },

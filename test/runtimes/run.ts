@@ -22,7 +22,8 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
   bun: { packageName: "@oven/bun-linux-x64-baseline", version: "1.4.5", binary: "@oven/bun-linux-x64-baseline/bin/bun", flags: ["--bun"] },
 };
 
-const CORE = ["test/core"];
+// The store has SQLite of the runtime itself where there is one.
+const CORE = ["test/core", "test/stores/sqlite.test.ts"];
 /** Without the tests that show what the older SDK did. */
 const AZURE = ["--project=node", "test/providers/azure", "--testNamePattern=^(?!.*(naive|stops it by itself))"];
 const AZURE_SDK = ["@azure/keyvault-keys", "@azure/identity"];

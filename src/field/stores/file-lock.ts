@@ -1,6 +1,7 @@
 import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { kill, pid } from "node:process";
+import { readIfThere } from "../../durable-file.ts";
 import { EnvelockError } from "../../errors.ts";
 import { systemCodeOf } from "../../file-error.ts";
 
@@ -30,7 +31,7 @@ async function acquired(path: string, maxWaitMs: number): Promise<() => Promise<
   try {
     for (let waitedMs = 0; waitedMs <= maxWaitMs; waitedMs += WAIT_MS) {
       if (await linked(temporary, path)) return () => rm(path);
-      const holder = await textIn(path);
+      const holder = await readIfThere(path);
       if (holder !== undefined && (await isOver(holder))) await takeAway(path, holder, maxWaitMs);
       else await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
     }
@@ -53,17 +54,8 @@ async function linked(temporary: string, path: string): Promise<boolean> {
 /** Under a lock of its own, and only if it still is that one: else two that find it over could take away the next owner's. */
 async function takeAway(path: string, holder: string, maxWaitMs: number): Promise<void> {
   await withFileLock(`${path}.break`, maxWaitMs, async () => {
-    if ((await textIn(path)) === holder) await rm(path);
+    if ((await readIfThere(path)) === holder) await rm(path);
   });
-}
-
-async function textIn(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (systemCodeOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 interface Owner {

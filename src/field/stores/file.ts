@@ -1,8 +1,8 @@
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { writeDurably } from "../../durable-file.ts";
+import { readIfThere, writeDurably } from "../../durable-file.ts";
 import { EnvelockError } from "../../errors.ts";
-import { fileError, systemCodeOf } from "../../file-error.ts";
+import { fileError } from "../../file-error.ts";
 import type { DataKeyStore, StoredDataKey } from "../data-key-store.ts";
 import type { Checkpoint } from "../jobs/checkpoint.ts";
 import { withFileLock } from "./file-lock.ts";
@@ -25,7 +25,7 @@ export interface FileStoreOptions {
  *   `provider-failure` if the file is no store
  */
 export function fileStore(path: string, { maxLockWaitMs = 10_000 }: FileStoreOptions = {}): DataKeyStore {
-  const readRows = async (): Promise<readonly StoredDataKey[]> => rowsIn(await textIn(path), path);
+  const readRows = async (): Promise<readonly StoredDataKey[]> => rowsIn(await readIfThere(path), path);
   const reading = async <T>(signal: AbortSignal | undefined, read: (store: DataKeyStore) => Promise<T>): Promise<T> => {
     signal?.throwIfAborted();
     try {
@@ -62,7 +62,7 @@ export function fileStore(path: string, { maxLockWaitMs = 10_000 }: FileStoreOpt
 /** Notes how far a job has come in a file of its own. @param path in a folder that exists */
 export function fileCheckpoint(path: string): Checkpoint {
   return {
-    load: () => textIn(path),
+    load: () => readIfThere(path),
     save: (state) => (state === undefined ? rm(path, { force: true }) : writeDurably(path, state, { overwrite: true })),
   };
 }
@@ -74,15 +74,6 @@ async function loaded(rows: readonly StoredDataKey[]): Promise<DataKeyStore> {
     if (!(await store.insertIfAbsent(row))) throw new EnvelockError("provider-failure", "the file holds a data key twice");
   }
   return store;
-}
-
-async function textIn(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (systemCodeOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 function rowsIn(text: string | undefined, path: string): readonly StoredDataKey[] {
