@@ -1,4 +1,3 @@
-import type { LRUCache } from "lru-cache";
 import type { CallOptions } from "../call-options.ts";
 import { type Context, KeyContext } from "../context.ts";
 import { EnvelockError, invalidArgument } from "../errors.ts";
@@ -50,7 +49,7 @@ export interface DataKeysOptions {
    * `refreshMs`; all processes should agree on it.
    */
   readonly announceMs?: number;
-  /** How many scopes are held at once; of those not in use, who was asked for longest ago leaves first. Default 1,000. */
+  /** How many scopes are held at once; the one whose ciphers were used longest ago leaves first. Default 1,000. */
   readonly maxScopes?: number;
   /** How many versions of a scope are held, newest first. Older ones are fetched by `decryptAsync`. Default 16. */
   readonly maxVersions?: number;
@@ -91,7 +90,7 @@ export class DataKeys {
   readonly #policy: ScopePolicy;
   readonly #maxScopes: number;
   readonly #loading = new Map<string, Promise<ScopeKeys>>();
-  #scopes: LRUCache<string, ScopeKeys> | undefined;
+  readonly #scopes = new Map<string, ScopeKeys>();
   #isClosed = false;
 
   /** @throws `invalid-argument` */
@@ -109,7 +108,12 @@ export class DataKeys {
       announceMs: atLeastZero(announceMs, "announceMs"),
       maxVersions: count(maxVersions, "maxVersions"),
       onFailure: (error, { context }) => onFailure?.(error, context.map),
-      onShred: ({ context }) => keyring.forget({ context: context.map }),
+      onShred: ({ context, text }) => {
+        this.#scopes.get(text)?.shred();
+        this.#scopes.delete(text);
+        keyring.forget({ context: context.map });
+      },
+      loads: { count: 0 },
     };
   }
 
@@ -168,7 +172,7 @@ export class DataKeys {
   async rotate(scope?: Context, { immediately = false, ...options }: RotateOptions = {}): Promise<DataKeyInfo> {
     const resolved = this.#scopeOf(scope);
     const row = await this.#table.rotate(resolved, options);
-    const keys = this.#scopes?.peek(resolved.text);
+    const keys = this.#scopes.get(resolved.text);
     await keys?.refresh(options);
     if (immediately) keys?.announceNow(row.version);
     return infoOf(row, resolved);
@@ -187,7 +191,6 @@ export class DataKeys {
     for (const each of this.#bothOf(scope)) {
       shredded += await this.#table.shred(each, options);
       this.#policy.onShred(each);
-      await this.#scopes?.peek(each.text)?.refresh(options).catch(unlessShredded);
     }
     return shredded;
   }
@@ -222,7 +225,8 @@ export class DataKeys {
   /** Wipes what is held. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#scopes?.clear();
+    for (const keys of this.#scopes.values()) keys.close();
+    this.#scopes.clear();
   }
 
   #scopeOf(scope: Context | undefined, purpose: KeyPurpose = "fields"): Scope {
@@ -247,8 +251,11 @@ export class DataKeys {
   }
 
   async #keysOf(scope: Scope, options: CallOptions): Promise<ScopeKeys> {
-    const held = this.#scopes?.get(scope.text);
-    if (held !== undefined) return held;
+    const held = this.#scopes.get(scope.text);
+    if (held !== undefined) {
+      held.usedAt = this.#policy.loads.count;
+      return held;
+    }
     const loading = this.#loading.get(scope.text) ?? this.#load(scope);
     this.#loading.set(scope.text, loading);
     return await abortable(loading, this.#policy.clock, options);
@@ -259,11 +266,8 @@ export class DataKeys {
     const keys = new ScopeKeys(scope, this.#table, isForIndexes ? { ...this.#policy, maxAgeMs: Number.POSITIVE_INFINITY } : this.#policy);
     try {
       await keys.refresh();
-      // Loaded when first needed: most processes that import the library never cache.
-      const { LRUCache } = await import("lru-cache");
       this.#requireOpen();
-      this.#scopes ??= new LRUCache({ max: this.#maxScopes, dispose: (evicted) => evicted.close() });
-      spareThoseInUse(this.#scopes);
+      this.#makeRoom();
       this.#scopes.set(scope.text, keys);
       return keys;
     } catch (error) {
@@ -273,26 +277,21 @@ export class DataKeys {
       this.#loading.delete(scope.text);
     }
   }
-}
 
-/** A scope whose ciphers were used since the last time gets another turn: column types ask for their cipher only once. */
-function spareThoseInUse(scopes: LRUCache<string, ScopeKeys>): void {
-  if (scopes.size < scopes.max) return;
-  for (const text of [...scopes.rkeys()]) {
-    const keys = scopes.peek(text);
-    if (keys?.wasUsed !== true) return;
-    keys.wasUsed = false;
-    scopes.get(text);
+  /** Column types of an ORM ask for their cipher only once, so it is the use of ciphers that counts. */
+  #makeRoom(): void {
+    this.#policy.loads.count++;
+    if (this.#scopes.size < this.#maxScopes) return;
+    const [leastUsed] = [...this.#scopes.values()].sort((a, b) => a.usedAt - b.usedAt);
+    if (leastUsed === undefined) return;
+    leastUsed.close();
+    this.#scopes.delete(leastUsed.scope.text);
   }
 }
 
 function infoOf({ version, kid, state, createdAtMs, record }: StoredDataKey, { purpose }: Scope): DataKeyInfo {
   const recipients = record === null ? [] : inspectKeyRecord(record).recipients;
   return { version, kid, state, purpose, createdAtMs, recipients };
-}
-
-function unlessShredded(error: unknown): void {
-  if (!(error instanceof EnvelockError && error.code === "key-shredded")) throw error;
 }
 
 function atLeastZero(value: number, name: string): number {

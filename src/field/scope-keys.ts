@@ -19,6 +19,8 @@ export interface ScopePolicy {
   onFailure(error: unknown, scope: Scope): void;
   /** Whatever else holds keys of this scope lets go of them. */
   onShred(scope: Scope): void;
+  /** Counts the scopes that were loaded: the time by which it is told which one was used last. */
+  readonly loads: { count: number };
 }
 
 /**
@@ -29,8 +31,8 @@ export interface ScopePolicy {
  */
 export class ScopeKeys {
   readonly scope: Scope;
-  /** Whether a cipher has asked for a key since somebody last set this to false. */
-  wasUsed = true;
+  /** When a cipher last asked for a key, as `loads` counts. */
+  usedAt: number;
   readonly #table: KeyTable;
   readonly #policy: ScopePolicy;
   /** By kid: the newest versions, and older ones that somebody asked for, of which the first asked for leave first. */
@@ -52,11 +54,12 @@ export class ScopeKeys {
     this.scope = scope;
     this.#table = table;
     this.#policy = policy;
+    this.usedAt = policy.loads.count;
   }
 
   /** The key that encrypts now. @throws `key-shredded`, `closed`, `unavailable`, `provider-failure` */
   get encryptingKey(): DataKey {
-    this.wasUsed = true;
+    this.usedAt = this.#policy.loads.count;
     if (this.#encrypting === undefined) throw this.#refusal() ?? withoutActiveKey();
     return this.#encrypting.key;
   }
@@ -83,7 +86,7 @@ export class ScopeKeys {
    */
   keyOf(kid: Uint8Array): DataKey {
     const encrypting = this.#encrypting?.key;
-    this.wasUsed = true;
+    this.usedAt = this.#policy.loads.count;
     if (encrypting !== undefined && isNamedBy(encrypting, kid)) return encrypting;
     const name = toHex(kid);
     const found = this.#find(name);
@@ -123,6 +126,14 @@ export class ScopeKeys {
     await abortable(this.#refreshAfter(this.#refreshing), this.#policy.clock, options);
   }
 
+  /** Wipes the keys; later uses throw `key-shredded`. */
+  shred(): void {
+    if (this.#state === "shredded") return;
+    this.#state = "shredded";
+    this.#wipe();
+    this.#policy.onShred(this.scope);
+  }
+
   /** Wipes the keys; later uses throw `closed`. */
   close(): void {
     if (this.#state !== "shredded") this.#state = "closed";
@@ -157,10 +168,8 @@ export class ScopeKeys {
     const startedAt = this.#policy.clock.now();
     const rows = await this.#currentRows();
     if (this.#state === "closed") throw letGo();
-    if (this.#state === "shredded" || rows.some(isShredded)) {
-      this.#shred();
-      throw keyShredded();
-    }
+    if (rows.some(isShredded)) this.shred();
+    if (this.#state === "shredded") throw keyShredded();
     this.#readAt = startedAt;
     this.#state = this.#isLostIn(rows) ? "rolled-back" : "open";
     if (this.#state === "open") this.#rows = new Map(rows.map((row) => [row.kid, row]));
@@ -219,7 +228,7 @@ export class ScopeKeys {
       const row = await this.#table.row(this.scope, kid);
       if (row === undefined) throw authenticationFailed();
       if (!isLive(row)) {
-        this.#shred();
+        this.shred();
         throw keyShredded();
       }
       const key = await this.#table.unwrap(this.scope, row);
@@ -258,12 +267,6 @@ export class ScopeKeys {
 
   #isAnnounced(row: StoredDataKey): boolean {
     return row.version <= this.#atOnce || this.#table.ageMs(row) >= this.#policy.announceMs;
-  }
-
-  #shred(): void {
-    this.#state = "shredded";
-    this.#wipe();
-    this.#policy.onShred(this.scope);
   }
 
   #wipe(): void {

@@ -4,6 +4,8 @@ import { engine } from "#engine";
 import { KeyContext } from "../../src/context.ts";
 import { DataKey } from "../../src/data-key.ts";
 import { EnvelockError } from "../../src/errors.ts";
+import { DataKeys } from "../../src/field/data-keys.ts";
+import { memoryStore } from "../../src/field/stores/memory.ts";
 import { inspect } from "../../src/inspect.ts";
 import type { KeyProvider } from "../../src/key-provider.ts";
 import { Keyring } from "../../src/keyring.ts";
@@ -11,6 +13,7 @@ import { noise } from "../arbitraries.ts";
 import { flipped } from "../bytes.ts";
 import { kek } from "../keks.ts";
 import { refusal, refusalCode } from "../refusal.ts";
+import { untyped } from "../untyped.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -26,6 +29,11 @@ describe("secrets never show", () => {
     const token = dataKey.encryptToken(plaintext);
     const deterministic = dataKey.encryptDeterministic(plaintext);
     dataKey.decryptDeterministic(deterministic);
+
+    const dataKeys = new DataKeys({ keyring, store: memoryStore() });
+    const field = await dataKeys.field({ table: "users", column: "photo", type: "bytes", blindIndex: {} });
+    const fieldToken = field.encryptBytes(plaintext, { row: 1 });
+    field.blindIndex(plaintext);
 
     const native = new Error("the backend said no");
     const broken = new Keyring({ wrapWith: [{ ...kek("k1"), wrap: () => Promise.reject(native), unwrap: () => Promise.reject(native) }] });
@@ -44,11 +52,24 @@ describe("secrets never show", () => {
       await refusal(() => dataKey.decryptToken(deterministic)),
       await refusal(() => DataKey.from(deks[0]?.subarray(1) ?? plaintext)),
       await refusal(() => DataKey.generate().decryptToken(token)),
+      await refusal(() => field.decrypt(fieldToken, { row: 2 })),
+      await refusal(() => field.encrypt(untyped(`${plaintext}`))),
     ];
 
     const secrets = [noise(32, "k1"), ...deks, plaintext];
-    expect(secrets).toHaveLength(4);
-    const holders = { keyring, provider, plain: kek("k1"), dataKey, from: DataKey.from(noise(32, "k1")), broken, short, engine };
+    expect(secrets).toHaveLength(6);
+    const holders = {
+      keyring,
+      provider,
+      plain: kek("k1"),
+      dataKey,
+      dataKeys,
+      field,
+      from: DataKey.from(noise(32, "k1")),
+      broken,
+      short,
+      engine,
+    };
     const results = { inspected: inspect(envelope), record: inspect(keyRecord), token: inspect(token), envelope, keyRecord, deterministic };
     for (const [name, value] of Object.entries({ ...holders, ...results, ...thrown })) {
       for (const text of shownForms(value)) expect(leaks(text, secrets), name).toEqual([]);

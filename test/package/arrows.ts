@@ -19,7 +19,7 @@ const FLOORS: readonly (readonly Room[])[] = [
     { paths: ["src/integrations/"], packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client"] },
   ],
   [{ paths: ["src/field/stores/file.ts", "src/field/stores/file-lock.ts"], packages: ["node:"] }],
-  [{ paths: ["src/field/"], packages: ["lru-cache"] }],
+  [{ paths: ["src/field/"] }],
   [{ paths: ["src/keyring.ts", "src/keyring-options.ts"] }, { paths: ["src/inspect.ts"] }],
   [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
   [{ paths: ["src/key-source/", "src/data-key-cache.ts"], packages: ["lru-cache"] }],
