@@ -64,6 +64,12 @@ export function utf8(text: string): OwnedBytes {
   return bytes;
 }
 
+/** The UTF-8 of well-formed text, or undefined for a lone surrogate. */
+export function wellFormedUtf8(text: string): OwnedBytes | undefined {
+  const bytes = utf8(text);
+  return bytes.length === text.length || utf8Length(text) !== undefined ? bytes : undefined;
+}
+
 /** The length in UTF-8, or undefined for a lone surrogate: every one of them would encode to the same three bytes. */
 export function utf8Length(text: string): number | undefined {
   let length = text.length;

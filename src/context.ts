@@ -14,14 +14,14 @@ export class KeyContext {
   /** The pairs as a frozen map without a prototype, so that a key called `__proto__` is a key like any other. */
   readonly map: Context;
   readonly #pairs: readonly Pair[];
-  #plan: Plan | undefined;
+  #plan: ContextPlan | undefined;
   #scratch: Uint8Array = NO_BYTES;
 
   /** @throws `invalid-argument` for anything that docs/format.md §2 rejects */
   constructor(context: Context = {}) {
     this.#pairs = pairsOf(context);
     this.map = mapOf(this.#pairs);
-    this.bytes = new Plan(this.#pairs, []).fixed;
+    this.bytes = new ContextPlan(this.#pairs, []).fixed;
     if (this.bytes.length > MAX_ENCODED_BYTES) throw tooLong(this.bytes.length);
   }
 
@@ -30,6 +30,11 @@ export class KeyContext {
     if (context === undefined) return this;
     this.encode(context); // refuses what contradicts
     return new KeyContext({ ...this.map, ...context });
+  }
+
+  /** How contexts with these keys are encoded, for whoever encodes many. @throws as `encode`, save for what a value can have wrong */
+  plan(keys: readonly string[]): ContextPlan {
+    return new ContextPlan(this.#pairs, keys);
   }
 
   /**
@@ -59,13 +64,13 @@ export class KeyContext {
     requireMap(context);
     const keys = Object.keys(context);
     // contexts of one call site have one shape: their plan is made once
-    if (this.#plan === undefined || !this.#plan.isFor(keys)) this.#plan = new Plan(this.#pairs, keys);
+    if (this.#plan === undefined || !this.#plan.isFor(keys)) this.#plan = new ContextPlan(this.#pairs, keys);
     return this.#plan.write(context, target, offset);
   }
 }
 
 /** How contexts with the same keys in the same order are encoded: what is fixed stands ready, what varies is written between. */
-class Plan {
+export class ContextPlan {
   readonly #keys: readonly string[];
   /** In the order of the encoding: fixed bytes, then the value of `key`. */
   readonly #slots: readonly { readonly fixed: Uint8Array; readonly key: string }[];
@@ -107,7 +112,8 @@ class Plan {
     return true;
   }
 
-  write(context: Context, target: Uint8Array, offset: number): number {
+  /** As `KeyContext.write`; the context has the keys of the plan. */
+  write(context: Context = NO_PAIRS, target: Uint8Array, offset: number): number {
     for (const { key, value } of this.#shared) {
       if (context[key] !== value) throw invalidArgument(`context key "${key}" stands in the key context with another value`);
     }
@@ -220,4 +226,5 @@ function tooLong(bytes: number): Error {
 
 const MAX_PAIRS = 64;
 const MAX_ENCODED_BYTES = 8192;
+const NO_PAIRS: Context = {};
 const NO_BYTES: OwnedBytes = new Uint8Array(0);

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "./bytes.ts";
-import { type Context, KeyContext } from "./context.ts";
+import { type Context, type ContextPlan, KeyContext } from "./context.ts";
 import type { Siv } from "./crypto/engine/engine.ts";
 import { hkdfExpand } from "./crypto/hkdf.ts";
 import { Xaes256Gcm } from "./crypto/xaes.ts";
@@ -10,16 +10,19 @@ import { SUITE } from "./format/key-record.ts";
 import {
   DETERMINISTIC_TOKEN_HEAD,
   KID_BYTES,
-  type ParsedToken,
-  parseToken,
   TOKEN_HEAD,
   TOKEN_OVERHEAD_BYTES,
   TOKEN_PREFIX_BYTES,
+  type TokenKind,
+  tokenBytes,
+  tokenKind,
 } from "./format/token.ts";
 
 // Filled by DataKey's static block: what the core may see of a key and the public surface may not.
 let secretOf: (key: DataKey) => Uint8Array;
 let commitmentIn: (key: DataKey) => Uint8Array;
+let sealIn: (key: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array) => void;
+let openIn: (key: DataKey, plan: ContextPlan, context: Context, token: Uint8Array) => OwnedBytes;
 let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
 
 /**
@@ -38,6 +41,8 @@ export class DataKey {
   #tokenCipher: Xaes256Gcm | undefined;
   /** The fixed part of a token's AAD, with room for the context behind it. */
   #tokenAad: Uint8Array | undefined;
+  /** The last view of it: a new one costs as much as writing the context, and most are of one length. */
+  #aadView: Uint8Array | undefined;
   #deterministicCipher: Siv | undefined;
   /** By their encoded context. */
   readonly #indexKeys = new Map<string, Uint8Array>();
@@ -46,6 +51,8 @@ export class DataKey {
   static {
     secretOf = (key) => key.#live();
     commitmentIn = (key) => key.#commitment();
+    sealIn = (key, plan, context, plaintext, target) => key.#sealToken(plan, context, plaintext, target);
+    openIn = (key, plan, context, token) => key.#openToken(plan, context, token);
     indexKeyIn = (key, context) => key.#indexKey(context);
   }
 
@@ -96,11 +103,8 @@ export class DataKey {
    */
   encryptToken(plaintext: Uint8Array, context?: Context): OwnedBytes {
     if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
-    const cipher = this.#tokens();
-    const aad = this.#aadOfToken(context);
     const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
-    this.#writePrefix(token, TOKEN_HEAD);
-    cipher.sealFresh(aad, plaintext, token, TOKEN_PREFIX_BYTES);
+    this.#sealToken(this.#keyContext, context, plaintext, token);
     return token;
   }
 
@@ -113,8 +117,7 @@ export class DataKey {
    *   `invalid-argument`, `closed`
    */
   decryptToken(token: Uint8Array | string, context?: Context): OwnedBytes {
-    const parsed = this.#ownToken(token, "token");
-    return opened(this.#tokens().open(this.#aadOfToken(context), parsed.sealed));
+    return this.#openToken(this.#keyContext, context, tokenBytes(token));
   }
 
   /**
@@ -139,8 +142,10 @@ export class DataKey {
    *   changed; `invalid-argument`, `closed`
    */
   decryptDeterministic(token: Uint8Array | string, context?: Context): OwnedBytes {
-    const parsed = this.#ownToken(token, "deterministic-token");
-    return opened(this.#deterministic().open(this.#deterministicAad(this.#deterministicPrefix(), context), parsed.sealed));
+    const bytes = tokenBytes(token);
+    this.#requireOwn(bytes, "deterministic-token");
+    const aad = this.#deterministicAad(this.#deterministicPrefix(), context);
+    return opened(this.#deterministic().open(aad, bytes.subarray(TOKEN_PREFIX_BYTES)));
   }
 
   /** Wipes the key and lets go of all that was derived from it. Twice is fine. Every later call throws `closed`. */
@@ -190,13 +195,30 @@ export class DataKey {
     return key;
   }
 
+  #sealToken(place: KeyContext | ContextPlan, context: Context | undefined, plaintext: Uint8Array, target: Uint8Array): void {
+    const cipher = this.#tokens();
+    const aad = this.#aadOfToken(place, context);
+    this.#writePrefix(target, TOKEN_HEAD);
+    cipher.sealFresh(aad, plaintext, target, TOKEN_PREFIX_BYTES);
+  }
+
+  #openToken(place: KeyContext | ContextPlan, context: Context | undefined, token: Uint8Array): OwnedBytes {
+    this.#requireOwn(token, "token");
+    return opened(this.#tokens().open(this.#aadOfToken(place, context), token, TOKEN_PREFIX_BYTES));
+  }
+
   // docs/format.md §5: label | head and kid | value context. Written in place, because a fresh array costs as much as an AES call.
-  #aadOfToken(context: Context | undefined): Uint8Array {
+  #aadOfToken(place: KeyContext | ContextPlan, context: Context | undefined): Uint8Array {
     const aad = this.#tokenAad ?? this.#newTokenAad(LEAST_AAD_BYTES);
-    const end = this.#keyContext.write(context, aad, TOKEN_AAD_BYTES);
-    if (end <= aad.length) return aad.subarray(0, end);
+    const end = place.write(context, aad, TOKEN_AAD_BYTES);
+    if (end <= aad.length) return this.#aadView?.length === end ? this.#aadView : this.#newAadView(aad, end);
     this.#newTokenAad(2 * end);
-    return this.#aadOfToken(context);
+    return this.#aadOfToken(place, context);
+  }
+
+  #newAadView(aad: Uint8Array, end: number): Uint8Array {
+    this.#aadView = aad.subarray(0, end);
+    return this.#aadView;
   }
 
   #newTokenAad(bytes: number): Uint8Array {
@@ -204,6 +226,7 @@ export class DataKey {
     aad.set(TOKEN_AAD);
     this.#writePrefix(aad.subarray(TOKEN_AAD.length), TOKEN_HEAD);
     this.#tokenAad = aad;
+    this.#aadView = undefined;
     return aad;
   }
 
@@ -214,11 +237,10 @@ export class DataKey {
   }
 
   /** A token that another key made is refused before anything is opened. */
-  #ownToken(token: Uint8Array | string, kind: ParsedToken["kind"]): ParsedToken {
-    const parsed = parseToken(token);
-    if (parsed.kind !== kind) throw malformed(`this is a ${parsed.kind}, expected a ${kind}`);
-    if (!isNamedBy(this, parsed.kid)) throw authenticationFailed();
-    return parsed;
+  #requireOwn(token: Uint8Array, kind: TokenKind): void {
+    const found = tokenKind(token);
+    if (found !== kind) throw malformed(`this is a ${found}, expected a ${kind}`);
+    if (!isNamedBy(this, token)) throw authenticationFailed();
   }
 
   #deterministicPrefix(): Uint8Array {
@@ -257,15 +279,29 @@ export function deriveIndexKey(dataKey: DataKey, context: Context): Uint8Array {
   return indexKeyIn(dataKey, context);
 }
 
+/**
+ * Like `encryptToken`, where most of the context is encoded already: writes the token to the start of `target`.
+ *
+ * @param plan of the data key's key context and more
+ */
+export function sealToken(dataKey: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array): void {
+  sealIn(dataKey, plan, context, plaintext, target);
+}
+
+/** Like `decryptToken`, as `sealToken` is like `encryptToken`. */
+export function openToken(dataKey: DataKey, plan: ContextPlan, context: Context, token: Uint8Array): OwnedBytes {
+  return openIn(dataKey, plan, context, token);
+}
+
 /** The secret itself, shared: to be wrapped, never kept. @throws `closed` */
 export function secretBytesOf(dataKey: DataKey): Uint8Array {
   return secretOf(dataKey);
 }
 
-/** Whether a token of this kid, 16 bytes, is one of this key. @throws `closed` */
-export function isNamedBy(dataKey: DataKey, kid: Uint8Array): boolean {
+/** Whether a token, or what begins like one, is of this key. @throws `closed` */
+export function isNamedBy(dataKey: DataKey, token: Uint8Array): boolean {
   const commitment = commitmentIn(dataKey);
-  for (let at = 0; at < KID_BYTES; at++) if (kid[at] !== commitment[at]) return false; // public on both sides
+  for (let at = 0; at < KID_BYTES; at++) if (token[1 + at] !== commitment[at]) return false; // public on both sides
   return true;
 }
 

@@ -10,8 +10,10 @@ import type { BlockCipher } from "./engine/engine.ts";
 export class Xaes256Gcm {
   readonly #blocks: BlockCipher;
   readonly #masks: Uint8Array;
-  /** Kept, because the engine takes a new small array only after moving it. */
-  readonly #oneKey: Uint8Array = new Uint8Array(KEY_BYTES);
+  /** Kept, and made of an ArrayBuffer: the engine takes any other small array only after moving it. */
+  readonly #oneKey: Uint8Array = new Uint8Array(new ArrayBuffer(KEY_BYTES));
+  /** For the same reason, and because a view of another array costs more than the copy of a nonce. */
+  readonly #gcmNonce: Uint8Array = new Uint8Array(new ArrayBuffer(GCM_NONCE_BYTES));
   #ahead = 0;
   #used = 0;
   #nonces: Uint8Array = NO_BYTES;
@@ -27,25 +29,30 @@ export class Xaes256Gcm {
   sealFresh(aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
     if (this.#used === this.#ahead) this.#deriveAhead();
     const place = this.#used++;
-    const nonce = this.#nonces.subarray(place * XAES_NONCE_BYTES, (place + 1) * XAES_NONCE_BYTES);
-    const key = this.#keys.subarray(place * KEY_BYTES, (place + 1) * KEY_BYTES);
-    target.set(nonce, offset);
-    engine.gcm.seal(key, nonce.subarray(12), aad, plaintext, target, offset + XAES_NONCE_BYTES);
-    key.fill(0);
+    const nonces = this.#nonces;
+    const keys = this.#keys;
+    for (let at = 0, from = place * XAES_NONCE_BYTES; at < XAES_NONCE_BYTES; at++) target[offset + at] = byteAt(nonces, from + at);
+    const gcmNonce = this.#gcmNonceBefore(nonces, (place + 1) * XAES_NONCE_BYTES);
+    for (let at = 0, from = place * KEY_BYTES; at < KEY_BYTES; at++) {
+      this.#oneKey[at] = byteAt(keys, from + at);
+      keys[from + at] = 0;
+    }
+    engine.gcm.seal(this.#oneKey, gcmNonce, aad, plaintext, target, offset + XAES_NONCE_BYTES);
+    this.#oneKey.fill(0);
   }
 
   /** For vectors alone: writes `ciphertext | tag 16`. A nonce that is used twice gives both plaintexts away. */
   dangerSealWithNonce(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
-    const key = this.#deriveKeys(nonce);
+    const key = this.#deriveKeys(nonce, 0, 1);
     engine.gcm.seal(key, nonce.subarray(12), aad, plaintext, target, offset);
     wipe(key);
   }
 
-  /** Opens `nonce 24 | ciphertext | tag 16`: the plaintext in its own ArrayBuffer, or undefined if anything does not fit. */
-  open(aad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
-    const nonce = sealed.subarray(0, XAES_NONCE_BYTES);
-    const key = this.#deriveKeys(nonce);
-    const plaintext = engine.gcm.open(key, nonce.subarray(12), aad, sealed.subarray(XAES_NONCE_BYTES));
+  /** Opens `nonce 24 | ciphertext | tag 16` from `offset` on: the plaintext in its own ArrayBuffer, or undefined if anything does not fit. */
+  open(aad: Uint8Array, sealed: Uint8Array, offset = 0): Uint8Array<ArrayBuffer> | undefined {
+    const key = this.#deriveKeys(sealed, offset, 1);
+    const start = offset + XAES_NONCE_BYTES;
+    const plaintext = engine.gcm.open(key, this.#gcmNonceBefore(sealed, start), aad, sealed, start);
     wipe(key);
     return plaintext;
   }
@@ -62,18 +69,24 @@ export class Xaes256Gcm {
   #deriveAhead(): void {
     this.#ahead = Math.min(MOST_AHEAD, 4 * this.#ahead || 1);
     this.#nonces = engine.randomNonce(this.#ahead * XAES_NONCE_BYTES);
-    this.#keys = this.#deriveKeys(this.#nonces);
+    this.#keys = this.#deriveKeys(this.#nonces, 0, this.#ahead);
     this.#used = 0;
   }
 
+  /** The second half of the nonce that ends there. */
+  #gcmNonceBefore(bytes: Uint8Array, end: number): Uint8Array {
+    const nonce = this.#gcmNonce;
+    for (let at = 0, from = end - GCM_NONCE_BYTES; at < GCM_NONCE_BYTES; at++) nonce[at] = byteAt(bytes, from + at);
+    return nonce;
+  }
+
   // M1 = 00 01 58 00 | nonce[0..12), M2 = 00 02 58 00 | nonce[0..12); key = AES(M1 xor K1) | AES(M2 xor K1)
-  #deriveKeys(nonces: Uint8Array): Uint8Array {
-    const count = nonces.length / XAES_NONCE_BYTES;
+  #deriveKeys(nonces: Uint8Array, offset: number, count: number): Uint8Array {
     const blocks = count === 1 ? this.#oneKey : new Uint8Array(count * KEY_BYTES);
     const masks = this.#masks;
     for (let place = 0; place < count; place++) {
       const start = place * KEY_BYTES;
-      const nonce = place * XAES_NONCE_BYTES;
+      const nonce = offset + place * XAES_NONCE_BYTES;
       for (let at = 0; at < 4; at++) {
         blocks[start + at] = masks[at] ?? 0;
         blocks[start + BLOCK_BYTES + at] = masks[BLOCK_BYTES + at] ?? 0;
@@ -102,6 +115,7 @@ function masksOf(subkey: Uint8Array): Uint8Array {
 export const XAES_OVERHEAD_BYTES = 40;
 
 const XAES_NONCE_BYTES = 24;
+const GCM_NONCE_BYTES = 12;
 const KEY_BYTES = 32;
 const BLOCK_BYTES = 16;
 const MOST_AHEAD = 64;

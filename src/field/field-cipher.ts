@@ -1,8 +1,7 @@
-import { type OwnedBytes, toBase64Url } from "../bytes.ts";
+import type { OwnedBytes } from "../bytes.ts";
 import { EnvelockError, invalidArgument } from "../errors.ts";
-import { tokenBytes } from "../format/token.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
-import type { ColumnTokens } from "./column-tokens.ts";
+import { bytesOfToken, type ColumnTokens } from "./column-tokens.ts";
 import type { RowArgument } from "./field-options.ts";
 import type { KeyedIndex } from "./keyed-index.ts";
 import { type RecordColumns, recordCodec } from "./record.ts";
@@ -43,14 +42,22 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encrypt(value: T, ...options: Row): string;
   encrypt(value: T | Null, ...options: Row): string | Null;
   encrypt(value: T | null, ...options: Row): string | null {
-    return this.#isNoValue(value) ? null : toBase64Url(this.#parts.tokens.encrypt(this.#plaintextOf(value), options[0]));
+    if (this.#isNoValue(value)) return null;
+    const plaintext = this.#plaintextOf(value);
+    const token = this.#parts.tokens.encryptText(plaintext, options[0]);
+    if (this.#parts.codec.isConversion) plaintext.fill(0);
+    return token;
   }
 
   /** Like `encrypt`, to the bytes of the token, in their own ArrayBuffer: for binary columns. */
   encryptBytes(value: T, ...options: Row): OwnedBytes;
   encryptBytes(value: T | Null, ...options: Row): OwnedBytes | Null;
   encryptBytes(value: T | null, ...options: Row): OwnedBytes | null {
-    return this.#isNoValue(value) ? null : this.#parts.tokens.encrypt(this.#plaintextOf(value), options[0]);
+    if (this.#isNoValue(value)) return null;
+    const plaintext = this.#plaintextOf(value);
+    const token = this.#parts.tokens.encrypt(plaintext, options[0]);
+    if (this.#parts.codec.isConversion) plaintext.fill(0);
+    return token;
   }
 
   /**
@@ -63,7 +70,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   decrypt(token: Uint8Array | string | Null, ...options: Row): T | Null;
   decrypt(token: Uint8Array | string | null, ...options: Row): T | null {
     if (token === null) return this.#noValue();
-    return this.#parts.codec.decode(this.#parts.tokens.decrypt(tokenBytes(token), options[0]));
+    return this.#valueOf(this.#parts.tokens.decrypt(bytesOfToken(token), options[0]));
   }
 
   /** Like `decrypt`, of a token of any key version that the store has. @throws also what the store and the providers throw */
@@ -71,7 +78,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   async decryptAsync(token: Uint8Array | string | Null, ...options: Row): Promise<T | Null>;
   async decryptAsync(token: Uint8Array | string | null, ...options: Row): Promise<T | null> {
     if (token === null) return this.#noValue();
-    return this.#parts.codec.decode(await this.#parts.tokens.decryptAsync(tokenBytes(token), options[0]));
+    return this.#valueOf(await this.#parts.tokens.decryptAsync(bytesOfToken(token), options[0]));
   }
 
   /**
@@ -134,7 +141,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
 
   /** Whether a token is under the newest key version, which after a rotation is not yet the one that encrypts. */
   isCurrent(token: Uint8Array | string): boolean {
-    return this.#parts.tokens.isNewest(token);
+    return this.#parts.tokens.isNewest(bytesOfToken(token));
   }
 
   /**
@@ -144,7 +151,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
    */
   reencrypt(token: Uint8Array | string, ...options: Row): string {
     const { tokens } = this.#parts;
-    return toBase64Url(tokens.encryptNewest(tokens.decrypt(tokenBytes(token), options[0]), options[0]));
+    return tokens.encryptNewest(tokens.decrypt(bytesOfToken(token), options[0]), options[0]);
   }
 
   get #index(): KeyedIndex {
@@ -160,6 +167,13 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   #noValue(): null {
     if (this.#parts.isNullable) return null;
     throw invalidArgument("the column is not nullable: there is no token to decrypt");
+  }
+
+  #valueOf(plaintext: Uint8Array): T {
+    const { codec } = this.#parts;
+    const value = codec.decode(plaintext);
+    if (codec.isConversion) plaintext.fill(0);
+    return value;
   }
 
   /** What was encrypted already is refused: it would be encrypted once more each time that it is saved. */

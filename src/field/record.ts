@@ -1,4 +1,4 @@
-import { concatBytes, readUint32, textOf, utf8, utf8Length, writeUint32 } from "../bytes.ts";
+import { concatBytes, copyOf, readUint32, textOf, utf8, utf8Length, writeUint32 } from "../bytes.ts";
 import { invalidArgument, malformed } from "../errors.ts";
 import { CODECS, type Codec, type ValueType } from "./values.ts";
 
@@ -14,6 +14,7 @@ export type RecordColumns = readonly string[] | Readonly<Record<string, ValueTyp
 export function recordCodec(columns: RecordColumns): Codec<Readonly<Record<string, unknown>>> {
   const members = membersOf(columns);
   return {
+    isConversion: true,
     encode(value) {
       if (typeof value !== "object" || value === null) throw invalidArgument("a record is an object of its columns");
       const given = new Map<string, unknown>(Object.entries(value));
@@ -61,7 +62,7 @@ function headOf(name: string): Uint8Array {
 
 function encodedMember({ head, codec }: Member, value: unknown): readonly Uint8Array[] {
   if (value === null || value === undefined) return [];
-  const content = codec.encode(value);
+  const content = copyOf(codec.encode(value));
   const length = new Uint8Array(4);
   writeUint32(length, 0, content.length);
   return [head, length, content];
@@ -77,7 +78,7 @@ function membersIn(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
     const name = textOf(bytes.subarray(at + 1, nameEnd));
     at = contentStart + readUint32(bytes, nameEnd);
     if (name === undefined || members.has(name) || at > bytes.length) throw broken();
-    members.set(name, bytes.slice(contentStart, at)); // of its own: it may be handed out
+    members.set(name, bytes.subarray(contentStart, at));
   }
   return members;
 }

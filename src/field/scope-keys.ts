@@ -2,6 +2,7 @@ import { toHex } from "../bytes.ts";
 import type { CallOptions } from "../call-options.ts";
 import { type DataKey, isNamedBy } from "../data-key.ts";
 import { authenticationFailed, EnvelockError } from "../errors.ts";
+import { TOKEN_PREFIX_BYTES } from "../format/token.ts";
 import type { Clock } from "../resilience/clock.ts";
 import { abortable } from "../resilience/operation.ts";
 import type { StoredDataKey } from "./data-key-store.ts";
@@ -80,39 +81,38 @@ export class ScopeKeys {
   /**
    * The key that a token names, if it is held.
    *
-   * @param kid 16 bytes
    * @throws `key-shredded`, `closed`; `unavailable` if it has to be fetched first; `authentication-failed` if the scope has no such
    *   key; and why it could not be unwrapped
    */
-  keyOf(kid: Uint8Array): DataKey {
+  keyOf(token: Uint8Array): DataKey {
     const encrypting = this.#encrypting?.key;
     this.usedAt = this.#policy.loads.count;
-    if (encrypting !== undefined && isNamedBy(encrypting, kid)) return encrypting;
-    const name = toHex(kid);
-    const found = this.#find(name);
+    if (encrypting !== undefined && isNamedBy(encrypting, token)) return encrypting;
+    const kid = kidOf(token);
+    const found = this.#find(kid);
     if (found !== undefined) return found;
-    if (this.#failures.has(name)) throw this.#failures.get(name);
-    throw this.#rows.has(name) ? notLoaded() : authenticationFailed();
+    if (this.#failures.has(kid)) throw this.#failures.get(kid);
+    throw this.#rows.has(kid) ? notLoaded() : authenticationFailed();
   }
 
   /** Like `keyOf`, after a look into the store where that is needed. @throws also what the store and the providers throw */
-  async fetchKey(kid: Uint8Array): Promise<DataKey> {
-    const name = toHex(kid);
-    const found = this.#find(name);
+  async fetchKey(token: Uint8Array): Promise<DataKey> {
+    const kid = kidOf(token);
+    const found = this.#find(kid);
     if (found !== undefined) return found;
-    const fetching = this.#fetching.get(name) ?? this.#fetch(name);
-    this.#fetching.set(name, fetching);
+    const fetching = this.#fetching.get(kid) ?? this.#fetch(kid);
+    this.#fetching.set(kid, fetching);
     return await fetching;
   }
 
-  /** Whether the scope has this key, or had it. */
-  knows(kid: Uint8Array): boolean {
-    return this.#rows.has(toHex(kid));
+  /** Whether the scope has, or had, the key of what begins like a token. */
+  knows(token: Uint8Array): boolean {
+    return this.#rows.has(kidOf(token));
   }
 
-  /** Whether this is the newest version, announced or not. */
-  isNewest(kid: Uint8Array): boolean {
-    return this.#newest?.kid === toHex(kid);
+  /** Whether a token is under the newest version, announced or not. */
+  isNewest(token: Uint8Array): boolean {
+    return this.#newest?.kid === kidOf(token);
   }
 
   /** Lets a version encrypt in this process, announced or not. */
@@ -291,6 +291,10 @@ export class ScopeKeys {
       if (this.#state !== "shredded" && this.#state !== "closed") this.#policy.onFailure(error, this.scope);
     });
   }
+}
+
+function kidOf(token: Uint8Array): string {
+  return toHex(token.subarray(1, TOKEN_PREFIX_BYTES));
 }
 
 function drop(keys: Map<string, DataKey>, kid: string): void {

@@ -1,4 +1,5 @@
-import { isBytes, textOf, utf8, utf8Length, viewOf } from "../bytes.ts";
+import { engine } from "#engine";
+import { isBytes, ownedBytes, utf8, viewOf } from "../bytes.ts";
 import { invalidArgument, malformed } from "../errors.ts";
 import { encodeJson, type JsonValue } from "./json.ts";
 
@@ -23,7 +24,12 @@ export type ValueType = keyof ValueTypes;
 
 /** Values of one type to the bytes that are encrypted, and back. The type is not stored: the column has one. */
 export interface Codec<T> {
-  /** @throws `invalid-argument` for a value of another type, or one that would not come back the same */
+  /** Whether `encode` and `decode` make something new of what they get, so that the bytes can be wiped once they are used. */
+  readonly isConversion: boolean;
+  /**
+   * @returns bytes to be used before the next call
+   * @throws `invalid-argument` for a value of another type, or one that would not come back the same
+   */
   encode(value: unknown): Uint8Array;
   /** @throws `malformed-envelope` for bytes that no value of this type has: the column had another type once */
   decode(bytes: Uint8Array): T;
@@ -31,26 +37,29 @@ export interface Codec<T> {
 
 export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   string: {
+    isConversion: true,
     encode(value) {
       if (typeof value !== "string") throw wrongType("a string", value);
-      const bytes = utf8(value);
-      if (bytes.length !== value.length && utf8Length(value) === undefined) throw invalidArgument("text holds a lone surrogate");
+      const bytes = engine.text.toUtf8(value);
+      if (bytes === undefined) throw invalidArgument("text holds a lone surrogate");
       return bytes;
     },
     decode(bytes) {
-      const text = textOf(bytes);
+      const text = engine.text.fromUtf8(bytes);
       if (text === undefined) throw wrongBytes("UTF-8");
       return text;
     },
   },
   bytes: {
+    isConversion: false,
     encode(value) {
       if (!isBytes(value)) throw wrongType("a Uint8Array", value);
       return viewOf(value);
     },
-    decode: (bytes) => bytes,
+    decode: ownedBytes,
   },
   number: {
+    isConversion: true,
     encode(value) {
       if (typeof value !== "number") throw wrongType("a number", value);
       return float64(value);
@@ -58,6 +67,7 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     decode: (bytes) => viewOfEight(bytes).getFloat64(0),
   },
   bigint: {
+    isConversion: true,
     encode(value) {
       if (typeof value !== "bigint") throw wrongType("a bigint", value);
       return integerBytes(value);
@@ -65,6 +75,7 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     decode: integerOf,
   },
   boolean: {
+    isConversion: true,
     encode(value) {
       if (typeof value !== "boolean") throw wrongType("a boolean", value);
       return Uint8Array.of(value ? 1 : 0);
@@ -76,6 +87,7 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
     },
   },
   date: {
+    isConversion: true,
     encode(value) {
       if (!(value instanceof Date)) throw wrongType("a Date", value);
       if (Number.isNaN(value.getTime())) throw invalidArgument("the date is invalid");
@@ -95,9 +107,10 @@ export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
 /** @param parse makes of what was stored what the program works with; what it throws is the caller's */
 export function jsonCodec<T>(parse: (value: JsonValue) => T): Codec<T> {
   return {
+    isConversion: true,
     encode: (value) => utf8(encodeJson(value)),
     decode(bytes) {
-      const text = textOf(bytes);
+      const text = engine.text.fromUtf8(bytes);
       if (text === undefined) throw wrongBytes("JSON");
       return parse(parsedJson(text));
     },

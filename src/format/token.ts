@@ -13,12 +13,13 @@ export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 24 + 16;
 /** What a deterministic token adds to its plaintext: prefix and SIV 16. */
 export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 16;
 
-/** Views of a token's parts. */
+export type TokenKind = "token" | "deterministic-token";
+
+/** What a token shows. */
 export interface ParsedToken {
-  readonly kind: "token" | "deterministic-token";
+  readonly kind: TokenKind;
+  /** A view. */
   readonly kid: Uint8Array;
-  /** What the AEAD opens: `nonce 24 | ciphertext | tag 16`, or `SIV 16 | ciphertext`. */
-  readonly sealed: Uint8Array;
   readonly plaintextBytes: number;
 }
 
@@ -29,17 +30,22 @@ export interface ParsedToken {
  */
 export function parseToken(token: Uint8Array | string): ParsedToken {
   const bytes = tokenBytes(token);
+  const kind = tokenKind(bytes);
+  return {
+    kind,
+    kid: bytes.subarray(1, TOKEN_PREFIX_BYTES),
+    plaintextBytes: bytes.length - (kind === "token" ? TOKEN_OVERHEAD_BYTES : DETERMINISTIC_TOKEN_OVERHEAD_BYTES),
+  };
+}
+
+/** Which kind of token the bytes are. @throws `malformed-envelope` if they are neither, or too short */
+export function tokenKind(bytes: Uint8Array): TokenKind {
   const head = bytes[0];
   if (head !== TOKEN_HEAD && head !== DETERMINISTIC_TOKEN_HEAD) throw malformed("not a token: the first byte is neither 9C nor BC");
   const isRandom = head === TOKEN_HEAD;
   const least = isRandom ? TOKEN_OVERHEAD_BYTES : DETERMINISTIC_TOKEN_OVERHEAD_BYTES;
   if (bytes.length < least) throw malformed(`a token of this kind has at least ${least} bytes, ${bytes.length} are there`);
-  return {
-    kind: isRandom ? "token" : "deterministic-token",
-    kid: bytes.subarray(1, TOKEN_PREFIX_BYTES),
-    sealed: bytes.subarray(TOKEN_PREFIX_BYTES),
-    plaintextBytes: bytes.length - least,
-  };
+  return isRandom ? "token" : "deterministic-token";
 }
 
 /** A view of a token's bytes. @throws as `parseToken` */

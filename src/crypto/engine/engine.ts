@@ -16,6 +16,9 @@ export interface Engine {
   /** Straight from the runtime's generator, past the pool: for keys. */
   randomKey(bytes: number): Uint8Array<ArrayBuffer>;
 
+  /** Texts of bytes and back, as `bytes.ts` does it, by the runtime's own means. */
+  readonly text: TextCodec;
+
   /** Compares in time that depends on the lengths alone. */
   timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean;
 
@@ -40,13 +43,26 @@ export interface Engine {
   readonly x25519: X25519;
 }
 
+export interface TextCodec {
+  /** base64url without padding, of the first `length` bytes. */
+  toBase64Url(bytes: Uint8Array, length: number): string;
+  /** What is fastest to make texts of, again and again. */
+  scratch(bytes: number): Uint8Array;
+  /** Bytes for the library's own use, for they may stand in shared memory; undefined for all but the one text of some bytes. */
+  fromBase64Url(text: string): Uint8Array | undefined;
+  /** The UTF-8 of well-formed text: to be used, and wiped, before the next call. Undefined for a lone surrogate. */
+  toUtf8(text: string): Uint8Array | undefined;
+  /** The text, or undefined if the bytes are not well-formed UTF-8. */
+  fromUtf8(bytes: Uint8Array): string | undefined;
+}
+
 export type HmacHash = "sha256" | "sha512";
 
 export interface OneTimeGcm {
   /** Writes ciphertext and tag, `plaintext.length + 16` bytes, into `target` at `offset`. */
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void;
-  /** The plaintext in its own ArrayBuffer, or undefined if the tag does not fit. `sealed` ends in the tag. */
-  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
+  /** The plaintext in its own ArrayBuffer, or undefined if the tag does not fit. What is sealed begins at `offset` and ends in the tag. */
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, offset?: number): Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** Both return undefined when done at once, as on Node. */

@@ -2,7 +2,7 @@ import { aeskw, aessiv, ecb, gcm as nobleGcm } from "@noble/ciphers/aes.js";
 import { x25519 as nobleX25519 } from "@noble/curves/ed25519.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
-import { byteAt, concatBytes, copyOf, ownedBytes } from "../../bytes.ts";
+import { byteAt, concatBytes, copyOf, fromBase64Url, ownedBytes, textOf, toBase64Url, wellFormedUtf8 } from "../../bytes.ts";
 import { authenticationFailed } from "../../errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
@@ -12,7 +12,7 @@ const gcm: OneTimeGcm = {
   seal(key, nonce, aad, plaintext, target, offset) {
     target.set(nobleGcm(key, nonce, aad).encrypt(plaintext), offset);
   },
-  open: (key, nonce, aad, sealed) => refused(() => nobleGcm(key, nonce, aad).decrypt(sealed)),
+  open: (key, nonce, aad, sealed, offset = 0) => refused(() => nobleGcm(key, nonce, aad).decrypt(sealed.subarray(offset))),
 };
 
 function chunkCipher(key: Uint8Array): ChunkCipher {
@@ -91,6 +91,13 @@ export const engine: Engine = {
   allocate: (bytes) => new Uint8Array(bytes),
   randomNonce: createNoncePool((target) => crypto.getRandomValues(target)),
   randomKey: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+  text: {
+    toBase64Url: (bytes, length) => toBase64Url(bytes.subarray(0, length)),
+    scratch: (bytes) => new Uint8Array(bytes),
+    fromBase64Url,
+    toUtf8: wellFormedUtf8,
+    fromUtf8: textOf,
+  },
   timingSafeEqual,
   hmac: (hash, key, ...parts) => hmac(hash === "sha256" ? sha256 : sha512, key, concatBytes(...parts)),
   gcm,
