@@ -75,7 +75,7 @@ export class ColumnTokens {
 
   async decryptAsync(token: Uint8Array, row: RowArgument[0]): Promise<OwnedBytes> {
     tokenKind(token);
-    return this.#opened(await this.#keys.fetchKey(token), token, row);
+    return await this.#keys.withKey(token, (key) => this.#opened(key, token, row));
   }
 
   /** Whether a token is under the newest version. @throws `malformed-envelope` */

@@ -39,7 +39,7 @@ export class ScopeKeys {
   /** By kid: the newest versions, and older ones that somebody asked for, of which the first asked for leave first. */
   readonly #held = new Map<string, DataKey>();
   readonly #fetched = new Map<string, DataKey>();
-  readonly #fetching = new Map<string, Promise<DataKey>>();
+  readonly #fetching = new Map<string, Fetch>();
   /** By kid: why a version is not held that should be. */
   readonly #failures = new Map<string, unknown>();
   /** By kid, newest first: what the store showed. */
@@ -95,14 +95,28 @@ export class ScopeKeys {
     throw this.#rows.has(kid) ? notLoaded() : authenticationFailed();
   }
 
-  /** Like `keyOf`, after a look into the store where that is needed. @throws also what the store and the providers throw */
-  async fetchKey(token: Uint8Array): Promise<DataKey> {
+  /**
+   * Like `keyOf`, after a look into the store where that is needed. A fetched key is kept until all who waited for it have used it,
+   * however many there are beside it.
+   *
+   * @param use gets the key for as long as the call takes
+   * @throws also what the store and the providers throw
+   */
+  async withKey<T>(token: Uint8Array, use: (key: DataKey) => T): Promise<T> {
     const kid = kidOf(token);
     const found = this.#find(kid);
-    if (found !== undefined) return found;
-    const fetching = this.#fetching.get(kid) ?? this.#fetch(kid);
-    this.#fetching.set(kid, fetching);
-    return await fetching;
+    if (found !== undefined) return use(found);
+    const fetch = this.#fetching.get(kid) ?? { key: this.#fetch(kid), waiting: 0 };
+    this.#fetching.set(kid, fetch);
+    fetch.waiting++;
+    try {
+      const key = await fetch.key;
+      return use(this.#find(kid) ?? key);
+    } finally {
+      fetch.waiting--;
+      if (fetch.waiting === 0) this.#fetching.delete(kid);
+      this.#makeRoom();
+    }
   }
 
   /** Whether the scope has, or had, the key of what begins like a token. */
@@ -224,20 +238,21 @@ export class ScopeKeys {
   }
 
   async #fetch(kid: string): Promise<DataKey> {
-    try {
-      const row = await this.#table.row(this.scope, kid);
-      if (row === undefined) throw authenticationFailed();
-      if (!isLive(row)) {
-        this.shred();
-        throw keyShredded();
-      }
-      const key = await this.#table.unwrap(this.scope, row);
-      this.#take(this.#fetched, kid, key);
-      const [first] = this.#fetched.keys();
-      if (first !== undefined && this.#fetched.size > this.#policy.maxVersions) drop(this.#fetched, first);
-      return key;
-    } finally {
-      this.#fetching.delete(kid);
+    const row = await this.#table.row(this.scope, kid);
+    if (row === undefined) throw authenticationFailed();
+    if (!isLive(row)) {
+      this.shred();
+      throw keyShredded();
+    }
+    const key = await this.#table.unwrap(this.scope, row);
+    this.#take(this.#fetched, kid, key);
+    return key;
+  }
+
+  #makeRoom(): void {
+    for (const kid of this.#fetched.keys()) {
+      if (this.#fetched.size <= this.#policy.maxVersions) return;
+      if (!this.#fetching.has(kid)) drop(this.#fetched, kid);
     }
   }
 
@@ -291,6 +306,12 @@ export class ScopeKeys {
       if (this.#state !== "shredded" && this.#state !== "closed") this.#policy.onFailure(error, this.scope);
     });
   }
+}
+
+interface Fetch {
+  readonly key: Promise<DataKey>;
+  /** How many have not used it yet. */
+  waiting: number;
 }
 
 function kidOf(token: Uint8Array): string {

@@ -175,6 +175,11 @@ describe("a rotation", () => {
     expect(email.decrypt(oldest)).toBe("1");
     expect(await email.decryptAllAsync([[second], [third]])).toEqual(["2", "3"]);
     expect(await refusalCode(() => email.decrypt(oldest))).toBe("unavailable"); // made room
+
+    const narrow = await open({ maxVersions: 1 }).field(EMAIL);
+    const values = await Promise.all(tokens.map((token) => narrow.decryptAsync(token)));
+    expect(values).toEqual(["1", "2", "3", "4", "5", "6"]); // each was there for as long as it was needed
+    expect(tokens.filter((token) => isLoaded(() => narrow.decrypt(token)))).toHaveLength(1);
   });
 });
 
@@ -340,3 +345,12 @@ describe("closed data keys", () => {
     }
   });
 });
+
+function isLoaded(decrypt: () => unknown): boolean {
+  try {
+    decrypt();
+    return true;
+  } catch {
+    return false;
+  }
+}
