@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Client } from "pg";
-import { afterAll, inject } from "vitest";
+import { inject } from "vitest";
 import type { TestProject } from "vitest/node";
 import { startPostgres } from "./postgres-server.ts";
 
@@ -19,21 +19,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return server.stop;
 }
 
-/** A new, empty database, dropped when the test file ends. @returns its URL */
+/** A new, empty database, which goes with the server. @returns its URL */
 export async function freshDatabase(): Promise<string> {
   const name = `test_${randomBytes(8).toString("hex")}`;
   const url = inject("postgresUrl");
-  await administer(url, `create database ${name}`);
-  afterAll(() => administer(url, `drop database ${name} with (force)`));
-  return Object.assign(new URL(url), { pathname: name }).href;
-}
-
-async function administer(connectionString: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString });
+  const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(statement);
+    await client.query(`create database ${name}`);
   } finally {
     await client.end();
   }
+  return Object.assign(new URL(url), { pathname: name }).href;
 }
