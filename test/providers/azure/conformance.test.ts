@@ -5,26 +5,27 @@ import type { ErrorCode } from "../../../src/errors.ts";
 import { Answer, AzureEmulator, forbidden, type KeySpec, keyNotFound } from "../../../src/testing/azure-emulator/index.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 
-const emulator = await AzureEmulator.start();
-afterAll(() => emulator[Symbol.asyncDispose]());
+const vault = await AzureEmulator.start();
+const managedHsm = await AzureEmulator.start({ flavour: "managed-hsm" });
+afterAll(() => Promise.all([vault, managedHsm].map((emulator) => emulator[Symbol.asyncDispose]())));
 
-await check({ type: "RSA", bits: 2048 });
-await check({ type: "RSA", bits: 2048 }, { wrap: "local" });
-await check({ type: "RSA", bits: 3072 });
-await check({ type: "RSA", bits: 4096 });
-await check({ type: "RSA-HSM", bits: 2048 }, { unwrapRsaOaepSha1: true });
-await check({ type: "oct-HSM", bits: 128 }, { aesKeyBits: 128 });
-await check({ type: "oct-HSM", bits: 192 }, { aesKeyBits: 192 });
-await check({ type: "oct-HSM", bits: 256 });
+await check(vault, { type: "RSA", bits: 2048 });
+await check(vault, { type: "RSA", bits: 2048 }, { wrap: "local" });
+await check(vault, { type: "RSA", bits: 3072 });
+await check(vault, { type: "RSA", bits: 4096 });
+await check(vault, { type: "RSA-HSM", bits: 2048 }, { unwrapRsaOaepSha1: true });
+await check(managedHsm, { type: "oct-HSM", bits: 128 }, { aesKeyBits: 128 });
+await check(managedHsm, { type: "oct-HSM", bits: 192 }, { aesKeyBits: 192 });
+await check(managedHsm, { type: "oct-HSM", bits: 256 });
 
-async function check(spec: KeySpec, options: Partial<AzureKeyOptions> = {}): Promise<void> {
-  const harness = await harnessOf(spec, options);
+async function check(emulator: AzureEmulator, spec: KeySpec, options: Partial<AzureKeyOptions> = {}): Promise<void> {
+  const harness = await harnessOf(emulator, spec, options);
   describe(`${spec.type} ${spec.bits} ${JSON.stringify(options)}`, () => {
     for (const { name, run } of conformance(harness)) test(name, run);
   });
 }
 
-async function harnessOf(spec: KeySpec, options: Partial<AzureKeyOptions>): Promise<ConformanceHarness> {
+async function harnessOf(emulator: AzureEmulator, spec: KeySpec, options: Partial<AzureKeyOptions>): Promise<ConformanceHarness> {
   const name = `orders-${spec.type}-${spec.bits}-${Object.keys(options).join("-")}`.toLowerCase();
   await emulator.createKey(name, spec);
   await emulator.createKey(`${name}-2`, spec);
@@ -46,13 +47,13 @@ async function harnessOf(spec: KeySpec, options: Partial<AzureKeyOptions>): Prom
     expire: (keyId) => emulator.change(name, keyId.slice(-32), { exp: 1_700_000_000 }),
     calls: () => emulator.requests.length,
     maxCalls: { wrap: options.wrap === "local" ? 0 : 1, unwrap: 1, current: 0 },
-    failures: failures(),
+    failures: failures(emulator),
     hold: () => emulator.holdNext(),
     withEmptyEnvironment,
   };
 }
 
-function failures(): Partial<Record<ErrorCode, () => void>> {
+function failures(emulator: AzureEmulator): Partial<Record<ErrorCode, () => void>> {
   return {
     "access-denied": () => emulator.failNext(forbidden("ForbiddenByRbac")),
     "key-disabled": () => emulator.failNext(forbidden("KeyDisabled")),
