@@ -44,12 +44,17 @@ export function start(args: readonly string[], { cwd = ROOT, command = CLI, env 
   const child = spawn(process.execPath, [command, ...args], { cwd, stdio: "pipe", ...(env && { env }) });
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
+  child.stdout.on("data", (chunk: Uint8Array) => stdout.push(chunk));
   const firstLine = new Promise<string>((resolve) => {
-    child.stdout.on("data", (chunk: Uint8Array) => {
-      stdout.push(chunk);
-      const [line, ...more] = Buffer.concat(stdout).toString("utf8").split("\n");
-      if (line !== undefined && more.length > 0) resolve(line);
-    });
+    const pieces: Uint8Array[] = [];
+    const look = (chunk: Uint8Array): void => {
+      const end = chunk.indexOf(LINE_FEED);
+      pieces.push(end < 0 ? chunk : chunk.subarray(0, end));
+      if (end < 0) return;
+      child.stdout.off("data", look);
+      resolve(Buffer.concat(pieces).toString("utf8"));
+    };
+    child.stdout.on("data", look);
   });
   child.stderr.on("data", (chunk: Uint8Array) => stderr.push(chunk));
   child.stdin.on("error", () => {}); // it may end without having read all
@@ -124,3 +129,5 @@ export interface Scratch {
   write(name: string, content: Uint8Array | string): string;
   names(inside?: string): readonly string[];
 }
+
+const LINE_FEED = 0x0a;
