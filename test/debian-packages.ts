@@ -1,5 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { getuid } from "node:process";
 
 /**
@@ -16,21 +18,34 @@ export function fileOfPackages(paths: readonly string[], packages: readonly stri
   return found;
 }
 
+/** Those of `packages` that are not there, if this is a Debian where that can be told and mended. */
+export function missingPackages(packages: readonly string[]): readonly string[] {
+  return mayInstall() ? packages.filter((name) => spawnSync("dpkg-query", ["--status", name]).status !== 0) : [];
+}
+
+/** @throws Error if apt does */
+export function installPackages(packages: readonly string[]): void {
+  // several test files may want to install at once, and apt's own locks fail instead of waiting
+  execFileSync("flock", [join(tmpdir(), "envelock-apt.lock"), "sh", "-c", INSTALL, "sh", ...packages], {
+    stdio: "ignore",
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
+}
+
 function installed(paths: readonly string[], packages: readonly string[]): string | undefined {
   const command = `apt-get install ${packages.join(" ")}`;
-  if (getuid?.() !== 0 || !existsSync(APT)) throw new Error(`missing ${paths.join(" or ")}: run \`${command}\` as root`);
+  if (!mayInstall()) throw new Error(`missing ${paths.join(" or ")}: run \`${command}\` as root`);
   try {
-    execFileSync(APT, ["update"], { stdio: "ignore" });
-    // two test files may want to install at once
-    const options = ["--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-    execFileSync(APT, ["install", ...options, ...packages], {
-      stdio: "ignore",
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    });
+    installPackages(packages);
   } catch (cause) {
     throw new Error(`missing ${paths.join(" or ")}, and \`${command}\` failed`, { cause });
   }
   return paths.find(existsSync);
 }
 
+function mayInstall(): boolean {
+  return getuid?.() === 0 && existsSync(APT);
+}
+
 const APT = "/usr/bin/apt-get";
+const INSTALL = `${APT} update && ${APT} install --yes --no-install-recommends "$@"`;

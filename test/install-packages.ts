@@ -1,0 +1,27 @@
+import { installPackages, missingPackages } from "./debian-packages.ts";
+
+// Part of `npm test`: what the tests need of Debian, in one go and before their clocks run. Where that cannot be, the test that needs
+// a part fails and names it.
+
+const PACKAGES = [
+  "chromium",
+  "gcc",
+  "libc6-dev",
+  "libnss3",
+  "libnss3-tools",
+  "opensc",
+  "p11-kit",
+  "p11-kit-modules",
+  "postgresql",
+  "softhsm2",
+];
+
+const missing = missingPackages(PACKAGES);
+if (missing.length > 0) {
+  console.log(`installing ${missing.join(", ")}`);
+  try {
+    installPackages(missing);
+  } catch {
+    console.log("apt-get could not: the tests that need them will say so");
+  }
+}
