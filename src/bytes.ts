@@ -85,6 +85,12 @@ export function utf8Length(text: string): number | undefined {
   return length;
 }
 
+/** Whether it is well-formed text of 1 to `mostBytes` bytes in UTF-8. */
+export function isTextOfAtMost(mostBytes: number, value: unknown): value is string {
+  const bytes = typeof value === "string" ? utf8Length(value) : undefined;
+  return bytes !== undefined && bytes >= 1 && bytes <= mostBytes;
+}
+
 /** Whether a UTF-16 unit is half of an astral code point. */
 export function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit < 0xe000;

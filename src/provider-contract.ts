@@ -1,4 +1,4 @@
-import { copyOf, isBytes, type OwnedBytes, utf8Length, wipe } from "./bytes.ts";
+import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "./bytes.ts";
 import type { KeyContext } from "./context.ts";
 import { DATA_KEY_BYTES } from "./data-key.ts";
 import { EnvelockError } from "./errors.ts";
@@ -20,7 +20,8 @@ export function checkedRecipient(provider: KeyProvider, recipient: Recipient): R
   const { keyId, alg, wrapped } = recipient;
   if (recipient.provider !== provider.name) throw brokenContract(provider, "wrap named another provider");
   if (!provider.owns(keyId)) throw brokenContract(provider, "wrap named a key id that the provider does not own");
-  if (!isKeyId(keyId)) throw brokenContract(provider, `a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
+  if (!isTextOfAtMost(MAX_KEY_ID_BYTES, keyId))
+    throw brokenContract(provider, `a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
   if (!Number.isInteger(alg) || alg < 1 || alg > 0xffffffff) throw brokenContract(provider, "alg must be a positive 32-bit integer");
   if (!isBytes(wrapped) || wrapped.length < 1 || wrapped.length > MAX_WRAPPED_BYTES) {
     throw brokenContract(provider, `a wrapped key has 1 to ${MAX_WRAPPED_BYTES} bytes`);
@@ -52,11 +53,6 @@ export function discardSecret(secret: unknown): void {
 export function providerError(provider: Named, error: unknown): EnvelockError {
   if (error instanceof EnvelockError) return error;
   return new EnvelockError("provider-failure", `provider ${provider.name} failed with an error of its own`, { cause: error });
-}
-
-function isKeyId(keyId: string): boolean {
-  const length = typeof keyId === "string" ? utf8Length(keyId) : undefined;
-  return length !== undefined && length >= 1 && length <= MAX_KEY_ID_BYTES;
 }
 
 /** A provider, or a source of randomness. */

@@ -7,7 +7,7 @@ import { HYBRID_KEYS } from "./hybrid-key-pair.ts";
 import { jwkBytes, type KeyShape, type LocalJwk } from "./key-forms.ts";
 import { X25519_KEYS } from "./key-pair.ts";
 import { AES_256_KEY } from "./local-key.ts";
-import { isKeyId, MAX_KEY_ID_BYTES } from "./local-provider.ts";
+import { requireKeyId } from "./local-provider.ts";
 
 export type KeysetKeyType = "aes-256" | "x25519" | "mlkem768-x25519";
 
@@ -138,7 +138,7 @@ function checkBytes(bytes: unknown, shape: KeyShape, what: string): void {
 }
 
 function checkName(keyId: unknown, created: unknown): void {
-  if (!isKeyId(keyId)) throw invalidArgument(`a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
+  requireKeyId(keyId);
   if (typeof created !== "string" || !CREATED.test(created) || Number.isNaN(Date.parse(created))) {
     throw invalidArgument(`key "${keyId}" has a "created" that is no ISO 8601 time in UTC, such as 2026-11-21T09:30:00Z`);
   }

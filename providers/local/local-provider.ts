@@ -1,4 +1,4 @@
-import { isBytes, type OwnedBytes, utf8Length, wipe } from "../../src/bytes.ts";
+import { isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/errors.ts";
 import type { KeyProvider } from "../../src/key-provider.ts";
 
@@ -110,10 +110,9 @@ export function lazyKek(load: () => Promise<Kek>, secret?: Uint8Array): KekSourc
   };
 }
 
-/** Whether a key id may stand in a recipient. docs/format.md §3 */
-export function isKeyId(keyId: unknown): keyId is string {
-  const bytes = typeof keyId === "string" ? utf8Length(keyId) : undefined;
-  return bytes !== undefined && bytes >= 1 && bytes <= MAX_KEY_ID_BYTES;
+/** @throws `invalid-argument` for a key id that may not stand in a recipient. docs/format.md §3 */
+export function requireKeyId(keyId: unknown): asserts keyId is string {
+  if (!isTextOfAtMost(MAX_KEY_ID_BYTES, keyId)) throw invalidArgument(`a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
 }
 
 interface OpenVersions {
@@ -124,7 +123,7 @@ interface OpenVersions {
 function openVersions(versions: LocalProviderOptions["versions"], primaryId: string): OpenVersions {
   const byKeyId = new Map<string, KekSource>();
   for (const { keyId, kek } of versions) {
-    if (!isKeyId(keyId)) throw invalidArgument(`a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
+    requireKeyId(keyId);
     if (byKeyId.has(keyId)) throw invalidArgument(`two keys are called "${keyId}"`);
     byKeyId.set(keyId, kek);
   }
@@ -138,4 +137,4 @@ function rejected(): EnvelockError {
 }
 
 const NAME = "local";
-export const MAX_KEY_ID_BYTES = 512;
+const MAX_KEY_ID_BYTES = 512;

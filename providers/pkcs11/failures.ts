@@ -34,6 +34,11 @@ export function tokenFailure(error: unknown, isUnwrap = false): EnvelockError {
   return new EnvelockError(code, `the token failed: ${error.message}`, { ...rest, cause: error });
 }
 
+/** What has been given to unwrap is none of this key's. */
+export function rejected(cause?: unknown): EnvelockError {
+  return new EnvelockError("unwrap-rejected", "this PKCS#11 key did not wrap this data key", { cause });
+}
+
 /** What it means that the caller's own function for the PIN failed. */
 export function pinFailure(cause: unknown): EnvelockError {
   if (cause instanceof EnvelockError) return cause;

@@ -1,4 +1,4 @@
-import { copyOf, isBytes, type OwnedBytes, utf8Length } from "../../src/bytes.ts";
+import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes } from "../../src/bytes.ts";
 import { invalidArgument } from "../../src/errors.ts";
 import { type Pkcs11Uri, parsePkcs11Uri } from "./pkcs11-uri.ts";
 
@@ -78,7 +78,8 @@ export function moduleLocation(module: string | undefined): string {
 /** @throws `invalid-argument` */
 export function keySelector(what: string, key: Pkcs11KeySelector | undefined): Pkcs11KeySelector {
   const { label, id } = key ?? {};
-  if (label !== undefined && !isText(label, MAX_LABEL_BYTES)) throw invalidArgument(`${what}: a label has 1 to ${MAX_LABEL_BYTES} bytes`);
+  if (label !== undefined && !isTextOfAtMost(MAX_LABEL_BYTES, label))
+    throw invalidArgument(`${what}: a label has 1 to ${MAX_LABEL_BYTES} bytes`);
   if (id !== undefined && !(isBytes(id) && id.length >= 1 && id.length <= MAX_ID_BYTES)) {
     throw invalidArgument(`${what}: an id is 1 to ${MAX_ID_BYTES} bytes`);
   }
@@ -115,7 +116,7 @@ function isNamed({ label, serial }: Pkcs11TokenSelector): boolean {
 function tokenSelector(token: Pkcs11TokenSelector): Pkcs11TokenSelector {
   const { label, serial, manufacturer, model } = token;
   for (const [name, text] of Object.entries({ label, serial, manufacturer, model })) {
-    if (text !== undefined && !isText(text, 32)) throw invalidArgument(`the ${name} of a token has 1 to 32 bytes`); // CK_TOKEN_INFO
+    if (text !== undefined && !isTextOfAtMost(32, text)) throw invalidArgument(`the ${name} of a token has 1 to 32 bytes`); // CK_TOKEN_INFO
   }
   return {
     ...(label !== undefined && { label }),
@@ -133,11 +134,6 @@ function checkedModule(option: string | undefined, inUri: string | undefined): s
     throw invalidArgument("module must be the absolute path of a PKCS#11 library", "such as /usr/lib/softhsm/libsofthsm2.so");
   }
   return module;
-}
-
-function isText(value: unknown, mostBytes: number): value is string {
-  const bytes = typeof value === "string" ? utf8Length(value) : undefined;
-  return bytes !== undefined && bytes >= 1 && bytes <= mostBytes;
 }
 
 const ABSOLUTE = /^(\/|[A-Za-z]:[\\/]|\\\\)/;

@@ -4,6 +4,7 @@ import { EnvelockError, invalidArgument } from "../../src/errors.ts";
 import type { KeyProvider } from "../../src/key-provider.ts";
 import { orAborted } from "./abort.ts";
 import { type Pkcs11Clock, systemClock } from "./clock.ts";
+import { rejected } from "./failures.ts";
 import { ownedKey } from "./key-id.ts";
 import { keysInThread } from "./keys-in-thread.ts";
 import { keyInUri, keySelector, type Pkcs11KeySelector, type Pkcs11TokenOptions, tokenLocation } from "./options.ts";
@@ -92,7 +93,7 @@ export function pkcs11Key(options: Pkcs11KeyOptions): Required<KeyProvider> {
       requireOpen(signal);
       const isOwn = provider === NAME && ownedKey(keyId, location.token, ownKeys) !== undefined;
       if (!isOwn || !unwrapAlgs.has(alg) || !isWrappedLength(alg, wrapped.length)) {
-        throw new EnvelockError("unwrap-rejected", "this PKCS#11 key did not wrap this data key");
+        throw rejected();
       }
       return await orAborted(keys.unwrap(keyId, alg, wrapped, wrapAad(keyId)), signal, wipe);
     },

@@ -1,6 +1,6 @@
 import { equalPublicBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
 import { EnvelockError } from "../../src/errors.ts";
-import { isUnclear, losesObject, refusesMechanism, tokenFailure } from "./failures.ts";
+import { isUnclear, losesObject, refusesMechanism, rejected, tokenFailure } from "./failures.ts";
 import { formatKeyId, type KeyName, parseKeyId } from "./key-id.ts";
 import { exactKey, type KeyObject, newestKey } from "./key-objects.ts";
 import type { Pkcs11KeySelector, Pkcs11Pin, TokenLocation } from "./options.ts";
@@ -181,10 +181,6 @@ function named(mechanism: Pkcs11Mechanism, key: KeyObject): Wrapping {
 
 function nameOf({ info }: Session, { label, id }: KeyObject): KeyName {
   return { token: info.label, label, id, serial: info.serial };
-}
-
-function rejected(cause?: unknown): EnvelockError {
-  return new EnvelockError("unwrap-rejected", "this PKCS#11 key did not wrap this data key", { cause });
 }
 
 const DEK_BYTES = 32;
