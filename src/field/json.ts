@@ -19,6 +19,15 @@ export function encodeJson(value: unknown, depth = 0): string {
   return encodeObject(value, depth);
 }
 
+/** The value of JSON text, or undefined if it is none. */
+export function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function encodeNumber(value: number): string {
   if (!Number.isFinite(value)) throw notJson(`${value}`);
   return Object.is(value, -0) ? "-0" : String(value);

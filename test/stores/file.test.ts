@@ -61,11 +61,14 @@ describe("the lock", () => {
     expect(await inserted).toBe(true);
   });
 
-  test("of another machine is left alone, and reading needs none", async () => {
+  test.each([
+    ["of another machine", JSON.stringify({ ...owner, host: "elsewhere", pid: endedPid() })],
+    ["that names nobody", "not JSON"],
+  ])("%s is left alone, and reading needs none", async (_whose, holder) => {
     const other = fileStore(path, { maxLockWaitMs: 50 });
     const row = newRow(newScope());
     await other.insertIfAbsent(row);
-    writeFileSync(lock, JSON.stringify({ ...owner, host: "elsewhere", pid: endedPid() }));
+    writeFileSync(lock, holder);
     expect(await other.list(row.scope)).toEqual([row]);
     expect(await refusal(() => other.insertIfAbsent(newRow(row.scope, { version: 2 })))).toMatchObject({
       code: "unavailable",

@@ -1,4 +1,5 @@
 import { invalidArgument } from "../../errors.ts";
+import { jsonIn } from "../json.ts";
 
 /** Where a job notes how far it has come, to go on from there after it was stopped or killed. */
 export interface Checkpoint {
@@ -23,7 +24,7 @@ export async function loadCheckpoint<Place>(
 ): Promise<Progressed<Place> | undefined> {
   const text = await checkpoint?.load();
   if (text === undefined) return undefined;
-  const saved = parsed(text);
+  const saved = fieldsOf(jsonIn(text));
   const after = placeOf(saved?.get("after"));
   if (saved?.get("job") !== job || after === undefined) throw invalidArgument(`the checkpoint is none of ${job}`);
   return { after, counts: countsIn(saved.get("counts")), keyVersions: countsIn(saved.get("keyVersions")) };
@@ -31,14 +32,6 @@ export async function loadCheckpoint<Place>(
 
 export async function saveCheckpoint(checkpoint: Checkpoint | undefined, job: string, progressed: Progressed<unknown>): Promise<void> {
   await checkpoint?.save(JSON.stringify({ job, ...progressed }));
-}
-
-function parsed(text: string): ReadonlyMap<string, unknown> | undefined {
-  try {
-    return fieldsOf(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
 }
 
 function fieldsOf(value: unknown): ReadonlyMap<string, unknown> | undefined {

@@ -4,6 +4,7 @@ import { kill, pid } from "node:process";
 import { readIfThere } from "../../durable-file.ts";
 import { EnvelockError } from "../../errors.ts";
 import { systemCodeOf } from "../../file-error.ts";
+import { jsonIn } from "../json.ts";
 
 /**
  * Does `work` while no other process of this machine is within `withFileLock` of the same path.
@@ -69,7 +70,7 @@ interface Owner {
 
 /** Whether the owner was a process of this machine that runs no more. */
 async function isOver(holder: string): Promise<boolean> {
-  const owner: unknown = JSON.parse(holder);
+  const owner = jsonIn(holder);
   if (typeof owner !== "object" || owner === null || !("host" in owner) || owner.host !== hostname()) return false;
   if (!("pid" in owner) || typeof owner.pid !== "number") return false;
   if (!isRunning(owner.pid)) return true;

@@ -5,6 +5,7 @@ import { EnvelockError } from "../../errors.ts";
 import { fileError } from "../../file-error.ts";
 import type { DataKeyStore, StoredDataKey } from "../data-key-store.ts";
 import type { Checkpoint } from "../jobs/checkpoint.ts";
+import { jsonIn } from "../json.ts";
 import { withFileLock } from "./file-lock.ts";
 import { memoryStore } from "./memory.ts";
 import { flatRow, storedRow } from "./stored-row.ts";
@@ -78,18 +79,10 @@ async function loaded(rows: readonly StoredDataKey[]): Promise<DataKeyStore> {
 
 function rowsIn(text: string | undefined, path: string): readonly StoredDataKey[] {
   if (text === undefined) return [];
-  const content = parsed(text);
+  const content = jsonIn(text);
   const isStore = typeof content === "object" && content !== null && "format" in content && content.format === FORMAT;
   if (isStore && "rows" in content && Array.isArray(content.rows)) return content.rows.map(storedRow);
   throw new EnvelockError("provider-failure", `${path} is no file of data keys`);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function textOf(rows: readonly StoredDataKey[]): string {
