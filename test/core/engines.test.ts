@@ -4,6 +4,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
 import type { Engine } from "../../src/crypto/engine/engine.ts";
 import { engine as node } from "../../src/crypto/engine/node.ts";
+import { release } from "../../src/crypto/engine/node-release.ts";
 import { engine as portable } from "../../src/crypto/engine/portable.ts";
 import { DataKey } from "../../src/data-key.ts";
 import { Keyring } from "../../src/keyring.ts";
@@ -250,3 +251,28 @@ async function loadOn(other: Engine): Promise<{ Keyring: typeof Keyring; DataKey
   ]);
   return { Keyring: keyring.Keyring, DataKey: dataKey.DataKey, kek: keks.kek };
 }
+
+describe("a cipher's output that has been copied", () => {
+  test("is gone at once, also from a runtime without ArrayBuffer.prototype.transfer", () => {
+    const outputs = [new Uint8Array(4096), new Uint8Array(16_384), Buffer.allocUnsafeSlow(65_536)];
+    for (const output of outputs) release(output);
+    expect(outputs.map(({ byteLength }) => byteLength)).toEqual([0, 0, 0]);
+  });
+
+  // Bun counts what its collector has found
+  test.skipIf("bun" in process.versions)("gives its memory back", () => {
+    const large = new Uint8Array(2 ** 26);
+    const before = process.memoryUsage().arrayBuffers;
+    release(large);
+    expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThanOrEqual(2 ** 26);
+  });
+
+  test("stays if it shares its memory with others, or is too small to matter", () => {
+    const whole = new Uint8Array(16_384).fill(7);
+    release(whole.subarray(0, 8192));
+    release(new Uint8Array(new SharedArrayBuffer(8192)));
+    const small = new Uint8Array(4095);
+    release(small);
+    expect([whole.length, whole[16_383], small.length]).toEqual([16_384, 7, 4095]);
+  });
+});

@@ -26,7 +26,7 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }],
   [{ paths: ["src/resilience/", "src/telemetry/", "src/provider-contract.ts"], packages: ["@opentelemetry/api"] }],
   [{ paths: ["src/data-key.ts"] }],
-  [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "@noble/"] }],
+  [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "node:worker_threads", "@noble/"] }],
   [{ paths: ["src/call-options.ts"] }],
   [{ paths: ["src/durable-file.ts", "src/file-error.ts"], packages: ["node:"] }, { paths: ["src/conformance-checks.ts"] }],
   [

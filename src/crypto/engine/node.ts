@@ -16,6 +16,7 @@ import { authenticationFailed } from "../../errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, OneTimeGcm, X25519 } from "./engine.ts";
 import { nodeHmac } from "./node-hmac.ts";
 import { nodeKeyWrap } from "./node-key-wrap.ts";
+import { release } from "./node-release.ts";
 import { nodeSiv } from "./node-siv.ts";
 import { nodeText } from "./node-text.ts";
 import { createNoncePool } from "./nonce-pool.ts";
@@ -87,15 +88,6 @@ function open(
   }
 }
 
-/**
- * Frees the memory of a cipher's output that has been copied, so that the next output is made in memory that is still in the
- * processor's cache. Left to the garbage collector, tens of MiB pile up between two of its runs.
- */
-function release(output: Uint8Array): void {
-  if (output.length < RELEASED_BYTES || output.length !== output.buffer.byteLength) return;
-  if (typeof TRANSFER === "function") Reflect.apply(TRANSFER, output.buffer, [0]);
-}
-
 /** A Buffer's own `subarray` takes as long as some ciphers. */
 function viewIn(bytes: Uint8Array, offset: number, length: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
@@ -146,8 +138,6 @@ const TAG_BYTES = 16;
 const TAG_OPTION = { authTagLength: TAG_BYTES } as const;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
-const RELEASED_BYTES = 4096; // what is smaller is cheaper left to the garbage collector
-const TRANSFER: unknown = Reflect.get(ArrayBuffer.prototype, "transfer"); // from Node 21 on
 const X25519_PKCS8: Uint8Array = Buffer.from("302e020100300506032b656e04220420", "hex");
 
 // Node 24.17 to 24.21 take 20 µs more for every call with a raw key; a KeyObject made for one call takes 2.
