@@ -1,4 +1,3 @@
-import { cpus } from "node:os";
 import { envelopeContests } from "./envelope.ts";
 import { fieldContests, overheadTable } from "./field.ts";
 import { insertTable } from "./field-insert.ts";
@@ -6,6 +5,7 @@ import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
 import { headerContests } from "./header.ts";
 import { importTable } from "./import.ts";
+import { describeMachine, withStolenTime } from "./machine.ts";
 import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
@@ -37,9 +37,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-console.log(
-  `Node ${process.versions.node}, ${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`,
-);
+console.log(describeMachine());
 for (const [name, run] of Object.entries(SUITES)) {
-  if (named.length === 0 || named.includes(name)) console.log(`\n## ${name}\n\n${await run()}`);
+  if (named.length === 0 || named.includes(name)) console.log(`\n## ${name}\n\n${await withStolenTime(run)}`);
 }
