@@ -12,7 +12,7 @@ const TWO_LANES_GIB = Number(ENVELOCK_TWO_LANES_GIB);
 
 test.each([
   [1, LANE_GIB, 120],
-  [2, TWO_LANES_GIB, 150],
+  [2, TWO_LANES_GIB, 120],
 ])("lanes: %i, %i GiB there and back in at most %i MiB over an idle process", { timeout: 900_000 }, async (lanes, gibibytes, limitMiB) => {
   const idle = await child("idle", 0);
   const busy = await child(`${lanes}`, gibibytes);

@@ -7,7 +7,6 @@ export type LaneOrder =
   | {
       readonly kind: "batch";
       readonly stream: number;
-      readonly batch: number;
       readonly firstChunk: number;
       readonly isEnd: boolean;
       readonly input: ArrayBuffer;
@@ -15,8 +14,8 @@ export type LaneOrder =
       readonly output: ArrayBuffer;
     };
 
-/** What a worker answers. Of a batch that was refused no bytes come back. */
+/** What a worker answers: to batches in the order in which they came. Of one that was refused no bytes come back. */
 export type LaneAnswer =
   | { readonly kind: "ready" }
-  | { readonly kind: "done"; readonly batch: number; readonly input: ArrayBuffer; readonly output: ArrayBuffer }
-  | { readonly kind: "refused"; readonly batch: number };
+  | { readonly kind: "done"; readonly input: ArrayBuffer; readonly output: ArrayBuffer }
+  | { readonly kind: "refused" };

@@ -177,8 +177,9 @@ class WorkerPool {
 /** One worker thread and what it owes. */
 class WorkerLane {
   readonly #worker: Worker;
-  readonly #owed = new Map<number, { readonly stream: number; resolve(done: DoneBatch): void; reject(error: EnvelockError): void }>();
-  #lastBatch = 0;
+  // In the order of the answers, which is that of the orders. No Map: each table that one outgrows points to the next, so once the
+  // collector has called the first old, everything that was ever in them stays until it looks at the whole heap.
+  readonly #owed: OwedBatch[] = [];
   #hasEnded = false;
   isReady = false;
   /** Batches reserved or under way. */
@@ -212,11 +213,10 @@ class WorkerLane {
 
   work(stream: number, batch: LaneWork): Promise<DoneBatch> {
     if (this.#hasEnded) return Promise.reject(died());
-    const id = ++this.#lastBatch;
     return new Promise((resolve, reject) => {
-      if (this.#owed.size === 0) this.#worker.ref();
-      this.#owed.set(id, { stream, resolve, reject });
-      this.#order({ kind: "batch", stream, batch: id, ...batch }, [batch.input, batch.output]);
+      this.#owed.push({ stream, resolve, reject, isAwaited: true });
+      this.#worker.ref();
+      this.#order({ kind: "batch", stream, ...batch }, [batch.input, batch.output]);
     });
   }
 
@@ -241,28 +241,36 @@ class WorkerLane {
       return;
     }
     this.load--;
-    const owed = this.#owed.get(answer.batch);
-    if (owed === undefined) {
-      if (answer.kind === "done") wipe(new Uint8Array(answer.input), new Uint8Array(answer.output));
-      return;
+    const owed = this.#owed.shift();
+    if (owed?.isAwaited) {
+      if (answer.kind === "done") owed.resolve(answer);
+      else owed.reject(authenticationFailed());
+      this.#unrefIfIdle();
+    } else if (answer.kind === "done") {
+      wipe(new Uint8Array(answer.input), new Uint8Array(answer.output));
     }
-    this.#settle(answer.batch);
-    if (answer.kind === "done") owed.resolve(answer);
-    else owed.reject(authenticationFailed());
   }
 
   #fail(error: EnvelockError, stream?: number): void {
-    for (const [batch, owed] of this.#owed) {
+    for (const owed of this.#owed) {
       if (stream !== undefined && owed.stream !== stream) continue;
-      this.#settle(batch);
+      owed.isAwaited = false;
       owed.reject(error);
     }
+    this.#unrefIfIdle();
   }
 
-  #settle(batch: number): void {
-    this.#owed.delete(batch);
-    if (this.#owed.size === 0) this.#worker.unref();
+  #unrefIfIdle(): void {
+    if (!this.#owed.some(({ isAwaited }) => isAwaited)) this.#worker.unref();
   }
+}
+
+interface OwedBatch {
+  readonly stream: number;
+  resolve(done: DoneBatch): void;
+  reject(error: EnvelockError): void;
+  /** False once it has been given up: its answer comes all the same. */
+  isAwaited: boolean;
 }
 
 interface LaneWork {
@@ -283,7 +291,7 @@ function closed(): EnvelockError {
   return new EnvelockError("closed", "the stream or its keyring has been closed");
 }
 
-// Ciphers leave their output to the garbage collector, outside of the heap and 20 times as large: so let it come often.
+// All that a lane's heap holds is cipher objects and tags, which die at once: let the collector come often, and memory stays small.
 const SMALL_HEAP = { maxYoungGenerationSizeMb: 2 } as const;
 const MAX_AUTO_LANES = 4;
 const BATCHES_A_WORKER = 2; // one under way and one at hand

@@ -11,14 +11,14 @@ function answer(message: LaneAnswer, transfer: readonly ArrayBuffer[] = []): voi
   parentPort?.postMessage(message, transfer);
 }
 
-function work({ stream, batch, firstChunk, isEnd, input, inputBytes, output }: LaneOrder & { kind: "batch" }): void {
+function work({ stream, firstChunk, isEnd, input, inputBytes, output }: LaneOrder & { kind: "batch" }): void {
   const target = new Uint8Array(output);
   try {
     jobs.get(stream)?.job.process(firstChunk, new Uint8Array(input, 0, inputBytes), isEnd, target, 0);
-    answer({ kind: "done", batch, input, output }, [input, output]);
+    answer({ kind: "done", input, output }, [input, output]);
   } catch {
     wipe(target, new Uint8Array(input)); // a tag that does not fit is all that can fail here
-    answer({ kind: "refused", batch });
+    answer({ kind: "refused" });
   }
 }
 
