@@ -8,39 +8,78 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
 rmSync("dist", { recursive: true, force: true });
 
+const entries = {
+  index: "src/index.ts",
+  node: "src/node/index.ts",
+  cli: "src/cli/main.ts",
+  telemetry: "src/telemetry/index.ts",
+  drizzle: "src/integrations/drizzle.ts",
+  kysely: "src/integrations/kysely.ts",
+  prisma: "src/integrations/prisma.ts",
+  typeorm: "src/integrations/typeorm.ts",
+  "azure-sdk": "src/azure-sdk/index.ts",
+  "engine/node": "src/crypto/engine/node.ts",
+  "engine/portable": "src/crypto/engine/portable.ts",
+  "lanes/node": "src/stream/lanes/node.ts",
+  "lanes/portable": "src/stream/lanes/portable.ts",
+  "lanes/worker": "src/stream/lanes/worker.ts",
+  "providers/local": "providers/local/index.ts",
+  "providers/azure": "providers/azure/index.ts",
+  "providers/pkcs11": "providers/pkcs11/index.ts",
+  "testing/azure-emulator": "src/testing/azure-emulator/index.ts",
+  "pkcs11/library-thread": "providers/pkcs11/thread/library-thread.ts",
+  "pkcs11/worker": "providers/pkcs11/thread/worker.ts",
+  "providers/conformance": "providers/conformance/index.ts",
+  "stores/file": "src/field/stores/file.ts",
+  "stores/postgres": "src/field/stores/postgres.ts",
+  "stores/sqlite": "src/field/stores/sqlite.ts",
+  "stores/conformance": "src/field/stores/conformance/index.ts",
+};
+
+// Each file that a program loads takes it about 1 ms, whatever is in it. So what `envelock` loads is in few chunks. One would do, but other
+// entries are to load no more of it than they need: what runs without an engine no cryptography, worker threads no keyring.
+const CHUNKS = {
+  base: ["providers/conformance"],
+  engines: ["engine/node", "engine/portable"],
+  body: ["lanes/worker"],
+  core: [],
+};
+
 const bundle = await rolldown({
-  input: {
-    index: "src/index.ts",
-    node: "src/node/index.ts",
-    cli: "src/cli/main.ts",
-    telemetry: "src/telemetry/index.ts",
-    drizzle: "src/integrations/drizzle.ts",
-    kysely: "src/integrations/kysely.ts",
-    prisma: "src/integrations/prisma.ts",
-    typeorm: "src/integrations/typeorm.ts",
-    "azure-sdk": "src/azure-sdk/index.ts",
-    "engine/node": "src/crypto/engine/node.ts",
-    "engine/portable": "src/crypto/engine/portable.ts",
-    "lanes/node": "src/stream/lanes/node.ts",
-    "lanes/portable": "src/stream/lanes/portable.ts",
-    "lanes/worker": "src/stream/lanes/worker.ts",
-    "providers/local": "providers/local/index.ts",
-    "providers/azure": "providers/azure/index.ts",
-    "providers/pkcs11": "providers/pkcs11/index.ts",
-    "testing/azure-emulator": "src/testing/azure-emulator/index.ts",
-    "pkcs11/library-thread": "providers/pkcs11/thread/library-thread.ts",
-    "pkcs11/worker": "providers/pkcs11/thread/worker.ts",
-    "providers/conformance": "providers/conformance/index.ts",
-    "stores/file": "src/field/stores/file.ts",
-    "stores/postgres": "src/field/stores/postgres.ts",
-    "stores/sqlite": "src/field/stores/sqlite.ts",
-    "stores/conformance": "src/field/stores/conformance/index.ts",
-  },
+  input: entries,
   external: [/^[^./]/],
   platform: "neutral",
 });
-await bundle.write({ dir: "dist", format: "es", entryFileNames: "[name].js", chunkFileNames: "chunks/[name].js", sourcemap: true });
+await bundle.write({
+  dir: "dist",
+  format: "es",
+  entryFileNames: "[name].js",
+  chunkFileNames: "chunks/[name].js",
+  codeSplitting: {
+    groups: Object.keys(CHUNKS).map((chunk, place) => ({
+      name: (id, graph) => (isIn(chunk, id, graph) ? chunk : null),
+      debugName: chunk,
+      priority: Object.keys(CHUNKS).length - place,
+    })),
+  },
+  sourcemap: true,
+});
 await bundle.close();
 chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may not
+
+/** Whether a module goes into a chunk, unless one before has taken it: the chunk's entries share it with `index` or with each other. */
+function isIn(chunk, id, graph) {
+  if (Object.values(entries).some((path) => id === root + path)) return false;
+  const isLoadedBy = (entry) => reachable(root + entries[entry], graph).has(id);
+  const isShared = [...CHUNKS[chunk], "index"].filter(isLoadedBy).length > 1;
+  return isShared || (chunk === "core" && isLoadedBy("index"));
+}
+
+function reachable(id, graph, seen = new Set()) {
+  if (seen.has(id)) return seen;
+  seen.add(id);
+  for (const next of graph.getModuleInfo(id)?.importedIds ?? []) reachable(next, graph, seen);
+  return seen;
+}
 
 execFileSync("npx", ["tsc", "-p", ".config/tsconfig.build.json"], { stdio: "inherit" });

@@ -29,6 +29,16 @@ test("envelock loads itself and parts of Node: no provider, no package, not the 
   expect(sources.filter((path) => /^providers\/|^src\/cli\/|portable/.test(path))).toEqual([]);
 });
 
+test("envelock is few files, for each takes its time to load", () => {
+  expect(loadedBy("envelock").modules.length).toBeLessThanOrEqual(7);
+});
+
+test("a lane's worker thread loads what chunks need, no keyring and no format", () => {
+  const { sources } = loadedBy("./dist/lanes/worker.js");
+  expect(sources).toEqual(expect.arrayContaining(["src/stream/chunk-job.ts", "src/crypto/engine/node.ts"]));
+  expect(sources.filter((path) => /keyring|envelope|src\/field/.test(path))).toEqual([]);
+});
+
 test.each(ENTRIES.filter(({ name }) => name.startsWith("envelock/providers/")))("$name brings no other provider", ({ name }) => {
   const folder = name.slice("envelock/".length);
   const providers = loadedBy(name).sources.filter((path) => path.startsWith("providers/"));

@@ -9,11 +9,13 @@ export interface Loaded {
   readonly builtins: readonly string[];
   /** Paths from the root of files that are not the package's own. */
   readonly packages: readonly string[];
+  /** The package's own modules, as paths from the root. */
+  readonly modules: readonly string[];
   /** The source files that the package's own modules were made of, by their source maps. */
   readonly sources: readonly string[];
 }
 
-/** Imports an entry by its public name, so through `exports` and `imports`, in a new process that tells of every module. */
+/** Imports an entry by its public name, so through `exports` and `imports`, or by a path from the root, in a new process that tells of every module. */
 export function loadedBy(entry: string): Loaded {
   const program = `await import(${JSON.stringify(entry)});`;
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", HOOKS, "--input-type=module", "-e", program], {
@@ -24,10 +26,12 @@ export function loadedBy(entry: string): Loaded {
   if (status !== 0) throw new Error(`${entry} does not load; has \`npm run build\` run? ${stderr}`);
   const urls = stdout.split("\n").filter((line) => line !== "");
   const paths = urls.filter((url) => url.startsWith("file:")).map((url) => relative(ROOT, fileURLToPath(url)));
+  const modules = paths.filter((path) => path.startsWith("dist/"));
   return {
+    modules,
     builtins: urls.filter((url) => url.startsWith("node:")).sort(),
     packages: paths.filter((path) => !path.startsWith("dist/")),
-    sources: paths.filter((path) => path.startsWith("dist/")).flatMap(sourcesOf),
+    sources: modules.flatMap(sourcesOf),
   };
 }
 
