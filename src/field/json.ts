@@ -20,11 +20,11 @@ export function encodeJson(value: unknown, depth = 0): string {
 }
 
 /** The value of JSON text, or undefined if it is none. */
-export function jsonIn(text: string): unknown {
+export function jsonIn(text: string): JsonValue | undefined {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    return undefined; // the native error quotes the text
   }
 }
 

@@ -1,4 +1,4 @@
-import { concatBytes, copyOf, readUint32, textOf, utf8, utf8Length, writeUint32 } from "../bytes.ts";
+import { concatBytes, copyOf, isTextOfAtMost, readUint32, textOf, utf8, writeUint32 } from "../bytes.ts";
 import { invalidArgument, malformed } from "../errors.ts";
 import { CODECS, type Codec, type ValueType } from "./values.ts";
 
@@ -54,9 +54,8 @@ function isNames(columns: RecordColumns): columns is readonly string[] {
 }
 
 function headOf(name: string): Uint8Array {
+  if (!isTextOfAtMost(255, name)) throw invalidArgument("a column's name takes 1 to 255 bytes");
   const bytes = utf8(name);
-  if (bytes.length === 0 || bytes.length > 255 || utf8Length(name) === undefined)
-    throw invalidArgument("a column's name takes 1 to 255 bytes");
   return concatBytes(Uint8Array.of(bytes.length), bytes);
 }
 

@@ -1,7 +1,7 @@
 import { engine } from "#engine";
 import { isBytes, ownedBytes, utf8, viewOf } from "../bytes.ts";
 import { invalidArgument, malformed } from "../errors.ts";
-import { encodeJson, type JsonValue } from "./json.ts";
+import { encodeJson, type JsonValue, jsonIn } from "./json.ts";
 
 /** What a column can hold, by the name that `field({ type })` takes. */
 export interface ValueTypes {
@@ -111,18 +111,11 @@ export function jsonCodec<T>(parse: (value: JsonValue) => T): Codec<T> {
     encode: (value) => utf8(encodeJson(value)),
     decode(bytes) {
       const text = engine.text.fromUtf8(bytes);
-      if (text === undefined) throw wrongBytes("JSON");
-      return parse(parsedJson(text));
+      const value = text === undefined ? undefined : jsonIn(text);
+      if (value === undefined) throw wrongBytes("JSON");
+      return parse(value);
     },
   };
-}
-
-function parsedJson(text: string): JsonValue {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw wrongBytes("JSON"); // the native error quotes the text
-  }
 }
 
 function float64(value: number): Uint8Array {

@@ -70,7 +70,7 @@ interface Owner {
 
 /** Whether the owner was a process of this machine that runs no more. */
 async function isOver(holder: string): Promise<boolean> {
-  const owner = jsonIn(holder);
+  const owner: unknown = jsonIn(holder);
   if (typeof owner !== "object" || owner === null || !("host" in owner) || owner.host !== hostname()) return false;
   if (!("pid" in owner) || typeof owner.pid !== "number") return false;
   if (!isRunning(owner.pid)) return true;

@@ -79,7 +79,7 @@ async function loaded(rows: readonly StoredDataKey[]): Promise<DataKeyStore> {
 
 function rowsIn(text: string | undefined, path: string): readonly StoredDataKey[] {
   if (text === undefined) return [];
-  const content = jsonIn(text);
+  const content: unknown = jsonIn(text);
   const isStore = typeof content === "object" && content !== null && "format" in content && content.format === FORMAT;
   if (isStore && "rows" in content && Array.isArray(content.rows)) return content.rows.map(storedRow);
   throw new EnvelockError("provider-failure", `${path} is no file of data keys`);
