@@ -42,7 +42,7 @@ const CHUNKS = {
   base: ["providers/conformance"],
   engines: ["engine/node", "engine/portable"],
   body: ["lanes/worker"],
-  core: [],
+  core: ["index"],
 };
 
 const bundle = await rolldown({
@@ -71,8 +71,8 @@ chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may n
 function isIn(chunk, id, graph) {
   if (Object.values(entries).some((path) => id === root + path)) return false;
   const isLoadedBy = (entry) => reachable(root + entries[entry], graph).has(id);
-  const isShared = [...CHUNKS[chunk], "index"].filter(isLoadedBy).length > 1;
-  return isShared || (chunk === "core" && isLoadedBy("index"));
+  const loaders = CHUNKS[chunk].filter(isLoadedBy);
+  return loaders.length > 1 || (loaders.length === 1 && isLoadedBy("index"));
 }
 
 function reachable(id, graph, seen = new Set()) {
