@@ -53,8 +53,8 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
     owns: (keyId) => versionOf(keyId) !== undefined,
     async wrap(dek, wrapOptions) {
       const version = await current(wrapOptions.signal);
-      const kek = keks.of(version, wrapOptions.signal);
-      return { ...(await (kek instanceof Promise ? await kek : kek).wrap(dek, wrapOptions)), provider: NAME };
+      const kek = await keks.of(version, wrapOptions.signal);
+      return { ...(await kek.wrap(dek, wrapOptions)), provider: NAME };
     },
     async unwrap(recipient: Recipient, unwrapOptions) {
       connection.requireOpen();
@@ -63,8 +63,7 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
       const version = versionOf(keyId);
       if (provider !== NAME || version === undefined || alg !== WRAP_ALGORITHMS.xaes256Gcm || wrapped.length !== WRAPPED_BYTES)
         throw new EnvelockError("unwrap-rejected", "this Azure secret did not wrap this data key");
-      const pending = keks.of(version, unwrapOptions.signal);
-      const kek = pending instanceof Promise ? await pending : pending;
+      const kek = await keks.of(version, unwrapOptions.signal);
       return await kek.unwrap({ ...recipient, provider: kek.name }, unwrapOptions);
     },
     async current({ signal } = {}) {
