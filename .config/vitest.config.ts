@@ -5,21 +5,20 @@ import { defineConfig } from "vitest/config";
 const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 // Both engines run the whole core suite; what starts processes or reads the package runs once.
-const CORE = ["test/core/**/*.test.ts", "test/providers/**/*.test.ts"];
+const CORE = ["test/core/**/*.test.ts", "test/fields/**/*.test.ts", "test/providers/**/*.test.ts"];
 const ONCE = [
   "test/cli/**/*.test.ts",
   "test/docs/**/*.test.ts",
   "test/package/**/*.test.ts",
-  "test/stream-node/**/*.test.ts",
+  "test/node/**/*.test.ts",
   "test/stores/**/*.test.ts",
   "test/testing/**/*.test.ts",
-  "test/jobs/**/*.test.ts",
-  "test/azure-sdk/**/*.test.ts",
+  "test/integrations/**/*.test.ts",
   "test/browser/**/*.test.ts",
 ];
 
 // Clients that only Node has, and what touches no engine: which it is makes no difference to them.
-const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**", "test/core/field/{values,scope}.test.ts"];
+const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**", "test/fields/{jobs/**,{values,scope}.test.ts}"];
 
 // Where the SDK is that npm installs on another Node: test/runtimes/run.ts
 const { ENVELOCK_AZURE_SDK: azureSdk } = process.env;
@@ -31,14 +30,14 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
   resolve: {
     alias: [
       ...ELSEWHERE,
-      { find: "#engine", replacement: at(`src/crypto/engine/${name}.ts`) },
-      { find: "#lanes", replacement: at(`src/stream/lanes/${name}.ts`) },
+      { find: "#engine", replacement: at(`src/core/crypto/engine/${name}.ts`) },
+      { find: "#lanes", replacement: at(`src/core/stream/lanes/${name}.ts`) },
       { find: /^envelock$/, replacement: at("src/index.ts") },
       { find: /^envelock\/(drizzle|kysely|prisma|typeorm)$/, replacement: at("src/integrations/$1.ts") },
-      { find: /^envelock\/azure-sdk$/, replacement: at("src/azure-sdk/index.ts") },
+      { find: /^envelock\/azure-sdk$/, replacement: at("src/integrations/azure-sdk/index.ts") },
       { find: /^envelock\/node$/, replacement: at("src/node/index.ts") },
-      { find: /^envelock\/stores\/conformance$/, replacement: at("src/field/stores/conformance/index.ts") },
-      { find: /^envelock\/(stores\/.*)$/, replacement: at("src/field/$1.ts") },
+      { find: /^envelock\/stores\/conformance$/, replacement: at("src/stores/conformance/index.ts") },
+      { find: /^envelock\/(stores\/.*)$/, replacement: at("src/$1.ts") },
       { find: /^envelock\/(testing\/.*)$/, replacement: at("src/$1/index.ts") },
       { find: /^envelock\/(providers\/.*)$/, replacement: at("$1/index.ts") },
     ],
@@ -49,7 +48,7 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
 // Under one PostgreSQL, which is started only if one of these files runs.
 const database = () => {
   const { test, ...project } = engine("node", ["test/database/**/*.test.ts"]);
-  return { ...project, test: { ...test, name: "database", globalSetup: at("test/postgres.ts") } };
+  return { ...project, test: { ...test, name: "database", globalSetup: at("test/support/postgres.ts") } };
 };
 
 export default defineConfig({

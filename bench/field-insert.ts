@@ -7,7 +7,7 @@ import { DataKeys, type FieldCipher, Keyring, memoryStore } from "envelock";
 import { encrypted } from "envelock/drizzle";
 import { localKey } from "envelock/providers/local";
 import { Pool } from "pg";
-import { startPostgres } from "../test/postgres-server.ts";
+import { startPostgres } from "../test/support/postgres-server.ts";
 import { median } from "./harness.ts";
 
 /** Inserting 10,000 rows into PostgreSQL through Drizzle, with one column encrypted and without; as a Markdown table. */

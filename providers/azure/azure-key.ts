@@ -1,16 +1,16 @@
 import type { KeyWrapAlgorithm } from "@azure/keyvault-keys";
-import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import { isBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
-import { EnvelockError, invalidArgument } from "../../src/errors.ts";
-import type { Recipient } from "../../src/key-provider.ts";
-import type { KeyWrapper } from "../../src/key-wrapper.ts";
+import { isBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
+import type { Recipient } from "../../src/core/contracts/key-provider.ts";
+import type { KeyWrapper } from "../../src/core/contracts/key-wrapper.ts";
 import { systemClock } from "./clock.ts";
 import { keyIdOf, keyVersionUrl, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
-import { KeyVault, type KeyVersion } from "./key-vault.ts";
 import { KeyVersions, type VersionSource } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";
 import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
-import { VaultConnection } from "./vault-connection.ts";
+import { KeyVault, type KeyVersion } from "./sdk/key-vault.ts";
+import { VaultConnection } from "./sdk/vault-connection.ts";
 
 export interface AzureKeyOptions extends AzureConnectionOptions {
   /**

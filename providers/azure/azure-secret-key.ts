@@ -1,12 +1,12 @@
-import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
+import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
 import { systemClock } from "./clock.ts";
 import { parseKeyUrl, versionMatcher } from "./key-url.ts";
 import { KeyVersions } from "./key-versions.ts";
 import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
+import { VaultConnection } from "./sdk/vault-connection.ts";
 import { SecretKeks } from "./secret-keks.ts";
-import { VaultConnection } from "./vault-connection.ts";
 
 export interface AzureSecretKeyOptions extends AzureConnectionOptions {
   /**

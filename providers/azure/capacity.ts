@@ -1,4 +1,4 @@
-import { invalidArgument } from "../../src/errors.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
 
 export interface AzureCapacityOptions {
   readonly service: "vault" | "managed-hsm";

@@ -1,4 +1,4 @@
-import { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "../../src/errors.ts";
+import { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "../../src/core/base/errors.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
 
 /** What was asked of the service. */

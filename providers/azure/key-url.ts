@@ -1,4 +1,4 @@
-import { invalidArgument } from "../../src/errors.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
 
 /** A vault or Managed HSM, as far as its URL tells. */
 export interface VaultLocation {

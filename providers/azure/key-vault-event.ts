@@ -1,4 +1,4 @@
-import { EnvelockError } from "../../src/errors.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
 import { keyVersionUrl } from "./key-url.ts";
 

@@ -1,8 +1,8 @@
-import { EnvelockError } from "../../src/errors.ts";
-import { shared } from "./bounded.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { AzureClock } from "./clock.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
 import { isVersion } from "./key-url.ts";
+import { shared } from "./sdk/bounded.ts";
 
 /** What a listing of versions says of each. */
 export interface VersionState {

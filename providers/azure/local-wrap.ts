@@ -1,6 +1,6 @@
-import { copyOf, type OwnedBytes, toBase64Url, wipe } from "../../src/bytes.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import type { KeyVersion } from "./key-vault.ts";
+import { copyOf, type OwnedBytes, toBase64Url, wipe } from "../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { KeyVersion } from "./sdk/key-vault.ts";
 
 /** Wraps under the public half of a version, with RSA-OAEP-256, which only the service can undo. */
 export class LocalWrap {

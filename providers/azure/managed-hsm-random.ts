@@ -1,10 +1,10 @@
-import { concatBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
-import { invalidArgument } from "../../src/errors.ts";
-import type { RandomSource } from "../../src/random-source.ts";
+import { concatBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
+import type { RandomSource } from "../../src/core/contracts/random-source.ts";
 import { parseVaultUrl } from "./key-url.ts";
-import { KeyVault } from "./key-vault.ts";
 import type { AzureConnectionOptions } from "./options.ts";
-import { VaultConnection } from "./vault-connection.ts";
+import { KeyVault } from "./sdk/key-vault.ts";
+import { VaultConnection } from "./sdk/vault-connection.ts";
 
 export interface ManagedHsmRandomOptions extends AzureConnectionOptions {
   /** `https://<name>.managedhsm.azure.net`, or what stands for it in another cloud. Key vaults have no generator. */

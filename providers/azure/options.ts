@@ -1,4 +1,4 @@
-import { invalidArgument } from "../../src/errors.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
 import type { AzureClock } from "./clock.ts";
 
 /** What a credential of `@azure/identity` is, as far as it is needed here. */

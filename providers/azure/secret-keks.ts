@@ -1,15 +1,15 @@
 import type { KeyVaultSecret, SecretClient } from "@azure/keyvault-secrets";
-import { fromBase64Url } from "../../src/bytes.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
-import { shared } from "./bounded.ts";
+import { fromBase64Url } from "../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import type { AzureClock } from "./clock.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
-import type { GatedClient } from "./first-call.ts";
 import { type KeyLocation, keyIdOf } from "./key-url.ts";
 import { type VersionSource, type VersionState, versionStateOf } from "./key-versions.ts";
-import { missingPackage, type VaultConnection } from "./vault-connection.ts";
+import { shared } from "./sdk/bounded.ts";
+import type { GatedClient } from "./sdk/first-call.ts";
+import { missingPackage, type VaultConnection } from "./sdk/vault-connection.ts";
 
 /** The versions of a secret, each of which is an AES-256 key. What was read is kept for `keepMs`, for the versions used last. */
 export class SecretKeks implements VersionSource<VersionState> {

@@ -1,7 +1,7 @@
-import { copyOf } from "../../src/bytes.ts";
-import { check, failsWith, failureOf } from "../../src/conformance-checks.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import { copyOf } from "../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import { check, failsWith, failureOf } from "../../src/core/contracts/conformance-checks.ts";
+import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { CallLimits, ConformanceHarness, HeldCall, Settled } from "./harness.ts";
 

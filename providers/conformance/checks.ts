@@ -1,9 +1,9 @@
-import { concatBytes, copyOf, equalPublicBytes, isBytes } from "../../src/bytes.ts";
-import { check, failsWith } from "../../src/conformance-checks.ts";
-import { KeyContext } from "../../src/context.ts";
-import type { EnvelockError } from "../../src/errors.ts";
-import { encodeWrapAad } from "../../src/format/key-record.ts";
-import type { KeyProvider, Recipient, WrapOptions } from "../../src/key-provider.ts";
+import { concatBytes, copyOf, equalPublicBytes, isBytes } from "../../src/core/base/bytes.ts";
+import { KeyContext } from "../../src/core/base/context.ts";
+import type { EnvelockError } from "../../src/core/base/errors.ts";
+import { check, failsWith } from "../../src/core/contracts/conformance-checks.ts";
+import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
+import { encodeWrapAad } from "../../src/core/format/key-record.ts";
 import type { ConformanceHarness, Settled } from "./harness.ts";
 
 /** A case before it is bound to its harness. */

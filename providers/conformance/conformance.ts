@@ -1,4 +1,4 @@
-import { invalidArgument } from "../../src/errors.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
 import { backendCases } from "./backend-cases.ts";
 import { type Case, withBench } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";

@@ -1,5 +1,5 @@
-import { EnvelockError, type ErrorCode } from "../../src/errors.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
+import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 
 /** What can go wrong in one call of a provider. */
 export type Fault =

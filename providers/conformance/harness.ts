@@ -1,5 +1,5 @@
-import type { ErrorCode } from "../../src/errors.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
+import type { ErrorCode } from "../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 
 /**
  * What the cases need to know of a provider and to do to its backend. `open`, `openOther` and `bindsContext` are enough for a

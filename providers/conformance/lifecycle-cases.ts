@@ -1,6 +1,6 @@
-import { byteAt, copyOf } from "../../src/bytes.ts";
-import { check } from "../../src/conformance-checks.ts";
-import type { Recipient } from "../../src/key-provider.ts";
+import { byteAt, copyOf } from "../../src/core/base/bytes.ts";
+import { check } from "../../src/core/contracts/conformance-checks.ts";
+import type { Recipient } from "../../src/core/contracts/key-provider.ts";
 import { type Bench, type Case, failsUncalled, newDataKey, opensTo, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 import { showsSecret } from "./shown-secrets.ts";

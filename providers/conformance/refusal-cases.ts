@@ -1,7 +1,7 @@
-import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import { byteAt, concatBytes, copyOf } from "../../src/bytes.ts";
-import { check, failsWith } from "../../src/conformance-checks.ts";
-import type { KeyProvider, Recipient } from "../../src/key-provider.ts";
+import { byteAt, concatBytes, copyOf } from "../../src/core/base/bytes.ts";
+import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
+import { check, failsWith } from "../../src/core/contracts/conformance-checks.ts";
+import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
 import { type Bench, type Case, failsUncalled, newDataKey, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 import { hostileKeyIds } from "./hostile-key-ids.ts";

@@ -1,4 +1,4 @@
-import { isBytes, toBase64Url, toHex } from "../../src/bytes.ts";
+import { isBytes, toBase64Url, toHex } from "../../src/core/base/bytes.ts";
 
 /**
  * Whether a secret can be seen in `value` by what people print and log: `util.inspect` at any depth, `String`, `JSON.stringify`,

@@ -1,4 +1,4 @@
-import { check, failsWith } from "../../src/conformance-checks.ts";
+import { check, failsWith } from "../../src/core/contracts/conformance-checks.ts";
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 

@@ -1,8 +1,8 @@
-import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import { concatBytes, copyOf, equalPublicBytes, isBytes, textOf, toHex, utf8, wipe } from "../../src/bytes.ts";
-import { check } from "../../src/conformance-checks.ts";
-import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/format/key-record.ts";
-import type { Recipient } from "../../src/key-provider.ts";
+import { concatBytes, copyOf, equalPublicBytes, isBytes, textOf, toHex, utf8, wipe } from "../../src/core/base/bytes.ts";
+import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
+import { check } from "../../src/core/contracts/conformance-checks.ts";
+import type { Recipient } from "../../src/core/contracts/key-provider.ts";
+import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/core/format/key-record.ts";
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 
 /** What every wrapping must do, whatever is behind it. */

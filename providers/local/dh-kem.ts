@@ -1,6 +1,6 @@
 import { engine } from "#engine";
-import { ascii, concatBytes, wipe } from "../../src/bytes.ts";
-import type { HmacHash } from "../../src/crypto/engine/engine.ts";
+import { ascii, concatBytes, wipe } from "../../src/core/base/bytes.ts";
+import type { HmacHash } from "../../src/core/crypto/engine/engine.ts";
 import { type Kem, type LabelScope, labeledExpand, labeledExtract, uint16 } from "./hpke.ts";
 
 /** What DHKEM needs of a Diffie-Hellman group: RFC 9180 §4.1, §7.1. */

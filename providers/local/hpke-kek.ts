@@ -1,5 +1,5 @@
-import { equalPublicBytes, isBytes, wipe } from "../../src/bytes.ts";
-import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { equalPublicBytes, isBytes, wipe } from "../../src/core/base/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type HpkeSuite, hpkeOpen, hpkeSeal } from "./hpke.ts";
 import { type KeyBytes, type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
 import { type Kek, type KekSource, lazyKek, readyKek } from "./local-provider.ts";

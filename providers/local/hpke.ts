@@ -1,7 +1,7 @@
 import { engine } from "#engine";
-import { ascii, concatBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
-import type { HmacHash } from "../../src/crypto/engine/engine.ts";
-import { hkdfExpand, hkdfExtract } from "../../src/crypto/hkdf.ts";
+import { ascii, concatBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import type { HmacHash } from "../../src/core/crypto/engine/engine.ts";
+import { hkdfExpand, hkdfExtract } from "../../src/core/crypto/hkdf.ts";
 
 // HPKE, RFC 9180: base mode, single shot. Generic over KEM, KDF and AEAD so that public vectors of other suites run through it.
 

@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { EnvelockError } from "../../src/errors.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { Kem } from "./hpke.ts";
 
 /** What is needed of `@noble/post-quantum/hybrid.js`. */

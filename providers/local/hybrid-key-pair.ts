@@ -1,5 +1,5 @@
-import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
+import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { AES_256_GCM, HKDF_SHA256, type HpkeSuite } from "./hpke.ts";
 import { hpkeKekSource, type KeyPairShapes, type LocalKeyPairOptions, type LocalKeyPairsOptions } from "./hpke-kek.ts";
 import { loadHybridKem } from "./hybrid-kem.ts";

@@ -1,5 +1,5 @@
-import { copyOf, fromBase64Url, isBytes, type OwnedBytes } from "../../src/bytes.ts";
-import { EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { copyOf, fromBase64Url, isBytes, type OwnedBytes } from "../../src/core/base/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 
 /**
  * A key as raw bytes, as a KeyObject of node:crypto, as an extractable CryptoKey of WebCrypto, or as a JWK. It is copied: the

@@ -1,5 +1,5 @@
-import { EnvelockError, invalidArgument } from "../../src/errors.ts";
-import { fileError } from "../../src/file-error.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { fileError } from "../../src/core/base/file-error.ts";
 import { formatKeyset, type Keyset, parseKeyset } from "./keyset.ts";
 
 /**
@@ -39,7 +39,7 @@ export async function readKeysetFile(path: string): Promise<Keyset> {
  */
 export async function writeKeysetFile(path: string, keyset: Keyset, options: { readonly overwrite?: boolean } = {}): Promise<void> {
   const json = formatKeyset(keyset);
-  const { writeDurably } = await import("../../src/durable-file.ts"); // as the file system below
+  const { writeDurably } = await import("../../src/core/base/durable-file.ts"); // as the file system below
   try {
     await writeDurably(path, json, { overwrite: options.overwrite === true });
   } catch (error) {

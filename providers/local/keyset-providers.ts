@@ -1,4 +1,4 @@
-import type { KeyProvider } from "../../src/key-provider.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import type { LocalKeyPairOptions } from "./hpke-kek.ts";
 import { localHybridKeyPairs } from "./hybrid-key-pair.ts";
 import { localKeyPairs } from "./key-pair.ts";

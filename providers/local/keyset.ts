@@ -1,6 +1,6 @@
 import { engine } from "#engine";
-import { copyOf, equalPublicBytes, isBytes, type OwnedBytes, toBase64Url } from "../../src/bytes.ts";
-import { type EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { copyOf, equalPublicBytes, isBytes, type OwnedBytes, toBase64Url } from "../../src/core/base/bytes.ts";
+import { type EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import type { KeyPairShapes } from "./hpke-kek.ts";
 import { loadHybridKem } from "./hybrid-kem.ts";
 import { HYBRID_KEYS } from "./hybrid-key-pair.ts";

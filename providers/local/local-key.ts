@@ -1,7 +1,7 @@
-import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import { type OwnedBytes, wipe } from "../../src/bytes.ts";
-import { XAES_OVERHEAD_BYTES, Xaes256Gcm } from "../../src/crypto/xaes.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
+import { type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { XAES_OVERHEAD_BYTES, Xaes256Gcm } from "../../src/core/crypto/xaes.ts";
 import { type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
 import { type Kek, type KekSource, lazyKek, localProvider, readyKek } from "./local-provider.ts";
 

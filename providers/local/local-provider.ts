@@ -1,6 +1,6 @@
-import { isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../../src/bytes.ts";
-import { EnvelockError, invalidArgument } from "../../src/errors.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
+import { isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 
 /** One version of a KEK, ready for use. */
 export interface Kek {

@@ -1,4 +1,4 @@
-import { equalPublicBytes, type OwnedBytes, textOf } from "../../src/bytes.ts";
+import { equalPublicBytes, type OwnedBytes, textOf } from "../../src/core/base/bytes.ts";
 import type { Pkcs11KeySelector, Pkcs11TokenSelector } from "./options.ts";
 import { decodeUriValue, encodeUriBytes, encodeUriText } from "./pkcs11-uri.ts";
 

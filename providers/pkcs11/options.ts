@@ -1,5 +1,5 @@
-import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes } from "../../src/bytes.ts";
-import { invalidArgument } from "../../src/errors.ts";
+import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes } from "../../src/core/base/bytes.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type Pkcs11Uri, parsePkcs11Uri } from "./pkcs11-uri.ts";
 
 /** Which library, and which token in it. */

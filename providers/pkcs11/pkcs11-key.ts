@@ -1,15 +1,15 @@
-import { WRAP_ALGORITHMS } from "../../src/algorithms.ts";
-import { isBytes, wipe } from "../../src/bytes.ts";
-import { EnvelockError, invalidArgument } from "../../src/errors.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
+import { isBytes, wipe } from "../../src/core/base/bytes.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { orAborted } from "./abort.ts";
 import { type Pkcs11Clock, systemClock } from "./clock.ts";
-import { rejected } from "./failures.ts";
+import { rejected } from "./cryptoki/failures.ts";
 import { ownedKey } from "./key-id.ts";
 import { keysInThread } from "./keys-in-thread.ts";
 import { keyInUri, keySelector, type Pkcs11KeySelector, type Pkcs11TokenOptions, tokenLocation } from "./options.ts";
 import type { WrapTarget } from "./token-keys.ts";
-import { type Pkcs11Mechanism, WRAPPINGS } from "./wrappings.ts";
+import { type Pkcs11Mechanism, WRAPPINGS } from "./wrapping/wrappings.ts";
 
 export interface Pkcs11KeyOptions extends Pkcs11TokenOptions {
   /**

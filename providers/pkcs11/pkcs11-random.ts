@@ -1,5 +1,5 @@
-import { EnvelockError } from "../../src/errors.ts";
-import type { RandomSource } from "../../src/random-source.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { RandomSource } from "../../src/core/contracts/random-source.ts";
 import { orAborted } from "./abort.ts";
 import { keysInThread } from "./keys-in-thread.ts";
 import { checkedCount, type Pkcs11TokenOptions, tokenLocation } from "./options.ts";

@@ -1,5 +1,5 @@
-import { byteAt, copyOf, type OwnedBytes, textOf, utf8 } from "../../src/bytes.ts";
-import { type EnvelockError, invalidArgument } from "../../src/errors.ts";
+import { byteAt, copyOf, type OwnedBytes, textOf, utf8 } from "../../src/core/base/bytes.ts";
+import { type EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 
 /** What a `pkcs11:` URI says. RFC 7512 */
 export interface Pkcs11Uri {

@@ -1,11 +1,19 @@
-import { equalPublicBytes, type OwnedBytes, wipe } from "../../src/bytes.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import { isUnclear, losesObject, refusesMechanism, rejected, tokenFailure } from "./failures.ts";
+import { equalPublicBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import { isUnclear, losesObject, refusesMechanism, rejected, tokenFailure } from "./cryptoki/failures.ts";
 import { formatKeyId, type KeyName, parseKeyId } from "./key-id.ts";
-import { exactKey, type KeyObject, newestKey } from "./key-objects.ts";
 import type { Pkcs11KeySelector, Pkcs11Pin, TokenLocation } from "./options.ts";
-import { type Session, TokenSessions } from "./token-sessions.ts";
-import { bestWrapping, type Pkcs11Mechanism, unwrapUnder, WRAPPINGS, type Wrapping, wrappedBytes, wrapUnder } from "./wrappings.ts";
+import { exactKey, type KeyObject, newestKey } from "./session/key-objects.ts";
+import { type Session, TokenSessions } from "./session/token-sessions.ts";
+import {
+  bestWrapping,
+  type Pkcs11Mechanism,
+  unwrapUnder,
+  WRAPPINGS,
+  type Wrapping,
+  wrappedBytes,
+  wrapUnder,
+} from "./wrapping/wrappings.ts";
 
 /** The KEKs of one token as a provider needs them, on this thread or on another. All of it can be sent between threads. */
 export interface TokenKeys {

@@ -1,5 +1,5 @@
 import type { AzureConnectionOptions, AzureCredential } from "../../providers/azure/index.ts";
-import { EnvelockError } from "../errors.ts";
+import { EnvelockError } from "../core/base/errors.ts";
 import type { AzureOptions, CredentialKind } from "./options.ts";
 
 /** How to reach what the options allow, with one credential, which is made when a token is first needed. */

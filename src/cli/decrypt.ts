@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
-import { EnvelockError, invalidArgument } from "../errors.ts";
-import type { Keyring } from "../keyring.ts";
-import { parseRange } from "../stream/http-range.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import type { Keyring } from "../core/keyring/keyring.ts";
+import { parseRange } from "../core/stream/http-range.ts";
 import { usageError } from "./failure.ts";
 import { type Input, STANDARD_STREAM, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { utf8 } from "../bytes.ts";
+import { utf8 } from "../core/base/bytes.ts";
 import { isFaultName } from "../testing/azure-emulator/faults.ts";
 import type { AzureEmulator, EmulatorOptions, Flavour, LoggedRequest } from "../testing/azure-emulator/index.ts";
 import { isEc, isOct, isRsa } from "../testing/azure-emulator/key-material.ts";

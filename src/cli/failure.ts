@@ -1,6 +1,6 @@
 import { getSystemErrorMap } from "node:util";
 import { CommanderError } from "commander";
-import { EnvelockError, type ErrorCode } from "../errors.ts";
+import { EnvelockError, type ErrorCode } from "../core/base/errors.ts";
 import { terminalText } from "./terminal-text.ts";
 
 /** The command line itself is wrong: nothing was written. Ends with exit code 2. */

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { type ByokKek, byokFile, PKCS11_KEY_TYPES, type Pkcs11KeyType, parsePkcs11Uri } from "../../providers/pkcs11/index.ts";
-import { utf8, wipe } from "../bytes.ts";
+import { utf8, wipe } from "../core/base/bytes.ts";
 import { systemError, usageError } from "./failure.ts";
 import { addDebugOption, addOutputOptions, type OutputOptions } from "./options.ts";
 import { NEW_FILE_MODE, openOutput } from "./output.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Pkcs11TestResult } from "../../providers/pkcs11/index.ts";
-import { EnvelockError } from "../errors.ts";
+import { EnvelockError } from "../core/base/errors.ts";
 import { columns } from "./columns.ts";
 import { addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";
 import { printLines } from "./output.ts";

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { concatBytes } from "../bytes.ts";
-import { invalidArgument } from "../errors.ts";
-import { HEADER_PREFIX_BYTES, headerBytesOf } from "../format/envelope.ts";
+import { concatBytes } from "../core/base/bytes.ts";
+import { invalidArgument } from "../core/base/errors.ts";
+import { HEADER_PREFIX_BYTES, headerBytesOf } from "../core/format/envelope.ts";
 import { systemError } from "./failure.ts";
 
 /** A file or standard input, to be read once, from the start. */

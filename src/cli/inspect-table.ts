@@ -1,4 +1,4 @@
-import type { InspectedRecord, Inspection } from "../inspect.ts";
+import type { InspectedRecord, Inspection } from "../core/keyring/inspect.ts";
 import { byteCount, columns } from "./columns.ts";
 import { terminalText } from "./terminal-text.ts";
 

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import { ascii, textOf } from "../bytes.ts";
-import { malformed } from "../errors.ts";
-import { ENVELOPE_HEAD } from "../format/envelope.ts";
-import { KEY_RECORD_HEAD } from "../format/key-record.ts";
-import { DETERMINISTIC_TOKEN_HEAD, TOKEN_HEAD } from "../format/token.ts";
-import { type Inspection, inspect, inspectEnvelope } from "../inspect.ts";
+import { ascii, textOf } from "../core/base/bytes.ts";
+import { malformed } from "../core/base/errors.ts";
+import { ENVELOPE_HEAD } from "../core/format/envelope.ts";
+import { KEY_RECORD_HEAD } from "../core/format/key-record.ts";
+import { DETERMINISTIC_TOKEN_HEAD, TOKEN_HEAD } from "../core/format/token.ts";
+import { type Inspection, inspect, inspectEnvelope } from "../core/keyring/inspect.ts";
 import { type Input, peek, readWhole, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
 import { inspectTable } from "./inspect-table.ts";
 import { addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";

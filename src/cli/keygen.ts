@@ -12,8 +12,8 @@ import {
   readKeysetFile,
   writeKeysetFile,
 } from "../../providers/local/index.ts";
-import { toHex, utf8 } from "../bytes.ts";
-import { invalidArgument } from "../errors.ts";
+import { toHex, utf8 } from "../core/base/bytes.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import { columns } from "./columns.ts";
 import { usageError } from "./failure.ts";
 import { addDebugOption, addOutputOptions, type OutputOptions } from "./options.ts";

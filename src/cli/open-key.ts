@@ -1,8 +1,8 @@
 import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
 import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
 import { pkcs11Key } from "../../providers/pkcs11/index.ts";
-import type { KeyProvider } from "../key-provider.ts";
-import { Keyring } from "../keyring.ts";
+import type { KeyProvider } from "../core/contracts/key-provider.ts";
+import { Keyring } from "../core/keyring/keyring.ts";
 import { azureConnection } from "./azure-connection.ts";
 import { usageError } from "./failure.ts";
 import type { KeyOptions, RecipientOptions } from "./options.ts";

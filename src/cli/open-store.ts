@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
-import { EnvelockError } from "../errors.ts";
-import type { DataKeyStore } from "../field/data-key-store.ts";
-import { fileStore } from "../field/stores/file.ts";
-import { postgresStore } from "../field/stores/postgres.ts";
-import { type SqliteDatabase, sqliteStore } from "../field/stores/sqlite.ts";
+import { EnvelockError } from "../core/base/errors.ts";
+import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
+import { fileStore } from "../stores/file.ts";
+import { postgresStore } from "../stores/postgres.ts";
+import { type SqliteDatabase, sqliteStore } from "../stores/sqlite.ts";
 import { usageError } from "./failure.ts";
 
 export interface StoreOptions {

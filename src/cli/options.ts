@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import type { Context } from "../context.ts";
-import { checkedLanes, type LaneCount } from "../stream/lanes/lanes.ts";
+import type { Context } from "../core/base/context.ts";
+import { checkedLanes, type LaneCount } from "../core/stream/lanes/lanes.ts";
 import { usageError } from "./failure.ts";
 
 export interface KeyOptions extends AzureOptions {

@@ -15,8 +15,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { toHex, utf8 } from "../bytes.ts";
-import { EnvelockError, invalidArgument } from "../errors.ts";
+import { toHex, utf8 } from "../core/base/bytes.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { systemError, systemErrorOf, usageError } from "./failure.ts";
 import { STANDARD_STREAM } from "./input.ts";
 import type { OutputOptions } from "./options.ts";

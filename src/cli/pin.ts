@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
-import { EnvelockError } from "../errors.ts";
+import { EnvelockError } from "../core/base/errors.ts";
 import { systemError, usageError } from "./failure.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { lstatSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { claimedPlaintextBytes } from "../body.ts";
-import { invalidArgument } from "../errors.ts";
-import type { Keyring } from "../keyring.ts";
+import { invalidArgument } from "../core/base/errors.ts";
+import { claimedPlaintextBytes } from "../core/data-key/body.ts";
+import type { Keyring } from "../core/keyring/keyring.ts";
 import { exitCodeOf, failureText, systemError, usageError } from "./failure.ts";
 import { type Input, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";

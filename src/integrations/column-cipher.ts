@@ -1,4 +1,4 @@
-import { EnvelockError, invalidArgument } from "../errors.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 
 /**
  * What an adapter needs of a column: a `FieldCipher` without `requireRow`, because a column type is not told the row, and without

@@ -27,7 +27,7 @@ import {
   ValueNode,
   ValuesNode,
 } from "kysely";
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import { cipherOf, type EncryptedColumn, indexColumnOf, indexOf, notComparable, sourceOf } from "./column-cipher.ts";
 
 type Column = EncryptedColumn<unknown>;

@@ -1,4 +1,4 @@
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import { cipherOf, indexOf, notComparable, sourceOf } from "./column-cipher.ts";
 import { isRecord, type Model, type Models, modelCalled, recordOr } from "./prisma-models.ts";
 

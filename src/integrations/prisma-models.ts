@@ -1,4 +1,4 @@
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import { type EncryptedColumn, indexColumnOf } from "./column-cipher.ts";
 
 /** Fields of text by model, as the schema names them. The type of a field is the schema's, so what it holds is text. */

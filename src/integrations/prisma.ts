@@ -1,6 +1,6 @@
 import { Prisma } from "@prisma/client/extension";
 import type { Types } from "@prisma/client/runtime/client";
-import { invalidArgument } from "../errors.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import { indexColumnOf } from "./column-cipher.ts";
 import { rewrittenArguments } from "./prisma-arguments.ts";
 import { dataModelOf, type EncryptedModels, type Models } from "./prisma-models.ts";

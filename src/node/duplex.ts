@@ -1,8 +1,8 @@
 import { Duplex } from "node:stream";
-import type { OwnedBytes } from "../bytes.ts";
-import type { Keyring } from "../keyring.ts";
-import { Duct, type Transform } from "../stream/duct.ts";
-import type { EncryptStreamOptions, StreamOptions } from "../stream/options.ts";
+import type { OwnedBytes } from "../core/base/bytes.ts";
+import type { Keyring } from "../core/keyring/keyring.ts";
+import { Duct, type Transform } from "../core/stream/duct.ts";
+import type { EncryptStreamOptions, StreamOptions } from "../core/stream/options.ts";
 
 /** An encrypting Duplex; its header can be had before anything is read. */
 export interface EncryptDuplex extends Duplex {

@@ -1,8 +1,8 @@
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { engine } from "#engine";
-import { toHex } from "../bytes.ts";
-import type { Keyring } from "../keyring.ts";
-import type { EncryptStreamOptions, StreamOptions } from "../stream/options.ts";
+import { toHex } from "../core/base/bytes.ts";
+import type { Keyring } from "../core/keyring/keyring.ts";
+import type { EncryptStreamOptions, StreamOptions } from "../core/stream/options.ts";
 
 export interface FileOptions {
   /** The mode of a new file; it takes the umask into account. Plaintext files are 0o600 unless told otherwise. */

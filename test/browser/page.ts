@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { localKey } from "../../providers/local/local-key.ts";
-import { Keyring } from "../../src/keyring.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
 
 // Runs in the browser: 64 MiB through the web streams, and files to and from Node. The result stands in the document's title.
 

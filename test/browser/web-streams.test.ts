@@ -6,9 +6,9 @@ import { chromium } from "playwright-core";
 import { rolldown } from "rolldown";
 import { expect, test } from "vitest";
 import { localKey } from "../../providers/local/local-key.ts";
-import { Keyring } from "../../src/keyring.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { decryptDuplex, encryptDuplex } from "../../src/node/index.ts";
-import { fileOfPackages } from "../debian-packages.ts";
+import { fileOfPackages } from "../support/debian-packages.ts";
 
 const MIB = 2 ** 20;
 const MEBIBYTES = 64;

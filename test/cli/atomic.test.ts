@@ -3,8 +3,8 @@ import { existsSync, lstatSync, mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { inPlaceOf, openOutput } from "../../src/cli/output.ts";
-import { inspect } from "../../src/inspect.ts";
-import { refusalCode } from "../refusal.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { refusalCode } from "../support/refusal.ts";
 import { ok, type RunningCommand, refused, scratch, start } from "./runner.ts";
 
 const { at, read, write, names } = scratch();

@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { constants, generateKeyPairSync, privateDecrypt } from "node:crypto";
 import { once } from "node:events";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { openPadded } from "../../providers/pkcs11/rfc5649.ts";
-import { noise } from "../arbitraries.ts";
-import { hexOf } from "../bytes.ts";
-import { fileOfPackages } from "../debian-packages.ts";
+import { openPadded } from "../../providers/pkcs11/wrapping/rfc5649.ts";
 import { softHsmTokens } from "../providers/pkcs11/tokens.ts";
+import { noise } from "../support/arbitraries.ts";
+import { hexOf } from "../support/bytes.ts";
+import { fileOfPackages } from "../support/debian-packages.ts";
 import { CLI, ok, refused, scratch } from "./runner.ts";
 
 const softHsm = softHsmTokens("hsm");

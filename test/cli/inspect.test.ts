@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { truncateSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { localKey } from "../../providers/local/index.ts";
-import { toBase64Url } from "../../src/bytes.ts";
-import { bodyBytes } from "../../src/crypto/cobblestone.ts";
-import { inspect } from "../../src/inspect.ts";
-import { Keyring } from "../../src/keyring.ts";
+import { toBase64Url } from "../../src/core/base/bytes.ts";
+import { bodyBytes } from "../../src/core/crypto/cobblestone.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { ok, refused, scratch } from "./runner.ts";
 
 const { at, read, write } = scratch();

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
-import { DataKeys } from "../../src/field/data-keys.ts";
-import { fileStore } from "../../src/field/stores/file.ts";
-import { Keyring } from "../../src/keyring.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { DataKeys } from "../../src/fields/data-keys.ts";
+import { fileStore } from "../../src/stores/file.ts";
 import { ok, refused, run, scratch } from "./runner.ts";
 
 const { at, write, names } = scratch();

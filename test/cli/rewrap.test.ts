@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, statSync, symlinkSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type InspectedEnvelope, inspect } from "../../src/inspect.ts";
+import { type InspectedEnvelope, inspect } from "../../src/core/keyring/inspect.ts";
 import { ok, refused, run, scratch } from "./runner.ts";
 
 const { at, read, write, names } = scratch();

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { progressOn, progressText } from "../../src/cli/progress.ts";
-import { headerBytesOf } from "../../src/format/envelope.ts";
-import { encryptedBytes } from "../../src/stream/streams.ts";
+import { headerBytesOf } from "../../src/core/format/envelope.ts";
+import { encryptedBytes } from "../../src/core/stream/streams.ts";
 import { ok, refused, run, scratch } from "./runner.ts";
 
 const { at, read, write, names } = scratch();

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseKeyset } from "../../providers/local/index.ts";
-import { toHex } from "../../src/bytes.ts";
+import { toHex } from "../../src/core/base/bytes.ts";
 import { ok, ROOT, refused, run, scratch, start } from "./runner.ts";
 
 const { at, read, write } = scratch();

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { ProfileReader } from "../../src/format/cbor.ts";
-import { parseHeader } from "../../src/format/envelope.ts";
-import { parseKeyRecord } from "../../src/format/key-record.ts";
-import { inspect } from "../../src/inspect.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { hexOf } from "../bytes.ts";
-import { kek } from "../keks.ts";
-import { refusalCode } from "../refusal.ts";
-import { hex } from "../vectors.ts";
+import { ProfileReader } from "../../src/core/format/cbor.ts";
+import { parseHeader } from "../../src/core/format/envelope.ts";
+import { parseKeyRecord } from "../../src/core/format/key-record.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { hexOf } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
+import { refusalCode } from "../support/refusal.ts";
+import { hex } from "../support/vectors.ts";
 
 // format.md §7. What general decoders take, or stumble over, is refused in the place of every item of a key record.
 

@@ -1,10 +1,10 @@
 import { Decoder } from "cbor-x";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { EnvelockError } from "../../src/errors.ts";
-import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "../../src/format/key-record.ts";
-import { noise, runs } from "../arbitraries.ts";
-import { expectSameBytes, flipped, hexOf } from "../bytes.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "../../src/core/format/key-record.ts";
+import { noise, runs } from "../support/arbitraries.ts";
+import { expectSameBytes, flipped, hexOf } from "../support/bytes.ts";
 
 // A general decoder beside the strict reader: what ours accepts, cbor-x reads as the same values. The library itself never loads
 // cbor-x, see test/package/cbor-x.test.ts.

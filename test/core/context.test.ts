@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Context, compareUtf8, KeyContext } from "../../src/context.ts";
-import { contexts, type Pairs, pairs, runs, splitContexts, texts } from "../arbitraries.ts";
-import { hexOf } from "../bytes.ts";
-import { refusal, refusalCode } from "../refusal.ts";
-import { untyped } from "../untyped.ts";
+import { type Context, compareUtf8, KeyContext } from "../../src/core/base/context.ts";
+import { contexts, type Pairs, pairs, runs, splitContexts, texts } from "../support/arbitraries.ts";
+import { hexOf } from "../support/bytes.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 
 describe("context encoding (format.md §2)", () => {
   test("is what an independent encoder writes", () => {

@@ -2,15 +2,15 @@ import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
-import type { Engine } from "../../src/crypto/engine/engine.ts";
-import { engine as node } from "../../src/crypto/engine/node.ts";
-import { release } from "../../src/crypto/engine/node-release.ts";
-import { engine as portable } from "../../src/crypto/engine/portable.ts";
-import { DataKey } from "../../src/data-key.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { noise, plaintexts, runs, splitContexts } from "../arbitraries.ts";
-import { expectSameBytes, flipped, hexOf } from "../bytes.ts";
-import { kek } from "../keks.ts";
+import type { Engine } from "../../src/core/crypto/engine/engine.ts";
+import { engine as node } from "../../src/core/crypto/engine/node.ts";
+import { release } from "../../src/core/crypto/engine/node-release.ts";
+import { engine as portable } from "../../src/core/crypto/engine/portable.ts";
+import { DataKey } from "../../src/core/data-key/data-key.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { noise, plaintexts, runs, splitContexts } from "../support/arbitraries.ts";
+import { expectSameBytes, flipped, hexOf } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
 
 const ENGINES: readonly Engine[] = [node, portable];
 
@@ -245,9 +245,9 @@ async function loadOn(other: Engine): Promise<{ Keyring: typeof Keyring; DataKey
   vi.resetModules();
   vi.doMock("#engine", () => ({ engine: other }));
   const [keyring, dataKey, keks] = await Promise.all([
-    import("../../src/keyring.ts"),
-    import("../../src/data-key.ts"),
-    import("../keks.ts"),
+    import("../../src/core/keyring/keyring.ts"),
+    import("../../src/core/data-key/data-key.ts"),
+    import("../support/keks.ts"),
   ]);
   return { Keyring: keyring.Keyring, DataKey: dataKey.DataKey, kek: keks.kek };
 }

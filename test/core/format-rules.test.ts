@@ -4,15 +4,15 @@ import { describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
 import { localKey } from "../../providers/local/index.ts";
 import { DataKey, inspect, type KeyProvider, Keyring } from "../../src/index.ts";
-import { noise, pairs, runs } from "../arbitraries.ts";
-import { flipped, hexOf } from "../bytes.ts";
 import type { EnvelopeVector } from "../format/envelope-vectors.ts";
 import type { KeyRecordVector, SharedKeks } from "../format/key-record-vectors.ts";
 import { readVectors } from "../format/read-vectors.ts";
 import { bytesOf, pairsOf, type Vector } from "../format/vector-file.ts";
 import * as writer from "../format/writer.ts";
-import { kek, type WatchedProvider, watched } from "../keks.ts";
-import { refusal, refusalCode } from "../refusal.ts";
+import { noise, pairs, runs } from "../support/arbitraries.ts";
+import { flipped, hexOf } from "../support/bytes.ts";
+import { kek, type WatchedProvider, watched } from "../support/keks.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 
 // The rules of docs/format.md that no single vector can show. The others are cited by the vectors themselves.
 

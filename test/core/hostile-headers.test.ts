@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { ProfileReader } from "../../src/format/cbor.ts";
-import { parseHeader } from "../../src/format/envelope.ts";
-import { encodeKeyRecord, MAX_RECIPIENTS, parseKeyRecord } from "../../src/format/key-record.ts";
-import { inspect } from "../../src/inspect.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { noise } from "../arbitraries.ts";
-import { kek, watched } from "../keks.ts";
-import { refusalCode } from "../refusal.ts";
-import { hex } from "../vectors.ts";
+import { ProfileReader } from "../../src/core/format/cbor.ts";
+import { parseHeader } from "../../src/core/format/envelope.ts";
+import { encodeKeyRecord, MAX_RECIPIENTS, parseKeyRecord } from "../../src/core/format/key-record.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { noise } from "../support/arbitraries.ts";
+import { kek, watched } from "../support/keks.ts";
+import { refusalCode } from "../support/refusal.ts";
+import { hex } from "../support/vectors.ts";
 
 // Headers of the full 64 KiB. Their cost is shown by structure, not by the clock: however they look, the reader takes at most
 // 4 + 5 * 16 items, each of which moves it forward within the header, and sets nothing aside for a declared length.

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { DataKey } from "../../src/data-key.ts";
-import { inspect } from "../../src/inspect.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { noise } from "../arbitraries.ts";
-import { expectSameBytes, flipped } from "../bytes.ts";
-import { kek } from "../keks.ts";
-import { refusalCode } from "../refusal.ts";
-import { untyped } from "../untyped.ts";
+import { DataKey } from "../../src/core/data-key/data-key.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { noise } from "../support/arbitraries.ts";
+import { expectSameBytes, flipped } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
+import { refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 
 const SIZES = [0, 1, 100, 5000, 2 * 16384];
 

@@ -1,14 +1,14 @@
 import { describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
-import { EnvelockError } from "../../src/errors.ts";
-import { Keyring } from "../../src/keyring.ts";
-import type { KeyringOptions } from "../../src/keyring-options.ts";
-import type { RandomSource } from "../../src/random-source.ts";
-import type { KeyringEvent } from "../../src/telemetry/events.ts";
-import { noise } from "../arbitraries.ts";
-import { kek, watched } from "../keks.ts";
-import { refusal, refusalCode } from "../refusal.ts";
-import { untyped } from "../untyped.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { RandomSource } from "../../src/core/contracts/random-source.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import type { KeyringOptions } from "../../src/core/keyring/keyring-options.ts";
+import type { KeyringEvent } from "../../src/core/telemetry/events.ts";
+import { noise } from "../support/arbitraries.ts";
+import { kek, watched } from "../support/keks.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 import { fakeClock } from "./resilience/fake-clock.ts";
 
 describe("a keyring with a second generator", () => {

@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { EnvelockError, type ErrorCode } from "../../src/errors.ts";
-import { prepareHeader } from "../../src/format/envelope.ts";
-import { encodeKeyRecord } from "../../src/format/key-record.ts";
-import { inspect } from "../../src/inspect.ts";
-import type { KeyProvider, Recipient, WrapOptions } from "../../src/key-provider.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { noise, runs } from "../arbitraries.ts";
-import { kek, watched } from "../keks.ts";
-import { refusal, refusalCode } from "../refusal.ts";
-import { untyped } from "../untyped.ts";
+import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
+import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
+import { prepareHeader } from "../../src/core/format/envelope.ts";
+import { encodeKeyRecord } from "../../src/core/format/key-record.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { noise, runs } from "../support/arbitraries.ts";
+import { kek, watched } from "../support/keks.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 
 describe("which recipients are tried (format.md §4)", () => {
   test("every provider of wrapWith becomes a recipient, in its order, and each opens alone", async () => {

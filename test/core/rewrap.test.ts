@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseHeader } from "../../src/format/envelope.ts";
-import { parseKeyRecord } from "../../src/format/key-record.ts";
-import { inspect } from "../../src/inspect.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { contexts, noise, plaintexts, runs } from "../arbitraries.ts";
-import { expectSameBytes, flipped } from "../bytes.ts";
-import { kek, watched } from "../keks.ts";
-import { refusalCode } from "../refusal.ts";
+import { parseHeader } from "../../src/core/format/envelope.ts";
+import { parseKeyRecord } from "../../src/core/format/key-record.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { contexts, noise, plaintexts, runs } from "../support/arbitraries.ts";
+import { expectSameBytes, flipped } from "../support/bytes.ts";
+import { kek, watched } from "../support/keks.ts";
+import { refusalCode } from "../support/refusal.ts";
 
 describe("rewrap (format.md §4)", () => {
   test("keeps suite, keyCommit and every body byte, and replaces the recipients", async () => {

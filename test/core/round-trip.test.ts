@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DataKey } from "../../src/data-key.ts";
-import { inspect } from "../../src/inspect.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { contexts, noise, plaintexts, runs, sameContext, splitContexts } from "../arbitraries.ts";
-import { expectSameBytes, hexOf } from "../bytes.ts";
-import { kek } from "../keks.ts";
-import { refusalCode } from "../refusal.ts";
+import { DataKey } from "../../src/core/data-key/data-key.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { contexts, noise, plaintexts, runs, sameContext, splitContexts } from "../support/arbitraries.ts";
+import { expectSameBytes, hexOf } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
+import { refusalCode } from "../support/refusal.ts";
 
 describe("envelopes", () => {
   test("decrypt inverts encrypt, for any bytes and contexts", async () => {

@@ -1,19 +1,19 @@
 import { inspect as show } from "node:util";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
-import { KeyContext } from "../../src/context.ts";
-import { DataKey } from "../../src/data-key.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import { DataKeys } from "../../src/field/data-keys.ts";
-import { memoryStore } from "../../src/field/stores/memory.ts";
-import { inspect } from "../../src/inspect.ts";
-import type { KeyProvider } from "../../src/key-provider.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { noise } from "../arbitraries.ts";
-import { flipped } from "../bytes.ts";
-import { kek } from "../keks.ts";
-import { refusal, refusalCode } from "../refusal.ts";
-import { untyped } from "../untyped.ts";
+import { KeyContext } from "../../src/core/base/context.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { DataKey } from "../../src/core/data-key/data-key.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { DataKeys } from "../../src/fields/data-keys.ts";
+import { memoryStore } from "../../src/fields/stores/memory.ts";
+import { noise } from "../support/arbitraries.ts";
+import { flipped } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

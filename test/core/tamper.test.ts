@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { DataKey } from "../../src/data-key.ts";
-import type { ErrorCode } from "../../src/errors.ts";
-import { Keyring } from "../../src/keyring.ts";
-import { noise, runs } from "../arbitraries.ts";
-import { expectSameBytes, flipped } from "../bytes.ts";
-import { kek } from "../keks.ts";
-import { refusalCode } from "../refusal.ts";
+import type { ErrorCode } from "../../src/core/base/errors.ts";
+import type { DataKey } from "../../src/core/data-key/data-key.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { noise, runs } from "../support/arbitraries.ts";
+import { expectSameBytes, flipped } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
+import { refusalCode } from "../support/refusal.ts";
 
 // Every change of a byte ends in the one error that its place asks for; nothing else is ever thrown, and nothing ever returned.
 

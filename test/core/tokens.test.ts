@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
-import type { Context } from "../../src/context.ts";
-import { DataKey } from "../../src/data-key.ts";
-import { inspect } from "../../src/inspect.ts";
-import { contexts, noise, plaintexts, runs, sameContext, splitContexts } from "../arbitraries.ts";
-import { expectSameBytes, hexOf } from "../bytes.ts";
-import { refusalCode } from "../refusal.ts";
+import type { Context } from "../../src/core/base/context.ts";
+import { DataKey } from "../../src/core/data-key/data-key.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import { contexts, noise, plaintexts, runs, sameContext, splitContexts } from "../support/arbitraries.ts";
+import { expectSameBytes, hexOf } from "../support/bytes.ts";
+import { refusalCode } from "../support/refusal.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -1,11 +1,11 @@
 import { Pool } from "pg";
 import { afterAll, expect, test } from "vitest";
 import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
-import { DataKeys } from "../../src/field/data-keys.ts";
-import { postgresStore } from "../../src/field/stores/postgres.ts";
-import { Keyring } from "../../src/keyring.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { DataKeys } from "../../src/fields/data-keys.ts";
+import { postgresStore } from "../../src/stores/postgres.ts";
 import { ok, refused, scratch } from "../cli/runner.ts";
-import { freshDatabase } from "../postgres.ts";
+import { freshDatabase } from "../support/postgres.ts";
 
 const { at } = scratch();
 const url = await freshDatabase();

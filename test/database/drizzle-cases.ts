@@ -4,7 +4,7 @@ import { alias, integer, pgTable, serial, text } from "drizzle-orm/pg-core";
 import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { encrypted } from "../../src/integrations/drizzle.ts";
-import { refusalCode } from "../refusal.ts";
+import { refusalCode } from "../support/refusal.ts";
 import { type TestCiphers, testCiphers } from "./field-ciphers.ts";
 
 /** The tests of `envelock/drizzle`, on the server that `open` names. */

@@ -1,5 +1,5 @@
 import { DataKeys, type FieldCipher, Keyring, memoryStore } from "../../src/index.ts";
-import { kek } from "../keks.ts";
+import { kek } from "../support/keks.ts";
 
 /** Ciphers for the columns that the adapters are tested with. */
 export interface TestCiphers {

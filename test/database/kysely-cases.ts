@@ -3,7 +3,7 @@ import { jsonArrayFrom } from "kysely/helpers/postgres";
 import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { encryptedColumns } from "../../src/integrations/kysely.ts";
-import { refusal, refusalCode } from "../refusal.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { type TestCiphers, testCiphers } from "./field-ciphers.ts";
 
 interface Database {

@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { freshDatabase } from "../postgres.ts";
+import { freshDatabase } from "../support/postgres.ts";
 import { kyselyCases } from "./kysely-cases.ts";
 
 describe("envelock/kysely", () => kyselyCases(freshDatabase));

@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { PGlite } from "@electric-sql/pglite";
 import { Pool } from "pg";
 import { afterAll, describe, expect, test } from "vitest";
-import { toHex } from "../../src/bytes.ts";
-import { newRow, newScope } from "../../src/field/stores/conformance/bench.ts";
-import { storeConformance } from "../../src/field/stores/conformance/index.ts";
-import { type PostgresClient, postgresMigration, postgresStore } from "../../src/field/stores/postgres.ts";
-import { freshDatabase } from "../postgres.ts";
-import { refusal, refusalCode } from "../refusal.ts";
+import { toHex } from "../../src/core/base/bytes.ts";
+import { newRow, newScope } from "../../src/stores/conformance/bench.ts";
+import { storeConformance } from "../../src/stores/conformance/index.ts";
+import { type PostgresClient, postgresMigration, postgresStore } from "../../src/stores/postgres.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 
 const pool = new Pool({ connectionString: await freshDatabase(), max: 4 });
 const lite = new PGlite();

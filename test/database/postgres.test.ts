@@ -1,6 +1,6 @@
 import { Client } from "pg";
 import { expect, test } from "vitest";
-import { freshDatabase } from "../postgres.ts";
+import { freshDatabase } from "../support/postgres.ts";
 
 test("each test file has a database of its own", async () => {
   const [one, other] = [await freshDatabase(), await freshDatabase()];

@@ -1,7 +1,7 @@
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { encryptedFields } from "../../src/integrations/prisma.ts";
-import { refusal, refusalCode } from "../refusal.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { type TestCiphers, testCiphers } from "./field-ciphers.ts";
 import { prismaClient } from "./prisma-client.ts";
 

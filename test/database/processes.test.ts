@@ -8,7 +8,7 @@ import { DataKeys } from "envelock";
 import { postgresStore } from "envelock/stores/postgres";
 import { Pool } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freshDatabase } from "../postgres.ts";
+import { freshDatabase } from "../support/postgres.ts";
 import { columnRow, EMAIL, keyringOf, type Task, work } from "./worker.ts";
 
 // Full sizes: ENVELOCK_PROCESS_ROWS=10000 ENVELOCK_KILLS=50 ENVELOCK_FIELD_ROWS=1000000

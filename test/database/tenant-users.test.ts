@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Pool } from "pg";
 import { afterAll, expect, test } from "vitest";
-import { postgresStore } from "../../src/field/stores/postgres.ts";
 import { Keyring } from "../../src/index.ts";
+import { postgresStore } from "../../src/stores/postgres.ts";
 import { blocksOf, ROOT, writeBlock } from "../docs/code-blocks.ts";
-import { kek, watched } from "../keks.ts";
-import { freshDatabase } from "../postgres.ts";
-import { refusal, refusalCode } from "../refusal.ts";
+import { kek, watched } from "../support/keks.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 
 // The example of docs/recipes/tenant-users.md is run, not only compiled.
 

@@ -1,7 +1,7 @@
 import { DataSource, EntitySchema, Equal, In, IsNull, Like, MoreThan, Not, QueryFailedError } from "typeorm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { encrypted } from "../../src/integrations/typeorm.ts";
-import { refusalCode } from "../refusal.ts";
+import { refusalCode } from "../support/refusal.ts";
 import { type TestCiphers, testCiphers } from "./field-ciphers.ts";
 
 interface User {

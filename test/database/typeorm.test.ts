@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { freshDatabase } from "../postgres.ts";
+import { freshDatabase } from "../support/postgres.ts";
 import { typeormCases } from "./typeorm-cases.ts";
 
 describe("envelock/typeorm", () => typeormCases(freshDatabase));

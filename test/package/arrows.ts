@@ -13,49 +13,31 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "pg", "node:"] }],
   [
     { paths: ["src/index.ts"] },
-    { paths: ["src/azure-sdk/"] },
-    { paths: ["src/node/"], packages: ["node:"] },
-    { paths: ["src/testing/azure-emulator/"], packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"] },
     { paths: ["src/integrations/"], packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client"] },
+    { paths: ["src/node/"], packages: ["node:"] },
+    { paths: ["src/stores/"], packages: ["node:"] },
+    { paths: ["src/testing/"], packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"] },
   ],
-  [{ paths: ["src/field/stores/file.ts", "src/field/stores/file-lock.ts"], packages: ["node:"] }],
-  [{ paths: ["src/field/"] }],
-  [{ paths: ["src/keyring.ts", "src/keyring-options.ts"] }, { paths: ["src/inspect.ts"] }],
-  [{ paths: ["src/stream/"], packages: ["node:os", "node:worker_threads"] }],
-  [{ paths: ["src/key-source/", "src/data-key-cache.ts"], packages: ["lru-cache"] }],
-  [{ paths: ["src/recipients.ts"] }, { paths: ["src/body.ts"] }],
-  [{ paths: ["src/resilience/", "src/telemetry/", "src/provider-contract.ts"], packages: ["@opentelemetry/api"] }],
-  [{ paths: ["src/data-key.ts"] }],
-  [{ paths: ["src/format/"] }, { paths: ["src/crypto/"], packages: ["node:crypto", "node:worker_threads", "@noble/"] }],
-  [{ paths: ["src/call-options.ts"] }],
-  [{ paths: ["src/durable-file.ts", "src/file-error.ts"], packages: ["node:"] }, { paths: ["src/conformance-checks.ts"] }],
-  [
-    { paths: ["src/context.ts"] },
-    { paths: ["src/key-provider.ts", "src/key-wrapper.ts", "src/random-source.ts"] },
-    { paths: ["src/algorithms.ts"] },
-  ],
-  [{ paths: ["src/bytes.ts"] }, { paths: ["src/errors.ts"] }],
+  [{ paths: ["src/fields/"] }],
+  [{ paths: ["src/core/keyring/"] }],
+  [{ paths: ["src/core/stream/"], packages: ["node:os", "node:worker_threads"] }],
+  [{ paths: ["src/core/key-source/"], packages: ["lru-cache"] }],
+  [{ paths: ["src/core/resilience/", "src/core/telemetry/"], packages: ["@opentelemetry/api"] }],
+  [{ paths: ["src/core/data-key/"] }],
+  [{ paths: ["src/core/format/"] }, { paths: ["src/core/crypto/"], packages: ["node:crypto", "node:worker_threads", "@noble/"] }],
+  [{ paths: ["src/core/contracts/"] }],
+  [{ paths: ["src/core/base/"], packages: ["node:"] }],
 ];
 
 /** What every provider may import beside its own folder. */
-const PROVIDERS_SHARE: readonly string[] = [
-  "src/key-provider.ts",
-  "src/key-wrapper.ts",
-  "src/random-source.ts",
-  "src/errors.ts",
-  "src/bytes.ts",
-  "src/algorithms.ts",
-];
+const PROVIDERS_SHARE: readonly string[] = ["src/core/contracts/", "src/core/base/"];
 
 /** What one provider may import beyond that, and the packages that it needs. */
 const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
-  local: {
-    paths: ["src/crypto/", "src/durable-file.ts", "src/file-error.ts"],
-    packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"],
-  },
-  azure: { paths: ["providers/local/local-key.ts"], packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets", "node:"] },
+  local: { paths: ["src/core/crypto/"], packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"] },
+  azure: { paths: ["providers/local/"], packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets", "node:"] },
   pkcs11: { paths: [], packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"] },
-  conformance: { paths: ["src/context.ts", "src/format/key-record.ts", "src/conformance-checks.ts"] },
+  conformance: { paths: ["src/core/format/"] },
 };
 
 /** The one way into a provider, for the command line. */

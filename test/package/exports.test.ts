@@ -25,7 +25,7 @@ test("envelock loads itself and parts of Node: no provider, no package, not the 
   const { builtins, packages, sources } = loadedBy("envelock");
   expect(builtins).toEqual(["node:crypto"]);
   expect(packages).toEqual([]);
-  expect(sources).toEqual(expect.arrayContaining(["src/keyring.ts", "src/crypto/engine/node.ts"]));
+  expect(sources).toEqual(expect.arrayContaining(["src/core/keyring/keyring.ts", "src/core/crypto/engine/node.ts"]));
   expect(sources.filter((path) => /^providers\/|^src\/cli\/|portable/.test(path))).toEqual([]);
 });
 
@@ -35,7 +35,7 @@ test("envelock is few files, for each takes its time to load", () => {
 
 test("a lane's worker thread loads what chunks need, no keyring and no format", () => {
   const { sources } = loadedBy("./dist/lanes/worker.js");
-  expect(sources).toEqual(expect.arrayContaining(["src/stream/chunk-job.ts", "src/crypto/engine/node.ts"]));
+  expect(sources).toEqual(expect.arrayContaining(["src/core/stream/chunk-job.ts", "src/core/crypto/engine/node.ts"]));
   expect(sources.filter((path) => /keyring|envelope|src\/field/.test(path))).toEqual([]);
 });
 
@@ -57,5 +57,5 @@ test.each([
   "envelock/stores/sqlite",
 ])("%s runs where neither Node nor an engine is", (entry) => {
   const { builtins, packages, sources } = loadedBy(entry);
-  expect([...builtins, ...packages, ...sources.filter((path) => path.startsWith("src/crypto/"))]).toEqual([]);
+  expect([...builtins, ...packages, ...sources.filter((path) => path.startsWith("src/core/crypto/"))]).toEqual([]);
 });

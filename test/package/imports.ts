@@ -44,7 +44,10 @@ function resolved(from: string, specifier: string): string {
 }
 
 /** What package.json's import map stands for. */
-const INTERNAL: Readonly<Record<string, string>> = { "#engine": "src/crypto/engine/engine.ts", "#lanes": "src/stream/lanes/lanes.ts" };
+const INTERNAL: Readonly<Record<string, string>> = {
+  "#engine": "src/core/crypto/engine/engine.ts",
+  "#lanes": "src/core/stream/lanes/lanes.ts",
+};
 const STATEMENT = /^(import|import type|export|export type) (?:\{([^}]*)\}|\* as \w+|\*|\w+)? ?(?:from )?"([^"]+)";$/gm;
 const DYNAMIC = /\bimport\((?:\s*"([^"]+)")?/g;
 const COMMENT_LINE = /^\s*(?:\/\/|\/\*|\*).*$/gm;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { conformance, type Fault, faultyProvider, scriptedFaults, seededFaults } from "../../providers/conformance/index.ts";
-import { EnvelockError } from "../../src/errors.ts";
-import type { WrapOptions } from "../../src/key-provider.ts";
-import { noise } from "../arbitraries.ts";
-import { kek } from "../keks.ts";
-import { refusal } from "../refusal.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { WrapOptions } from "../../src/core/contracts/key-provider.ts";
+import { noise } from "../support/arbitraries.ts";
+import { kek } from "../support/keks.ts";
+import { refusal } from "../support/refusal.ts";
 
 const OPTIONS: WrapOptions = { keyContext: {}, wrapAad: () => noise(20) };
 

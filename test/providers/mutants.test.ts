@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { conformance } from "../../providers/conformance/index.ts";
-import { EnvelockError } from "../../src/errors.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
 import { BACKEND_MUTANTS } from "./mutants/backend.ts";
 import { LIFECYCLE_MUTANTS } from "./mutants/lifecycle.ts";
 import { type Mutant, mutated } from "./mutants/mutant.ts";

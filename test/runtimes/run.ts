@@ -23,7 +23,7 @@ const RUNTIMES: Readonly<Record<string, Runtime>> = {
 };
 
 // The store has SQLite of the runtime itself where there is one.
-const CORE = ["test/core", "test/stream-node", "test/stores/sqlite.test.ts"];
+const CORE = ["test/core", "test/fields", "test/node", "test/stores/sqlite.test.ts"];
 /** Without the tests that show what the older SDK did. */
 const AZURE = ["--project=node", "test/providers/azure", "--testNamePattern=^(?!.*(naive|stops it by itself))"];
 const AZURE_SDK = ["@azure/keyvault-keys", "@azure/identity"];

@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { newRow, newScope } from "../../src/field/stores/conformance/bench.ts";
-import { storeConformance } from "../../src/field/stores/conformance/index.ts";
-import { fileStore } from "../../src/field/stores/file.ts";
-import { refusal, refusalCode } from "../refusal.ts";
+import { newRow, newScope } from "../../src/stores/conformance/bench.ts";
+import { storeConformance } from "../../src/stores/conformance/index.ts";
+import { fileStore } from "../../src/stores/file.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { fileHolds } from "./kept-bytes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "envelock-file-store-"));

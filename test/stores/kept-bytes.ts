@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { toHex } from "../../src/bytes.ts";
+import { toHex } from "../../src/core/base/bytes.ts";
 
 /** Whether a file holds these bytes, as they are, in hex or in base64. */
 export function fileHolds(path: string, bytes: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { EnvelockError } from "../../src/errors.ts";
-import { storeConformance } from "../../src/field/stores/conformance/index.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import { storeConformance } from "../../src/stores/conformance/index.ts";
 import { CHANGE_MUTANTS } from "./mutants/changes.ts";
 import { LIFECYCLE_MUTANTS } from "./mutants/lifecycle.ts";
 import { harnessOf, type Mutant } from "./mutants/mutant.ts";

@@ -1,5 +1,5 @@
 import { Database } from "node-sqlite3-wasm";
-import type { SqliteDatabase } from "../../src/field/stores/sqlite.ts";
+import type { SqliteDatabase } from "../../src/stores/sqlite.ts";
 
 /** SQLite of this runtime where it has one, as Node has from 22.5 on, else a build of it that runs anywhere. */
 export async function openSqlite(path: string): Promise<SqliteDatabase & { close(): void }> {

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { newRow, newScope } from "../../src/field/stores/conformance/bench.ts";
-import { storeConformance } from "../../src/field/stores/conformance/index.ts";
-import { sqliteMigration, sqliteStore } from "../../src/field/stores/sqlite.ts";
-import { refusal, refusalCode } from "../refusal.ts";
+import { newRow, newScope } from "../../src/stores/conformance/bench.ts";
+import { storeConformance } from "../../src/stores/conformance/index.ts";
+import { sqliteMigration, sqliteStore } from "../../src/stores/sqlite.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { fileHolds } from "./kept-bytes.ts";
 import { openSqlite } from "./sqlite-database.ts";
 

@@ -1,11 +1,11 @@
-import { equalPublicBytes, wipe } from "../../../src/bytes.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import type { WrapOptions } from "../../../src/key-provider.ts";
+import { equalPublicBytes, wipe } from "../../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import type { WrapOptions } from "../../../src/core/contracts/key-provider.ts";
 import { azureKey } from "../azure-key.ts";
 import { systemClock } from "../clock.ts";
 import { type KeyLocation, keyIdOf, parseKeyUrl } from "../key-url.ts";
-import { KeyVault } from "../key-vault.ts";
-import { VaultConnection } from "../vault-connection.ts";
+import { KeyVault } from "../sdk/key-vault.ts";
+import { VaultConnection } from "../sdk/vault-connection.ts";
 import { type AzureCheck, type AzureDiagnosisOptions, type AzureFinding, allSkipped, failed, ok, skipped, warning } from "./finding.ts";
 import { stateFindings } from "./key-state.ts";
 import { tokenFinding, vaultFindings } from "./reachability.ts";

@@ -1,4 +1,4 @@
-import type { KeyVersion } from "../key-vault.ts";
+import type { KeyVersion } from "../sdk/key-vault.ts";
 import { type AzureFinding, failed, ok, skipped, warning } from "./finding.ts";
 
 /** What is wrong with a version, as the service describes it. */

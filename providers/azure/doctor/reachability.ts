@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
-import { fromBase64Url, textOf } from "../../../src/bytes.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import { bounded } from "../bounded.ts";
+import { fromBase64Url, textOf } from "../../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { systemClock } from "../clock.ts";
 import { credentialFailure, isCertificateError } from "../failures.ts";
 import { textFieldOf } from "../fields.ts";
 import type { KeyLocation } from "../key-url.ts";
 import { DEFAULT_TIMEOUT_MS } from "../options.ts";
+import { bounded } from "../sdk/bounded.ts";
 import { type AzureDiagnosisOptions, type AzureFinding, allSkipped, failed, ok } from "./finding.ts";
 
 /** How far a caller without a token comes: the name, the connection, what the vault asks for. */

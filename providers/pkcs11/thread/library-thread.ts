@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
-import { EnvelockError } from "../../../src/errors.ts";
-import { pinFailure } from "../failures.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { pinFailure } from "../cryptoki/failures.ts";
 import type { Pkcs11Pin } from "../options.ts";
 import type { TokenKeysOptions } from "../token-keys.ts";
 import type { CallResult, KeysCall, ThreadAnswer, ThreadOrder } from "./messages.ts";

@@ -1,4 +1,4 @@
-import type { EnvelockErrorOptions, ErrorCode } from "../../../src/errors.ts";
+import type { EnvelockErrorOptions, ErrorCode } from "../../../src/core/base/errors.ts";
 import type { TokenKeysOptions, WrapTarget } from "../token-keys.ts";
 
 /** A call of `TokenKeys`, as it is sent. Bytes are copied, so either side wipes its own. */

@@ -1,5 +1,5 @@
-import { EnvelockError } from "../../../src/errors.ts";
-import { CryptokiError, tokenFailure } from "../failures.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { CryptokiError, tokenFailure } from "../cryptoki/failures.ts";
 import type { SentCause, SentError } from "./messages.ts";
 
 export function sentError(error: unknown): SentError {

@@ -1,6 +1,6 @@
-import { copyOf, isBytes, type OwnedBytes, wipe } from "../../../src/bytes.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import { type Module, openModule } from "../modules.ts";
+import { copyOf, isBytes, type OwnedBytes, wipe } from "../../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { type Module, openModule } from "../cryptoki/modules.ts";
 import type { Pkcs11Pin } from "../options.ts";
 import type { TokenKeys, TokenKeysOptions, WrapTarget } from "../token-keys.ts";
 import type { LibraryThread } from "./library-thread.ts";

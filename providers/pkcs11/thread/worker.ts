@@ -1,6 +1,6 @@
 import { parentPort } from "node:worker_threads";
-import { wipe } from "../../../src/bytes.ts";
-import { EnvelockError } from "../../../src/errors.ts";
+import { wipe } from "../../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { Pkcs11Pin } from "../options.ts";
 import { ThisThreadKeys, type TokenKeys } from "../token-keys.ts";
 import type { CallResult, KeysCall, ThreadAnswer, ThreadOrder } from "./messages.ts";

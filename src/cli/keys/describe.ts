@@ -1,7 +1,7 @@
-import type { Context } from "../../context.ts";
-import type { EnvelockError } from "../../errors.ts";
-import type { KeyRowFailure, KeyRowsReport } from "../../field/jobs/key-rows.ts";
-import { PURPOSE } from "../../field/scope.ts";
+import type { Context } from "../../core/base/context.ts";
+import type { EnvelockError } from "../../core/base/errors.ts";
+import type { KeyRowFailure, KeyRowsReport } from "../../fields/jobs/key-rows.ts";
+import { PURPOSE } from "../../fields/scope.ts";
 import { failureText } from "../failure.ts";
 import { terminalText } from "../terminal-text.ts";
 

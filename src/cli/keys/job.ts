@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
-import type { DataKeyStore, StoredDataKey } from "../../field/data-key-store.ts";
-import { DataKeys } from "../../field/data-keys.ts";
-import type { KeyRowsReport } from "../../field/jobs/key-rows.ts";
-import type { JobOptions } from "../../field/jobs/pages.ts";
+import type { DataKeyStore, StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import { DataKeys } from "../../fields/data-keys.ts";
+import type { KeyRowsReport } from "../../fields/jobs/key-rows.ts";
+import type { JobOptions } from "../../fields/jobs/pages.ts";
 import { usageError } from "../failure.ts";
 import { withKeyring } from "../open-key.ts";
 import { addStoreOptions, type StoreOptions, withStore } from "../open-store.ts";

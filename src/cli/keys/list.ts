@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../../context.ts";
-import type { StoredDataKey } from "../../field/data-key-store.ts";
-import { contextOfScope, purposeOf } from "../../field/scope.ts";
-import { type InspectedRecipient, inspectKeyRecord } from "../../inspect.ts";
+import type { Context } from "../../core/base/context.ts";
+import type { StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import { type InspectedRecipient, inspectKeyRecord } from "../../core/keyring/inspect.ts";
+import { contextOfScope, purposeOf } from "../../fields/scope.ts";
 import { columns } from "../columns.ts";
 import { addStoreOptions, type StoreOptions, withStore } from "../open-store.ts";
 import { addDebugOption, addScopeOption, type ScopeOptions } from "../options.ts";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import type { RewrapReport } from "../../field/jobs/rewrap-all.ts";
-import { fileCheckpoint } from "../../field/stores/file.ts";
+import type { RewrapReport } from "../../fields/jobs/rewrap-all.ts";
+import { fileCheckpoint } from "../../stores/file.ts";
 import { columns } from "../columns.ts";
 import { addRecipientOption } from "../options.ts";
 import { terminalText } from "../terminal-text.ts";

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
-import { invalidArgument } from "../../errors.ts";
+import { invalidArgument } from "../../core/base/errors.ts";
 import { usageError } from "../failure.ts";
 import { addScopeOption, type ScopeOptions } from "../options.ts";
 import { printLines } from "../output.ts";

@@ -1,4 +1,4 @@
-import { EnvelockError } from "../../errors.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 
 /** What the service answers when it does not do as asked: `{error:{code,message,innererror:{code}}}`. */
 export class Answer extends Error {

@@ -1,4 +1,4 @@
-import { invalidArgument } from "../../errors.ts";
+import { invalidArgument } from "../../core/base/errors.ts";
 import { type Answer, asLibraryError, forbidden, keyNotFound } from "./answer.ts";
 import { type EmulatorClock, systemClock } from "./clock.ts";
 import { type Fault, isFaultName } from "./faults.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import { EnvelockError } from "../../errors.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import { Answer } from "./answer.ts";
 import { loopbackCertificate } from "./certificate.ts";
 import type { EmulatorClock } from "./clock.ts";

@@ -1,7 +1,7 @@
 import { type FaultPlan, faultyProvider } from "../../../providers/conformance/index.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
-import { kek, type WatchedProvider, watched } from "../../keks.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { kek, type WatchedProvider, watched } from "../../support/keks.ts";
 import type { FakeClock } from "./fake-clock.ts";
 
 /** A provider that answers when the test says so, and notes when it was called. */

@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Fault } from "../../../providers/conformance/index.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import type { KeyringOptions } from "../../../src/keyring-options.ts";
-import { Breaker } from "../../../src/resilience/breaker.ts";
-import { ProviderGuards } from "../../../src/resilience/policy.ts";
-import type { KeyringEvent } from "../../../src/telemetry/events.ts";
-import { noise, runs } from "../../arbitraries.ts";
-import { kek, watched } from "../../keks.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
+import { Breaker } from "../../../src/core/resilience/breaker.ts";
+import { ProviderGuards } from "../../../src/core/resilience/policy.ts";
+import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
+import { noise, runs } from "../../support/arbitraries.ts";
+import { kek, watched } from "../../support/keks.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { held, timed, unavailable } from "./backends.ts";
 import { fakeClock } from "./fake-clock.ts";
 

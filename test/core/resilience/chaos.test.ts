@@ -2,11 +2,11 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { type Fault, type FaultPlan, faultyProvider, seededFaults } from "../../../providers/conformance/index.ts";
-import { DataKeyCache } from "../../../src/data-key-cache.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import { noise } from "../../arbitraries.ts";
-import { kek } from "../../keks.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { DataKeyCache } from "../../../src/core/key-source/data-key-cache.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { kek } from "../../support/keks.ts";
 import { type FakeClock, fakeClock } from "./fake-clock.ts";
 import { timesFor } from "./load.ts";
 

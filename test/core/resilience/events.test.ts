@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Fault } from "../../../providers/conformance/index.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import type { KeyringOptions } from "../../../src/keyring-options.ts";
-import type { KeyringEvent } from "../../../src/telemetry/events.ts";
-import { noise } from "../../arbitraries.ts";
-import { kek } from "../../keks.ts";
-import { refusalCode } from "../../refusal.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
+import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { kek } from "../../support/keks.ts";
+import { refusalCode } from "../../support/refusal.ts";
 import { timed } from "./backends.ts";
 import { fakeClock } from "./fake-clock.ts";
 

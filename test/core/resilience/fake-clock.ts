@@ -1,4 +1,4 @@
-import type { Clock } from "../../../src/resilience/clock.ts";
+import type { Clock } from "../../../src/core/resilience/clock.ts";
 
 /** Time that stands still until it is told to move. */
 export interface FakeClock extends Clock {

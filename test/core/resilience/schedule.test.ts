@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { type Fault, scriptedFaults } from "../../../providers/conformance/index.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import type { KeyringOptions } from "../../../src/keyring-options.ts";
-import type { KeyringEvent } from "../../../src/telemetry/events.ts";
-import { noise } from "../../arbitraries.ts";
-import { kek } from "../../keks.ts";
-import { refusal } from "../../refusal.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
+import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { kek } from "../../support/keks.ts";
+import { refusal } from "../../support/refusal.ts";
 import { timed } from "./backends.ts";
 import { fakeClock } from "./fake-clock.ts";
 

@@ -4,13 +4,13 @@ import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, Periodic
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Fault } from "../../../providers/conformance/index.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import type { KeyringOptions } from "../../../src/keyring-options.ts";
-import { type OpenTelemetryOptions, openTelemetry } from "../../../src/telemetry/index.ts";
-import { noise } from "../../arbitraries.ts";
-import { kek } from "../../keks.ts";
-import { refusalCode } from "../../refusal.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
+import { type OpenTelemetryOptions, openTelemetry } from "../../../src/core/telemetry/index.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { kek } from "../../support/keks.ts";
+import { refusalCode } from "../../support/refusal.ts";
 import { timed } from "./backends.ts";
 import { fakeClock } from "./fake-clock.ts";
 

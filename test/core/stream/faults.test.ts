@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { localKey } from "../../../providers/local/index.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import { collect, collectStream, collectUntilFailure, patterned, piecesOf, streamOf, testKeyring } from "../../pieces.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import { collect, collectStream, collectUntilFailure, patterned, piecesOf, streamOf, testKeyring } from "../../support/pieces.ts";
 
 const CHUNK = 16384;
 const DIRECTIONS = ["encrypt", "decrypt"] as const;

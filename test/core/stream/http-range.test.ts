@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseRange } from "../../../src/stream/http-range.ts";
-import { httpRangeHandler, type RangeHandlerOptions } from "../../../src/stream/range-handler.ts";
-import { patterned, testKeyring } from "../../pieces.ts";
-import { refusalCode } from "../../refusal.ts";
+import { parseRange } from "../../../src/core/stream/http-range.ts";
+import { httpRangeHandler, type RangeHandlerOptions } from "../../../src/core/stream/range-handler.ts";
+import { patterned, testKeyring } from "../../support/pieces.ts";
+import { refusalCode } from "../../support/refusal.ts";
 
 const SIZE = 100_000;
 const plaintext = patterned(SIZE);

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { EnvelockError } from "../../../src/errors.ts";
-import { encryptedBytes } from "../../../src/stream/streams.ts";
-import { collect, collectStream, cutsWithin, patterned, piecesOf, streamOf, testKeyring } from "../../pieces.ts";
-import { refusalCode } from "../../refusal.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { encryptedBytes } from "../../../src/core/stream/streams.ts";
+import { collect, collectStream, cutsWithin, patterned, piecesOf, streamOf, testKeyring } from "../../support/pieces.ts";
+import { refusalCode } from "../../support/refusal.ts";
 
 const CHUNK = 16384;
 const SEALED = 16400;

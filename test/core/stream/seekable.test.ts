@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { localKey } from "../../../providers/local/index.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import type { SeekableSource, SourcePart } from "../../../src/stream/seekable-source.ts";
-import { collectStream, patterned, testKeyring } from "../../pieces.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import type { SeekableSource, SourcePart } from "../../../src/core/stream/seekable-source.ts";
+import { collectStream, patterned, testKeyring } from "../../support/pieces.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 
 const CHUNK = 16384;
 const SEALED = 16400;

@@ -3,13 +3,22 @@ import { inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createLanePool } from "#lanes";
-import { BODY_PREFIX_BYTES, deriveBodyKeys, SALT_BYTES } from "../../../src/crypto/cobblestone.ts";
-import { EnvelockError } from "../../../src/errors.ts";
-import { chunkJob } from "../../../src/stream/chunk-job.ts";
-import type { StreamLanes } from "../../../src/stream/lanes/lanes.ts";
-import { pumpChunks } from "../../../src/stream/pump.ts";
-import { collect, collectStream, collectUntilFailure, cutsWithin, patterned, piecesOf, streamOf, testKeyring } from "../../pieces.ts";
-import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../vectors.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { BODY_PREFIX_BYTES, deriveBodyKeys, SALT_BYTES } from "../../../src/core/crypto/cobblestone.ts";
+import { chunkJob } from "../../../src/core/stream/chunk-job.ts";
+import type { StreamLanes } from "../../../src/core/stream/lanes/lanes.ts";
+import { pumpChunks } from "../../../src/core/stream/pump.ts";
+import {
+  collect,
+  collectStream,
+  collectUntilFailure,
+  cutsWithin,
+  patterned,
+  piecesOf,
+  streamOf,
+  testKeyring,
+} from "../../support/pieces.ts";
+import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../support/vectors.ts";
 
 const CHUNK = 16384;
 const SEALED = 16400;

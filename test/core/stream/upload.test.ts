@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { partDigest, partDigests } from "../../../src/stream/part-digest.ts";
-import type { EncryptedUpload } from "../../../src/stream/upload.ts";
-import type { UploadOptions } from "../../../src/stream/uploads.ts";
-import { cutsWithin, patterned, piecesOf, testKeyring } from "../../pieces.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { partDigest, partDigests } from "../../../src/core/stream/part-digest.ts";
+import type { EncryptedUpload } from "../../../src/core/stream/upload.ts";
+import type { UploadOptions } from "../../../src/core/stream/uploads.ts";
+import { cutsWithin, patterned, piecesOf, testKeyring } from "../../support/pieces.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 
 const CHUNK = 16384;
 const PART = 4 * CHUNK;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { inflateSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { engine } from "#engine";
+import { authenticationFailed, malformed } from "../../../src/core/base/errors.ts";
 import {
   BODY_PREFIX_BYTES,
   type BodyKeys,
@@ -14,11 +15,10 @@ import {
   SALT_BYTES,
   SEALED_CHUNK_BYTES,
   sealChunks,
-} from "../../../src/crypto/cobblestone.ts";
-import { authenticationFailed, malformed } from "../../../src/errors.ts";
-import { hexOf } from "../../bytes.ts";
-import { refusalCode } from "../../refusal.ts";
-import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../vectors.ts";
+} from "../../../src/core/crypto/cobblestone.ts";
+import { hexOf } from "../../support/bytes.ts";
+import { refusalCode } from "../../support/refusal.ts";
+import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../support/vectors.ts";
 
 // docs/format.md §6: raw input key in, for the derivation above it is ours alone
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { engine } from "#engine";
-import { hkdfExpand, hkdfExtract } from "../../../src/crypto/hkdf.ts";
-import { refusalCode } from "../../refusal.ts";
-import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../vectors.ts";
+import { hkdfExpand, hkdfExtract } from "../../../src/core/crypto/hkdf.ts";
+import { refusalCode } from "../../support/refusal.ts";
+import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../support/vectors.ts";
 
 describeVectors("HMAC and HKDF with SHA-512 (Wycheproof)", () => {
   test("HMAC-SHA-512: 174 tags, whole and truncated", () => {

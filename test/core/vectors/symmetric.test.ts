@@ -1,10 +1,10 @@
 import { createSecretKey } from "node:crypto";
 import { expect, test } from "vitest";
 import { engine } from "#engine";
-import { blockKeyWrap } from "../../../src/crypto/engine/node-key-wrap.ts";
-import { hexOf } from "../../bytes.ts";
-import { refusalCode } from "../../refusal.ts";
-import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../vectors.ts";
+import { blockKeyWrap } from "../../../src/core/crypto/engine/node-key-wrap.ts";
+import { hexOf } from "../../support/bytes.ts";
+import { refusalCode } from "../../support/refusal.ts";
+import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../support/vectors.ts";
 
 describeVectors("AES primitives of the engine (Wycheproof)", () => {
   test("AES-GCM with 96-bit nonces, 128-bit tags, keys of 16 and 32 bytes", () => {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { Xaes256Gcm } from "../../../src/crypto/xaes.ts";
-import { describeVectors, hex, vectors } from "../../vectors.ts";
+import { Xaes256Gcm } from "../../../src/core/crypto/xaes.ts";
+import { describeVectors, hex, vectors } from "../../support/vectors.ts";
 
 describeVectors("XAES-256-GCM (C2SP)", () => {
   test("both vectors seal and open", () => {

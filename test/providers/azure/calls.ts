@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { KeyProvider, Recipient, WrapOptions } from "../../../src/key-provider.ts";
+import type { KeyProvider, Recipient, WrapOptions } from "../../../src/core/contracts/key-provider.ts";
 
 /** Wraps a fresh data key, or the one that is given. The wrappings of this service take no AAD. */
 export async function wrapOne(provider: KeyProvider, dek: Uint8Array = randomBytes(32), signal?: AbortSignal): Promise<Recipient> {

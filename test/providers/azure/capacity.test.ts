@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type AzureCapacityOptions, azureCapacity } from "../../../providers/azure/index.ts";
 import { TransactionLimits } from "../../../src/testing/azure-emulator/transaction-limits.ts";
-import { refusalCode } from "../../refusal.ts";
+import { refusalCode } from "../../support/refusal.ts";
 
 describe("the capacity of a vault", () => {
   test.each<readonly ["RSA" | "RSA-HSM", number]>([

@@ -1,7 +1,7 @@
 import { afterAll, describe, test } from "vitest";
 import { type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
-import type { ErrorCode } from "../../../src/errors.ts";
+import type { ErrorCode } from "../../../src/core/base/errors.ts";
 import { Answer, AzureEmulator, forbidden, type KeySpec, keyNotFound } from "../../../src/testing/azure-emulator/index.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey, managedHsmRandom } from "../../../providers/azure/index.ts";
-import { Keyring } from "../../../src/keyring.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
-import { untyped } from "../../untyped.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 import { settle, unwrapOne, wrapOne } from "./calls.ts";
 import { FakeClock } from "./fake-clock.ts";
 

@@ -3,9 +3,9 @@ import type { AddressInfo } from "node:net";
 import { KeyClient, type KeyRotationLifetimeAction } from "@azure/keyvault-keys";
 import { describe, expect, test } from "vitest";
 import { type AzureCheck, type AzureDiagnosisOptions, type AzureFinding, diagnoseAzureKey } from "../../../providers/azure/index.ts";
-import { toBase64Url, utf8 } from "../../../src/bytes.ts";
+import { toBase64Url, utf8 } from "../../../src/core/base/bytes.ts";
 import { Answer, AzureEmulator, type EmulatorOptions, forbidden, type KeySpec } from "../../../src/testing/azure-emulator/index.ts";
-import { refusalCode } from "../../refusal.ts";
+import { refusalCode } from "../../support/refusal.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 const DAY_MS = 86_400_000;

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { azureKey } from "../../../providers/azure/index.ts";
-import type { ErrorCode } from "../../../src/errors.ts";
+import type { ErrorCode } from "../../../src/core/base/errors.ts";
 import { Answer, AzureEmulator, type Fault, forbidden } from "../../../src/testing/azure-emulator/index.ts";
-import { refusal } from "../../refusal.ts";
-import { untyped } from "../../untyped.ts";
+import { refusal } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 import { unwrapOne, wrapOne } from "./calls.ts";
 import { FakeClock } from "./fake-clock.ts";
 

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { type AzureKeyOptions, azureKey, managedHsmRandom } from "../../../providers/azure/index.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
-import { untyped } from "../../untyped.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 import { unwrapOne, wrapOne } from "./calls.ts";
 
 const emulator = await AzureEmulator.start();

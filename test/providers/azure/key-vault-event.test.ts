@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { azureKey, type KeyVaultDelivery, parseKeyVaultEvent } from "../../../providers/azure/index.ts";
-import { EnvelockError } from "../../../src/errors.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
-import { refusal } from "../../refusal.ts";
+import { refusal } from "../../support/refusal.ts";
 import { wrapOne } from "./calls.ts";
 
 const VERSION = "ee059b2bb5bc48398a53b168c6cdcb10";

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { azureKey } from "../../../providers/azure/index.ts";
-import { inspect } from "../../../src/inspect.ts";
-import { Keyring } from "../../../src/keyring.ts";
+import { inspect } from "../../../src/core/keyring/inspect.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 
 test("1,000 envelopes across 5 rotations, some of them in mid-flight", async () => {

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { CryptographyClient } from "@azure/keyvault-keys";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
-import { transportGuard } from "../../../providers/azure/transport-guard.ts";
+import { transportGuard } from "../../../providers/azure/sdk/transport-guard.ts";
 import { showsSecret } from "../../../providers/conformance/shown-secrets.ts";
 import { Answer, AzureEmulator, forbidden, type LoggedRequest } from "../../../src/testing/azure-emulator/index.ts";
-import { refusal } from "../../refusal.ts";
+import { refusal } from "../../support/refusal.ts";
 import { settle, unwrapOne, versionOf, wrapOne } from "./calls.ts";
 import { FakeClock } from "./fake-clock.ts";
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureSecretKeyOptions, azureSecretKey } from "../../../providers/azure/index.ts";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
-import { toBase64Url } from "../../../src/bytes.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
+import { toBase64Url } from "../../../src/core/base/bytes.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Answer, AzureEmulator, forbidden } from "../../../src/testing/azure-emulator/index.ts";
-import { noise } from "../../arbitraries.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 import { unwrapOne, wrapOne } from "./calls.ts";
 import { FakeClock } from "./fake-clock.ts";

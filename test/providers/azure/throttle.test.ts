@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { azureKey } from "../../../providers/azure/index.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import type { KeyringOptions } from "../../../src/keyring-options.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 import { seededChance, WorkerClock } from "./worker-clock.ts";
 

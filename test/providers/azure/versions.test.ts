@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
 import { AzureEmulator, type KeySpec } from "../../../src/testing/azure-emulator/index.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { settle, unwrapOne, versionOf, wrapOne } from "./calls.ts";
 import { FakeClock } from "./fake-clock.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../../../src/resilience/clock.ts";
+import type { Clock } from "../../../src/core/resilience/clock.ts";
 
 /**
  * Time for workers that each either wait for a real answer or sleep. It moves on only when the last of them sleeps, to the end of the

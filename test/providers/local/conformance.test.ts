@@ -2,7 +2,7 @@ import { describe, test } from "vitest";
 import { engine } from "#engine";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
 import { generateKeysetKey, type KeysetKey, type KeysetKeyType, keysetProviders, localKey } from "../../../providers/local/index.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 
 const KEY = engine.randomKey(32);

@@ -16,8 +16,8 @@ import {
   keySchedule,
 } from "../../../providers/local/hpke.ts";
 import { hybridKem } from "../../../providers/local/hybrid-kem.ts";
-import { ownedBytes, toHex } from "../../../src/bytes.ts";
-import { describeVectors, hex, vectors } from "../../vectors.ts";
+import { ownedBytes, toHex } from "../../../src/core/base/bytes.ts";
+import { describeVectors, hex, vectors } from "../../support/vectors.ts";
 
 describeVectors("HPKE (RFC 9180 appendix A), base mode", () => {
   test("every suite with an AEAD", () => {

@@ -9,8 +9,8 @@ import {
   localKeyPair,
   localKeyPairs,
 } from "../../../providers/local/index.ts";
-import { toBase64Url, toHex } from "../../../src/bytes.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { toBase64Url, toHex } from "../../../src/core/base/bytes.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { DEK, foreignWrap, OPTIONS, wrapAad } from "./wrap.ts";
 
 const PRIVATE = new Uint8Array(32).map((_, at) => at + 1);

@@ -10,7 +10,7 @@ import {
   readKeysetFile,
   writeKeysetFile,
 } from "../../../providers/local/index.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 
 let folder: string;
 let path: string;

@@ -8,9 +8,9 @@ import {
   parseKeyset,
   publicKeyset,
 } from "../../../providers/local/index.ts";
-import { toBase64Url } from "../../../src/bytes.ts";
+import { toBase64Url } from "../../../src/core/base/bytes.ts";
 import { Keyring } from "../../../src/index.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 
 const CREATED = "2026-11-21T09:30:00Z";
 

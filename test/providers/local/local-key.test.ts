@@ -2,8 +2,8 @@ import { createSecretKey, webcrypto } from "node:crypto";
 import { ecb, gcm } from "@noble/ciphers/aes.js";
 import { describe, expect, test } from "vitest";
 import { localKey, localKeyset } from "../../../providers/local/index.ts";
-import { toBase64Url, toHex } from "../../../src/bytes.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { toBase64Url, toHex } from "../../../src/core/base/bytes.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { DEK, foreignWrap, OPTIONS, wrapAad } from "./wrap.ts";
 
 const KEY = new Uint8Array(32).map((_, at) => at);

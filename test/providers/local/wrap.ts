@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import type { WrapOptions } from "../../../src/key-provider.ts";
-import { hex } from "../../vectors.ts";
+import type { WrapOptions } from "../../../src/core/contracts/key-provider.ts";
+import { hex } from "../../support/vectors.ts";
 
 /** docs/format.md §3: the wrap AAD for a key context of tenant = acme, written out here by hand. */
 export function wrapAad(keyId: string): Uint8Array {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { engine } from "#engine";
-import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../vectors.ts";
+import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../support/vectors.ts";
 
 interface X25519Test extends WycheproofTest {
   readonly public: string;

@@ -1,5 +1,5 @@
-import { EnvelockError } from "../../../src/errors.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { failureCases, type Mutant } from "./mutant.ts";
 
 export const BACKEND_MUTANTS: readonly Mutant[] = [

@@ -1,5 +1,5 @@
-import { concatBytes, copyOf, toBase64Url, toHex } from "../../../src/bytes.ts";
-import { EnvelockError } from "../../../src/errors.ts";
+import { concatBytes, copyOf, toBase64Url, toHex } from "../../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { toyKey } from "../toy/toy-key.ts";
 import { ToyFailure, type ToyKeyService } from "../toy/toy-key-service.ts";
 import type { Mutant } from "./mutant.ts";

@@ -1,4 +1,4 @@
-import type { KeyProvider } from "../../../src/key-provider.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { type SoundProvider, TOY_CODES, toyKey } from "../toy/toy-key.ts";
 import type { ToyKeyService } from "../toy/toy-key-service.ts";
 

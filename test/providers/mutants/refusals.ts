@@ -1,5 +1,5 @@
-import { concatBytes } from "../../../src/bytes.ts";
-import { EnvelockError } from "../../../src/errors.ts";
+import { concatBytes } from "../../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { type SoundProvider, toyKey, toyKeyId, toyRejected, translated } from "../toy/toy-key.ts";
 import type { Mutant } from "./mutant.ts";
 

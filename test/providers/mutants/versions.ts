@@ -1,4 +1,4 @@
-import { EnvelockError } from "../../../src/errors.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { toyKeyId, toyRejected, toyVersion, translated } from "../toy/toy-key.ts";
 import type { Mutant } from "./mutant.ts";
 

@@ -1,5 +1,5 @@
-import { concatBytes, copyOf, toHex, wipe } from "../../../src/bytes.ts";
-import type { Recipient } from "../../../src/key-provider.ts";
+import { concatBytes, copyOf, toHex, wipe } from "../../../src/core/base/bytes.ts";
+import type { Recipient } from "../../../src/core/contracts/key-provider.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const WRAPPING_MUTANTS: readonly Mutant[] = [

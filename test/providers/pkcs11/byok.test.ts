@@ -1,10 +1,10 @@
 import { constants, createPrivateKey, generateKeyPairSync, type KeyObject, privateDecrypt } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { byokFile } from "../../../providers/pkcs11/byok.ts";
-import { openPadded } from "../../../providers/pkcs11/rfc5649.ts";
-import { hexOf } from "../../bytes.ts";
-import { refusalCode } from "../../refusal.ts";
+import { byokFile } from "../../../providers/pkcs11/token/byok.ts";
+import { openPadded } from "../../../providers/pkcs11/wrapping/rfc5649.ts";
+import { hexOf } from "../../support/bytes.ts";
+import { refusalCode } from "../../support/refusal.ts";
 
 const exchange = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const kek = { keyId: `https://acme.vault.azure.net/keys/exchange/${"0a".repeat(16)}`, publicKey: pemOf(exchange.publicKey) };

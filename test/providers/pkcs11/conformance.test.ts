@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { afterAll, describe, test } from "vitest";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
 import { type Pkcs11KeyOptions, type Pkcs11Mechanism, pkcs11Key } from "../../../providers/pkcs11/index.ts";
-import { noise } from "../../arbitraries.ts";
+import { noise } from "../../support/arbitraries.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 import { locationOf } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileOfPackages } from "../../debian-packages.ts";
+import { fileOfPackages } from "../../support/debian-packages.ts";
 
 /** A module in front of another one that fails when it is told to. */
 export interface FaultShim {

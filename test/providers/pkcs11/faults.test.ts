@@ -1,12 +1,12 @@
 import pkcs11js from "pkcs11js";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { type Pkcs11KeyOptions, pkcs11Key } from "../../../providers/pkcs11/index.ts";
-import { EnvelockError, type ErrorCode } from "../../../src/errors.ts";
-import type { KeyProvider, Recipient } from "../../../src/key-provider.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import { noise } from "../../arbitraries.ts";
-import { hexOf } from "../../bytes.ts";
-import { refusalCode } from "../../refusal.ts";
+import { EnvelockError, type ErrorCode } from "../../../src/core/base/errors.ts";
+import type { KeyProvider, Recipient } from "../../../src/core/contracts/key-provider.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { hexOf } from "../../support/bytes.ts";
+import { refusalCode } from "../../support/refusal.ts";
 import { faultShim } from "./fault-shim.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { softHsmTokens } from "./tokens.ts";

@@ -10,7 +10,7 @@ import {
 } from "node:crypto";
 import { afterAll, describe, expect, test } from "vitest";
 import { type Pkcs11Mechanism, pkcs11Key } from "../../../providers/pkcs11/index.ts";
-import { noise } from "../../arbitraries.ts";
+import { noise } from "../../support/arbitraries.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 

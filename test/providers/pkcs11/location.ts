@@ -1,6 +1,6 @@
 import type { Pkcs11TokenOptions } from "../../../providers/pkcs11/index.ts";
-import type { WrapOptions } from "../../../src/key-provider.ts";
-import { noise } from "../../arbitraries.ts";
+import type { WrapOptions } from "../../../src/core/contracts/key-provider.ts";
+import { noise } from "../../support/arbitraries.ts";
 import type { TestToken } from "./tokens.ts";
 
 /** What a user would write to reach a token of these tests. */

@@ -1,8 +1,8 @@
 import pkcs11js, { type PKCS11 } from "pkcs11js";
 import { afterAll, expect, test } from "vitest";
 import { pkcs11Key } from "../../../providers/pkcs11/index.ts";
-import { noise } from "../../arbitraries.ts";
-import { refusal } from "../../refusal.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { refusal } from "../../support/refusal.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 

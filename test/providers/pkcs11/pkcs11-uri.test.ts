@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatKeyId, ownedKey, parseKeyId } from "../../../providers/pkcs11/key-id.ts";
 import { parsePkcs11Uri } from "../../../providers/pkcs11/pkcs11-uri.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 
 describe("a pkcs11: URI", () => {
   test("of p11-kit, with all that it writes", () => {

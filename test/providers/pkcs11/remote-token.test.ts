@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, expect, test } from "vitest";
 import { pkcs11Key } from "../../../providers/pkcs11/index.ts";
-import { Keyring } from "../../../src/keyring.ts";
-import { noise } from "../../arbitraries.ts";
-import { hexOf } from "../../bytes.ts";
-import { fileOfPackages } from "../../debian-packages.ts";
-import { refusal } from "../../refusal.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { hexOf } from "../../support/bytes.ts";
+import { fileOfPackages } from "../../support/debian-packages.ts";
+import { refusal } from "../../support/refusal.ts";
 import { softHsmTokens } from "./tokens.ts";
 
 // A token behind a socket: p11-kit's server starts a process for each client, and whoever kills that takes the device away.

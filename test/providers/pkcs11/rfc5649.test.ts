@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { openPadded, wrapPadded } from "../../../providers/pkcs11/rfc5649.ts";
-import { flipped, hexOf } from "../../bytes.ts";
-import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../vectors.ts";
+import { openPadded, wrapPadded } from "../../../providers/pkcs11/wrapping/rfc5649.ts";
+import { flipped, hexOf } from "../../support/bytes.ts";
+import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../support/vectors.ts";
 
 test.each([
   ["c37b7e6492584340bed12207808941155068f738", "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a"],

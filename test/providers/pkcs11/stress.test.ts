@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeEach, expect, test } from "vitest";
-import type { KeyProvider } from "../../../src/key-provider.ts";
-import { noise } from "../../arbitraries.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { noise } from "../../support/arbitraries.ts";
 import { faultShim } from "./fault-shim.ts";
 import { built, locationOf, OPTIONS } from "./location.ts";
 import { softHsmTokens } from "./tokens.ts";

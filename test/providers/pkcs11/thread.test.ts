@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { noise } from "../../arbitraries.ts";
+import { noise } from "../../support/arbitraries.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 import { built, DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";

@@ -2,10 +2,10 @@ import { constants, createPrivateKey, generateKeyPairSync, privateDecrypt } from
 import pkcs11js from "pkcs11js";
 import { afterAll, describe, expect, test } from "vitest";
 import { type Pkcs11Token, pkcs11Key, pkcs11Token, pkcs11Tokens } from "../../../providers/pkcs11/index.ts";
-import { openPadded } from "../../../providers/pkcs11/rfc5649.ts";
-import { noise } from "../../arbitraries.ts";
-import { hexOf } from "../../bytes.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import { openPadded } from "../../../providers/pkcs11/wrapping/rfc5649.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { hexOf } from "../../support/bytes.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 

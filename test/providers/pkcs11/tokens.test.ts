@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import pkcs11js from "pkcs11js";
 import { afterAll, expect, test } from "vitest";
-import { noise } from "../../arbitraries.ts";
-import { fileOfPackages } from "../../debian-packages.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { fileOfPackages } from "../../support/debian-packages.ts";
 import { nssToken, softHsmTokens } from "./tokens.ts";
 
 const softHsm = softHsmTokens("one", "two");

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pkcs11js, { type Attribute, type Handle, type PKCS11 } from "pkcs11js";
-import { fileOfPackages } from "../../debian-packages.ts";
+import { fileOfPackages } from "../../support/debian-packages.ts";
 
 /** A token that this process alone uses, with a PIN. */
 export interface TestToken {

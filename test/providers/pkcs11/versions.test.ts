@@ -1,8 +1,8 @@
 import { afterAll, afterEach, expect, test } from "vitest";
 import { type Pkcs11KeyOptions, pkcs11Key } from "../../../providers/pkcs11/index.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
-import { noise } from "../../arbitraries.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { noise } from "../../support/arbitraries.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { softHsmTokens } from "./tokens.ts";
 

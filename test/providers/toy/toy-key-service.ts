@@ -1,7 +1,7 @@
 import { engine } from "#engine";
 import type { HeldCall } from "../../../providers/conformance/index.ts";
-import { Xaes256Gcm } from "../../../src/crypto/xaes.ts";
-import { deferred } from "../../deferred.ts";
+import { Xaes256Gcm } from "../../../src/core/crypto/xaes.ts";
+import { deferred } from "../../support/deferred.ts";
 
 /** A key service in memory: named keys with versions, and calls that are counted, fail on order and can be held back. */
 export class ToyKeyService {

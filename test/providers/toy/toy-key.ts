@@ -1,7 +1,7 @@
 import type { ConformanceHarness } from "../../../providers/conformance/index.ts";
-import { WRAP_ALGORITHMS } from "../../../src/algorithms.ts";
-import { EnvelockError, type ErrorCode } from "../../../src/errors.ts";
-import type { KeyProvider } from "../../../src/key-provider.ts";
+import { EnvelockError, type ErrorCode } from "../../../src/core/base/errors.ts";
+import { WRAP_ALGORITHMS } from "../../../src/core/contracts/algorithms.ts";
+import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 import { ToyFailure, type ToyKeyService } from "./toy-key-service.ts";
 

@@ -1,4 +1,4 @@
-import type { DataKeyStore, StoredDataKey } from "../../../src/field/data-key-store.ts";
+import type { DataKeyStore, StoredDataKey } from "../../../src/core/contracts/data-key-store.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const CHANGE_MUTANTS: readonly Mutant[] = [

@@ -1,4 +1,4 @@
-import { EnvelockError } from "../../../src/errors.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const LIFECYCLE_MUTANTS: readonly Mutant[] = [

@@ -1,7 +1,7 @@
-import { equalPublicBytes } from "../../../src/bytes.ts";
-import type { DataKeyStore, StoredDataKey } from "../../../src/field/data-key-store.ts";
-import type { StoreConformanceHarness } from "../../../src/field/stores/conformance/index.ts";
-import { memoryStore } from "../../../src/field/stores/memory.ts";
+import { equalPublicBytes } from "../../../src/core/base/bytes.ts";
+import type { DataKeyStore, StoredDataKey } from "../../../src/core/contracts/data-key-store.ts";
+import { memoryStore } from "../../../src/fields/stores/memory.ts";
+import type { StoreConformanceHarness } from "../../../src/stores/conformance/index.ts";
 
 /** A sound store with one fault, and the case that is there to notice it. Others may stumble over it too: they all store rows. */
 export interface Mutant {

@@ -1,4 +1,4 @@
-import type { StoredDataKey } from "../../../src/field/data-key-store.ts";
+import type { StoredDataKey } from "../../../src/core/contracts/data-key-store.ts";
 import { everyRow, givingOut, type Mutant, underScope } from "./mutant.ts";
 
 export const ROW_MUTANTS: readonly Mutant[] = [

@@ -1,4 +1,4 @@
-import type { DataKeyStore, ScanPage, StoredDataKey } from "../../../src/field/data-key-store.ts";
+import type { DataKeyStore, ScanPage, StoredDataKey } from "../../../src/core/contracts/data-key-store.ts";
 import { everyRow, type Mutant } from "./mutant.ts";
 
 export const SCAN_MUTANTS: readonly Mutant[] = [

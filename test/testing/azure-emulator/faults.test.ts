@@ -2,8 +2,8 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { Answer, AzureEmulator, type Fault, throttled } from "../../../src/testing/azure-emulator/index.ts";
 import { TransactionLimits } from "../../../src/testing/azure-emulator/transaction-limits.ts";
 import { FakeClock } from "../../providers/azure/fake-clock.ts";
-import { refusal, refusalCode } from "../../refusal.ts";
-import { untyped } from "../../untyped.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 import { ask } from "./ask.ts";
 
 const clock = new FakeClock();

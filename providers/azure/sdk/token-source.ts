@@ -1,0 +1,68 @@
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import type { AzureClock } from "../clock.ts";
+import { credentialFailure } from "../failures.ts";
+import type { AzureCredential, AzureToken, AzureTokenOptions } from "../options.ts";
+import { bounded } from "./bounded.ts";
+
+/**
+ * A credential as the SDK's clients are to see it: one token for all of them, made out to one resource whatever the vault asks for,
+ * one flight to fetch it, which ends with no single caller, and a token that still works where a fresh one cannot be had.
+ *
+ * What it hands out says that it has expired, so that the SDK asks again for every request and never refreshes on its own: when such
+ * a refresh fails nobody waits for it, and Node ends the process.
+ */
+export function tokenSource(credential: AzureCredential, resource: string, clock: AzureClock): AzureCredential {
+  const scope = `${resource}/.default`;
+  const tokens = new Map<string, AzureToken>();
+  const flights = new Map<string, Promise<AzureToken>>();
+
+  const fetchToken = async (tenantId: string, options: AzureTokenOptions): Promise<AzureToken> => {
+    const { claims, enableCae } = options;
+    const wanted = { ...(tenantId !== "" && { tenantId }), ...(claims !== undefined && { claims }), ...(enableCae && { enableCae }) };
+    try {
+      const bounds = { clock, timeoutMs: TOKEN_TIMEOUT_MS, what: "the credential" };
+      const token = await bounded(bounds, (abortSignal) => credential.getToken(scope, { ...wanted, abortSignal }));
+      if (token === null || typeof token.token !== "string") throw new Error("the credential gave no token");
+      tokens.set(tenantId, token);
+      return token;
+    } catch (error) {
+      const old = tokens.get(tenantId);
+      if (old !== undefined && claims === undefined && old.expiresOnTimestamp - clock.now() > LEAST_LEFT_MS) return old;
+      throw credentialFailure(error);
+    }
+  };
+
+  return {
+    async getToken(scopes, options = {}) {
+      if (`${scopes}` !== scope) throw wrongResource(resource);
+      const tenantId = options.tenantId ?? "";
+      const known = tokens.get(tenantId);
+      if (known !== undefined && options.claims === undefined && isFresh(known, clock.now())) return onceOnly(known);
+      const flightId = `${tenantId} ${options.claims ?? ""}`;
+      const flight = flights.get(flightId) ?? fetchToken(tenantId, options).finally(() => flights.delete(flightId));
+      flights.set(flightId, flight);
+      return onceOnly(await flight);
+    },
+  };
+}
+
+function onceOnly({ token }: AzureToken): AzureToken {
+  return { token, expiresOnTimestamp: 0 };
+}
+
+function isFresh({ expiresOnTimestamp, refreshAfterTimestamp = Number.POSITIVE_INFINITY }: AzureToken, nowMs: number): boolean {
+  return nowMs < Math.min(expiresOnTimestamp - REFRESH_AHEAD_MS, refreshAfterTimestamp);
+}
+
+function wrongResource(resource: string): EnvelockError {
+  return new EnvelockError("access-denied", `the vault asked for a token that is not made out to ${resource}`, {
+    detail: "challenge",
+    hint: "check that keyUrl names your vault; a cloud of its own needs tokenResource",
+    cause: new Error("the challenge names another resource"),
+  });
+}
+
+/** A managed identity may need most of a minute for its first token; callers stop waiting earlier, and a later one finds it. */
+const TOKEN_TIMEOUT_MS = 60_000;
+const REFRESH_AHEAD_MS = 120_000;
+const LEAST_LEFT_MS = 5_000;

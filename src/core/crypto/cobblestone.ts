@@ -1,0 +1,145 @@
+import { ascii, byteAt, concatBytes, wipe } from "../base/bytes.ts";
+import { invalidArgument } from "../base/errors.ts";
+import type { ChunkCipher } from "./engine/engine.ts";
+import { hkdfExpand } from "./hkdf.ts";
+
+// Cobblestone-256: C2SP chunked-encryption v1 with AES-256-GCM and HKDF-SHA-512. docs/format.md §6
+
+export const CHUNK_BYTES = 16384;
+export const SEALED_CHUNK_BYTES: number = CHUNK_BYTES + 16;
+export const SALT_BYTES = 24;
+export const COMMITMENT_BYTES = 32;
+export const BODY_PREFIX_BYTES: number = SALT_BYTES + COMMITMENT_BYTES;
+
+/** The length of a body. The last chunk is always shorter than a full one and so marks the end, hence the `+ 1`. */
+export function bodyBytes(plaintextBytes: number): number {
+  return BODY_PREFIX_BYTES + plaintextBytes + 16 * chunkCount(plaintextBytes);
+}
+
+export function chunkCount(plaintextBytes: number): number {
+  return Math.floor(plaintextBytes / CHUNK_BYTES) + 1;
+}
+
+/** The plaintext's length from a body's, or undefined if no body has that length. To be trusted only once the last chunk has opened. */
+export function plaintextBytesOf(bodyLength: number): number | undefined {
+  const chunks = Math.floor((bodyLength - BODY_PREFIX_BYTES) / SEALED_CHUNK_BYTES);
+  const rest = (bodyLength - BODY_PREFIX_BYTES) % SEALED_CHUNK_BYTES;
+  return chunks < 0 || rest < 16 ? undefined : CHUNK_BYTES * chunks + rest - 16;
+}
+
+/** What one salt derives: a chunk key, the base of the nonces, and the commitment to both and to the context. */
+export interface BodyKeys {
+  readonly key: Uint8Array;
+  readonly base: Uint8Array;
+  readonly commitment: Uint8Array;
+}
+
+/**
+ * @param context bound through the derivation
+ * @throws `invalid-argument` if `inputKey` has not 32 bytes: the derivation would take any, and the specification refuses them
+ */
+export function deriveBodyKeys(inputKey: Uint8Array, salt: Uint8Array, ...context: readonly Uint8Array[]): BodyKeys {
+  if (inputKey.length !== INPUT_KEY_BYTES) throw invalidArgument(`a body's input key has ${INPUT_KEY_BYTES} bytes`);
+  const okm = hkdfExpand("sha512", inputKey, [INFO, salt, ...context], 76);
+  return { key: okm.subarray(0, 32), base: okm.subarray(32, 44), commitment: okm.subarray(44) };
+}
+
+/** Wipes the key and nonce base; the commitment is public. */
+export function wipeBodyKeys({ key, base }: BodyKeys): void {
+  wipe(key, base);
+}
+
+/**
+ * Seals consecutive chunks of one body, the first of them being number `firstChunk`, into `target` at `offset`.
+ * The last chunk of a body is the one that is short, so `plaintext` of whole chunks alone is the middle of a body.
+ *
+ * @param isEnd whether the body ends with `plaintext`: adds the short, possibly empty last chunk
+ * @returns undefined when done at once, as on Node
+ */
+export function sealChunks(
+  cipher: ChunkCipher,
+  base: Uint8Array,
+  firstChunk: number,
+  plaintext: Uint8Array,
+  isEnd: boolean,
+  target: Uint8Array,
+  offset: number,
+): Promise<void> | undefined {
+  return eachChunk(isEnd ? chunkCount(plaintext.length) : plaintext.length / CHUNK_BYTES, (index) =>
+    cipher.seal(
+      chunkNonce(base, firstChunk + index),
+      plaintext.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES),
+      target,
+      offset + index * SEALED_CHUNK_BYTES,
+    ),
+  );
+}
+
+/**
+ * Opens consecutive sealed chunks, the first of them being number `firstChunk`, into `target` at `offset`. The caller wipes `target`
+ * if this throws, for chunks before the bad one are in it.
+ *
+ * @returns undefined when done at once, as on Node
+ * @throws `authentication-failed` if a tag does not fit
+ */
+export function openChunks(
+  cipher: ChunkCipher,
+  base: Uint8Array,
+  firstChunk: number,
+  sealed: Uint8Array,
+  target: Uint8Array,
+  offset: number,
+): Promise<void> | undefined {
+  return eachChunk(Math.ceil(sealed.length / SEALED_CHUNK_BYTES), (index) =>
+    cipher.open(
+      chunkNonce(base, firstChunk + index),
+      sealed.subarray(index * SEALED_CHUNK_BYTES, (index + 1) * SEALED_CHUNK_BYTES),
+      target,
+      offset + index * CHUNK_BYTES,
+    ),
+  );
+}
+
+/** base xor BE(chunk). Chunk numbers stay far below 2^48. */
+export function chunkNonce(base: Uint8Array, chunk: number): Uint8Array {
+  if (chunk === 0) return base;
+  const nonce = new Uint8Array(base);
+  for (let at = 11, rest = chunk; rest > 0; at--, rest = Math.floor(rest / 256)) nonce[at] = byteAt(nonce, at) ^ (rest % 256);
+  return nonce;
+}
+
+/** Sync as long as the engine is; else a few chunks at a time, which is what WebCrypto needs to be fast. */
+function eachChunk(count: number, work: (index: number) => Promise<void> | undefined): Promise<void> | undefined {
+  for (let index = 0; index < count; index++) {
+    const pending = work(index);
+    if (pending !== undefined) return inLanes(pending, index + 1, count, work);
+  }
+  return undefined;
+}
+
+async function inLanes(
+  first: Promise<void>,
+  start: number,
+  count: number,
+  work: (index: number) => Promise<void> | undefined,
+): Promise<void> {
+  let next = start;
+  let isBroken = false;
+  const lane = async (pending: Promise<void> | undefined): Promise<void> => {
+    try {
+      await pending;
+      while (next < count && !isBroken) await work(next++);
+    } catch (error) {
+      isBroken = true;
+      throw error;
+    }
+  };
+  const lanes = [lane(first)];
+  while (lanes.length < LANES && next < count) lanes.push(lane(work(next++)));
+  // nothing may still write when the caller goes on to wipe
+  for (const outcome of await Promise.allSettled(lanes)) if (outcome.status === "rejected") throw outcome.reason;
+}
+
+const INPUT_KEY_BYTES = 32;
+const LANES = 8;
+const INFO: Uint8Array = concatBytes(ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM"), new Uint8Array(1));

@@ -1,0 +1,109 @@
+import { aeskw, aessiv, ecb, gcm as nobleGcm } from "@noble/ciphers/aes.js";
+import { x25519 as nobleX25519 } from "@noble/curves/ed25519.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256, sha512 } from "@noble/hashes/sha2.js";
+import { byteAt, concatBytes, copyOf, fromBase64Url, ownedBytes, textOf, toBase64Url, wellFormedUtf8 } from "../../base/bytes.ts";
+import { authenticationFailed } from "../../base/errors.ts";
+import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
+import { requireWrappable } from "./key-wrap.ts";
+import { createNoncePool } from "./nonce-pool.ts";
+
+const gcm: OneTimeGcm = {
+  seal(key, nonce, aad, plaintext, target, offset) {
+    target.set(nobleGcm(key, nonce, aad).encrypt(plaintext), offset);
+  },
+  open: (key, nonce, aad, sealed, offset = 0) => refused(() => nobleGcm(key, nonce, aad).decrypt(sealed.subarray(offset))),
+};
+
+function chunkCipher(key: Uint8Array): ChunkCipher {
+  const imported = crypto.subtle.importKey("raw", copyOf(key), "AES-GCM", false, ["encrypt", "decrypt"]);
+  return {
+    async seal(nonce, plaintext, target, offset) {
+      target.set(new Uint8Array(await crypto.subtle.encrypt(gcmParameters(nonce), await imported, ownedView(plaintext))), offset);
+    },
+    async open(nonce, sealed, target, offset) {
+      const key = await imported;
+      const plaintext = await crypto.subtle.decrypt(gcmParameters(nonce), key, ownedView(sealed)).catch(() => {
+        throw authenticationFailed();
+      });
+      target.set(new Uint8Array(plaintext), offset);
+    },
+  };
+}
+
+function gcmParameters(nonce: Uint8Array): AesGcmParams {
+  return { name: "AES-GCM", iv: copyOf(nonce), tagLength: 128 };
+}
+
+/** WebCrypto takes no view of shared memory. */
+function ownedView(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer } = bytes;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength) : copyOf(bytes);
+}
+
+function blockCipher(key: Uint8Array): BlockCipher {
+  const kept = copyOf(key);
+  return { encrypt: (blocks) => ecb(kept, { disablePadding: true }).encrypt(blocks) };
+}
+
+function siv(key: Uint8Array): Siv {
+  const kept = copyOf(key);
+  return {
+    seal: (associated, plaintext) => ownedBytes(aessiv(kept, ...associated).encrypt(plaintext)),
+    open: (associated, sealed) => refused(() => aessiv(kept, ...associated).decrypt(sealed)),
+  };
+}
+
+const keyWrap: KeyWrap = {
+  wrap(kek, key) {
+    requireWrappable(key);
+    return ownedBytes(aeskw(kek).encrypt(key));
+  },
+  open: (kek, wrapped) => refused(() => aeskw(kek).decrypt(wrapped)),
+};
+
+const x25519: X25519 = {
+  keyPair: (secretKey = nobleX25519.utils.randomSecretKey()) => ({
+    publicKey: ownedBytes(nobleX25519.getPublicKey(secretKey)),
+    sharedSecret: (peer) => refused(() => nobleX25519.getSharedSecret(secretKey, peer)),
+  }),
+};
+
+/** noble throws for a tag that does not fit; lengths were checked before. */
+function refused(open: () => Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return ownedBytes(open());
+  } catch {
+    return undefined;
+  }
+}
+
+function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let at = 0; at < a.length; at++) difference |= byteAt(a, at) ^ byteAt(b, at);
+  return difference === 0;
+}
+
+/** WebCrypto for what may be awaited, noble for what must be sync. noble's AES uses tables: not constant time, see docs/threat-model.md. */
+export const engine: Engine = {
+  name: "portable",
+  allocate: (bytes) => new Uint8Array(bytes),
+  randomNonce: createNoncePool((target) => crypto.getRandomValues(target)),
+  randomKey: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+  text: {
+    toBase64Url: (bytes, length) => toBase64Url(bytes.subarray(0, length)),
+    scratch: (bytes) => new Uint8Array(bytes),
+    fromBase64Url,
+    toUtf8: wellFormedUtf8,
+    fromUtf8: textOf,
+  },
+  timingSafeEqual,
+  hmac: (hash, key, ...parts) => hmac(hash === "sha256" ? sha256 : sha512, key, concatBytes(...parts)),
+  gcm,
+  chunkCipher,
+  blockCipher,
+  siv,
+  keyWrap,
+  x25519,
+};

@@ -1,0 +1,40 @@
+import { engine } from "#engine";
+import { wipe } from "../base/bytes.ts";
+import { invalidArgument } from "../base/errors.ts";
+import type { HmacHash } from "./engine/engine.ts";
+
+/** HKDF-Extract, RFC 5869 §2.2. */
+export function hkdfExtract(hash: HmacHash, salt: Uint8Array, keyMaterial: Uint8Array): Uint8Array {
+  return engine.hmac(hash, salt.length === 0 ? new Uint8Array(HASH_BYTES[hash]) : salt, keyMaterial);
+}
+
+/**
+ * HKDF-Expand, RFC 5869 §2.3.
+ *
+ * @param info in parts: joining them would cost as much as hashing them
+ * @throws `invalid-argument` for more than 255 blocks of the hash, where its counter would start again
+ */
+export function hkdfExpand(hash: HmacHash, key: Uint8Array, info: readonly Uint8Array[], bytes: number): Uint8Array {
+  const hashBytes = HASH_BYTES[hash];
+  if (bytes > 255 * hashBytes) throw invalidArgument(`HKDF gives at most ${255 * hashBytes} bytes, ${bytes} were asked for`);
+  let block = engine.hmac(hash, key, ...info, Uint8Array.of(1));
+  if (bytes <= hashBytes) return trimmed(block, bytes);
+  const output = new Uint8Array(bytes);
+  output.set(block);
+  for (let offset = hashBytes, counter = 2; offset < bytes; offset += hashBytes, counter++) {
+    const next = engine.hmac(hash, key, block, ...info, Uint8Array.of(counter));
+    wipe(block);
+    block = next;
+    output.set(block.subarray(0, bytes - offset), offset);
+  }
+  wipe(block);
+  return output;
+}
+
+/** The start of a block, the rest of which is wiped: a view, so that no second copy of a secret is made. */
+function trimmed(block: Uint8Array, bytes: number): Uint8Array {
+  block.fill(0, bytes);
+  return block.subarray(0, bytes);
+}
+
+const HASH_BYTES: Readonly<Record<HmacHash, number>> = { sha256: 32, sha512: 64 };

@@ -1,0 +1,122 @@
+import { engine } from "#engine";
+import { byteAt, concatBytes, wipe } from "../base/bytes.ts";
+import { doubleBlock } from "./double-block.ts";
+import type { BlockCipher } from "./engine/engine.ts";
+
+/**
+ * XAES-256-GCM (C2SP): AES-256-GCM with a 24-byte nonce. The first half of the nonce derives a key for the second half, so random
+ * nonces are safe for 2^80 messages. Two AES blocks dearer than plain GCM.
+ */
+export class Xaes256Gcm {
+  readonly #blocks: BlockCipher;
+  readonly #masks: Uint8Array;
+  /** Kept, and made of an ArrayBuffer: the engine takes any other small array only after moving it. */
+  readonly #oneKey: Uint8Array = new Uint8Array(new ArrayBuffer(KEY_BYTES));
+  /** For the same reason, and because a view of another array costs more than the copy of a nonce. */
+  readonly #gcmNonce: Uint8Array = new Uint8Array(new ArrayBuffer(GCM_NONCE_BYTES));
+  #ahead = 0;
+  #used = 0;
+  #nonces: Uint8Array = NO_BYTES;
+  #keys: Uint8Array = NO_BYTES;
+
+  /** @param key 32 bytes; the schedule is kept, the bytes are not. */
+  constructor(key: Uint8Array) {
+    this.#blocks = engine.blockCipher(key);
+    this.#masks = masksOf(doubleBlock(this.#blocks.encrypt(new Uint8Array(BLOCK_BYTES))));
+  }
+
+  /** Writes `nonce 24 | ciphertext | tag 16` under a new random nonce, `plaintext.length + 40` bytes, into `target` at `offset`. */
+  sealFresh(aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
+    if (this.#used === this.#ahead) this.#deriveAhead();
+    const place = this.#used++;
+    const nonces = this.#nonces;
+    const keys = this.#keys;
+    for (let at = 0, from = place * XAES_NONCE_BYTES; at < XAES_NONCE_BYTES; at++) target[offset + at] = byteAt(nonces, from + at);
+    const gcmNonce = this.#gcmNonceBefore(nonces, (place + 1) * XAES_NONCE_BYTES);
+    for (let at = 0, from = place * KEY_BYTES; at < KEY_BYTES; at++) {
+      this.#oneKey[at] = byteAt(keys, from + at);
+      keys[from + at] = 0;
+    }
+    engine.gcm.seal(this.#oneKey, gcmNonce, aad, plaintext, target, offset + XAES_NONCE_BYTES);
+    this.#oneKey.fill(0);
+  }
+
+  /** For vectors alone: writes `ciphertext | tag 16`. A nonce that is used twice gives both plaintexts away. */
+  dangerSealWithNonce(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
+    const key = this.#deriveKeys(nonce, 0, 1);
+    engine.gcm.seal(key, nonce.subarray(12), aad, plaintext, target, offset);
+    wipe(key);
+  }
+
+  /** Opens `nonce 24 | ciphertext | tag 16` from `offset` on: the plaintext in its own ArrayBuffer, or undefined if anything does not fit. */
+  open(aad: Uint8Array, sealed: Uint8Array, offset = 0): Uint8Array<ArrayBuffer> | undefined {
+    const key = this.#deriveKeys(sealed, offset, 1);
+    const start = offset + XAES_NONCE_BYTES;
+    const plaintext = engine.gcm.open(key, this.#gcmNonceBefore(sealed, start), aad, sealed, start);
+    wipe(key);
+    return plaintext;
+  }
+
+  /** Wipes what can be wiped; not to be used after. */
+  destroy(): void {
+    wipe(this.#keys, this.#masks, this.#oneKey);
+  }
+
+  /**
+   * Nonces with their derived keys, some at a time: a call into the engine costs more than the blocks that it encrypts.
+   * The first one is made alone, for a key that is used once.
+   */
+  #deriveAhead(): void {
+    this.#ahead = Math.min(MOST_AHEAD, 4 * this.#ahead || 1);
+    this.#nonces = engine.randomNonce(this.#ahead * XAES_NONCE_BYTES);
+    this.#keys = this.#deriveKeys(this.#nonces, 0, this.#ahead);
+    this.#used = 0;
+  }
+
+  /** The second half of the nonce that ends there. */
+  #gcmNonceBefore(bytes: Uint8Array, end: number): Uint8Array {
+    const nonce = this.#gcmNonce;
+    for (let at = 0, from = end - GCM_NONCE_BYTES; at < GCM_NONCE_BYTES; at++) nonce[at] = byteAt(bytes, from + at);
+    return nonce;
+  }
+
+  // M1 = 00 01 58 00 | nonce[0..12), M2 = 00 02 58 00 | nonce[0..12); key = AES(M1 xor K1) | AES(M2 xor K1)
+  #deriveKeys(nonces: Uint8Array, offset: number, count: number): Uint8Array {
+    const blocks = count === 1 ? this.#oneKey : new Uint8Array(count * KEY_BYTES);
+    const masks = this.#masks;
+    for (let place = 0; place < count; place++) {
+      const start = place * KEY_BYTES;
+      const nonce = offset + place * XAES_NONCE_BYTES;
+      for (let at = 0; at < 4; at++) {
+        blocks[start + at] = masks[at] ?? 0;
+        blocks[start + BLOCK_BYTES + at] = masks[BLOCK_BYTES + at] ?? 0;
+      }
+      for (let at = 4; at < BLOCK_BYTES; at++) {
+        const masked = byteAt(masks, at) ^ byteAt(nonces, nonce + at - 4);
+        blocks[start + at] = masked;
+        blocks[start + BLOCK_BYTES + at] = masked;
+      }
+    }
+    return this.#blocks.encrypt(blocks);
+  }
+}
+
+/** `M1 xor K1 | M2 xor K1` for a nonce of zeros. */
+function masksOf(subkey: Uint8Array): Uint8Array {
+  const masks = concatBytes(subkey, subkey);
+  masks[1] = byteAt(masks, 1) ^ 0x01;
+  masks[2] = byteAt(masks, 2) ^ 0x58;
+  masks[17] = byteAt(masks, 17) ^ 0x02;
+  masks[18] = byteAt(masks, 18) ^ 0x58;
+  return masks;
+}
+
+/** What XAES adds to a plaintext: nonce and tag. */
+export const XAES_OVERHEAD_BYTES = 40;
+
+const XAES_NONCE_BYTES = 24;
+const GCM_NONCE_BYTES = 12;
+const KEY_BYTES = 32;
+const BLOCK_BYTES = 16;
+const MOST_AHEAD = 64;
+const NO_BYTES: Uint8Array = new Uint8Array(0);

@@ -1,0 +1,99 @@
+import { engine } from "#engine";
+import { ascii, concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
+import { authenticationFailed, malformed } from "../base/errors.ts";
+import {
+  BODY_PREFIX_BYTES,
+  type BodyKeys,
+  chunkCount,
+  deriveBodyKeys,
+  openChunks,
+  plaintextBytesOf,
+  SALT_BYTES,
+  sealChunks,
+  wipeBodyKeys,
+} from "../crypto/cobblestone.ts";
+import { SUITE } from "../format/key-record.ts";
+import { commitmentOf, type DataKey, deriveBodyKey } from "./data-key.ts";
+
+// docs/format.md §6: a Cobblestone-256 body under a data key
+
+/**
+ * Seals a whole body into `target` at `offset`, `bodyBytes(plaintext.length)` bytes, under a fresh salt.
+ *
+ * @returns undefined when done at once, as on Node
+ */
+export function sealBody(
+  dataKey: DataKey,
+  valueContext: Uint8Array,
+  plaintext: Uint8Array,
+  target: Uint8Array,
+  offset: number,
+): Promise<void> | undefined {
+  const salt = engine.randomNonce(SALT_BYTES);
+  const keys = bodyKeysOf(dataKey, salt, valueContext);
+  target.set(salt, offset);
+  target.set(keys.commitment, offset + SALT_BYTES);
+  const cipher = engine.chunkCipher(keys.key, chunkCount(plaintext.length));
+  const pending = sealChunks(cipher, keys.base, 0, plaintext, true, target, offset + BODY_PREFIX_BYTES);
+  if (pending !== undefined) return pending.finally(() => wipeBodyKeys(keys));
+  wipeBodyKeys(keys);
+  return undefined;
+}
+
+/**
+ * Opens a whole body: commitment first, then every chunk; nothing is returned until the last has opened.
+ *
+ * @param plaintextBytes what `claimedPlaintextBytes` said of this body
+ * @returns a promise only where the engine needs one
+ * @throws `authentication-failed`
+ */
+export function openBody(
+  dataKey: DataKey,
+  valueContext: Uint8Array,
+  body: Uint8Array,
+  plaintextBytes: number,
+): OwnedBytes | Promise<OwnedBytes> {
+  const keys = bodyKeysOf(dataKey, body.subarray(0, SALT_BYTES), valueContext);
+  if (!engine.timingSafeEqual(keys.commitment, body.subarray(SALT_BYTES, BODY_PREFIX_BYTES))) {
+    wipeBodyKeys(keys);
+    throw authenticationFailed();
+  }
+  const plaintext = engine.allocate(plaintextBytes);
+  const refuse = (error: unknown): never => {
+    wipe(plaintext);
+    wipeBodyKeys(keys);
+    throw error;
+  };
+  const release = (): OwnedBytes => {
+    wipeBodyKeys(keys);
+    return plaintext;
+  };
+  try {
+    const cipher = engine.chunkCipher(keys.key, chunkCount(plaintextBytes));
+    const pending = openChunks(cipher, keys.base, 0, body.subarray(BODY_PREFIX_BYTES), plaintext, 0);
+    return pending === undefined ? release() : pending.then(release, refuse);
+  } catch (error) {
+    return refuse(error);
+  }
+}
+
+/**
+ * The plaintext's length that a body of this length holds, if its last chunk opens.
+ *
+ * @throws `malformed-envelope` if no body has this length
+ */
+export function claimedPlaintextBytes(bodyLength: number): number {
+  const plaintextBytes = plaintextBytesOf(bodyLength);
+  if (plaintextBytes === undefined) throw malformed(`no body has ${bodyLength} bytes: it is cut short`);
+  return plaintextBytes;
+}
+
+/** Everything that one salt derives under a data key; the caller wipes it. @throws `closed` */
+export function bodyKeysOf(dataKey: DataKey, salt: Uint8Array, valueContext: Uint8Array): BodyKeys {
+  const inputKey = deriveBodyKey(dataKey);
+  const keys = deriveBodyKeys(inputKey, salt, BODY_LABEL, commitmentOf(dataKey), valueContext);
+  wipe(inputKey);
+  return keys;
+}
+
+const BODY_LABEL: Uint8Array = concatBytes(ascii("envelock/v1/body"), Uint8Array.of(0, SUITE));

@@ -1,0 +1,339 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { engine } from "#engine";
+import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "../base/bytes.ts";
+import { type Context, type ContextPlan, KeyContext } from "../base/context.ts";
+import { authenticationFailed, EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import type { Siv } from "../crypto/engine/engine.ts";
+import { hkdfExpand } from "../crypto/hkdf.ts";
+import { Xaes256Gcm } from "../crypto/xaes.ts";
+import { SUITE } from "../format/key-record.ts";
+import {
+  DETERMINISTIC_TOKEN_HEAD,
+  KID_BYTES,
+  TOKEN_HEAD,
+  TOKEN_OVERHEAD_BYTES,
+  TOKEN_PREFIX_BYTES,
+  type TokenKind,
+  tokenBytes,
+  tokenKind,
+} from "../format/token.ts";
+
+// Filled by DataKey's static block: what the core may see of a key and the public surface may not.
+let secretOf: (key: DataKey) => Uint8Array;
+let commitmentIn: (key: DataKey) => Uint8Array;
+let sealIn: (key: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array) => void;
+let openIn: (key: DataKey, plan: ContextPlan, context: Context, token: Uint8Array) => OwnedBytes;
+let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
+
+/**
+ * A data key: 32 secret bytes, the key context that they belong to, and what is derived from both.
+ *
+ * Derived keys are made when first needed and kept until `destroy()`, which wipes the secret and lets go of the rest. Best effort:
+ * the engine's cipher objects hold copies until the garbage collector frees them. Nothing secret is reachable by property,
+ * `JSON.stringify` or `inspect`.
+ *
+ * @see docs/format.md §1, §5
+ */
+export class DataKey {
+  readonly #keyContext: KeyContext;
+  readonly #secret: Uint8Array;
+  #keyCommit: Uint8Array | undefined;
+  #tokenCipher: Xaes256Gcm | undefined;
+  /** The fixed part of a token's AAD, with room for the context behind it. */
+  #tokenAad: Uint8Array | undefined;
+  /** The last view of it: a new one costs as much as writing the context, and most are of one length. */
+  #aadView: Uint8Array | undefined;
+  #deterministicCipher: Siv | undefined;
+  /** By their encoded context. */
+  readonly #indexKeys = new Map<string, Uint8Array>();
+  #isDestroyed = false;
+
+  static {
+    secretOf = (key) => key.#live();
+    commitmentIn = (key) => key.#commitment();
+    sealIn = (key, plan, context, plaintext, target) => key.#sealToken(plan, context, plaintext, target);
+    openIn = (key, plan, context, token) => key.#openToken(plan, context, token);
+    indexKeyIn = (key, context) => key.#indexKey(context);
+  }
+
+  /** For the core: use `DataKey.generate` or `DataKey.from`. Checks nothing; takes `secret` over and wipes it with the key. */
+  constructor(secret: Uint8Array, keyContext: KeyContext) {
+    this.#secret = secret;
+    this.#keyContext = keyContext;
+  }
+
+  /**
+   * A new random data key.
+   *
+   * @param keyContext the part of the context that is fixed for this key, such as tenant and purpose
+   * @throws `invalid-argument` for a bad context
+   */
+  static generate(keyContext?: Context): DataKey {
+    return generateDataKey(new KeyContext(keyContext));
+  }
+
+  /**
+   * A data key from bytes that came from elsewhere.
+   *
+   * @param secret 32 uniformly random bytes; copied, the caller wipes its own
+   * @throws `invalid-argument` for another length or a bad context
+   */
+  static from(secret: Uint8Array, keyContext?: Context): DataKey {
+    if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
+    const context = new KeyContext(keyContext);
+    return new DataKey(copyOf(secret), context);
+  }
+
+  /** What commits to key, suite and key context: 32 public bytes, a copy. @throws `closed` after `destroy()` */
+  get keyCommit(): OwnedBytes {
+    return copyOf(this.#commitment());
+  }
+
+  /** How tokens name this key: the first 16 bytes of `keyCommit`, in hex. @throws `closed` after `destroy()` */
+  get kid(): string {
+    return toHex(this.#commitment().subarray(0, KID_BYTES));
+  }
+
+  /**
+   * Encrypts a value to a random token: two tokens of one value differ. Sync.
+   *
+   * @param context what the value belongs to (table, column, row), beside the key context; never stored
+   * @returns `plaintext.length + 57` bytes in their own ArrayBuffer
+   * @throws `invalid-argument`, `closed`
+   */
+  encryptToken(plaintext: Uint8Array, context?: Context): OwnedBytes {
+    if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
+    const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
+    this.#sealToken(this.#keyContext, context, plaintext, token);
+    return token;
+  }
+
+  /**
+   * Decrypts a random token of this key. Sync.
+   *
+   * @param token bytes, or base64url without padding
+   * @returns the plaintext in its own ArrayBuffer
+   * @throws `malformed-envelope` if it is no random token; `authentication-failed` if key or context do not fit, or it was changed;
+   *   `invalid-argument`, `closed`
+   */
+  decryptToken(token: Uint8Array | string, context?: Context): OwnedBytes {
+    return this.#openToken(this.#keyContext, context, tokenBytes(token));
+  }
+
+  /**
+   * Encrypts a value to a deterministic token: one value, key and context give one token, so equality shows. Sync.
+   *
+   * @param context the column's context; one that names the row would destroy what this is for
+   * @returns `plaintext.length + 33` bytes in their own ArrayBuffer
+   * @throws `invalid-argument`, `closed`
+   */
+  encryptDeterministic(plaintext: Uint8Array, context?: Context): OwnedBytes {
+    if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
+    const prefix = this.#deterministicPrefix();
+    return concatBytes(prefix, this.#deterministic().seal(this.#deterministicAad(prefix, context), viewOf(plaintext)));
+  }
+
+  /**
+   * Decrypts a deterministic token of this key. Sync.
+   *
+   * @param token bytes, or base64url without padding
+   * @returns the plaintext in its own ArrayBuffer
+   * @throws `malformed-envelope` if it is no deterministic token; `authentication-failed` if key or context do not fit, or it was
+   *   changed; `invalid-argument`, `closed`
+   */
+  decryptDeterministic(token: Uint8Array | string, context?: Context): OwnedBytes {
+    const bytes = tokenBytes(token);
+    this.#requireOwn(bytes, "deterministic-token");
+    const aad = this.#deterministicAad(this.#deterministicPrefix(), context);
+    return opened(this.#deterministic().open(aad, bytes.subarray(TOKEN_PREFIX_BYTES)));
+  }
+
+  /** Wipes the key and lets go of all that was derived from it. Twice is fine. Every later call throws `closed`. */
+  destroy(): void {
+    this.#isDestroyed = true;
+    wipe(this.#secret);
+    this.#tokenCipher?.destroy();
+    this.#tokenCipher = undefined;
+    this.#deterministicCipher = undefined;
+    wipe(...this.#indexKeys.values());
+    this.#indexKeys.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  #live(): Uint8Array {
+    if (this.#isDestroyed) throw new EnvelockError("closed", "this data key has been destroyed");
+    return this.#secret;
+  }
+
+  #commitment(): Uint8Array {
+    const secret = this.#live();
+    this.#keyCommit ??= hkdfExpand("sha512", secret, [KEY_COMMIT_INFO, this.#keyContext.bytes], 32);
+    return this.#keyCommit;
+  }
+
+  #tokens(): Xaes256Gcm {
+    this.#tokenCipher ??= withDerived(this.#live(), TOKEN_INFO, 32, (key) => new Xaes256Gcm(key));
+    return this.#tokenCipher;
+  }
+
+  #deterministic(): Siv {
+    this.#deterministicCipher ??= withDerived(this.#live(), DET_INFO, 64, (key) => engine.siv(key));
+    return this.#deterministicCipher;
+  }
+
+  #indexKey(context: Context): Uint8Array {
+    const secret = this.#live();
+    const encoded = this.#keyContext.encode(context);
+    const name = toHex(encoded);
+    const known = this.#indexKeys.get(name);
+    if (known !== undefined) return known;
+    const key = hkdfExpand("sha512", secret, [INDEX_INFO, encoded], 32);
+    this.#indexKeys.set(name, key);
+    return key;
+  }
+
+  #sealToken(place: KeyContext | ContextPlan, context: Context | undefined, plaintext: Uint8Array, target: Uint8Array): void {
+    const cipher = this.#tokens();
+    const aad = this.#aadOfToken(place, context);
+    this.#writePrefix(target, TOKEN_HEAD);
+    cipher.sealFresh(aad, plaintext, target, TOKEN_PREFIX_BYTES);
+  }
+
+  #openToken(place: KeyContext | ContextPlan, context: Context | undefined, token: Uint8Array): OwnedBytes {
+    this.#requireOwn(token, "token");
+    return opened(this.#tokens().open(this.#aadOfToken(place, context), token, TOKEN_PREFIX_BYTES));
+  }
+
+  // docs/format.md §5: label | head and kid | value context. Written in place, because a fresh array costs as much as an AES call.
+  #aadOfToken(place: KeyContext | ContextPlan, context: Context | undefined): Uint8Array {
+    const aad = this.#tokenAad ?? this.#newTokenAad(LEAST_AAD_BYTES);
+    const end = place.write(context, aad, TOKEN_AAD_BYTES);
+    if (end <= aad.length) return this.#aadView?.length === end ? this.#aadView : this.#newAadView(aad, end);
+    this.#newTokenAad(2 * end);
+    return this.#aadOfToken(place, context);
+  }
+
+  #newAadView(aad: Uint8Array, end: number): Uint8Array {
+    this.#aadView = aad.subarray(0, end);
+    return this.#aadView;
+  }
+
+  #newTokenAad(bytes: number): Uint8Array {
+    const aad = new Uint8Array(bytes);
+    aad.set(TOKEN_AAD);
+    this.#writePrefix(aad.subarray(TOKEN_AAD.length), TOKEN_HEAD);
+    this.#tokenAad = aad;
+    this.#aadView = undefined;
+    return aad;
+  }
+
+  #writePrefix(target: Uint8Array, head: number): void {
+    const commitment = this.#commitment();
+    target[0] = head;
+    for (let at = 0; at < KID_BYTES; at++) target[1 + at] = byteAt(commitment, at);
+  }
+
+  /** A token that another key made is refused before anything is opened. */
+  #requireOwn(token: Uint8Array, kind: TokenKind): void {
+    const found = tokenKind(token);
+    if (found !== kind) throw malformed(`this is a ${found}, expected a ${kind}`);
+    if (!isNamedBy(this, token)) throw authenticationFailed();
+  }
+
+  #deterministicPrefix(): Uint8Array {
+    const prefix = new Uint8Array(TOKEN_PREFIX_BYTES);
+    this.#writePrefix(prefix, DETERMINISTIC_TOKEN_HEAD);
+    return prefix;
+  }
+
+  // docs/format.md §5: components in order, the column's context last
+  #deterministicAad(prefix: Uint8Array, context: Context | undefined): readonly Uint8Array[] {
+    return [concatBytes(DET_AAD, prefix), this.#keyContext.encode(context)];
+  }
+}
+
+export const DATA_KEY_BYTES = 32;
+
+/** @param more 32 bytes of another generator: the key is as good as the better of the two, if neither knows the other */
+export function generateDataKey(keyContext: KeyContext, more?: Uint8Array): DataKey {
+  const secret = engine.randomKey(DATA_KEY_BYTES);
+  if (more !== undefined) for (let at = 0; at < DATA_KEY_BYTES; at++) secret[at] = byteAt(secret, at) ^ byteAt(more, at);
+  return new DataKey(secret, keyContext);
+}
+
+/** The Cobblestone input key; the caller wipes it. @throws `closed` */
+export function deriveBodyKey(dataKey: DataKey): Uint8Array {
+  return hkdfExpand("sha512", secretOf(dataKey), [BODY_INFO], 32);
+}
+
+/**
+ * The key of one blind index: read only, kept and wiped with the data key. docs/format.md §5.1
+ *
+ * @param context what makes the index the one it is (table, column, name, version), beside the key context
+ * @throws `closed`; `invalid-argument` for a bad context
+ */
+export function deriveIndexKey(dataKey: DataKey, context: Context): Uint8Array {
+  return indexKeyIn(dataKey, context);
+}
+
+/**
+ * Like `encryptToken`, where most of the context is encoded already: writes the token to the start of `target`.
+ *
+ * @param plan of the data key's key context and more
+ */
+export function sealToken(dataKey: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array): void {
+  sealIn(dataKey, plan, context, plaintext, target);
+}
+
+/** Like `decryptToken`, as `sealToken` is like `encryptToken`. */
+export function openToken(dataKey: DataKey, plan: ContextPlan, context: Context, token: Uint8Array): OwnedBytes {
+  return openIn(dataKey, plan, context, token);
+}
+
+/** The secret itself, shared: to be wrapped, never kept. @throws `closed` */
+export function secretBytesOf(dataKey: DataKey): Uint8Array {
+  return secretOf(dataKey);
+}
+
+/** Whether a token, or what begins like one, is of this key. @throws `closed` */
+export function isNamedBy(dataKey: DataKey, token: Uint8Array): boolean {
+  const commitment = commitmentIn(dataKey);
+  for (let at = 0; at < KID_BYTES; at++) if (token[1 + at] !== commitment[at]) return false; // public on both sides
+  return true;
+}
+
+/** `keyCommit` without the copy: read only. @throws `closed` */
+export function commitmentOf(dataKey: DataKey): Uint8Array {
+  return commitmentIn(dataKey);
+}
+
+function withDerived<T>(secret: Uint8Array, info: Uint8Array, bytes: number, use: (key: Uint8Array) => T): T {
+  const key = hkdfExpand("sha512", secret, [info], bytes);
+  try {
+    return use(key);
+  } finally {
+    wipe(key);
+  }
+}
+
+function opened(plaintext: OwnedBytes | undefined): OwnedBytes {
+  if (plaintext === undefined) throw authenticationFailed();
+  return plaintext;
+}
+
+function info(name: string): Uint8Array {
+  return concatBytes(ascii(`envelock/v1/${name}`), Uint8Array.of(0, SUITE));
+}
+
+const KEY_COMMIT_INFO: Uint8Array = info("key-commit");
+const TOKEN_INFO: Uint8Array = info("token");
+const DET_INFO: Uint8Array = info("det");
+const BODY_INFO: Uint8Array = info("body");
+const INDEX_INFO: Uint8Array = info("index");
+const TOKEN_AAD: Uint8Array = concatBytes(ascii("envelock/v1/field"), new Uint8Array(1));
+const TOKEN_AAD_BYTES: number = TOKEN_AAD.length + TOKEN_PREFIX_BYTES;
+const LEAST_AAD_BYTES = 256;
+const DET_AAD: Uint8Array = concatBytes(ascii("envelock/v1/det"), new Uint8Array(1));

@@ -1,0 +1,121 @@
+import { ascii, concatBytes, copyOf, type OwnedBytes, utf8, viewOf } from "../base/bytes.ts";
+import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import type { Recipient } from "../contracts/key-provider.ts";
+import { headBytes, ProfileReader, ProfileWriter } from "./cbor.ts";
+
+/** Who can unwrap a data key, and the commitment that the data key must meet. docs/format.md §3 */
+export interface KeyRecord {
+  readonly suite: typeof SUITE;
+  /** 32 bytes. */
+  readonly keyCommit: Uint8Array;
+  /** 1 to 16. */
+  readonly recipients: readonly Recipient[];
+}
+
+/** The only suite there is. docs/format.md §1 */
+export const SUITE = 1;
+export const KEY_RECORD_HEAD = 0x9d;
+export const MAX_RECIPIENTS = 16;
+export const MAX_KEY_ID_BYTES = 512;
+export const MAX_WRAPPED_BYTES = 4096;
+export const PROVIDER_NAME: RegExp = /^[a-z0-9-]{1,32}$/;
+
+/**
+ * Parses a key record that stands alone: `9D | KR`. The result owns its bytes.
+ *
+ * @throws `malformed-envelope`, `unsupported-version`
+ */
+export function parseKeyRecord(bytes: Uint8Array): KeyRecord {
+  const view = viewOf(bytes);
+  if (view[0] !== KEY_RECORD_HEAD) throw malformed("not a key record: the first byte is not 9D");
+  const { record, end } = readKeyRecord(view, 1, view.length);
+  if (end !== view.length) throw malformed(`key record is followed by ${view.length - end} bytes`);
+  return record;
+}
+
+/** Reads the key record between `start` and `limit`; `end` is where it stopped. The record owns its bytes. */
+export function readKeyRecord(bytes: Uint8Array, start: number, limit: number): { record: KeyRecord; end: number } {
+  if (limit - start > MAX_KEY_RECORD_BYTES) throw malformed(`key record takes ${limit - start} bytes, at most ${MAX_KEY_RECORD_BYTES}`);
+  const reader = new ProfileReader(bytes, start, limit);
+  reader.array("key record", 3, 3);
+  const suite = reader.uint("suite");
+  if (suite !== SUITE) throw new EnvelockError("unsupported-version", `suite is ${suite}, expected ${SUITE}`);
+  const keyCommit = copyOf(reader.bytes("keyCommit", 32, 32));
+  const recipients: Recipient[] = [];
+  for (let left = reader.array("recipients", 1, MAX_RECIPIENTS); left > 0; left--) recipients.push(readRecipient(reader));
+  return { record: { suite, keyCommit, recipients }, end: reader.offset };
+}
+
+/** `9D | KR` */
+export function encodeKeyRecord(record: KeyRecord): OwnedBytes {
+  const prepared = prepareKeyRecord(record);
+  const bytes = new Uint8Array(1 + prepared.bytes);
+  bytes[0] = KEY_RECORD_HEAD;
+  prepared.write(bytes, 1);
+  return bytes;
+}
+
+/**
+ * Measures first, so that an envelope is allocated once, then writes in place.
+ *
+ * @throws `invalid-argument` if the recipients together break the limit of 64 KiB
+ */
+export function prepareKeyRecord({ suite, keyCommit, recipients }: KeyRecord): {
+  readonly bytes: number;
+  write(target: Uint8Array, offset: number): void;
+} {
+  let bytes = 1 + headBytes(suite) + 2 + keyCommit.length + headBytes(recipients.length);
+  const texts = recipients.map((recipient) => {
+    const provider = ascii(recipient.provider);
+    const keyId = utf8(recipient.keyId);
+    bytes += 1 + stringBytes(provider) + stringBytes(keyId) + headBytes(recipient.alg) + stringBytes(recipient.wrapped);
+    return { provider, keyId, recipient };
+  });
+  if (bytes > MAX_KEY_RECORD_BYTES) throw invalidArgument(`key record takes ${bytes} bytes, at most ${MAX_KEY_RECORD_BYTES} are allowed`);
+  return {
+    bytes,
+    write(target, offset) {
+      const writer = new ProfileWriter(target, offset);
+      writer.array(3);
+      writer.uint(suite);
+      writer.bytes(keyCommit);
+      writer.array(texts.length);
+      for (const { provider, keyId, recipient } of texts) {
+        writer.array(4);
+        writer.text(provider);
+        writer.text(keyId);
+        writer.uint(recipient.alg);
+        writer.bytes(recipient.wrapped);
+      }
+    },
+  };
+}
+
+/** What binds a wrapped key to suite, provider, exact key version and key context. docs/format.md §3 */
+export function encodeWrapAad(provider: string, keyId: string, keyContext: Uint8Array): OwnedBytes {
+  const id = utf8(keyId);
+  return concatBytes(
+    WRAP_LABEL,
+    Uint8Array.of(SUITE, provider.length),
+    ascii(provider),
+    Uint8Array.of(id.length >> 8, id.length & 0xff),
+    id,
+    keyContext,
+  );
+}
+
+function readRecipient(reader: ProfileReader): Recipient {
+  reader.array("recipient", 4, 4);
+  const provider = reader.text("provider", 1, 32);
+  if (!PROVIDER_NAME.test(provider)) throw malformed("provider has characters outside a-z, 0-9 and -");
+  const keyId = reader.text("keyId", 1, MAX_KEY_ID_BYTES);
+  const alg = reader.uint("alg");
+  return { provider, keyId, alg, wrapped: copyOf(reader.bytes("wrapped", 1, MAX_WRAPPED_BYTES)) };
+}
+
+function stringBytes(bytes: Uint8Array): number {
+  return headBytes(bytes.length) + bytes.length;
+}
+
+const MAX_KEY_RECORD_BYTES = 65536;
+const WRAP_LABEL: Uint8Array = concatBytes(ascii("envelock/v1/wrap"), new Uint8Array(1));

@@ -1,0 +1,58 @@
+import { fromBase64Url, isBytes, viewOf } from "../base/bytes.ts";
+import { invalidArgument, malformed } from "../base/errors.ts";
+
+// docs/format.md §5
+
+export const TOKEN_HEAD = 0x9c;
+export const DETERMINISTIC_TOKEN_HEAD = 0xbc;
+export const KID_BYTES = 16;
+/** Head and kid: what names the key, and what both kinds authenticate. */
+export const TOKEN_PREFIX_BYTES: number = 1 + KID_BYTES;
+/** What a random token adds to its plaintext: prefix, nonce 24, tag 16. */
+export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 24 + 16;
+/** What a deterministic token adds to its plaintext: prefix and SIV 16. */
+export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 16;
+
+export type TokenKind = "token" | "deterministic-token";
+
+/** What a token shows. */
+export interface ParsedToken {
+  readonly kind: TokenKind;
+  /** A view. */
+  readonly kid: Uint8Array;
+  readonly plaintextBytes: number;
+}
+
+/**
+ * Takes a token apart, given as bytes or as base64url without padding.
+ *
+ * @throws `malformed-envelope` if it is neither kind of token, `invalid-argument` if it is neither bytes nor text
+ */
+export function parseToken(token: Uint8Array | string): ParsedToken {
+  const bytes = tokenBytes(token);
+  const kind = tokenKind(bytes);
+  return {
+    kind,
+    kid: bytes.subarray(1, TOKEN_PREFIX_BYTES),
+    plaintextBytes: bytes.length - (kind === "token" ? TOKEN_OVERHEAD_BYTES : DETERMINISTIC_TOKEN_OVERHEAD_BYTES),
+  };
+}
+
+/** Which kind of token the bytes are. @throws `malformed-envelope` if they are neither, or too short */
+export function tokenKind(bytes: Uint8Array): TokenKind {
+  const head = bytes[0];
+  if (head !== TOKEN_HEAD && head !== DETERMINISTIC_TOKEN_HEAD) throw malformed("not a token: the first byte is neither 9C nor BC");
+  const isRandom = head === TOKEN_HEAD;
+  const least = isRandom ? TOKEN_OVERHEAD_BYTES : DETERMINISTIC_TOKEN_OVERHEAD_BYTES;
+  if (bytes.length < least) throw malformed(`a token of this kind has at least ${least} bytes, ${bytes.length} are there`);
+  return isRandom ? "token" : "deterministic-token";
+}
+
+/** A view of a token's bytes. @throws as `parseToken` */
+export function tokenBytes(token: Uint8Array | string): Uint8Array {
+  if (isBytes(token)) return viewOf(token);
+  if (typeof token !== "string") throw invalidArgument("a token is a Uint8Array, or base64url text");
+  const bytes = fromBase64Url(token);
+  if (bytes === undefined) throw malformed("token text is not base64url without padding");
+  return bytes;
+}

@@ -1,0 +1,256 @@
+import { engine } from "#engine";
+import { copyOf, type OwnedBytes, wipe } from "../base/bytes.ts";
+import type { KeyContext } from "../base/context.ts";
+import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
+import type { RandomSource } from "../contracts/random-source.ts";
+import { commitmentOf, DataKey, generateDataKey, secretBytesOf } from "../data-key/data-key.ts";
+import { type KeyRecord, SUITE } from "../format/key-record.ts";
+import type { ProviderStatus } from "../resilience/guarded-backend.ts";
+import { GuardedProvider } from "../resilience/guarded-provider.ts";
+import { GuardedRandom } from "../resilience/guarded-random.ts";
+import { Operation } from "../resilience/operation.ts";
+import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { tryOne } from "../resilience/retry.ts";
+import type { DataKeyOrigin } from "../telemetry/events.ts";
+import { type Observer, outcomeOf } from "../telemetry/observer.ts";
+import { type CacheOptions, DataKeyCache, type ForgetFilter, storeOf } from "./data-key-cache.ts";
+import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, wrapForAll } from "./recipients.ts";
+import { isRefusal, ReusedDataKey, type ReuseOptions, type WrappedDataKey } from "./reused-data-key.ts";
+import { SharedDataKey } from "./shared-data-key.ts";
+import { UnwrapFlights } from "./unwrap-flights.ts";
+import { meets, type StoredKey, type UnwrapIdentity, type UnwrapStore } from "./unwrap-store.ts";
+
+export interface DataKeySourceOptions {
+  readonly wrapWith: readonly KeyProvider[];
+  readonly unwrapWith: readonly KeyProvider[];
+  readonly randomness: RandomSource | undefined;
+  readonly keyContext: KeyContext;
+  readonly policy: ResiliencePolicy;
+  readonly reuse: ReuseOptions | undefined;
+  readonly cache: DataKeyCache | CacheOptions | undefined;
+  readonly observer: Observer | undefined;
+}
+
+/** Where a keyring's data keys come from: made and wrapped, or unwrapped, or kept from before. */
+export class DataKeySource {
+  readonly wrapWith: readonly GuardedProvider[];
+  readonly #providers: readonly GuardedProvider[];
+  readonly #random: GuardedRandom | undefined;
+  readonly #options: DataKeySourceOptions;
+  readonly #keyContext: KeyContext;
+  readonly #policy: ResiliencePolicy;
+  readonly #observer: Observer | undefined;
+  readonly #flights = new UnwrapFlights();
+  readonly #reused: ReusedDataKey | undefined;
+  readonly #cache: DataKeyCache | undefined;
+  readonly #store: UnwrapStore | undefined;
+  readonly #ownsCache: boolean;
+
+  /** @throws `invalid-argument` */
+  constructor(options: DataKeySourceOptions) {
+    const { wrapWith, unwrapWith, randomness, keyContext, policy, reuse, cache, observer } = options;
+    const guarded = new Map<KeyProvider, GuardedProvider>();
+    const guard = (provider: KeyProvider): GuardedProvider => {
+      const known = guarded.get(provider) ?? new GuardedProvider(provider, policy, observer);
+      guarded.set(provider, known);
+      return known;
+    };
+    this.wrapWith = wrapWith.map(guard);
+    this.#providers = [...new Set([...this.wrapWith, ...unwrapWith.map(guard)])];
+    this.#random = randomness && new GuardedRandom(randomness, policy, observer);
+    this.#options = options;
+    this.#keyContext = keyContext;
+    this.#policy = policy;
+    this.#observer = observer;
+    this.#ownsCache = !(cache instanceof DataKeyCache);
+    this.#cache = cache === undefined || cache instanceof DataKeyCache ? cache : new DataKeyCache({ clock: policy.clock, ...cache });
+    this.#store = this.#cache && storeOf(this.#cache);
+    this.#reused = reuse && new ReusedDataKey(reuse, this.#supply());
+  }
+
+  get providers(): readonly ProviderStatus[] {
+    return this.#providers.map(({ status }) => status);
+  }
+
+  get randomness(): ProviderStatus | undefined {
+    return this.#random?.status;
+  }
+
+  get cachedDataKeys(): number {
+    return this.#cache?.size ?? 0;
+  }
+
+  get hasReusedDataKey(): boolean {
+    return this.#reused?.isHolding === true;
+  }
+
+  /** What bounds one call. */
+  operation(signal: AbortSignal | undefined): Operation {
+    return new Operation(this.#policy.clock, this.#policy.deadlineMs, signal);
+  }
+
+  /** The same providers, guards and cache for data keys of another key context, which are never reused. */
+  within(keyContext: KeyContext): DataKeySource {
+    if (keyContext === this.#keyContext) return this;
+    return new DataKeySource({ ...this.#options, keyContext, reuse: undefined, cache: this.#cache });
+  }
+
+  /** A data key to encrypt `bytes` with, which the caller releases. @throws what `wrap` throws */
+  forEncryption(bytes: number, operation: Operation): Promise<WrappedDataKey> {
+    return this.#reused === undefined ? this.fresh(operation) : this.#reuse(this.#reused, bytes, operation);
+  }
+
+  /** A data key of the caller's own. @throws what the providers' `wrap` and the generator throw */
+  async fresh(operation: Operation): Promise<WrappedDataKey> {
+    const random = this.#random;
+    const dataKey = random === undefined ? generateDataKey(this.#keyContext) : await this.#mixed(random, operation);
+    try {
+      const recipients = await this.wrap(dataKey, operation);
+      const key = new SharedDataKey(dataKey, recipients);
+      note(operation, key, "new", 0);
+      return { key, record: { suite: SUITE, keyCommit: commitmentOf(dataKey), recipients } };
+    } catch (error) {
+      dataKey.destroy();
+      throw error;
+    }
+  }
+
+  /** Recipients for every provider of `wrapWith`. @throws what the providers' `wrap` throws */
+  wrap(dataKey: DataKey, operation: Operation): Promise<readonly Recipient[]> {
+    return wrapForAll(this.wrapWith, dataKey, this.#keyContext, this.#policy.retry, operation);
+  }
+
+  /**
+   * The data key of a record, which the caller releases; at once if it is cached.
+   *
+   * @throws `no-matching-provider`; and what the providers' `unwrap` throws
+   */
+  unwrap(record: KeyRecord, operation: Operation): SharedDataKey | Promise<SharedDataKey> {
+    operation.throwIfAborted();
+    const candidates = candidatesOf(this.#providers, record);
+    return this.#cached(candidates, record, operation) ?? this.#unwrapped(candidates, record, operation);
+  }
+
+  /** Like `unwrap`, but the caller's alone, to destroy. */
+  async unwrapOwn(record: KeyRecord, operation: Operation): Promise<DataKey> {
+    const key = await this.unwrap(record, operation);
+    if (key.isHeldOnce) return key.dataKey;
+    const own = new DataKey(copyOf(secretBytesOf(key.dataKey)), this.#keyContext);
+    key.release();
+    return own;
+  }
+
+  /** Whether the recipients are not those that `wrap` would make now. @throws what the providers' `current` throws */
+  isStale(recipients: readonly Recipient[], operation: Operation): Promise<boolean> {
+    return isStale(this.wrapWith, recipients, this.#policy.retry, operation);
+  }
+
+  /** @returns how many data keys were let go */
+  forget(filter: ForgetFilter): number {
+    const forgotten = this.#store?.forget(filter) ?? 0;
+    const isMeant = ({ record }: WrappedDataKey): boolean =>
+      record.recipients.some((recipient) => meets(this.#keyContext, recipient, filter));
+    return forgotten + (this.#reused?.forget(isMeant) ?? 0);
+  }
+
+  /** Wipes what it keeps; a cache that was handed in stays as it is. */
+  close(): void {
+    this.#reused?.close();
+    if (this.#ownsCache) this.#cache?.forget();
+  }
+
+  async #mixed(random: GuardedRandom, operation: Operation): Promise<DataKey> {
+    const run = (attempt: number): Promise<OwnedBytes> => random.dataKeyBytes(operation, attempt);
+    const more = await tryOne(random, "random", run, this.#policy.retry, operation);
+    try {
+      return generateDataKey(this.#keyContext, more);
+    } finally {
+      wipe(more);
+    }
+  }
+
+  async #reuse(reused: ReusedDataKey, bytes: number, operation: Operation): Promise<WrappedDataKey> {
+    const wrapped = await reused.take(bytes, operation);
+    note(operation, wrapped.key, "reused", reused.ageMs(wrapped));
+    return wrapped;
+  }
+
+  // A hit is as good as an unwrap: the candidates come from this keyring's configuration, and the commitment is checked again.
+  #cached(candidates: Candidates, record: KeyRecord, operation: Operation): SharedDataKey | undefined {
+    const store = this.#store;
+    if (store === undefined) return undefined;
+    for (const candidate of candidates) {
+      const stored = store.find(this.#identityOf(candidate, record));
+      if (stored === undefined || !engine.timingSafeEqual(commitmentOf(stored.key.dataKey), record.keyCommit)) continue;
+      stored.key.hold();
+      this.#observer?.emit({ type: "cache", result: "hit" });
+      if (operation.report !== undefined) note(operation, stored.key, "cached", store.ageMs(stored));
+      return stored.key;
+    }
+    this.#observer?.emit({ type: "cache", result: "miss" });
+    return undefined;
+  }
+
+  async #unwrapped(candidates: Candidates, record: KeyRecord, operation: Operation): Promise<SharedDataKey> {
+    const key = await this.#flights.join(
+      record,
+      operation,
+      () => this.operation(undefined),
+      (flight) => this.#fly(candidates, record, flight),
+    );
+    note(operation, key, "unwrapped", 0);
+    return key;
+  }
+
+  async #fly(candidates: Candidates, record: KeyRecord, operation: Operation): Promise<SharedDataKey> {
+    const store = this.#store;
+    const pending = new Map(store && candidates.map((candidate) => [candidate, store.begin(this.#identityOf(candidate, record))]));
+    try {
+      const onFailure = (candidate: Candidate, error: unknown): void => {
+        if (!operation.isAborted && isRefusal(error)) this.#revoke(candidate);
+      };
+      const unwrapped = await unwrapAny(candidates, record, this.#keyContext, this.#policy.retry, operation, onFailure);
+      const { recipient } = unwrapped.candidate;
+      const key = new SharedDataKey(unwrapped.dataKey, [recipient]);
+      const begun = pending.get(unwrapped.candidate);
+      if (begun !== undefined) await store?.keep(begun, key, this.#onEvict(recipient));
+      return key;
+    } finally {
+      for (const begun of pending.values()) store?.end(begun);
+    }
+  }
+
+  /** What a key had unwrapped or wrapped must not serve once its provider has refused it. */
+  #revoke({ provider, recipient }: Candidate): void {
+    this.#store?.revoke(provider.provider, recipient.keyId);
+    this.#reused?.forget(({ record }) => record.recipients.some(({ keyId }) => keyId === recipient.keyId));
+  }
+
+  #identityOf({ provider, recipient }: Candidate, { suite }: KeyRecord): UnwrapIdentity {
+    return { provider: provider.provider, recipient, keyContext: this.#keyContext, suite };
+  }
+
+  #onEvict({ provider, keyId }: Recipient): StoredKey["onEvict"] {
+    const observer = this.#observer;
+    return (reason) => observer?.emit({ type: "eviction", reason, provider, keyId });
+  }
+
+  #supply(): ConstructorParameters<typeof ReusedDataKey>[1] {
+    return {
+      clock: this.#policy.clock,
+      fetch: () => this.fresh(this.operation(undefined)),
+      onRefresh: (error, dataKeyAgeMs) => {
+        const outcome = error === undefined ? "ok" : outcomeOf(error);
+        this.#observer?.emit({ type: "refresh", outcome, dataKeyAgeMs });
+      },
+    };
+  }
+}
+
+function note(operation: Operation, key: SharedDataKey, dataKey: DataKeyOrigin, dataKeyAgeMs: number): void {
+  const { report } = operation;
+  if (report === undefined) return;
+  report.dataKey = dataKey;
+  report.dataKeyAgeMs = dataKeyAgeMs;
+  report.keys = key.keys.map(({ provider, keyId }) => ({ provider, keyId }));
+}

@@ -1,0 +1,177 @@
+import { EnvelockError, type ErrorCode, invalidArgument } from "../base/errors.ts";
+import type { KeyRecord } from "../format/key-record.ts";
+import { countOrInfinity, positive } from "../resilience/checks.ts";
+import type { Clock } from "../resilience/clock.ts";
+import { bounded, type Operation } from "../resilience/operation.ts";
+import type { SharedDataKey } from "./shared-data-key.ts";
+
+/** One data key for many encryptions. Each bound holds by itself. */
+export interface ReuseOptions {
+  /** Default 300,000. */
+  readonly maxAgeMs?: number;
+  /** Encryptions. Default 1,048,576. */
+  readonly maxUses?: number;
+  /** Bytes of plaintext; one encryption may go beyond it if it has the key to itself. Default 64 GiB. */
+  readonly maxBytes?: number;
+  /** How long before `maxAgeMs` the next key is fetched in the background, so that no caller waits. Default a tenth of it. */
+  readonly refreshAheadMs?: number;
+}
+
+/** A data key and what unwraps it again. */
+export interface WrappedDataKey {
+  readonly key: SharedDataKey;
+  readonly record: KeyRecord;
+}
+
+export interface Supply {
+  readonly clock: Clock;
+  /** Makes a data key and wraps it, bounded by itself alone: it may outlive the caller that it began for. */
+  fetch(): Promise<WrappedDataKey>;
+  /** A background fetch has ended. */
+  onRefresh(error: unknown, ageMs: number): void;
+}
+
+/** The data key that one keyring encrypts with: its recipients and its key context are the keyring's, so there is one at a time. */
+export class ReusedDataKey {
+  readonly #bounds: Required<ReuseOptions>;
+  readonly #supply: Supply;
+  #current: InUse | undefined;
+  #fetching: Promise<void> | undefined;
+  #refreshAt = Number.NEGATIVE_INFINITY;
+  #generation = 0;
+  #isClosed = false;
+  #cancelExpiry: (() => void) | undefined;
+
+  /** @throws `invalid-argument` */
+  constructor(options: ReuseOptions, supply: Supply) {
+    this.#bounds = checkedBounds(options);
+    this.#supply = supply;
+  }
+
+  get isHolding(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** How long ago the key was made. */
+  ageMs(wrapped: WrappedDataKey): number {
+    const current = this.#current;
+    return current?.wrapped === wrapped ? this.#supply.clock.now() - current.bornAt : 0;
+  }
+
+  /**
+   * The key for one more encryption of `bytes`. Any number of callers wait for one fetch.
+   *
+   * @returns held for the caller, who releases it
+   * @throws the abort's reason, and what the providers' `wrap` throws once no key is left within its bounds
+   */
+  async take(bytes: number, caller: Operation): Promise<WrappedDataKey> {
+    for (;;) {
+      caller.throwIfAborted();
+      if (this.#isClosed) return await this.#supply.fetch(); // a call that was under way finishes, with a key of its own
+      const current = this.#current;
+      const now = this.#supply.clock.now();
+      if (current !== undefined && this.#serves(current, bytes, now)) {
+        current.uses++;
+        current.bytes += bytes;
+        current.wrapped.key.hold();
+        this.#refreshIfDue(current, now);
+        return current.wrapped;
+      }
+      await bounded(this.#fetch(), caller, { ms: caller.remainingMs, error: tooLate });
+    }
+  }
+
+  /** Lets go of the key, and keeps no other. */
+  close(): void {
+    this.#isClosed = true;
+    this.forget(() => true);
+  }
+
+  /** Lets go of the key if one of its versions is meant, and keeps a fetch that is under way from being used. */
+  forget(isMeant: (wrapped: WrappedDataKey) => boolean): number {
+    this.#generation++;
+    this.#fetching = undefined;
+    if (this.#current === undefined || !isMeant(this.#current.wrapped)) return 0;
+    this.#replace(undefined);
+    return 1;
+  }
+
+  #replace(next: InUse | undefined): void {
+    this.#current?.wrapped.key.release();
+    this.#current = next;
+    this.#cancelExpiry?.();
+    this.#cancelExpiry = next && this.#supply.clock.after(this.#bounds.maxAgeMs, () => this.#expire(), "idle");
+  }
+
+  /** Nobody may ask for the key again: it does not stay in memory for that. */
+  #expire(): void {
+    const { clock } = this.#supply;
+    if (this.#current !== undefined && clock.now() - this.#current.bornAt >= this.#bounds.maxAgeMs) this.#replace(undefined);
+  }
+
+  #serves({ bornAt, uses, bytes }: InUse, more: number, now: number): boolean {
+    const { maxAgeMs, maxUses, maxBytes } = this.#bounds;
+    return now - bornAt < maxAgeMs && (uses === 0 || (uses < maxUses && bytes + more <= maxBytes));
+  }
+
+  #refreshIfDue({ bornAt }: InUse, now: number): void {
+    const { maxAgeMs, refreshAheadMs } = this.#bounds;
+    if (now - bornAt < maxAgeMs - refreshAheadMs || now < this.#refreshAt || this.#fetching !== undefined) return;
+    this.#refreshAt = now + refreshAheadMs / 4; // if it fails: the providers' own retries have come before that
+    const generation = this.#generation;
+    this.#fetch().then(
+      () => this.#supply.onRefresh(undefined, now - bornAt),
+      (error: unknown) => {
+        // A key that may not be used any more is not the same as one that cannot be reached.
+        if (isRefusal(error) && generation === this.#generation) this.forget(() => true);
+        this.#supply.onRefresh(error, now - bornAt);
+      },
+    );
+  }
+
+  #fetch(): Promise<void> {
+    const fetching = this.#fetching ?? this.#fetched(this.#generation);
+    this.#fetching = fetching;
+    return fetching;
+  }
+
+  async #fetched(generation: number): Promise<void> {
+    try {
+      const wrapped = await this.#supply.fetch();
+      if (generation !== this.#generation) return wrapped.key.release();
+      this.#replace({ wrapped, bornAt: this.#supply.clock.now(), uses: 0, bytes: 0 });
+    } finally {
+      if (generation === this.#generation) this.#fetching = undefined;
+    }
+  }
+}
+
+/** Whether a provider said that its key may not be used, rather than that it cannot be reached. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof EnvelockError && REFUSALS.has(error.code);
+}
+
+function tooLate(): EnvelockError {
+  return new EnvelockError("timeout", "no data key could be had within the deadline");
+}
+
+interface InUse {
+  readonly wrapped: WrappedDataKey;
+  readonly bornAt: number;
+  uses: number;
+  bytes: number;
+}
+
+function checkedBounds({
+  maxAgeMs = 300_000,
+  maxUses = 2 ** 20,
+  maxBytes = 2 ** 36,
+  refreshAheadMs = Number.isFinite(maxAgeMs) ? maxAgeMs / 10 : 0,
+}: ReuseOptions): Required<ReuseOptions> {
+  positive(maxAgeMs, "reuse.maxAgeMs");
+  if (!(refreshAheadMs >= 0 && refreshAheadMs < maxAgeMs))
+    throw invalidArgument("reuse.refreshAheadMs must be at least 0 and below reuse.maxAgeMs");
+  return { maxAgeMs, maxUses: countOrInfinity(maxUses, "reuse.maxUses"), maxBytes: positive(maxBytes, "reuse.maxBytes"), refreshAheadMs };
+}
+
+const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["key-disabled", "access-denied", "key-not-found"]);

@@ -1,0 +1,176 @@
+import type { LRUCache } from "lru-cache";
+import { equalPublicBytes, readUint32 } from "../base/bytes.ts";
+import type { KeyContext } from "../base/context.ts";
+import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
+import type { Clock } from "../resilience/clock.ts";
+import type { EvictionReason, KeyVersion } from "../telemetry/events.ts";
+import type { ForgetFilter } from "./data-key-cache.ts";
+import type { SharedDataKey } from "./shared-data-key.ts";
+
+/** All that decides which data key an unwrap gives. What differs in any part is another key. */
+export interface UnwrapIdentity {
+  /** The object, not its name: two objects may stand for two accounts. */
+  readonly provider: KeyProvider;
+  /** Its key id, algorithm and wrapped bytes. */
+  readonly recipient: Recipient;
+  readonly keyContext: KeyContext;
+  readonly suite: number;
+}
+
+export interface StoredKey {
+  readonly identity: UnwrapIdentity;
+  readonly key: SharedDataKey;
+  readonly bornAt: number;
+  onEvict(reason: EvictionReason): void;
+}
+
+/** An unwrap that is under way; forgotten before it ends, it is not kept. */
+export interface PendingUnwrap {
+  readonly identity: UnwrapIdentity;
+  isForgotten: boolean;
+}
+
+/** What stands behind a `DataKeyCache`. Looks up by a short hash, then compares every part of the identity. */
+export class UnwrapStore {
+  readonly #maxEntries: number;
+  readonly #maxAgeMs: number;
+  readonly #clock: Clock;
+  readonly #providerIds = new WeakMap<KeyProvider, number>();
+  readonly #pending = new Set<PendingUnwrap>();
+  #providers = 0;
+  #entries: LRUCache<number, StoredKey> | undefined;
+  #evictionReason: EvictionReason = "size";
+  #cancelSweep: (() => void) | undefined;
+
+  constructor(maxEntries: number, maxAgeMs: number, clock: Clock) {
+    this.#maxEntries = maxEntries;
+    this.#maxAgeMs = maxAgeMs;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#entries?.size ?? 0;
+  }
+
+  /** How long ago a key was unwrapped. */
+  ageMs({ bornAt }: StoredKey): number {
+    return this.#clock.now() - bornAt;
+  }
+
+  /** @returns what the caller must `hold` before anything else happens */
+  find(identity: UnwrapIdentity): StoredKey | undefined {
+    if (this.#entries === undefined) return undefined;
+    const place = this.#placeOf(identity);
+    const stored = this.#entries.get(place);
+    if (stored === undefined || !isSameIdentity(stored.identity, identity)) return undefined;
+    if (this.ageMs(stored) < this.#maxAgeMs) return stored;
+    this.#evict([place], "age");
+    return undefined;
+  }
+
+  /** An unwrap begins. To be ended with `end`, whatever comes of it. */
+  begin(identity: UnwrapIdentity): PendingUnwrap {
+    const pending = { identity, isForgotten: false };
+    this.#pending.add(pending);
+    return pending;
+  }
+
+  end(pending: PendingUnwrap): void {
+    this.#pending.delete(pending);
+  }
+
+  /** Keeps what an unwrap gave, and holds it, unless it was to be forgotten meanwhile. */
+  async keep(pending: PendingUnwrap, key: SharedDataKey, onEvict: StoredKey["onEvict"]): Promise<void> {
+    // Loaded when first needed: most processes that import the library never cache.
+    const { LRUCache } = await import("lru-cache");
+    if (pending.isForgotten) return;
+    this.#entries ??= new LRUCache({ max: this.#maxEntries, dispose: (stored) => this.#letGo(stored) });
+    const { identity } = pending;
+    key.hold();
+    this.#entries.set(this.#placeOf(identity), { identity, key, bornAt: this.#clock.now(), onEvict });
+    this.#cancelSweep ??= this.#sweepLater();
+  }
+
+  /** @returns how many left */
+  forget(filter: ForgetFilter): number {
+    return this.#forgetWhere(({ keyContext, recipient }) => meets(keyContext, recipient, filter), "forgotten");
+  }
+
+  /** A key version was refused: what it had unwrapped must not serve any longer. */
+  revoke(provider: KeyProvider, keyId: string): void {
+    this.#forgetWhere((identity) => identity.provider === provider && identity.recipient.keyId === keyId, "revoked");
+  }
+
+  #forgetWhere(isMet: (identity: UnwrapIdentity) => boolean, reason: EvictionReason): number {
+    for (const pending of this.#pending) pending.isForgotten ||= isMet(pending.identity);
+    return this.#evictWhere(({ identity }) => isMet(identity), reason);
+  }
+
+  #evictWhere(isMet: (stored: StoredKey) => boolean, reason: EvictionReason): number {
+    const places: number[] = [];
+    for (const [place, stored] of this.#entries?.entries() ?? []) if (isMet(stored)) places.push(place);
+    this.#evict(places, reason);
+    return places.length;
+  }
+
+  #evict(places: readonly number[], reason: EvictionReason): void {
+    this.#evictionReason = reason;
+    for (const place of places) this.#entries?.delete(place);
+    this.#evictionReason = "size";
+    if (this.size > 0) return;
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+  }
+
+  #sweepLater(): () => void {
+    return this.#clock.after(this.#maxAgeMs, () => this.#sweep(), "idle");
+  }
+
+  #sweep(): void {
+    this.#cancelSweep = undefined;
+    this.#evictWhere((stored) => this.ageMs(stored) >= this.#maxAgeMs, "age");
+    if (this.size > 0) this.#cancelSweep = this.#sweepLater();
+  }
+
+  #letGo({ key, onEvict }: StoredKey): void {
+    key.release();
+    onEvict(this.#evictionReason);
+  }
+
+  /** A hash of the end of the wrapped key, which is a tag or looks random. Equal ones displace each other, and nothing worse. */
+  #placeOf({ provider, recipient: { wrapped } }: UnwrapIdentity): number {
+    const low = readUint32(wrapped, wrapped.length - 4) ^ this.#idOf(provider);
+    return (low >>> 0) + (readUint32(wrapped, wrapped.length - 8) & 0x1fffff) * 2 ** 32;
+  }
+
+  #idOf(provider: KeyProvider): number {
+    const known = this.#providerIds.get(provider);
+    if (known !== undefined) return known;
+    this.#providerIds.set(provider, ++this.#providers);
+    return this.#providers;
+  }
+}
+
+/** Whether a key meets every part that the filter gives. */
+export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, filter: ForgetFilter): boolean {
+  return (
+    (filter.provider === undefined || filter.provider === provider) &&
+    (filter.keyId === undefined || filter.keyId === keyId) &&
+    Object.entries(filter.context ?? {}).every(([key, value]) => keyContext.map[key] === value)
+  );
+}
+
+function isSameIdentity(a: UnwrapIdentity, b: UnwrapIdentity): boolean {
+  return (
+    a.provider === b.provider &&
+    a.suite === b.suite &&
+    a.recipient.alg === b.recipient.alg &&
+    a.recipient.keyId === b.recipient.keyId &&
+    isEqual(a.recipient.wrapped, b.recipient.wrapped) &&
+    isEqual(a.keyContext.bytes, b.keyContext.bytes)
+  );
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || equalPublicBytes(a, b);
+}

@@ -1,0 +1,111 @@
+import { isBytes, toHex, viewOf } from "../base/bytes.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { wrapAlgorithmName } from "../contracts/algorithms.ts";
+import { claimedPlaintextBytes } from "../data-key/body.ts";
+import { ENVELOPE_HEAD, parseHeader } from "../format/envelope.ts";
+import { KEY_RECORD_HEAD, type KeyRecord, parseKeyRecord } from "../format/key-record.ts";
+import { KID_BYTES, parseToken } from "../format/token.ts";
+
+/** What can be read without a key. Nothing in it is verified: whoever can write the bytes can choose every field. */
+export type Inspection = InspectedEnvelope | InspectedHeader | InspectedKeyRecord | InspectedToken;
+
+export interface InspectedEnvelope extends InspectedRecord {
+  readonly kind: "envelope";
+  /** Where the body begins; padding included. */
+  readonly headerBytes: number;
+  /** Room to rewrap in place. */
+  readonly paddingBytes: number;
+  readonly bodyBytes: number;
+  /** Follows from `bodyBytes`; true only if the body opens. */
+  readonly plaintextBytes: number;
+}
+
+/** A detached header: an envelope without its body. */
+export interface InspectedHeader extends InspectedRecord {
+  readonly kind: "header";
+  readonly headerBytes: number;
+  readonly paddingBytes: number;
+}
+
+export interface InspectedKeyRecord extends InspectedRecord {
+  readonly kind: "key-record";
+}
+
+export interface InspectedToken {
+  readonly kind: "token" | "deterministic-token";
+  /** Names the stored data key, in hex. */
+  readonly kid: string;
+  readonly plaintextBytes: number;
+}
+
+export interface InspectedRecord {
+  readonly suite: number;
+  /** Names the data key: the first 16 bytes of `keyCommit`, in hex. */
+  readonly kid: string;
+  /** In hex. */
+  readonly keyCommit: string;
+  readonly recipients: readonly InspectedRecipient[];
+}
+
+export interface InspectedRecipient {
+  readonly provider: string;
+  readonly keyId: string;
+  /** The id on the wire. docs/format.md §3 */
+  readonly alg: number;
+  /** Its name, undefined if this release does not know `alg`. */
+  readonly algorithm: string | undefined;
+  readonly wrappedBytes: number;
+}
+
+/**
+ * Reads what stands in clear in an envelope, a detached header, a key record or a token. Needs no key and calls no provider.
+ *
+ * @param input bytes; a token may be given as base64url text
+ * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`
+ */
+export function inspect(input: Uint8Array | string): Inspection {
+  if (typeof input === "string") return inspectToken(input);
+  if (!isBytes(input)) throw invalidArgument("inspect takes a Uint8Array, or a token as text");
+  const bytes = viewOf(input);
+  if (bytes[0] === ENVELOPE_HEAD) return inspectEnvelope(bytes, bytes.length);
+  if (bytes[0] === KEY_RECORD_HEAD) return inspectKeyRecord(bytes);
+  return inspectToken(bytes);
+}
+
+/**
+ * Like `inspect`, where only the beginning of an envelope has been read.
+ *
+ * @param start the header at least
+ * @param envelopeBytes the length of the whole
+ */
+export function inspectEnvelope(start: Uint8Array, envelopeBytes: number): InspectedEnvelope | InspectedHeader {
+  const { record, headerBytes, paddingBytes } = parseHeader(start);
+  const header = { ...inspectRecord(record), headerBytes, paddingBytes };
+  const bodyBytes = envelopeBytes - headerBytes;
+  if (bodyBytes === 0) return { kind: "header", ...header };
+  return { kind: "envelope", ...header, bodyBytes, plaintextBytes: claimedPlaintextBytes(bodyBytes) };
+}
+
+export function inspectKeyRecord(bytes: Uint8Array): InspectedKeyRecord {
+  return { kind: "key-record", ...inspectRecord(parseKeyRecord(bytes)) };
+}
+
+function inspectRecord({ suite, keyCommit, recipients }: KeyRecord): InspectedRecord {
+  return {
+    suite,
+    kid: toHex(keyCommit.subarray(0, KID_BYTES)),
+    keyCommit: toHex(keyCommit),
+    recipients: recipients.map(({ provider, keyId, alg, wrapped }) => ({
+      provider,
+      keyId,
+      alg,
+      algorithm: wrapAlgorithmName(alg),
+      wrappedBytes: wrapped.length,
+    })),
+  };
+}
+
+function inspectToken(token: Uint8Array | string): InspectedToken {
+  const { kind, kid, plaintextBytes } = parseToken(token);
+  return { kind, kid: toHex(kid), plaintextBytes };
+}

@@ -1,0 +1,480 @@
+import { engine } from "#engine";
+import { createLanePool } from "#lanes";
+import { isBytes, type OwnedBytes, viewOf } from "../base/bytes.ts";
+import type { CallOptions, DataKeyOptions, ValueOptions } from "../base/call-options.ts";
+import { type Context, KeyContext } from "../base/context.ts";
+import { EnvelockError, invalidArgument } from "../base/errors.ts";
+import type { KeyProvider } from "../contracts/key-provider.ts";
+import { bodyBytes } from "../crypto/cobblestone.ts";
+import { claimedPlaintextBytes, openBody, sealBody } from "../data-key/body.ts";
+import type { DataKey } from "../data-key/data-key.ts";
+import { MAX_HEADER_BYTES, type ParsedHeader, parseDetachedHeader, parseHeader, prepareHeader } from "../format/envelope.ts";
+import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "../format/key-record.ts";
+import type { ForgetFilter } from "../key-source/data-key-cache.ts";
+import { DataKeySource } from "../key-source/data-key-source.ts";
+import type { WrappedDataKey } from "../key-source/reused-data-key.ts";
+import type { Operation } from "../resilience/operation.ts";
+import { resiliencePolicy } from "../resilience/policy.ts";
+import type { StreamAccess, UnlockedKey } from "../stream/beginning.ts";
+import { decryptPieces } from "../stream/decrypted-pieces.ts";
+import { EncryptedPieces } from "../stream/encrypted-pieces.ts";
+import type { EncryptStreamOptions, StreamOptions } from "../stream/options.ts";
+import { openSeekable, type SeekableBlob } from "../stream/seekable.ts";
+import type { SeekableSource } from "../stream/seekable-source.ts";
+import { decryptStream, type EncryptStream, encryptStream } from "../stream/streams.ts";
+import type { EncryptedUpload } from "../stream/upload.ts";
+import { resumeUpload, startUpload, type UploadOptions } from "../stream/uploads.ts";
+import type { ByteTransform } from "../stream/web-stream.ts";
+import type { OperationName } from "../telemetry/events.ts";
+import { Observer } from "../telemetry/observer.ts";
+import { checkProviders, type KeyringOptions, type KeyringStatus } from "./keyring-options.ts";
+
+export interface EncryptOptions extends ValueOptions {
+  /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
+  readonly minHeaderBytes?: number;
+}
+
+/** An envelope cut in two: the small header, which rewrap replaces, and the body, which never changes. */
+export interface DetachedEnvelope {
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+/** What the library returns of the two: each owns exactly its ArrayBuffer. */
+export interface OwnedDetachedEnvelope {
+  readonly header: OwnedBytes;
+  readonly body: OwnedBytes;
+}
+
+/**
+ * Encrypts under fresh data keys that the given providers wrap, and decrypts what they can unwrap.
+ *
+ * Recipients are chosen by comparing their provider and key id with configuration, never by trial, and an envelope can never make
+ * a provider that is not configured here do anything. Holds no data key between calls, unless `reuse` or `cache` ask for it.
+ *
+ * @see docs/format.md §4
+ */
+export class Keyring {
+  readonly #source: DataKeySource;
+  readonly #context: KeyContext;
+  readonly #observer: Observer | undefined;
+  readonly #streams: StreamAccess = {
+    lanes: createLanePool(),
+    startSealing: (options) => this.#startSealing(options),
+    startOpening: (record, options) => this.#startOpening(record, options),
+    encrypt: (plaintext, options) => this.encrypt(plaintext, options),
+    decrypt: (envelope, options) => this.decrypt(envelope, options),
+  };
+  #isClosed = false;
+
+  /**
+   * @param options a provider alone stands for `{ wrapWith: [provider] }`
+   * @throws `invalid-argument` for no provider at all, too many, a bad provider name, a bad context or a bound out of range
+   */
+  constructor(options: KeyringOptions | KeyProvider) {
+    const given: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
+    const { wrapWith = [], unwrapWith = [], context, randomness, reuse, cache, onEvent, telemetry } = given;
+    const policy = resiliencePolicy(given);
+    checkProviders(given);
+    this.#context = new KeyContext(context);
+    if (onEvent !== undefined || telemetry !== undefined) this.#observer = new Observer(policy.clock, onEvent, telemetry);
+    const backends = { wrapWith, unwrapWith, randomness };
+    this.#source = new DataKeySource({ ...backends, keyContext: this.#context, policy, reuse, cache, observer: this.#observer });
+  }
+
+  /**
+   * Encrypts to a self-contained envelope under a fresh data key.
+   *
+   * @param plaintext not to be changed before the promise settles
+   * @returns the envelope, in its own ArrayBuffer
+   * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws; with several failing, one error whose `cause` is an
+   *   AggregateError of theirs
+   */
+  encrypt(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedBytes> {
+    return this.#run("encrypt", options.signal, async (operation) => {
+      const { key, header, valueContext } = await this.#startEncrypt(plaintext, options, operation);
+      try {
+        const envelope = allocate(header.headerBytes + bodyBytes(plaintext.length));
+        header.write(envelope);
+        const pending = sealBody(key.dataKey, valueContext, viewOf(plaintext), envelope, header.headerBytes);
+        if (pending !== undefined) await pending;
+        return sized(operation, plaintext.length, envelope);
+      } finally {
+        key.release();
+      }
+    });
+  }
+
+  /** Like `encrypt`, with header and body apart: store the header where it can be replaced. */
+  encryptDetached(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedDetachedEnvelope> {
+    return this.#run("encrypt", options.signal, async (operation) => {
+      const { key, header, valueContext } = await this.#startEncrypt(plaintext, options, operation);
+      try {
+        const body = allocate(bodyBytes(plaintext.length));
+        const pending = sealBody(key.dataKey, valueContext, viewOf(plaintext), body, 0);
+        if (pending !== undefined) await pending;
+        return sized(operation, plaintext.length, { header: written(header), body });
+      } finally {
+        key.release();
+      }
+    });
+  }
+
+  /**
+   * Decrypts an envelope. Nothing is returned unless all of it is authentic.
+   *
+   * @returns the plaintext, in its own ArrayBuffer
+   * @throws `malformed-envelope`, `unsupported-version`, `no-matching-provider`, `invalid-argument`, `closed` before any provider is
+   *   called; `authentication-failed` if key or context do not fit or anything else was changed; and the providers' operational
+   *   errors, with several failing as one error whose `cause` is an AggregateError of theirs
+   */
+  decrypt(envelope: Uint8Array, options: ValueOptions = {}): Promise<OwnedBytes> {
+    const parse = (): ParsedEnvelope => {
+      const bytes = this.#input(envelope, "envelope");
+      const { record, headerBytes } = parseHeader(bytes);
+      return { record, body: bytes.subarray(headerBytes) };
+    };
+    return this.#run("decrypt", options.signal, (operation) => this.#open(parse, options, operation));
+  }
+
+  /** Like `decrypt`, of a header and a body that were kept apart. */
+  decryptDetached(envelope: DetachedEnvelope, options: ValueOptions = {}): Promise<OwnedBytes> {
+    const parse = (): ParsedEnvelope => {
+      const { record } = parseDetachedHeader(this.#input(envelope?.header, "header"));
+      return { record, body: this.#input(envelope.body, "body") };
+    };
+    return this.#run("decrypt", options.signal, (operation) => this.#open(parse, options, operation));
+  }
+
+  /**
+   * A stream that encrypts what is written to it, of any length, in bounded memory: `source.pipeThrough(keyring.encryptStream())`.
+   * Its sides fail as `encrypt` does, and with `invalid-argument` if the source does not give `plaintextBytes`.
+   *
+   * @throws `invalid-argument` for bad options
+   */
+  encryptStream(options: EncryptStreamOptions = {}): EncryptStream {
+    return encryptStream(this.#streams, options);
+  }
+
+  /**
+   * A stream that decrypts an envelope written to it. Verified chunks alone come out; truncation and every change end in an error,
+   * never in a clean end. Its sides fail as `decrypt` does.
+   *
+   * @throws `invalid-argument` for bad options
+   */
+  decryptStream(options: StreamOptions = {}): ByteTransform {
+    return decryptStream(this.#streams, options);
+  }
+
+  /** Like `encryptStream`, from an iterable to an iterable. A piece is not to be changed before the next one is asked for. */
+  encryptPieces(pieces: AsyncIterable<Uint8Array>, options: EncryptStreamOptions = {}): EncryptedPieces {
+    return new EncryptedPieces(pieces, this.#streams, options);
+  }
+
+  /** Like `decryptStream`, from an iterable to an iterable. */
+  decryptPieces(pieces: AsyncIterable<Uint8Array>, options: StreamOptions = {}): AsyncIterableIterator<OwnedBytes> {
+    return decryptPieces(pieces, this.#streams, options);
+  }
+
+  /**
+   * Opens an envelope of which only parts are to be read: fetches the header now, and later the chunks that a read needs.
+   *
+   * @returns the blob, which the caller closes
+   * @throws as `decrypt`, and as `SeekableBlob.read` for what is wrong with the source
+   */
+  async openSeekable(source: SeekableSource, options: ValueOptions = {}): Promise<SeekableBlob> {
+    return await openSeekable(this.#streams, source, options);
+  }
+
+  /**
+   * Starts a multipart upload of known length, whose parts can be encrypted in any order and again.
+   *
+   * @returns the upload, which the caller closes
+   * @throws as `encrypt`
+   */
+  async startUpload(options: UploadOptions): Promise<EncryptedUpload> {
+    return await startUpload(this.#streams, options);
+  }
+
+  /**
+   * Goes on with an upload after a crash, if the plaintext is still what it was: else it is a new upload under a fresh salt, and
+   * `isResumed` is false.
+   *
+   * @param state what `exportState` gave
+   * @param options as at the start, with the `partDigests` of what is to be uploaded now
+   * @throws as `encrypt`, and as `decrypt` for the state
+   */
+  async resumeUpload(state: Uint8Array, options: UploadOptions): Promise<EncryptedUpload> {
+    return await resumeUpload(this.#streams, state, options);
+  }
+
+  /**
+   * Replaces the recipients with those of `wrapWith`; the data key and every body byte stay. Needs no value context.
+   * A padded header keeps its size if the new recipients fit.
+   *
+   * Rewrap is not revocation: whoever once had the data key can still open the body. Nor does it open the body, so it does not tell
+   * whether that is intact.
+   *
+   * @returns a new envelope, in its own ArrayBuffer
+   * @throws as `decrypt`, save that `authentication-failed` speaks of the data key and the key context alone; and what the
+   *   providers' `wrap` throws
+   */
+  rewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
+    return this.#run("rewrap", options.signal, async (operation) => {
+      const bytes = this.#input(envelope, "envelope");
+      const parsed = parseHeader(bytes);
+      const body = bytes.subarray(parsed.headerBytes);
+      claimedPlaintextBytes(body.length);
+      const header = await this.#rewrapped(parsed, operation);
+      const rewrapped = allocate(header.headerBytes + body.length);
+      header.write(rewrapped);
+      rewrapped.set(body, header.headerBytes);
+      return rewrapped;
+    });
+  }
+
+  /** Like `rewrap`, of a detached header: never needs the body. */
+  rewrapHeader(header: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
+    return this.#run("rewrap", options.signal, async (operation) =>
+      written(await this.#rewrapped(parseDetachedHeader(this.#input(header, "header")), operation)),
+    );
+  }
+
+  /**
+   * Whether a rewrap would change the recipients: one is missing, was wrapped by an older key version, or is no longer in `wrapWith`.
+   * Reads the header alone; asks each provider for its current version. Of one that cannot tell, every version passes as current.
+   *
+   * @param envelope an envelope or its header
+   * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`, `closed`, and what the providers' `current` throws
+   */
+  needsRewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<boolean> {
+    return this.#run("needs-rewrap", options.signal, (operation) =>
+      this.#isStale(() => parseHeader(this.#input(envelope, "envelope")).record, operation),
+    );
+  }
+
+  /** What is fixed for every data key of this keyring: frozen. */
+  get context(): Context {
+    return this.#context.map;
+  }
+
+  /**
+   * Makes a data key for field tokens and wraps it for `wrapWith`.
+   *
+   * @returns the data key, which the caller destroys, and its key record, which must be stored before the key's first use
+   * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws
+   */
+  createDataKey(options: DataKeyOptions = {}): Promise<{ readonly dataKey: DataKey; readonly keyRecord: OwnedBytes }> {
+    return this.#runWithin("create-data-key", options, async (operation, source) => {
+      this.#requireWrapWith();
+      const { key, record } = await source.fresh(operation);
+      try {
+        return { dataKey: key.dataKey, keyRecord: encodeKeyRecord(record) };
+      } catch (error) {
+        key.release();
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Unwraps the data key of a key record.
+   *
+   * @returns the data key, which the caller destroys
+   * @throws as `decrypt`
+   */
+  unwrapDataKey(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<DataKey> {
+    return this.#runWithin("unwrap-data-key", options, async (operation, source) => {
+      return await source.unwrapOwn(parseKeyRecord(this.#input(keyRecord, "key record")), operation);
+    });
+  }
+
+  /** Like `rewrap`, of a key record: tokens under its data key stay as they are. */
+  rewrapKeyRecord(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<OwnedBytes> {
+    return this.#runWithin("rewrap", options, async (operation, source) => {
+      const record = parseKeyRecord(this.#input(keyRecord, "key record"));
+      return encodeKeyRecord(await this.#rewrapRecord(record, operation, source));
+    });
+  }
+
+  /** Like `needsRewrap`, of a key record. */
+  keyRecordNeedsRewrap(keyRecord: Uint8Array, options: CallOptions = {}): Promise<boolean> {
+    return this.#run("needs-rewrap", options.signal, (operation) =>
+      this.#isStale(() => parseKeyRecord(this.#input(keyRecord, "key record")), operation),
+    );
+  }
+
+  /**
+   * Wipes data keys that `cache` and `reuse` keep, also those whose unwrap is under way: after a revocation, or when a tenant leaves.
+   * Takes a plain object, so that it can be told to every process.
+   *
+   * @param filter which ones; all without it
+   * @returns how many
+   */
+  forget(filter: ForgetFilter = {}): number {
+    return this.#source.forget(filter);
+  }
+
+  /** How things stand with the providers and the cache, for a health check or a test. */
+  status(): KeyringStatus {
+    const { providers, randomness, cachedDataKeys, hasReusedDataKey } = this.#source;
+    return { providers, randomness, cachedDataKeys, hasReusedDataKey };
+  }
+
+  /**
+   * Ends this keyring: later calls throw `closed`; calls and streams under way finish, then the streams' worker threads end. Data
+   * keys that it keeps are wiped. The providers stay open, and a cache that was handed in stays as it is: whoever made them closes
+   * them.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#source.close();
+    await this.#streams.lanes.close();
+  }
+
+  /** What is streamed always has a data key of its own: how many bytes it will seal is not known. */
+  #startSealing(options: EncryptOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
+    return this.#run("encrypt-stream", options.signal, async (operation) => {
+      const { header, ...unlocked } = await this.#newEnvelope(options, () => this.#source.fresh(operation));
+      return { header: written(header), ...unlocked };
+    });
+  }
+
+  #startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey> {
+    return this.#run("decrypt-stream", options.signal, async (operation) => {
+      this.#requireOpen();
+      const valueContext = this.#context.encode(options.context);
+      return { key: await this.#source.unwrap(record, operation), valueContext };
+    });
+  }
+
+  /** For one data key whose key context may be narrower than the keyring's. */
+  async #runWithin<T>(
+    name: OperationName,
+    { keyContext, signal }: DataKeyOptions,
+    work: (operation: Operation, source: DataKeySource) => Promise<T>,
+  ): Promise<T> {
+    const context = this.#context.with(keyContext);
+    const source = this.#source.within(context);
+    return await this.#run(name, signal, (operation) => work(operation, source), context);
+  }
+
+  #run<T>(
+    name: OperationName,
+    signal: AbortSignal | undefined,
+    work: (operation: Operation) => Promise<T>,
+    { map }: KeyContext = this.#context,
+  ): Promise<T> {
+    const operation = this.#source.operation(signal);
+    if (this.#observer === undefined) return work(operation);
+    return this.#observer.operation(name, operation, map, () => work(operation));
+  }
+
+  async #startEncrypt(plaintext: Uint8Array, options: EncryptOptions, operation: Operation): Promise<Encryption> {
+    this.#input(plaintext, "plaintext");
+    return await this.#newEnvelope(options, () => this.#source.forEncryption(plaintext.length, operation));
+  }
+
+  async #newEnvelope(options: EncryptOptions, source: () => Promise<WrappedDataKey>): Promise<Encryption> {
+    const valueContext = this.#context.encode(options.context);
+    const minHeaderBytes = checkedMinHeaderBytes(options.minHeaderBytes ?? 0);
+    this.#requireWrapWith();
+    const { key, record } = await source();
+    try {
+      return { key, valueContext, header: prepareHeader(record, minHeaderBytes) };
+    } catch (error) {
+      key.release();
+      throw error;
+    }
+  }
+
+  /** @param parse throws where a rejection is to come of it */
+  async #open(parse: () => ParsedEnvelope, options: ValueOptions, operation: Operation): Promise<OwnedBytes> {
+    const { record, body } = parse();
+    const plaintextBytes = claimedPlaintextBytes(body.length);
+    const valueContext = this.#context.encode(options.context);
+    const kept = this.#source.unwrap(record, operation);
+    const key = kept instanceof Promise ? await kept : kept; // a turn of the queue is a good part of what a hit costs
+    try {
+      const opened = openBody(key.dataKey, valueContext, body, plaintextBytes);
+      return sized(operation, plaintextBytes, opened instanceof Promise ? await opened : opened);
+    } finally {
+      key.release();
+    }
+  }
+
+  async #rewrapped({ record, headerBytes, paddingBytes }: ParsedHeader, operation: Operation): Promise<PreparedHeader> {
+    const rewrapped = await this.#rewrapRecord(record, operation);
+    const tight = prepareHeader(rewrapped, 0);
+    return paddingBytes > 0 && tight.headerBytes < headerBytes ? prepareHeader(rewrapped, headerBytes) : tight;
+  }
+
+  async #rewrapRecord(record: KeyRecord, operation: Operation, source: DataKeySource = this.#source): Promise<KeyRecord> {
+    this.#requireWrapWith();
+    operation.start();
+    const key = await source.unwrap(record, operation);
+    try {
+      return { ...record, recipients: await source.wrap(key.dataKey, operation) };
+    } finally {
+      key.release();
+    }
+  }
+
+  async #isStale(record: () => KeyRecord, operation: Operation): Promise<boolean> {
+    const { recipients } = record();
+    this.#requireWrapWith();
+    return await this.#source.isStale(recipients, operation);
+  }
+
+  #requireWrapWith(): void {
+    this.#requireOpen();
+    if (this.#source.wrapWith.length === 0) throw invalidArgument("this keyring only decrypts: it has no wrapWith");
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new EnvelockError("closed", "this keyring has been closed");
+  }
+
+  /** The edge: from here on it is a plain Uint8Array, and the keyring is open. */
+  #input(bytes: Uint8Array, what: string): Uint8Array {
+    this.#requireOpen();
+    if (!isBytes(bytes)) throw invalidArgument(`${what} must be a Uint8Array`);
+    return viewOf(bytes);
+  }
+}
+
+interface ParsedEnvelope {
+  readonly record: KeyRecord;
+  readonly body: Uint8Array;
+}
+
+type PreparedHeader = ReturnType<typeof prepareHeader>;
+
+interface Encryption extends UnlockedKey {
+  readonly header: PreparedHeader;
+}
+
+/** Notes for whoever listens how much plaintext there was. */
+function sized<T>({ report }: Operation, bytes: number, result: T): T {
+  if (report !== undefined) report.bytes = bytes;
+  return result;
+}
+
+function written(header: PreparedHeader): OwnedBytes {
+  const bytes = new Uint8Array(header.headerBytes);
+  header.write(bytes);
+  return bytes;
+}
+
+function checkedMinHeaderBytes(bytes: number): number {
+  if (Number.isInteger(bytes) && bytes >= 0 && bytes <= MAX_HEADER_BYTES) return bytes;
+  throw invalidArgument(`minHeaderBytes is ${bytes}, expected an integer from 0 to ${MAX_HEADER_BYTES}`);
+}
+
+function allocate(bytes: number): OwnedBytes {
+  try {
+    return engine.allocate(bytes);
+  } catch (cause) {
+    throw new EnvelockError("invalid-argument", `an envelope of ${bytes} bytes does not fit one array`, { cause });
+  }
+}

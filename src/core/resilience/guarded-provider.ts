@@ -1,0 +1,62 @@
+import type { OwnedBytes } from "../base/bytes.ts";
+import type { KeyContext } from "../base/context.ts";
+import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
+import { GuardedBackend } from "./guarded-backend.ts";
+import type { Operation } from "./operation.ts";
+import { checkedRecipient, discardSecret, takenSecret, wrapOptions } from "./provider-contract.ts";
+
+/** A provider of keys, guarded. Each method is one attempt. */
+export class GuardedProvider extends GuardedBackend<KeyProvider> {
+  get provider(): KeyProvider {
+    return this.backend;
+  }
+
+  /**
+   * Whether `recipient` names a key of this provider: a comparison with configuration, nothing else.
+   *
+   * @throws `provider-failure` if `owns` throws, as a parser may that meets a hostile key id
+   */
+  isFor(recipient: Recipient): boolean {
+    if (this.provider.name !== recipient.provider) return false;
+    try {
+      return this.provider.owns(recipient.keyId);
+    } catch (error) {
+      throw this.failureOf(error);
+    }
+  }
+
+  /** @param dek shared: read only while the attempt runs */
+  wrap(dek: Uint8Array, keyContext: KeyContext, operation: Operation, attempt: number): Promise<Recipient> {
+    const { provider } = this;
+    return this.attempt(operation, attempt, {
+      call: "wrap",
+      start: (signal) => provider.wrap(dek, wrapOptions(provider, keyContext, signal)),
+      accept: (recipient) => checkedRecipient(provider, recipient),
+      keyIdOf: (recipient) => recipient?.keyId,
+    });
+  }
+
+  /** @returns 32 bytes, the caller's to wipe */
+  unwrap(recipient: Recipient, keyContext: KeyContext, operation: Operation, attempt: number): Promise<OwnedBytes> {
+    const { provider } = this;
+    return this.attempt(operation, attempt, {
+      call: "unwrap",
+      start: (signal) => provider.unwrap(recipient, wrapOptions(provider, keyContext, signal)),
+      accept: (secret) => takenSecret(provider, "unwrap", secret),
+      keyIdOf: () => recipient.keyId,
+      discard: discardSecret,
+    });
+  }
+
+  /** The key id that `wrap` would use now, where the provider can tell. */
+  async current(operation: Operation, attempt: number): Promise<string | undefined> {
+    const { provider } = this;
+    if (provider.current === undefined) return undefined;
+    return await this.attempt(operation, attempt, {
+      call: "current",
+      start: async (signal) => await provider.current?.({ signal }),
+      accept: (keyId) => keyId,
+      keyIdOf: (keyId) => keyId,
+    });
+  }
+}

@@ -1,0 +1,21 @@
+import type { OwnedBytes } from "../base/bytes.ts";
+import type { RandomSource } from "../contracts/random-source.ts";
+import { DATA_KEY_BYTES } from "../data-key/data-key.ts";
+import { GuardedBackend } from "./guarded-backend.ts";
+import type { Operation } from "./operation.ts";
+import { discardSecret, takenSecret } from "./provider-contract.ts";
+
+/** A source of randomness, guarded. */
+export class GuardedRandom extends GuardedBackend<RandomSource> {
+  /** One attempt. @returns as many bytes as a data key has, the caller's to wipe */
+  dataKeyBytes(operation: Operation, attempt: number): Promise<OwnedBytes> {
+    const { backend } = this;
+    return this.attempt(operation, attempt, {
+      call: "random",
+      start: (signal) => backend.randomBytes(DATA_KEY_BYTES, { signal }),
+      accept: (bytes) => takenSecret(backend, "randomBytes", bytes),
+      keyIdOf: () => undefined,
+      discard: discardSecret,
+    });
+  }
+}

@@ -1,0 +1,91 @@
+import { invalidArgument } from "../base/errors.ts";
+import { Breaker, type BreakerOptions } from "./breaker.ts";
+import { countOrInfinity, positive } from "./checks.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Limiter } from "./limiter.ts";
+import type { RetryOptions, RetryPolicy } from "./retry.ts";
+
+/** How a keyring deals with a provider that is slow, throttles or is down. Every part has a default: docs/operations.md */
+export interface ResilienceOptions extends GuardOptions {
+  /** For a whole call, waits and retries included. Default 60,000. */
+  readonly deadlineMs?: number;
+  /** For one attempt at one provider. Default 10,000. */
+  readonly attemptDeadlineMs?: number;
+  /** `false` for one attempt only. */
+  readonly retry?: RetryOptions | false;
+  /** State that several keyrings share, instead of `breaker` and `maxConcurrent`. */
+  readonly guards?: ProviderGuards;
+  /** For tests. */
+  readonly clock?: Clock;
+}
+
+export interface GuardOptions {
+  /** `false` for none. */
+  readonly breaker?: BreakerOptions | false;
+  /** How many attempts one provider gets at once; the others wait in line. Default 64. */
+  readonly maxConcurrent?: number;
+}
+
+export interface ResiliencePolicy {
+  readonly clock: Clock;
+  readonly deadlineMs: number;
+  readonly attemptDeadlineMs: number;
+  readonly retry: RetryPolicy;
+  readonly guards: ProviderGuards;
+}
+
+/** @throws `invalid-argument` */
+export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
+  const { deadlineMs = 60_000, attemptDeadlineMs = 10_000, retry, guards, breaker, maxConcurrent, clock = systemClock } = options;
+  if (guards !== undefined && (breaker !== undefined || maxConcurrent !== undefined)) {
+    throw invalidArgument("breaker and maxConcurrent belong to the guards that are shared: give one or the other");
+  }
+  return {
+    clock,
+    deadlineMs: positive(deadlineMs, "deadlineMs"),
+    attemptDeadlineMs: positive(attemptDeadlineMs, "attemptDeadlineMs"),
+    retry: retryPolicy(retry),
+    guards: guards ?? new ProviderGuards(options),
+  };
+}
+
+/** Breaker, queue and places of every object that a keyring calls; may be shared by several keyrings. */
+export class ProviderGuards {
+  readonly #guards = new WeakMap<object, Guard>();
+  readonly #breaker: Required<BreakerOptions>;
+  readonly #maxConcurrent: number;
+
+  /** @throws `invalid-argument` */
+  constructor({ breaker = {}, maxConcurrent = 64 }: GuardOptions = {}) {
+    const { failures = 10, openMs = 15_000 } = breaker === false ? { failures: Number.POSITIVE_INFINITY } : breaker;
+    this.#breaker = { failures: countOrInfinity(failures, "breaker.failures"), openMs: positive(openMs, "breaker.openMs") };
+    this.#maxConcurrent = countOrInfinity(maxConcurrent, "maxConcurrent");
+  }
+
+  /** The one guard of this object: a provider, or a source of randomness. */
+  of(provider: object): Guard {
+    const known = this.#guards.get(provider);
+    if (known !== undefined) return known;
+    const guard = { breaker: new Breaker(this.#breaker), limiter: new Limiter(this.#maxConcurrent), controllers: [] };
+    this.#guards.set(provider, guard);
+    return guard;
+  }
+}
+
+/** What stands before one provider object. */
+export interface Guard {
+  readonly breaker: Breaker;
+  readonly limiter: Limiter;
+  /** Of attempts that ended at once and left no trace on them; a new one costs as much as an encryption. */
+  readonly controllers: AbortController[];
+}
+
+function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {
+  const { delaysMs = RETRY_DELAYS_MS, jitter = "full" } = options === false ? { delaysMs: [] } : options;
+  if (!delaysMs.every((delayMs) => typeof delayMs === "number" && delayMs >= 0))
+    throw invalidArgument("retry.delaysMs are numbers of at least 0");
+  return { delaysMs: [...delaysMs], jitter };
+}
+
+// What Azure Key Vault asks of its clients, and gentle enough for any other service.
+const RETRY_DELAYS_MS: readonly number[] = [1000, 2000, 4000, 8000, 16_000];

@@ -1,0 +1,63 @@
+import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../base/bytes.ts";
+import type { KeyContext } from "../base/context.ts";
+import { EnvelockError } from "../base/errors.ts";
+import type { KeyProvider, Recipient, WrapOptions } from "../contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../data-key/data-key.ts";
+import { encodeWrapAad, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "../format/key-record.ts";
+
+// What the core hands to a provider, and what it holds the provider to.
+
+export function wrapOptions(provider: KeyProvider, keyContext: KeyContext, signal: AbortSignal): WrapOptions {
+  return { keyContext: keyContext.map, wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, keyContext.bytes), signal };
+}
+
+/**
+ * What a provider reports goes on the wire for years: a recipient that could not be read back is refused now.
+ *
+ * @throws `provider-failure`
+ */
+export function checkedRecipient(provider: KeyProvider, recipient: Recipient): Recipient {
+  const { keyId, alg, wrapped } = recipient;
+  if (recipient.provider !== provider.name) throw brokenContract(provider, "wrap named another provider");
+  if (!provider.owns(keyId)) throw brokenContract(provider, "wrap named a key id that the provider does not own");
+  if (!isTextOfAtMost(MAX_KEY_ID_BYTES, keyId))
+    throw brokenContract(provider, `a key id has 1 to ${MAX_KEY_ID_BYTES} bytes of well-formed text`);
+  if (!Number.isInteger(alg) || alg < 1 || alg > 0xffffffff) throw brokenContract(provider, "alg must be a positive 32-bit integer");
+  if (!isBytes(wrapped) || wrapped.length < 1 || wrapped.length > MAX_WRAPPED_BYTES) {
+    throw brokenContract(provider, `a wrapped key has 1 to ${MAX_WRAPPED_BYTES} bytes`);
+  }
+  return recipient;
+}
+
+/**
+ * Takes a data key, or what becomes one, over: what the provider returned is wiped.
+ *
+ * @throws `provider-failure` if it does not have 32 bytes
+ */
+export function takenSecret(provider: Named, call: "unwrap" | "randomBytes", secret: Uint8Array): OwnedBytes {
+  if (!isBytes(secret) || secret.length !== DATA_KEY_BYTES) {
+    discardSecret(secret);
+    throw brokenContract(provider, `${call} must give ${DATA_KEY_BYTES} bytes`);
+  }
+  const owned = copyOf(secret);
+  wipe(secret);
+  return owned;
+}
+
+/** For what a provider returns when nobody waits for it any more. */
+export function discardSecret(secret: unknown): void {
+  if (isBytes(secret)) wipe(secret);
+}
+
+/** The provider's own error, or one of the library's around whatever else it threw. */
+export function providerError(provider: Named, error: unknown): EnvelockError {
+  if (error instanceof EnvelockError) return error;
+  return new EnvelockError("provider-failure", `provider ${provider.name} failed with an error of its own`, { cause: error });
+}
+
+/** A provider, or a source of randomness. */
+type Named = Pick<KeyProvider, "name">;
+
+function brokenContract(provider: Named, message: string): EnvelockError {
+  return new EnvelockError("provider-failure", `provider ${provider.name}: ${message}`);
+}

@@ -1,0 +1,137 @@
+import type { EnvelockError } from "../base/errors.ts";
+import type { ProviderCall } from "../telemetry/events.ts";
+import type { Operation } from "./operation.ts";
+
+export interface RetryOptions {
+  /**
+   * How long to wait before each further attempt, so also how many there are. Default 1, 2, 4, 8 and 16 s. A provider that asks to be
+   * called less is waited for on and on, each time as long as the last delay, until the deadline.
+   */
+  readonly delaysMs?: readonly number[];
+  /** `full` waits anything from nothing to the delay, so that many callers do not come back at once. Default `full`. */
+  readonly jitter?: "full" | "none";
+}
+
+export type RetryPolicy = Required<RetryOptions>;
+
+/** How to try candidates, such as providers, or providers with a recipient each. */
+export interface Attempts<C, T> {
+  readonly call: ProviderCall;
+  providerOf(candidate: C): RetriedProvider;
+  /** @param attempt counts from 1, for this candidate */
+  run(candidate: C, attempt: number): Promise<T>;
+  /** What to throw in the end, from the last failure of each candidate. */
+  giveUp(failures: readonly EnvelockError[]): EnvelockError;
+}
+
+export interface RetriedProvider {
+  /** Makes an error of the library's of whatever an attempt ended in. */
+  failureOf(error: unknown): EnvelockError;
+  /** Another attempt comes, after `delayMs`. */
+  tellRetry(call: ProviderCall, attempt: number, failure: EnvelockError, delayMs: number): void;
+}
+
+/**
+ * Goes on after the first candidate's first attempt, which the caller makes because it mostly succeeds: the other candidates once,
+ * in order, then again whoever failed in a way that may pass, the soonest first, until one succeeds. A wait that would outlast the
+ * deadline is not begun.
+ *
+ * @throws the abort's reason, at once; else what `giveUp` makes
+ */
+export async function tryOn<C, T>(
+  firstError: unknown,
+  [first, ...others]: readonly [C, ...C[]],
+  attempts: Attempts<C, T>,
+  retry: RetryPolicy,
+  operation: Operation,
+): Promise<T> {
+  const failed = [failedTry(attempts, first, 1, firstError, retry, operation)];
+  for (const candidate of others) {
+    try {
+      return await attempts.run(candidate, 1);
+    } catch (error) {
+      failed.push(failedTry(attempts, candidate, 1, error, retry, operation));
+    }
+  }
+  for (;;) {
+    const next = failed.reduce(sooner);
+    const delayMs = Math.max(0, next.readyAt - operation.clock.now());
+    if (delayMs >= operation.remainingMs) throw attempts.giveUp(failed.map(({ failure }) => failure));
+    const attempt = next.attempt + 1;
+    attempts.providerOf(next.candidate).tellRetry(attempts.call, attempt, next.failure, delayMs);
+    if (delayMs > 0) await operation.sleep(delayMs);
+    try {
+      return await attempts.run(next.candidate, attempt);
+    } catch (error) {
+      failed[failed.indexOf(next)] = failedTry(attempts, next.candidate, attempt, error, retry, operation);
+    }
+  }
+}
+
+/**
+ * Tries one provider until it answers.
+ *
+ * @param run makes one attempt, counted from 1
+ * @throws the abort's reason, at once; else the last failure
+ */
+export async function tryOne<T>(
+  provider: RetriedProvider,
+  call: ProviderCall,
+  run: (attempt: number) => Promise<T>,
+  retry: RetryPolicy,
+  operation: Operation,
+): Promise<T> {
+  try {
+    return await run(1);
+  } catch (error) {
+    const attempts: Attempts<RetriedProvider, T> = {
+      call,
+      providerOf: (only) => only,
+      run: (_only, attempt) => run(attempt),
+      giveUp: ([failure = provider.failureOf(error)]) => failure,
+    };
+    return await tryOn(error, [provider], attempts, retry, operation);
+  }
+}
+
+/** Marks the refusal of an open breaker; a call that begins with it is not kept waiting. */
+export const CIRCUIT_OPEN = "circuit-open";
+
+interface FailedTry<C> {
+  readonly candidate: C;
+  readonly attempt: number;
+  readonly failure: EnvelockError;
+  /** Infinite if another attempt would be in vain, or one too many. */
+  readonly readyAt: number;
+}
+
+function sooner<C>(a: FailedTry<C>, b: FailedTry<C>): FailedTry<C> {
+  return b.readyAt < a.readyAt ? b : a;
+}
+
+function failedTry<C, T>(
+  attempts: Attempts<C, T>,
+  candidate: C,
+  attempt: number,
+  error: unknown,
+  { delaysMs, jitter }: RetryPolicy,
+  operation: Operation,
+): FailedTry<C> {
+  operation.throwIfAborted();
+  const failure = attempts.providerOf(candidate).failureOf(error);
+  const longestMs = delaysMs[attempt - 1] ?? delayBeyond(delaysMs, failure);
+  if (!failure.retryable || longestMs === undefined || (attempt === 1 && failure.detail === CIRCUIT_OPEN)) {
+    return { candidate, attempt, failure, readyAt: Number.POSITIVE_INFINITY };
+  }
+  const { clock } = operation;
+  const delayMs = Math.max(jitter === "full" ? clock.random() * longestMs : longestMs, failure.retryAfterMs ?? 0);
+  return { candidate, attempt, failure, readyAt: clock.now() + delayMs };
+}
+
+/** A throttled caller only has to wait for its turn; how many others do is no reason to give up. */
+function delayBeyond(delaysMs: readonly number[], { code }: EnvelockError): number | undefined {
+  const lastMs = delaysMs.at(-1);
+  return code === "rate-limited" && lastMs !== undefined ? Math.max(lastMs, LEAST_DELAY_BEYOND_MS) : undefined;
+}
+
+const LEAST_DELAY_BEYOND_MS = 1000;

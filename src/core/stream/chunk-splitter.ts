@@ -1,0 +1,58 @@
+import { wipe } from "../base/bytes.ts";
+
+/** Cuts pieces of any size into runs of whole chunks. Copies only chunks that lie across two pieces. */
+export class ChunkSplitter {
+  readonly #chunkBytes: number;
+  #carry: Uint8Array = NOTHING;
+  #carried = 0;
+  #piece: Uint8Array = NOTHING;
+  #at = 0;
+
+  constructor(chunkBytes: number) {
+    this.#chunkBytes = chunkBytes;
+  }
+
+  /** The next piece; the one before must have been taken to its end. Not to be changed before `take` gives undefined. */
+  feed(piece: Uint8Array): void {
+    this.#piece = piece;
+    this.#at = 0;
+  }
+
+  /** Up to `maxChunks` neighbouring whole chunks, valid until the next call, or undefined once the piece is used up. */
+  take(maxChunks: number): Uint8Array | undefined {
+    if (this.#carried > 0) {
+      this.#fillCarry();
+      if (this.#carried < this.#chunkBytes) return undefined;
+      this.#carried = 0;
+      return this.#carry;
+    }
+    const chunks = Math.min(maxChunks, Math.floor((this.#piece.length - this.#at) / this.#chunkBytes));
+    if (chunks === 0) {
+      this.#fillCarry();
+      return undefined;
+    }
+    const start = this.#at;
+    this.#at += chunks * this.#chunkBytes;
+    return this.#piece.subarray(start, this.#at);
+  }
+
+  /** What is left after the last piece: less than a chunk. */
+  get rest(): Uint8Array {
+    return this.#carry.subarray(0, this.#carried);
+  }
+
+  wipe(): void {
+    wipe(this.#carry);
+  }
+
+  #fillCarry(): void {
+    const bytes = Math.min(this.#chunkBytes - this.#carried, this.#piece.length - this.#at);
+    if (bytes === 0) return;
+    if (this.#carry.length === 0) this.#carry = new Uint8Array(this.#chunkBytes);
+    this.#carry.set(this.#piece.subarray(this.#at, this.#at + bytes), this.#carried);
+    this.#carried += bytes;
+    this.#at += bytes;
+  }
+}
+
+const NOTHING: Uint8Array = new Uint8Array(0);

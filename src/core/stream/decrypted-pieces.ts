@@ -1,0 +1,91 @@
+import type { OwnedBytes } from "../base/bytes.ts";
+import { malformed } from "../base/errors.ts";
+import { BODY_PREFIX_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
+import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
+import { resumeBody, type StreamAccess } from "./beginning.ts";
+import { chunkJob } from "./chunk-job.ts";
+import { InputPieces } from "./input-pieces.ts";
+import type { StreamOptions } from "./options.ts";
+import { pumpChunks } from "./pump.ts";
+
+/**
+ * Decrypts an envelope as it comes. Gives verified chunks alone, in order; whatever is wrong with the rest ends in an error, never in
+ * a clean end.
+ *
+ * @throws as `Keyring.decrypt`, and what `pieces` throws
+ */
+export async function* decryptPieces(
+  pieces: AsyncIterable<Uint8Array>,
+  access: StreamAccess,
+  options: StreamOptions,
+): AsyncGenerator<OwnedBytes, void, undefined> {
+  const { signal, lanes, onProgress } = options;
+  signal?.throwIfAborted();
+  const input = new EnvelopeInput(new InputPieces(pieces, signal));
+  try {
+    const start = await input.take(HEADER_PREFIX_BYTES, "the header's start");
+    const header = new Uint8Array(headerBytesOf(start)); // at most 64 KiB
+    header.set(start);
+    header.set(await input.take(header.length - start.length, "the header"), start.length);
+    const { record } = parseHeader(header);
+    const prefix = await input.take(BODY_PREFIX_BYTES, "salt and commitment");
+    const keys = resumeBody(await access.startOpening(record, options), prefix);
+    try {
+      const job = chunkJob("open", keys);
+      let opened = 0;
+      for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }), signal)) {
+        opened += batch.length;
+        onProgress?.(opened);
+        if (batch.length > 0) yield batch;
+      }
+    } finally {
+      wipeBodyKeys(keys);
+    }
+  } finally {
+    await input.return();
+  }
+}
+
+/** Pieces, of which the first bytes can be taken by their number. */
+class EnvelopeInput implements AsyncIterableIterator<Uint8Array> {
+  readonly #pieces: AsyncIterableIterator<Uint8Array>;
+  #left: Uint8Array = NOTHING;
+
+  constructor(pieces: AsyncIterableIterator<Uint8Array>) {
+    this.#pieces = pieces;
+  }
+
+  /** Exactly the next `bytes`. @throws `malformed-envelope` if the source ends before */
+  async take(bytes: number, what: string): Promise<Uint8Array> {
+    const taken = new Uint8Array(bytes);
+    for (let filled = 0; filled < bytes; ) {
+      if (this.#left.length === 0) {
+        const { done, value } = await this.#pieces.next();
+        if (done === true) throw malformed(`${what} takes ${bytes} bytes, the source ended after ${filled} of them`);
+        this.#left = value;
+      }
+      const part = this.#left.subarray(0, bytes - filled);
+      taken.set(part, filled);
+      filled += part.length;
+      this.#left = this.#left.subarray(part.length);
+    }
+    return taken;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array>> {
+    if (this.#left.length === 0) return await this.#pieces.next();
+    const value = this.#left;
+    this.#left = NOTHING;
+    return { done: false, value };
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array>> {
+    return (await this.#pieces.return?.()) ?? { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+const NOTHING: Uint8Array = new Uint8Array(0);

@@ -1,0 +1,87 @@
+import { concatBytes, copyOf, type OwnedBytes } from "../base/bytes.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { type BodyKeys, wipeBodyKeys } from "../crypto/cobblestone.ts";
+import { beginBody, type StreamAccess } from "./beginning.ts";
+import { chunkJob } from "./chunk-job.ts";
+import { InputPieces } from "./input-pieces.ts";
+import { checkedLanes } from "./lanes/lanes.ts";
+import type { EncryptStreamOptions } from "./options.ts";
+import { pumpChunks } from "./pump.ts";
+
+/** An envelope in the making: the header first, then batches of whole chunks, each in its own ArrayBuffer. */
+export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
+  readonly #access: StreamAccess;
+  readonly #options: EncryptStreamOptions;
+  readonly #output: AsyncGenerator<OwnedBytes, void, undefined>;
+  #beginning: Promise<Beginning> | undefined;
+
+  constructor(pieces: AsyncIterable<Uint8Array>, access: StreamAccess, options: EncryptStreamOptions) {
+    checkedLanes(options.lanes);
+    checkedPlaintextBytes(options.plaintextBytes);
+    this.#access = access;
+    this.#options = options;
+    this.#output = this.#run(pieces);
+  }
+
+  /**
+   * The envelope's header, before any of it is read: with it `encryptedBytes` tells the envelope's length.
+   *
+   * @throws as `Keyring.encrypt`
+   */
+  async header(): Promise<OwnedBytes> {
+    return copyOf((await this.#begin()).header);
+  }
+
+  next(): Promise<IteratorResult<OwnedBytes, void>> {
+    return this.#output.next();
+  }
+
+  async return(): Promise<IteratorResult<OwnedBytes, void>> {
+    const result = await this.#output.return();
+    const wipeKeys = ({ keys }: Beginning): void => wipeBodyKeys(keys);
+    this.#beginning?.then(wipeKeys, () => undefined); // also where nothing was ever read
+    return result;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async *#run(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<OwnedBytes, void, undefined> {
+    const { plaintextBytes, lanes, signal, onProgress } = this.#options;
+    const { header, keys, prefix } = await this.#begin();
+    try {
+      yield concatBytes(header, prefix);
+      const input = new InputPieces(pieces, signal, plaintextBytes);
+      const job = chunkJob("seal", keys);
+      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, { lanes, plaintextBytes }), signal)) {
+        onProgress?.(input.taken);
+        yield batch;
+      }
+    } finally {
+      wipeBodyKeys(keys);
+    }
+  }
+
+  #begin(): Promise<Beginning> {
+    this.#beginning ??= this.#startOnce();
+    return this.#beginning;
+  }
+
+  async #startOnce(): Promise<Beginning> {
+    this.#options.signal?.throwIfAborted();
+    const { header, ...unlocked } = await this.#access.startSealing(this.#options);
+    return { header, ...beginBody(unlocked) };
+  }
+}
+
+interface Beginning {
+  readonly header: OwnedBytes;
+  readonly keys: BodyKeys;
+  readonly prefix: OwnedBytes;
+}
+
+function checkedPlaintextBytes(bytes: number | undefined): void {
+  if (bytes === undefined || (Number.isSafeInteger(bytes) && bytes >= 0)) return;
+  throw invalidArgument(`plaintextBytes is ${bytes}, expected an integer from 0`);
+}

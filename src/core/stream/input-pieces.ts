@@ -1,0 +1,95 @@
+import { isBytes, viewOf } from "../base/bytes.ts";
+import { type EnvelockError, invalidArgument } from "../base/errors.ts";
+
+/**
+ * A source of pieces that an abort interrupts, also while it waits, and that must give exactly `expectedBytes` if that is known.
+ * For one iteration.
+ */
+export class InputPieces implements AsyncIterableIterator<Uint8Array> {
+  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #expectedBytes: number | undefined;
+  #isOver = false;
+  #interrupt: ((reason: unknown) => void) | undefined;
+  /** Bytes given so far. */
+  taken = 0;
+
+  constructor(pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal, expectedBytes?: number) {
+    this.#source = pieces[Symbol.asyncIterator]();
+    this.#signal = signal;
+    this.#expectedBytes = expectedBytes;
+    signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array>> {
+    if (this.#isOver) return OVER;
+    try {
+      const { done, value } = await (this.#signal === undefined ? this.#source.next() : this.#interruptible(this.#signal));
+      if (done === true) return this.#end();
+      return { done: false, value: this.#checked(value) };
+    } catch (error) {
+      this.#letGo();
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array>> {
+    if (this.#isOver) return OVER;
+    this.#letGo();
+    await this.#source.return?.();
+    return OVER;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #interruptible(signal: AbortSignal): Promise<IteratorResult<Uint8Array>> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      this.#interrupt = reject;
+      this.#source.next().then(resolve, reject);
+    });
+  }
+
+  readonly #onAbort = (): void => {
+    this.#interrupt?.(this.#signal?.reason);
+    this.#dismiss();
+  };
+
+  #checked(piece: Uint8Array): Uint8Array {
+    if (!isBytes(piece)) throw this.#refusal("a stream's pieces must be Uint8Arrays");
+    this.taken += piece.length;
+    const expected = this.#expectedBytes;
+    if (expected !== undefined && this.taken > expected) {
+      throw this.#refusal(`plaintextBytes is ${expected}, the source gave at least ${this.taken}`);
+    }
+    return viewOf(piece);
+  }
+
+  #end(): IteratorResult<Uint8Array> {
+    const expected = this.#expectedBytes;
+    if (expected !== undefined && this.taken < expected) {
+      throw invalidArgument(`plaintextBytes is ${expected}, the source gave ${this.taken}`);
+    }
+    this.#letGo();
+    return OVER;
+  }
+
+  #refusal(message: string): EnvelockError {
+    this.#dismiss();
+    return invalidArgument(message);
+  }
+
+  // The source is told, but not waited for: it may be what hangs.
+  #dismiss(): void {
+    Promise.resolve(this.#source.return?.()).catch(() => undefined);
+  }
+
+  #letGo(): void {
+    this.#isOver = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+const OVER: IteratorResult<Uint8Array> = { done: true, value: undefined };

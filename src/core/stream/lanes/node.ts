@@ -1,0 +1,300 @@
+import type { Worker } from "node:worker_threads";
+import { engine } from "#engine";
+import { copyOf, type OwnedBytes, wipe } from "../../base/bytes.ts";
+import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
+import { CHUNK_BYTES } from "../../crypto/cobblestone.ts";
+import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
+import { checkedLanes, type Lane, type LanePool, type StreamLanes } from "./lanes.ts";
+import type { LaneAnswer, LaneOrder } from "./messages.ts";
+
+export interface LanePoolOptions {
+  /** The worker's entry. */
+  readonly worker?: URL;
+  /** How long a worker may stand idle before it ends. */
+  readonly idleMs?: number;
+}
+
+/**
+ * Worker threads shared by the streams of one keyring: started when a stream is large enough to pay for it, ended when idle. They
+ * keep no process alive. Where none can be started every stream stays on its own thread.
+ */
+export function createLanePool({ worker = new URL("./worker.js", import.meta.url), idleMs = 2000 }: LanePoolOptions = {}): LanePool {
+  const pool = new WorkerPool(worker, idleMs);
+  return {
+    join(job, keys, { lanes, plaintextBytes = 0 }) {
+      const checked = checkedLanes(lanes);
+      const stream = pool.openStream();
+      return new WorkerStream(pool, stream, job, keys, checked, plaintextBytes);
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** One stream's share of the pool. */
+class WorkerStream implements StreamLanes {
+  readonly batchChunks = BATCH_CHUNKS;
+  readonly #pool: WorkerPool;
+  readonly #stream: number;
+  readonly #job: ChunkJob;
+  readonly #keys: ChunkKeys;
+  readonly #isAuto: boolean;
+  readonly #workers: number;
+  readonly #inputs: OwnedBytes[] = [];
+  readonly #joined = new Set<WorkerLane>();
+  #begunChunks = 0;
+  #hasLeft = false;
+
+  constructor(pool: WorkerPool, stream: number, job: ChunkJob, keys: ChunkKeys, lanes: "auto" | number, plaintextBytes: number) {
+    this.#pool = pool;
+    this.#stream = stream;
+    this.#job = job;
+    this.#keys = keys;
+    this.#isAuto = lanes === "auto";
+    this.#workers = (lanes === "auto" ? Math.min(process.getBuiltinModule("node:os").availableParallelism(), MAX_AUTO_LANES) : lanes) - 1;
+    if (!this.#isAuto || plaintextBytes >= LARGE_CHUNKS * CHUNK_BYTES) pool.start(this.#workers);
+  }
+
+  get maxInFlight(): number {
+    return this.#ready.length === 0 ? 1 : this.#ready.length * BATCHES_A_WORKER + OWN_BATCHES;
+  }
+
+  reserve(): Lane | undefined {
+    this.#begunChunks += this.batchChunks;
+    if (this.#isAuto && this.#begunChunks >= LARGE_CHUNKS) this.#pool.start(this.#workers);
+    const worker = this.#ready.find((each) => each.load < BATCHES_A_WORKER);
+    if (worker === undefined) return undefined;
+    worker.load++;
+    const input = this.#inputs.pop() ?? engine.allocate(BATCH_CHUNKS * this.#job.chunkBytes);
+    return {
+      input,
+      run: (firstChunk, inputBytes, isEnd) => this.#run(worker, input, firstChunk, inputBytes, isEnd),
+      abandon: () => {
+        worker.load--;
+        wipe(input);
+      },
+    };
+  }
+
+  turn(): Promise<void> | undefined {
+    return this.#pool.isEmpty ? undefined : new Promise((resolve) => setImmediate(resolve));
+  }
+
+  leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    wipe(...this.#inputs);
+    for (const worker of this.#joined) worker.leave(this.#stream);
+    this.#pool.closeStream();
+  }
+
+  get #ready(): readonly WorkerLane[] {
+    return this.#pool.ready(this.#workers);
+  }
+
+  async #run(worker: WorkerLane, input: OwnedBytes, firstChunk: number, inputBytes: number, isEnd: boolean): Promise<OwnedBytes> {
+    const stream = this.#stream;
+    if (!this.#joined.has(worker)) {
+      this.#joined.add(worker);
+      worker.join(stream, this.#job.mode, this.#keys);
+    }
+    const output = engine.allocate(this.#job.outputBytes(inputBytes, isEnd));
+    const done = await worker.work(stream, { firstChunk, isEnd, input: input.buffer, inputBytes, output: output.buffer });
+    this.#inputs.push(new Uint8Array(done.input));
+    return new Uint8Array(done.output);
+  }
+}
+
+/** The workers themselves, whoever uses them. */
+class WorkerPool {
+  readonly #url: URL;
+  readonly #idleMs: number;
+  #workers: WorkerLane[] = [];
+  #streams = 0;
+  #lastStream = 0;
+  #isClosed = false;
+  #cannotStart = false;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(url: URL, idleMs: number) {
+    this.#url = url;
+    this.#idleMs = idleMs;
+  }
+
+  get isEmpty(): boolean {
+    return this.#workers.length === 0;
+  }
+
+  openStream(): number {
+    if (this.#isClosed) throw closed();
+    clearTimeout(this.#idle);
+    this.#streams++;
+    return ++this.#lastStream;
+  }
+
+  closeStream(): void {
+    this.#streams--;
+    if (this.#streams > 0 || this.#workers.length === 0) return;
+    this.#idle = setTimeout(() => this.#end(), this.#isClosed ? 0 : this.#idleMs);
+    this.#idle.unref();
+  }
+
+  /** Up to `count` workers that take work now. */
+  ready(count: number): readonly WorkerLane[] {
+    return this.#workers.filter(({ isReady }) => isReady).slice(0, count);
+  }
+
+  /** Sees to `count` workers. They are ready some time later. */
+  start(count: number): void {
+    while (this.#workers.length < count && !this.#cannotStart) {
+      try {
+        const worker: WorkerLane = new WorkerLane(this.#url, () => this.#lost(worker));
+        this.#workers.push(worker);
+      } catch {
+        this.#cannotStart = true; // no threads here: one lane is all there is
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#streams > 0) return;
+    clearTimeout(this.#idle);
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    const workers = this.#workers;
+    this.#workers = [];
+    await Promise.all(workers.map((worker) => worker.end()));
+  }
+
+  #lost(worker: WorkerLane): void {
+    this.#workers = this.#workers.filter((each) => each !== worker);
+    if (!worker.isReady) this.#cannotStart = true;
+  }
+}
+
+/** One worker thread and what it owes. */
+class WorkerLane {
+  readonly #worker: Worker;
+  // In the order of the answers, which is that of the orders. No Map: each table that one outgrows points to the next, so once the
+  // collector has called the first old, everything that was ever in them stays until it looks at the whole heap.
+  readonly #owed: OwedBatch[] = [];
+  #hasEnded = false;
+  isReady = false;
+  /** Batches reserved or under way. */
+  load = 0;
+
+  constructor(url: URL, onLost: () => void) {
+    const threads = process.getBuiltinModule("node:worker_threads"); // loaded here, because most who import the package start none
+    this.#worker = new threads.Worker(url, { name: "envelock lane", env: {}, execArgv: [], stdin: false, resourceLimits: SMALL_HEAP });
+    this.#worker.unref();
+    this.#worker.on("message", (answer: LaneAnswer) => this.#hear(answer));
+    const lost = (): void => {
+      if (this.#hasEnded) return;
+      this.#hasEnded = true;
+      onLost();
+      this.#stop(died());
+    };
+    this.#worker.on("error", lost);
+    this.#worker.on("exit", lost);
+  }
+
+  join(stream: number, mode: ChunkJob["mode"], keys: ChunkKeys): void {
+    const key = copyOf(keys.key);
+    const base = copyOf(keys.base);
+    this.#order({ kind: "join", stream, mode, key, base }, [key.buffer, base.buffer]);
+  }
+
+  leave(stream: number): void {
+    this.#order({ kind: "leave", stream });
+    this.#fail(closed(), stream);
+  }
+
+  work(stream: number, batch: LaneWork): Promise<DoneBatch> {
+    if (this.#hasEnded) return Promise.reject(died());
+    return new Promise((resolve, reject) => {
+      this.#owed.push({ stream, resolve, reject, isAwaited: true });
+      this.#worker.ref();
+      this.#order({ kind: "batch", stream, ...batch }, [batch.input, batch.output]);
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#hasEnded = true;
+    this.#stop(closed());
+    await this.#worker.terminate();
+  }
+
+  #stop(error: EnvelockError): void {
+    this.isReady = false;
+    this.#fail(error);
+  }
+
+  #order(order: LaneOrder, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(order, transfer);
+  }
+
+  #hear(answer: LaneAnswer): void {
+    if (answer.kind === "ready") {
+      this.isReady = true;
+      return;
+    }
+    this.load--;
+    const owed = this.#owed.shift();
+    if (owed?.isAwaited) {
+      if (answer.kind === "done") owed.resolve(answer);
+      else owed.reject(authenticationFailed());
+      this.#unrefIfIdle();
+    } else if (answer.kind === "done") {
+      wipe(new Uint8Array(answer.input), new Uint8Array(answer.output));
+    }
+  }
+
+  #fail(error: EnvelockError, stream?: number): void {
+    for (const owed of this.#owed) {
+      if (stream !== undefined && owed.stream !== stream) continue;
+      owed.isAwaited = false;
+      owed.reject(error);
+    }
+    this.#unrefIfIdle();
+  }
+
+  #unrefIfIdle(): void {
+    if (!this.#owed.some(({ isAwaited }) => isAwaited)) this.#worker.unref();
+  }
+}
+
+interface OwedBatch {
+  readonly stream: number;
+  resolve(done: DoneBatch): void;
+  reject(error: EnvelockError): void;
+  /** False once it has been given up: its answer comes all the same. */
+  isAwaited: boolean;
+}
+
+interface LaneWork {
+  readonly firstChunk: number;
+  readonly isEnd: boolean;
+  readonly input: ArrayBuffer;
+  readonly inputBytes: number;
+  readonly output: ArrayBuffer;
+}
+
+type DoneBatch = LaneAnswer & { readonly kind: "done" };
+
+function died(): EnvelockError {
+  return new EnvelockError("unavailable", "a lane's worker thread ended before its work was done");
+}
+
+function closed(): EnvelockError {
+  return new EnvelockError("closed", "the stream or its keyring has been closed");
+}
+
+// All that a lane's heap holds is cipher objects and tags, which die at once: let the collector come often, and memory stays small.
+const SMALL_HEAP = { maxYoungGenerationSizeMb: 2 } as const;
+const MAX_AUTO_LANES = 4;
+const BATCHES_A_WORKER = 2; // one under way and one at hand
+const OWN_BATCHES = 2; // so that this thread works on while a worker is late
+const BATCH_CHUNKS = 64; // 1 MiB: smaller ones pay more for every turn of a stream and for every message to a worker
+const LARGE_CHUNKS = 4096; // 64 MiB: from there on a thread's start, some 100 ms, pays

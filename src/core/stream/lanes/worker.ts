@@ -1,0 +1,35 @@
+import { parentPort } from "node:worker_threads";
+import { wipe } from "../../base/bytes.ts";
+import { type ChunkJob, chunkJob } from "../chunk-job.ts";
+import type { LaneAnswer, LaneOrder } from "./messages.ts";
+
+// A lane: the entry of a worker thread that seals and opens batches for streams of the thread that started it.
+
+const jobs = new Map<number, { readonly job: ChunkJob; readonly base: Uint8Array }>();
+
+function answer(message: LaneAnswer, transfer: readonly ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
+}
+
+function work({ stream, firstChunk, isEnd, input, inputBytes, output }: LaneOrder & { kind: "batch" }): void {
+  const target = new Uint8Array(output);
+  try {
+    jobs.get(stream)?.job.process(firstChunk, new Uint8Array(input, 0, inputBytes), isEnd, target, 0);
+    answer({ kind: "done", input, output }, [input, output]);
+  } catch {
+    wipe(target, new Uint8Array(input)); // a tag that does not fit is all that can fail here
+    answer({ kind: "refused" });
+  }
+}
+
+parentPort?.on("message", (order: LaneOrder) => {
+  if (order.kind === "batch") return work(order);
+  if (order.kind === "join") {
+    jobs.set(order.stream, { job: chunkJob(order.mode, order), base: order.base });
+    wipe(order.key); // the engine has its own by now
+    return;
+  }
+  wipe(jobs.get(order.stream)?.base);
+  jobs.delete(order.stream);
+});
+answer({ kind: "ready" });

@@ -1,0 +1,21 @@
+import type { ValueOptions } from "../base/call-options.ts";
+import type { LaneCount } from "./lanes/lanes.ts";
+
+/** An abort by the signal ends both sides of a stream with its reason. */
+export interface StreamOptions extends ValueOptions {
+  /**
+   * Threads that work on this stream, the caller's own among them: 1 unless told otherwise. `auto` asks for more once the stream has
+   * shown to be large (64 MiB). Each takes some 40 MiB. They belong to the keyring and end when idle, or with
+   * `keyring.close()`.
+   */
+  readonly lanes?: LaneCount;
+  /** Called after each batch with the plaintext bytes that are done so far. */
+  readonly onProgress?: (plaintextBytes: number) => void;
+}
+
+export interface EncryptStreamOptions extends StreamOptions {
+  /** The exact length, if known: a source that gives more or less fails. */
+  readonly plaintextBytes?: number;
+  /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
+  readonly minHeaderBytes?: number;
+}

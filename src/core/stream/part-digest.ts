@@ -1,0 +1,33 @@
+import { type OwnedBytes, viewOf, wipe } from "../base/bytes.ts";
+import { checkedPartBytes } from "./upload-plan.ts";
+
+/** The SHA-256 of a part's plaintext: 32 bytes, as secret as the plaintext is. */
+export async function partDigest(plaintext: Uint8Array): Promise<OwnedBytes> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(plaintext)));
+}
+
+/**
+ * The digests of all parts of a plaintext, for `startUpload` and `resumeUpload`. Holds one part at a time.
+ *
+ * @throws `invalid-argument` for bad `partBytes`; what `pieces` throws
+ */
+export async function partDigests(pieces: AsyncIterable<Uint8Array>, partBytes: number): Promise<readonly OwnedBytes[]> {
+  const part = new Uint8Array(checkedPartBytes(partBytes));
+  const digests: OwnedBytes[] = [];
+  let filled = 0;
+  for await (const piece of pieces) {
+    for (let left = viewOf(piece); left.length > 0; ) {
+      if (filled === partBytes) {
+        digests.push(await partDigest(part));
+        filled = 0;
+      }
+      const run = left.subarray(0, partBytes - filled);
+      part.set(run, filled);
+      filled += run.length;
+      left = left.subarray(run.length);
+    }
+  }
+  digests.push(await partDigest(part.subarray(0, filled)));
+  wipe(part);
+  return digests;
+}

@@ -1,0 +1,86 @@
+import { isBytes, type OwnedBytes } from "../base/bytes.ts";
+import { malformed } from "../base/errors.ts";
+import { type Batch, DirectBatch, GatheredBatch } from "./batch.ts";
+import { type ChunkJob, TAG_BYTES } from "./chunk-job.ts";
+import { ChunkSplitter } from "./chunk-splitter.ts";
+import type { StreamLanes } from "./lanes/lanes.ts";
+
+/**
+ * Seals or opens the chunks of one body as they come, in any piece size, and gives the output in order, in whole batches. Holds
+ * a bounded number of batches whatever the length.
+ *
+ * A piece is not to be changed before the next one is asked for. Ends `lanes`.
+ *
+ * @param signal also ends a wait for a lane
+ * @throws `malformed-envelope` if a sealed body is cut short between chunks; `authentication-failed`; what `pieces` throws
+ */
+export async function* pumpChunks(
+  pieces: AsyncIterable<Uint8Array>,
+  job: ChunkJob,
+  lanes: StreamLanes,
+  signal?: AbortSignal,
+): AsyncGenerator<OwnedBytes, void, undefined> {
+  const splitter = new ChunkSplitter(job.chunkBytes);
+  const inFlight: InFlight[] = [];
+  let batch: Batch | undefined;
+  let chunk = 0;
+  const leave = (): void => lanes.leave(); // what is awaited from a lane then fails
+  signal?.addEventListener("abort", leave);
+  try {
+    for await (const piece of pieces) {
+      splitter.feed(piece);
+      for (;;) {
+        batch ??= nextBatch(job, lanes, chunk, signal);
+        const run = splitter.take(batch.room);
+        if (run === undefined) break;
+        batch.add(run, false);
+        chunk += run.length / job.chunkBytes;
+        if (batch.room > 0) continue;
+        inFlight.push(underWay(batch.finish(false)));
+        batch = undefined;
+        await lanes.turn();
+        for (let [head] = inFlight; head && (head.isDone || inFlight.length >= lanes.maxInFlight); [head] = inFlight) {
+          inFlight.shift();
+          yield await head.output;
+        }
+      }
+    }
+    if (job.mode === "open" && splitter.rest.length < TAG_BYTES) throw malformed("the body is cut short: its last chunk is missing");
+    batch ??= nextBatch(job, lanes, chunk, signal);
+    batch.add(splitter.rest, true);
+    inFlight.push(underWay(batch.finish(true)));
+    batch = undefined;
+    for (const { output } of inFlight) yield await output;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", leave);
+    batch?.abandon();
+    splitter.wipe();
+    lanes.leave();
+    await Promise.allSettled(inFlight.map(({ output }) => output)); // nothing may still work when the caller goes on to wipe the keys
+  }
+}
+
+/** Output that may still be in the making. */
+interface InFlight {
+  readonly output: OwnedBytes | Promise<OwnedBytes>;
+  isDone: boolean;
+}
+
+function nextBatch(job: ChunkJob, lanes: StreamLanes, firstChunk: number, signal: AbortSignal | undefined): Batch {
+  signal?.throwIfAborted();
+  const lane = lanes.reserve();
+  return lane === undefined ? new DirectBatch(job, firstChunk, lanes.batchChunks) : new GatheredBatch(lane, job, firstChunk);
+}
+
+function underWay(output: OwnedBytes | Promise<OwnedBytes>): InFlight {
+  if (isBytes(output)) return { output, isDone: true };
+  const entry: InFlight = { output, isDone: false };
+  const done = (): void => {
+    entry.isDone = true;
+  };
+  output.then(done, done); // a failure waits for its turn, so that what is verified before it goes out first
+  return entry;
+}

@@ -1,0 +1,129 @@
+import { engine } from "#engine";
+import { ascii, type OwnedBytes, toHex } from "../base/bytes.ts";
+import type { CallOptions } from "../base/call-options.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { type ByteRange, parseRange, passesIfRange } from "./http-range.ts";
+
+/** What the handler serves: a `SeekableBlob`, or anything that reads like one. */
+export interface RangeReadable {
+  /** Verified. */
+  size(options?: CallOptions): Promise<number>;
+  stream(start: number, end: number, options?: CallOptions): ReadableStream<OwnedBytes>;
+}
+
+export interface RangeHandlerOptions {
+  /** Of the plaintext. Defaults to `application/octet-stream`. */
+  readonly contentType?: string;
+  /** Strong and quoted, such as `"v7"`. Without it and `lastModified` no If-Range request is answered in part. */
+  readonly etag?: string;
+  readonly lastModified?: Date;
+  /** A request for more ranges gets the whole. Defaults to 16. */
+  readonly maxRanges?: number;
+}
+
+/**
+ * Answers GET and HEAD for a blob: the whole, one range, several (multipart/byteranges), a suffix, 416 with the verified size, and
+ * If-Range. For any framework that has `Request` and `Response`. A body that fails on its way errors, it never ends early and clean.
+ *
+ * @throws `invalid-argument` for bad options; the handler throws what `SeekableBlob.read` throws
+ */
+export function httpRangeHandler(blob: RangeReadable, options: RangeHandlerOptions = {}): (request: Request) => Promise<Response> {
+  const { contentType = "application/octet-stream", etag, lastModified, maxRanges = 16 } = options;
+  if (!Number.isInteger(maxRanges) || maxRanges < 1) throw invalidArgument(`maxRanges is ${maxRanges}, expected an integer from 1`);
+  if (!HEADER_TEXT.test(contentType)) throw invalidArgument("contentType must be the text of a header");
+  if (etag !== undefined && !STRONG_ETAG.test(etag)) throw invalidArgument("etag must be strong and quoted");
+  const common: Record<string, string> = {
+    "accept-ranges": "bytes",
+    ...(etag !== undefined && { etag }),
+    ...(lastModified !== undefined && { "last-modified": lastModified.toUTCString() }),
+  };
+  return async (request) => {
+    const { method, headers, signal } = request;
+    if (method !== "GET" && method !== "HEAD") return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
+    const size = await blob.size({ signal });
+    const isRangeAsked = method === "GET" && passesIfRange(headers.get("if-range"), etag, lastModified);
+    const ranges = parseRange(isRangeAsked ? headers.get("range") : null, size, maxRanges);
+    if (ranges === "unsatisfiable") return answer(416, { ...common, "content-range": `bytes */${size}` });
+    const [range, second] = ranges === "whole" ? [] : ranges;
+    if (range === undefined || ranges === "whole") {
+      const body = method === "GET" ? blob.stream(0, size, { signal }) : null;
+      return answer(200, { ...common, "content-type": contentType, "content-length": `${size}` }, body);
+    }
+    if (second === undefined) {
+      const told = { ...common, "content-type": contentType, "content-range": contentRange(range, size) };
+      return answer(206, { ...told, "content-length": `${range.end - range.start}` }, blob.stream(range.start, range.end, { signal }));
+    }
+    const parts = multipart(ranges, size, contentType);
+    const told = { "content-type": `multipart/byteranges; boundary=${parts.boundary}`, "content-length": `${parts.bytes}` };
+    return answer(206, { ...common, ...told }, multipartBody(blob, parts, signal));
+  };
+}
+
+function answer(status: number, headers: Record<string, string>, body: ReadableStream<OwnedBytes> | null = null): Response {
+  return new Response(body, { status, headers });
+}
+
+function contentRange({ start, end }: ByteRange, size: number): string {
+  return `bytes ${start}-${end - 1}/${size}`;
+}
+
+interface Multipart {
+  readonly boundary: string;
+  readonly bytes: number;
+  readonly parts: readonly { readonly head: OwnedBytes; readonly range: ByteRange }[];
+  readonly tail: OwnedBytes;
+}
+
+// RFC 9110 §14.6
+function multipart(ranges: readonly ByteRange[], size: number, contentType: string): Multipart {
+  const boundary = toHex(engine.randomNonce(16));
+  const parts = ranges.map((range, at) => ({
+    head: ascii(
+      `${at === 0 ? "" : "\r\n"}--${boundary}\r\ncontent-type: ${contentType}\r\ncontent-range: ${contentRange(range, size)}\r\n\r\n`,
+    ),
+    range,
+  }));
+  const tail = ascii(`\r\n--${boundary}--\r\n`);
+  const bytes = parts.reduce((sum, { head, range }) => sum + head.length + range.end - range.start, tail.length);
+  return { boundary, bytes, parts, tail };
+}
+
+function multipartBody(blob: RangeReadable, { parts, tail }: Multipart, signal: AbortSignal): ReadableStream<OwnedBytes> {
+  const pieces = (async function* (): AsyncGenerator<OwnedBytes, void, undefined> {
+    for (const { head, range } of parts) {
+      yield head;
+      yield* piecesOf(blob.stream(range.start, range.end, { signal }));
+    }
+    yield tail;
+  })();
+  return new ReadableStream<OwnedBytes>(
+    {
+      async pull(controller) {
+        const { done, value } = await pieces.next();
+        if (done === true) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await pieces.return();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** By a reader, because not every browser iterates its streams. */
+async function* piecesOf(stream: ReadableStream<OwnedBytes>): AsyncGenerator<OwnedBytes, void, undefined> {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel();
+  }
+}
+
+const HEADER_TEXT = /^[\x20-\x7e]+$/;
+const STRONG_ETAG = /^"[\x21\x23-\x7e]*"$/;

@@ -1,0 +1,69 @@
+import { isBytes, viewOf } from "../base/bytes.ts";
+import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+
+/** Where an envelope lies: a file, an object in a store, anything that gives parts of it. */
+export interface SeekableSource {
+  /** The envelope's length in bytes. Not believed before the last chunk has opened. */
+  readonly size: number;
+  /** What names this version of the envelope, such as a strong ETag. If not given, the first read's is taken. */
+  readonly etag?: string;
+  /**
+   * The bytes from `start` to before `end`, with the ETag of the version they are from, if there is such a thing. Not changed after
+   * they were given.
+   */
+  read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array | SourcePart>;
+}
+
+export interface SourcePart {
+  readonly bytes: Uint8Array;
+  readonly etag?: string;
+}
+
+/** A source that is taken at its word: exactly the bytes that were asked for, all of one version. */
+export class CheckedSource {
+  readonly size: number;
+  readonly #source: SeekableSource;
+  #etag: string | undefined;
+
+  /** @throws `invalid-argument` */
+  constructor(source: SeekableSource) {
+    if (!Number.isSafeInteger(source.size) || source.size < 0) throw invalidArgument(`size is ${source.size}, expected an integer from 0`);
+    this.size = source.size;
+    this.#source = source;
+    this.#etag = source.etag;
+  }
+
+  /** @throws as `SeekableBlob.read` */
+  async read(start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    signal?.throwIfAborted();
+    const { bytes, etag } = partOf(await this.#fetch(start, end, signal));
+    if (etag !== undefined) this.#requireSame(etag);
+    if (bytes.length !== end - start) throw malformed(`the source gave ${bytes.length} bytes for a range of ${end - start}`);
+    return viewOf(bytes);
+  }
+
+  async #fetch(start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array | SourcePart> {
+    try {
+      return await this.#source.read(start, end, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof EnvelockError) throw error;
+      throw new EnvelockError("unavailable", "the source could not be read", { cause: error });
+    }
+  }
+
+  #requireSame(etag: string): void {
+    this.#etag ??= etag;
+    if (this.#etag === etag) return;
+    throw new EnvelockError("malformed-envelope", "the source has changed since it was opened", {
+      detail: "source-changed",
+      hint: "open it again",
+    });
+  }
+}
+
+function partOf(part: Uint8Array | SourcePart): SourcePart {
+  if (isBytes(part)) return { bytes: part };
+  if (isBytes(part?.bytes)) return part;
+  throw invalidArgument("a source's read must give a Uint8Array, or one with its ETag");
+}

@@ -1,0 +1,165 @@
+import { engine } from "#engine";
+import { concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
+import type { CallOptions, ValueOptions } from "../base/call-options.ts";
+import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import { BODY_PREFIX_BYTES, CHUNK_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
+import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
+import { resumeBody, type StreamAccess } from "./beginning.ts";
+import { type ChunkJob, chunkJob } from "./chunk-job.ts";
+import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
+
+/**
+ * An envelope of which any part can be read. Fetches the header once and then only the chunks that a read needs; nothing comes out
+ * unverified.
+ */
+export class SeekableBlob {
+  readonly #source: CheckedSource;
+  readonly #job: ChunkJob;
+  readonly #wipe: () => void;
+  readonly #bodyOffset: number;
+  readonly #claimedBytes: number;
+  #isSizeVerified = false;
+  #isClosed = false;
+
+  /** Use `keyring.openSeekable`. */
+  constructor(source: CheckedSource, job: ChunkJob, wipeKeys: () => void, bodyOffset: number, claimedBytes: number) {
+    this.#source = source;
+    this.#job = job;
+    this.#wipe = wipeKeys;
+    this.#bodyOffset = bodyOffset;
+    this.#claimedBytes = claimedBytes;
+  }
+
+  /**
+   * The plaintext's length, told only once the last chunk has opened, because whoever can cut the blob short can claim another.
+   *
+   * @throws as `read`
+   */
+  async size(options: CallOptions = {}): Promise<number> {
+    this.#requireOpen();
+    if (!this.#isSizeVerified) await this.#chunks(this.#lastChunk, this.#lastChunk, options);
+    return this.#claimedBytes;
+  }
+
+  /**
+   * The plaintext from `start` to before `end`, cut at the blob's verified end.
+   *
+   * @returns the bytes, in their own ArrayBuffer
+   * @throws `invalid-argument` for a range that is none; `authentication-failed` if anything that was read has been changed or the
+   *   source lies about the size; `malformed-envelope` if the source gives less than it was asked for, or, with `detail`
+   *   `source-changed`, if its ETag is another; `unavailable` with the source's own error as cause; `closed`
+   */
+  async read(start: number, end: number, options: CallOptions = {}): Promise<OwnedBytes> {
+    const range = await this.#range(start, end, options);
+    if (range.start === range.end) return new Uint8Array(0);
+    const first = chunkOf(range.start);
+    const opened = await this.#chunks(first, chunkOf(range.end - 1), options);
+    const from = range.start - first * CHUNK_BYTES;
+    if (opened.length === range.end - range.start) return opened;
+    const plaintext = opened.slice(from, from + range.end - range.start);
+    wipe(opened);
+    return plaintext;
+  }
+
+  /**
+   * Like `read`, as a stream of verified batches in bounded memory. Whatever fails after the first batch errors the stream, so its end
+   * tells that all is there.
+   */
+  stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: CallOptions = {}): ReadableStream<OwnedBytes> {
+    const stop = new AbortController();
+    const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+    let next = start;
+    let range: Range | undefined;
+    return new ReadableStream<OwnedBytes>(
+      {
+        pull: async (controller) => {
+          range ??= await this.#range(start, end, { signal });
+          if (next >= range.end) return controller.close();
+          const stopAt = Math.min(range.end, (chunkOf(next) + WINDOW_CHUNKS) * CHUNK_BYTES);
+          const batch = await this.read(next, stopAt, { signal });
+          next = stopAt;
+          controller.enqueue(batch);
+          if (next >= range.end) controller.close();
+        },
+        cancel: (reason) => stop.abort(reason),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Wipes the keys: later calls throw `closed`. Twice is fine. */
+  close(): void {
+    this.#isClosed = true;
+    this.#wipe();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get #lastChunk(): number {
+    return chunkOf(this.#claimedBytes);
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new EnvelockError("closed", "this blob has been closed");
+  }
+
+  /** The range within the blob. One that reaches the end is cut there, after the end was verified. */
+  async #range(start: number, end: number, options: CallOptions): Promise<Range> {
+    if (!isOffset(start) || !isOffset(end) || end < start) throw invalidArgument(`a range is two integers from 0, not ${start} to ${end}`);
+    this.#requireOpen();
+    const lastChunkStart = this.#lastChunk * CHUNK_BYTES;
+    if (end <= lastChunkStart || start === end) return { start, end };
+    const isLastChunkRead = start < this.#claimedBytes && lastChunkStart < this.#claimedBytes; // then reading verifies it
+    const size = isLastChunkRead ? this.#claimedBytes : await this.size(options);
+    return { start: Math.min(start, size), end: Math.min(end, size) };
+  }
+
+  /** Fetches and opens neighbouring chunks in one read. */
+  async #chunks(first: number, last: number, { signal }: CallOptions): Promise<OwnedBytes> {
+    this.#requireOpen();
+    const start = this.#bodyOffset + first * SEALED_CHUNK_BYTES;
+    const end = Math.min(this.#bodyOffset + (last + 1) * SEALED_CHUNK_BYTES, this.#source.size);
+    const sealed = await this.#source.read(start, end, signal);
+    const plaintext = engine.allocate(this.#job.outputBytes(sealed.length, false)); // no more than what really came
+    try {
+      await this.#job.process(first, sealed, false, plaintext, 0);
+    } catch (error) {
+      wipe(plaintext);
+      throw error;
+    }
+    if (last === this.#lastChunk) this.#isSizeVerified = true;
+    return plaintext;
+  }
+}
+
+/** @throws as `Keyring.decrypt`, and as `SeekableBlob.read` */
+export async function openSeekable(access: StreamAccess, source: SeekableSource, options: ValueOptions): Promise<SeekableBlob> {
+  const { signal } = options;
+  const checked = new CheckedSource(source);
+  const prefix = await checked.read(0, Math.min(HEADER_PREFIX_BYTES, checked.size), signal);
+  const headerBytes = headerBytesOf(prefix);
+  const bodyOffset = headerBytes + BODY_PREFIX_BYTES;
+  const claimedBytes = plaintextBytesOf(checked.size - headerBytes);
+  if (claimedBytes === undefined) throw malformed(`no envelope with this header has ${checked.size} bytes`);
+  const start = concatBytes(prefix, await checked.read(prefix.length, bodyOffset, signal));
+  const { record } = parseHeader(start.subarray(0, headerBytes));
+  const keys = resumeBody(await access.startOpening(record, options), start.subarray(headerBytes));
+  return new SeekableBlob(checked, chunkJob("open", keys), () => wipeBodyKeys(keys), bodyOffset, claimedBytes);
+}
+
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+function chunkOf(offset: number): number {
+  return Math.floor(offset / CHUNK_BYTES);
+}
+
+function isOffset(offset: number): boolean {
+  return Number.isSafeInteger(offset) && offset >= 0;
+}
+
+const WINDOW_CHUNKS = 64; // 1 MiB in one read of the source

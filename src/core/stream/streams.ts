@@ -1,0 +1,45 @@
+import type { OwnedBytes } from "../base/bytes.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { bodyBytes } from "../crypto/cobblestone.ts";
+import type { StreamAccess } from "./beginning.ts";
+import { decryptPieces } from "./decrypted-pieces.ts";
+import { EncryptedPieces } from "./encrypted-pieces.ts";
+import { checkedLanes } from "./lanes/lanes.ts";
+import type { EncryptStreamOptions, StreamOptions } from "./options.ts";
+import { type ByteTransform, webStream } from "./web-stream.ts";
+
+/** A stream that encrypts, and its header, which can be had before anything is read. */
+export interface EncryptStream extends ByteTransform {
+  /** @throws as `Keyring.encrypt` */
+  header(): Promise<OwnedBytes>;
+}
+
+/**
+ * The exact length of an envelope, for Content-Length, multipart or tus.
+ *
+ * @param header the envelope's header, or its length
+ * @throws `invalid-argument`
+ */
+export function encryptedBytes(plaintextBytes: number, header: Uint8Array | number): number {
+  const headerBytes = typeof header === "number" ? header : header.length;
+  if (!isLength(plaintextBytes) || !isLength(headerBytes)) throw invalidArgument("lengths are integers from 0");
+  return headerBytes + bodyBytes(plaintextBytes);
+}
+
+export function encryptStream(access: StreamAccess, options: EncryptStreamOptions): EncryptStream {
+  const { readable, writable, output } = webStream(
+    (pieces, signal) => new EncryptedPieces(pieces, access, { ...options, signal }),
+    options.signal,
+  );
+  return { readable, writable, header: () => output.header() };
+}
+
+export function decryptStream(access: StreamAccess, options: StreamOptions): ByteTransform {
+  checkedLanes(options.lanes);
+  const { readable, writable } = webStream((pieces, signal) => decryptPieces(pieces, access, { ...options, signal }), options.signal);
+  return { readable, writable };
+}
+
+function isLength(bytes: number): boolean {
+  return Number.isSafeInteger(bytes) && bytes >= 0;
+}

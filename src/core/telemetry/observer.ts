@@ -1,0 +1,88 @@
+import type { Context } from "../base/context.ts";
+import { EnvelockError, type ErrorCode } from "../base/errors.ts";
+import type { Clock } from "../resilience/clock.ts";
+import type { Operation, OperationReport } from "../resilience/operation.ts";
+import type { KeyringEvent, OperationEvent, OperationName, Outcome, ProviderCall, ProviderCallEvent } from "./events.ts";
+
+/** What stands behind spans and metrics, such as `openTelemetry()` of `envelock/telemetry`. */
+export interface Telemetry {
+  /**
+   * Runs `run` with a span around it, active while it runs.
+   *
+   * @param run tells `finish` once how it ended, then settles
+   */
+  span<T>(name: SpanName, run: (finish: (event: SpanEvent) => void) => Promise<T>): Promise<T>;
+
+  /** Gets every event, also those that end a span. */
+  record(event: KeyringEvent): void;
+}
+
+export type SpanName = `envelock.${OperationName | ProviderCall}`;
+
+export type SpanEvent = OperationEvent | ProviderCallEvent;
+
+/** Tells whoever listens to one keyring. There is none if nobody does, so that being unobserved costs nothing. */
+export class Observer {
+  readonly #clock: Clock;
+  readonly #onEvent: ((event: KeyringEvent) => void) | undefined;
+  readonly #telemetry: Telemetry | undefined;
+
+  constructor(clock: Clock, onEvent: ((event: KeyringEvent) => void) | undefined, telemetry: Telemetry | undefined) {
+    this.#clock = clock;
+    this.#onEvent = onEvent;
+    this.#telemetry = telemetry;
+  }
+
+  /** Runs one call of a keyring's method. */
+  operation<T>(name: OperationName, operation: Operation, keyContext: Context, run: () => Promise<T>): Promise<T> {
+    const report: OperationReport = { bytes: 0, dataKey: undefined, dataKeyAgeMs: 0, keys: [] };
+    operation.report = report;
+    return this.timed(`envelock.${name}`, operation, run, (outcome, durationMs) => {
+      return { type: "operation", operation: name, outcome, durationMs, ...report, keyContext };
+    });
+  }
+
+  /** Runs `run` in a span, and emits what `eventOf` makes of its end. */
+  timed<T>(
+    name: SpanName,
+    operation: Operation,
+    run: () => Promise<T>,
+    eventOf: (outcome: Outcome, durationMs: number) => SpanEvent,
+  ): Promise<T> {
+    const observed = async (finish?: (event: SpanEvent) => void): Promise<T> => {
+      const startedAt = this.#clock.now();
+      const end = (outcome: Outcome): void => {
+        const event = eventOf(outcome, this.#clock.now() - startedAt);
+        finish?.(event);
+        this.emit(event);
+      };
+      try {
+        const value = await run();
+        end("ok");
+        return value;
+      } catch (error) {
+        end(operation.isAborted ? "aborted" : outcomeOf(error));
+        throw error;
+      }
+    };
+    return this.#telemetry === undefined ? observed() : this.#telemetry.span(name, observed);
+  }
+
+  /** A listener that throws changes nothing for anybody else. */
+  emit(event: KeyringEvent): void {
+    quietly(() => this.#onEvent?.(event));
+    quietly(() => this.#telemetry?.record(event));
+  }
+}
+
+export function outcomeOf(error: unknown): ErrorCode {
+  return error instanceof EnvelockError ? error.code : "provider-failure";
+}
+
+function quietly(tell: () => void): void {
+  try {
+    tell();
+  } catch {
+    // what a listener does with an event is its own business
+  }
+}

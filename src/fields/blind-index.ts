@@ -1,0 +1,97 @@
+import { engine } from "#engine";
+import { ascii, byteAt, concatBytes, isBytes, toHex, utf8, utf8Length, viewOf, writeUint32 } from "../core/base/bytes.ts";
+import { invalidArgument } from "../core/base/errors.ts";
+
+/** What can be looked up. Two values are the same only if their types are: `5`, `5n` and `"5"` have three indexes. */
+export type BlindIndexValue = string | Uint8Array | number | bigint | boolean | Date;
+
+/**
+ * What happens to text before it is indexed: `"exact"` nothing; `"caseless"` trims it and makes case, width and composition the same
+ * (NFKC, lower case); or a function of the caller's own, which must give the same text for good, or nothing is found any more.
+ */
+export type Normalise = "exact" | "caseless" | ((text: string) => string);
+
+export interface BlindIndexOptions {
+  /** Length of the index, 1 to 256 bits; 32 if left out. `planBlindIndex` says how many suit a column. */
+  readonly bits?: number;
+  /** Applied to text alone, in a compound index to each text of it; `"exact"` if left out. */
+  readonly normalise?: Normalise;
+}
+
+/**
+ * The blind index of a value: the first `bits` of a MAC over its type and bytes, so that equal values can be found without being
+ * stored in clear. Equality shows to whoever reads the column, within what `bits` leaves of it. Different values may share an index:
+ * check what a lookup found after decrypting it.
+ *
+ * @param key 32 bytes, for this index alone: see `deriveIndexKey`
+ * @param value one value, or several in a fixed order, which are found together only
+ * @returns lower-case hex, `Math.ceil(bits / 4)` digits; bits beyond `bits` are zero
+ * @throws `invalid-argument` for null, a number that is not finite, an invalid date, a lone surrogate, no value at all, or bad options
+ * @see docs/format.md §5.1
+ */
+export function blindIndex(
+  key: Uint8Array,
+  value: BlindIndexValue | readonly BlindIndexValue[],
+  { bits = DEFAULT_BITS, normalise = "exact" }: BlindIndexOptions = {},
+): string {
+  const digits = Math.ceil(checkedBits(bits) / 4);
+  const mac = engine.hmac("sha512", key, isList(value) ? encodedList(value, normalise) : encoded(value, normalise));
+  const last = bits >> 3;
+  mac[last] = byteAt(mac, last) & ~(0xff >> (bits & 7));
+  return toHex(mac.subarray(0, (digits + 1) >> 1)).slice(0, digits);
+}
+
+/** @throws `invalid-argument` unless it is a whole number from 1 to 256 */
+export function checkedBits(bits: number): number {
+  if (!Number.isInteger(bits) || bits < 1 || bits > MAX_BITS) throw invalidArgument(`bits must be a whole number from 1 to ${MAX_BITS}`);
+  return bits;
+}
+
+/** docs/format.md §5.1: `type | u32 length | bytes`. */
+function encoded(value: BlindIndexValue, normalise: Normalise): Uint8Array {
+  if (typeof value === "string") return item("s", textBytes(normalised(value, normalise)));
+  if (isBytes(value)) return item("b", viewOf(value));
+  if (typeof value === "number") return item("n", doubleBytes(value));
+  if (typeof value === "bigint") return item("i", ascii(value.toString()));
+  if (typeof value === "boolean") return item("t", Uint8Array.of(value ? 1 : 0));
+  if (value instanceof Date) return item("d", doubleBytes(value.getTime()));
+  throw invalidArgument("a blind index takes a string, Uint8Array, number, bigint, boolean or Date");
+}
+
+function encodedList(values: readonly BlindIndexValue[], normalise: Normalise): Uint8Array {
+  if (values.length === 0) throw invalidArgument("a compound blind index needs at least one value");
+  return item("l", concatBytes(...values.map((value) => encoded(value, normalise))));
+}
+
+function item(type: string, bytes: Uint8Array): Uint8Array {
+  const head = new Uint8Array(5);
+  head.set(ascii(type));
+  writeUint32(head, 1, bytes.length);
+  return concatBytes(head, bytes);
+}
+
+function normalised(text: string, normalise: Normalise): string {
+  if (normalise === "exact") return text;
+  const result: unknown = normalise === "caseless" ? text.normalize("NFKC").toLowerCase().normalize("NFKC").trim() : normalise(text);
+  if (typeof result !== "string") throw invalidArgument("normalise must return a string");
+  return result;
+}
+
+function textBytes(text: string): Uint8Array {
+  if (utf8Length(text) === undefined) throw invalidArgument("a blind index takes no text with a lone surrogate");
+  return utf8(text);
+}
+
+function doubleBytes(value: number): Uint8Array {
+  if (!Number.isFinite(value)) throw invalidArgument("a blind index takes no number that is not finite, and no invalid date");
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, value === 0 ? 0 : value); // -0 equals 0
+  return bytes;
+}
+
+function isList(value: BlindIndexValue | readonly BlindIndexValue[]): value is readonly BlindIndexValue[] {
+  return Array.isArray(value);
+}
+
+const DEFAULT_BITS = 32;
+const MAX_BITS = 256;

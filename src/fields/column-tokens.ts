@@ -1,0 +1,146 @@
+import { engine } from "#engine";
+import { isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
+import type { Context, ContextPlan, KeyContext } from "../core/base/context.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { type DataKey, openToken, sealToken } from "../core/data-key/data-key.ts";
+import {
+  DETERMINISTIC_TOKEN_HEAD,
+  TOKEN_HEAD,
+  TOKEN_OVERHEAD_BYTES,
+  TOKEN_PREFIX_BYTES,
+  tokenBytes,
+  tokenKind,
+} from "../core/format/token.ts";
+import { type FieldOptions, type RowArgument, rowText } from "./field-options.ts";
+import type { ScopeKeys } from "./scope-keys.ts";
+
+export interface ColumnOptions extends Pick<FieldOptions, "table" | "column" | "requireRow"> {
+  readonly deterministic?: boolean;
+}
+
+/** The tokens of one column: which keys they are under and what they are bound to. Plaintext is bytes here. */
+export class ColumnTokens {
+  readonly #keys: ScopeKeys;
+  readonly #options: ColumnOptions;
+  /** What every token of the column is bound to, its scope included. */
+  readonly #place: KeyContext;
+  readonly #withRow: ContextPlan;
+  readonly #withoutRow: ContextPlan;
+  readonly #isDeterministic: boolean;
+  readonly #requiresRow: boolean;
+
+  /** @param form what the tokens hold, if it is not one value: those of two forms never pass for each other */
+  constructor(keys: ScopeKeys, options: ColumnOptions, form?: string) {
+    const { table, column, deterministic = false, requireRow = false } = options;
+    this.#keys = keys;
+    this.#options = options;
+    this.#place = keys.scope.context.with(form === undefined ? { table, column } : { table, column, form });
+    this.#withRow = this.#place.plan(["row"]);
+    this.#withoutRow = this.#place.plan([]);
+    this.#isDeterministic = deterministic;
+    this.#requiresRow = requireRow;
+  }
+
+  /** Tokens of the same column that hold something else than one value. */
+  ofForm(form: string): ColumnTokens {
+    return new ColumnTokens(this.#keys, this.#options, form);
+  }
+
+  /** @returns the token in its own ArrayBuffer */
+  encrypt(plaintext: Uint8Array, row: RowArgument[0]): OwnedBytes {
+    const key = this.#keys.encryptingKey;
+    const context = this.#contextOf(row);
+    if (this.#isDeterministic) return key.encryptDeterministic(plaintext, this.#place.map);
+    const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
+    sealToken(key, this.#planFor(context), context, plaintext, token);
+    return token;
+  }
+
+  /** @returns the token as base64url */
+  encryptText(plaintext: Uint8Array, row: RowArgument[0]): string {
+    const length = plaintext.length + TOKEN_OVERHEAD_BYTES;
+    if (this.#isDeterministic || length > SCRATCH_BYTES) return textOfToken(this.encrypt(plaintext, row));
+    const key = this.#keys.encryptingKey;
+    const context = this.#contextOf(row);
+    scratch ??= engine.text.scratch(SCRATCH_BYTES);
+    sealToken(key, this.#planFor(context), context, plaintext, scratch);
+    return engine.text.toBase64Url(scratch, length);
+  }
+
+  /** A token under the newest version. @throws `unavailable` as long as other processes may not know that */
+  encryptNewest(plaintext: Uint8Array, row: RowArgument[0]): string {
+    const retryAfterMs = this.#keys.announcedInMs;
+    if (retryAfterMs === 0) return this.encryptText(plaintext, row);
+    throw new EnvelockError("unavailable", "the newest data key does not encrypt yet: it is being announced", { retryAfterMs });
+  }
+
+  /** @returns the plaintext in its own ArrayBuffer */
+  decrypt(token: Uint8Array, row: RowArgument[0]): OwnedBytes {
+    tokenKind(token); // before its key is looked for: docs/format.md §5
+    return this.#opened(this.#keys.keyOf(token), token, row);
+  }
+
+  async decryptAsync(token: Uint8Array, row: RowArgument[0]): Promise<OwnedBytes> {
+    tokenKind(token);
+    return await this.#keys.withKey(token, (key) => this.#opened(key, token, row));
+  }
+
+  /** Whether a token is under the newest version. @throws `malformed-envelope` */
+  isNewest(token: Uint8Array): boolean {
+    tokenKind(token);
+    return this.#keys.isNewest(token);
+  }
+
+  /** Whether a value begins as a token of this scope does: whole or broken, it is no plaintext, but for a chance of 2^-128. */
+  isOurs(value: unknown): boolean {
+    const start = typeof value === "string" ? startOf(value) : isBytes(value) ? viewOf(value) : undefined;
+    return start !== undefined && HEADS.includes(start[0]) && this.#keys.knows(start);
+  }
+
+  #opened(key: DataKey, token: Uint8Array, row: RowArgument[0]): OwnedBytes {
+    const context = this.#contextOf(row);
+    return this.#isDeterministic
+      ? key.decryptDeterministic(token, this.#place.map)
+      : openToken(key, this.#planFor(context), context, token);
+  }
+
+  #planFor(context: Context): ContextPlan {
+    return context === NO_ROW ? this.#withoutRow : this.#withRow;
+  }
+
+  #contextOf(options: RowArgument[0]): Context {
+    const row = options?.row;
+    if (row !== undefined) {
+      if (this.#isDeterministic) throw invalidArgument("a deterministic column cannot be bound to rows: its tokens would differ");
+      return { row: rowText(row) };
+    }
+    if (this.#requiresRow) throw invalidArgument("this column requires the row that the value stands in");
+    return NO_ROW;
+  }
+}
+
+/** @throws `malformed-envelope` for text that is not base64url, `invalid-argument` for what is neither text nor bytes */
+export function bytesOfToken(token: Uint8Array | string): Uint8Array {
+  return (typeof token === "string" ? engine.text.fromBase64Url(token) : undefined) ?? tokenBytes(token);
+}
+
+function textOfToken(token: Uint8Array): string {
+  return engine.text.toBase64Url(token, token.length);
+}
+
+/** The bytes of head and kid, if it is a text that can have them: the whole would take long to decode. */
+function startOf(text: string): Uint8Array | undefined {
+  if (!FIRST_CHARACTERS.includes(text.charAt(0)) || text.length < PREFIX_CHARACTERS) return undefined;
+  return engine.text.fromBase64Url(text.slice(0, PREFIX_CHARACTERS));
+}
+
+const NO_ROW: Context = {};
+const HEADS: readonly (number | undefined)[] = [TOKEN_HEAD, DETERMINISTIC_TOKEN_HEAD];
+/** What the heads begin with as text. */
+const FIRST_CHARACTERS: readonly string[] = ["n", "v"];
+/** The fewest in groups of four that hold the prefix. */
+const PREFIX_CHARACTERS: number = Math.ceil(TOKEN_PREFIX_BYTES / 3) * 4;
+
+/** Where a token stands for as long as it takes to make a text of it: an array for each would cost as much as an AES call. */
+let scratch: Uint8Array | undefined;
+const SCRATCH_BYTES = 1024;

@@ -1,0 +1,306 @@
+import type { CallOptions } from "../core/base/call-options.ts";
+import { type Context, KeyContext } from "../core/base/context.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import type { DataKeyState, DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
+import { type InspectedRecipient, inspectKeyRecord } from "../core/keyring/inspect.ts";
+import type { Keyring } from "../core/keyring/keyring.ts";
+import { count, positive } from "../core/resilience/checks.ts";
+import { type Clock, systemClock, wallTime } from "../core/resilience/clock.ts";
+import { abortable } from "../core/resilience/operation.ts";
+import type { BlindIndexValue } from "./blind-index.ts";
+import { ColumnTokens } from "./column-tokens.ts";
+import { FieldCipher } from "./field-cipher.ts";
+import {
+  type AnyFieldOptions,
+  type CompoundIndexOptions,
+  checkFieldOptions,
+  checkNames,
+  type DeterministicFieldOptions,
+  type FieldOptions,
+  type MigratingFieldOptions,
+  type NoRow,
+  type ParsedFieldOptions,
+  type RowArgument,
+  type RowRequired,
+} from "./field-options.ts";
+import type { JobOptions } from "./jobs/pages.ts";
+import { type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
+import { type VerifyReport, verifyAll } from "./jobs/verify-all.ts";
+import { KeyTable, type Scope } from "./key-table.ts";
+import { KeyedIndex } from "./keyed-index.ts";
+import { MigratingFieldCipher } from "./migrating-cipher.ts";
+import { type KeyPurpose, PURPOSE, scopeText } from "./scope.ts";
+import { ScopeKeys, type ScopePolicy } from "./scope-keys.ts";
+import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
+
+export interface DataKeysOptions {
+  /** Wraps and unwraps the data keys. Its context is part of every scope. */
+  readonly keyring: Keyring;
+  /** Where the wrapped data keys live. Whoever made it closes it. */
+  readonly store: DataKeyStore;
+  /** A data key that is older is replaced for new writes when that is next noticed. Default: never. */
+  readonly maxAgeMs?: number;
+  /** How often each scope in use is read again, and so how fast a rotation or a shred elsewhere takes effect. Default 60,000. */
+  readonly refreshMs?: number;
+  /** How long a scope is used though the store cannot be read. Default five times `refreshMs`. */
+  readonly maxStaleMs?: number;
+  /**
+   * How old a new version must be before it encrypts, so that by then every process can decrypt what it writes. Default twice
+   * `refreshMs`; all processes should agree on it.
+   */
+  readonly announceMs?: number;
+  /** How many scopes are held at once; the one whose ciphers were used longest ago leaves first. Default 1,000. */
+  readonly maxScopes?: number;
+  /** How many versions of a scope are held, newest first. Older ones are fetched by `decryptAsync`. Default 16. */
+  readonly maxVersions?: number;
+  /** Told of what fails in the background: a refresh, a rotation by age. It is tried again at the next refresh. */
+  readonly onFailure?: (error: unknown, scope: Context) => void;
+  /** For tests. */
+  readonly clock?: Clock;
+  /** For tests: milliseconds since 1970. */
+  readonly wallTime?: () => number;
+}
+
+export interface RotateOptions extends CallOptions {
+  /** Whether this process encrypts with the new version at once. Others that have not read the store yet cannot decrypt it. */
+  readonly immediately?: boolean;
+}
+
+/** What can be told of a stored data key. */
+export interface DataKeyInfo {
+  readonly version: number;
+  /** How tokens name it: 32 hex digits. */
+  readonly kid: string;
+  readonly state: DataKeyState;
+  /** Keys of blind indexes stay when data keys are rotated. */
+  readonly purpose: KeyPurpose;
+  /** Milliseconds since 1970. */
+  readonly createdAtMs: number;
+  /** The KEK versions that can unwrap it; none once it is shredded. Not verified. */
+  readonly recipients: readonly InspectedRecipient[];
+}
+
+/**
+ * Data keys that live wrapped in the application's own database, by scope. One unwrap for each live key and process; from then on
+ * ciphers work synchronously.
+ */
+export class DataKeys {
+  readonly #keyContext: KeyContext;
+  readonly #table: KeyTable;
+  readonly #policy: ScopePolicy;
+  readonly #maxScopes: number;
+  readonly #loading = new Map<string, Promise<ScopeKeys>>();
+  readonly #scopes = new Map<string, ScopeKeys>();
+  #isClosed = false;
+
+  /** @throws `invalid-argument` */
+  constructor(options: DataKeysOptions) {
+    const { keyring, store, refreshMs = 60_000, maxAgeMs = Number.POSITIVE_INFINITY, maxStaleMs = 5 * refreshMs } = options;
+    const { announceMs = 2 * refreshMs, maxScopes = 1000, maxVersions = 16, onFailure, clock = systemClock } = options;
+    this.#keyContext = new KeyContext(keyring.context);
+    this.#table = new KeyTable(keyring, store, options.wallTime ?? wallTime);
+    this.#maxScopes = count(maxScopes, "maxScopes");
+    this.#policy = {
+      clock,
+      maxAgeMs: positive(maxAgeMs, "maxAgeMs"),
+      refreshMs: positive(refreshMs, "refreshMs"),
+      maxStaleMs: positive(maxStaleMs, "maxStaleMs"),
+      announceMs: atLeastZero(announceMs, "announceMs"),
+      maxVersions: count(maxVersions, "maxVersions"),
+      onFailure: (error, { context }) => onFailure?.(error, context.map),
+      onShred: ({ context, text }) => {
+        this.#scopes.get(text)?.shred();
+        this.#scopes.delete(text);
+        keyring.forget({ context: context.map });
+      },
+      loads: { count: 0 },
+    };
+  }
+
+  /**
+   * The cipher of a column. Loads the scope's data keys, or makes the first one; from the second call on they are at hand.
+   *
+   * @throws `invalid-argument`; `key-shredded`; `closed`; and what the store and the providers throw
+   */
+  async field<T, N extends boolean = false, R extends boolean = false>(
+    options: ParsedFieldOptions<T, N, R>,
+  ): Promise<FieldCipher<T, NullOf<N>, RowOf<R>>>;
+  async field<V extends ValueType = "string", N extends boolean = false>(
+    options: DeterministicFieldOptions<V, N> & MigratingFieldOptions<V, N, false>,
+  ): Promise<MigratingFieldCipher<ValueTypes[V], NullOf<N>, NoRow>>;
+  async field<V extends ValueType = "string", N extends boolean = false>(
+    options: DeterministicFieldOptions<V, N>,
+  ): Promise<FieldCipher<ValueTypes[V], NullOf<N>, NoRow>>;
+  async field<V extends ValueType = "string", N extends boolean = false, R extends boolean = false>(
+    options: MigratingFieldOptions<V, N, R>,
+  ): Promise<MigratingFieldCipher<ValueTypes[V], NullOf<N>, RowOf<R>>>;
+  async field<V extends ValueType = "string", N extends boolean = false, R extends boolean = false>(
+    options: FieldOptions<V, N, R>,
+  ): Promise<FieldCipher<ValueTypes[V], NullOf<N>, RowOf<R>>>;
+  async field(options: AnyFieldOptions): Promise<FieldCipher<unknown, null>> {
+    checkFieldOptions(options);
+    const { table, column, type = "string", scope, nullable = false, blindIndex, parse, migrating } = options;
+    const keys = await this.#keysOf(this.#scopeOf(scope), options);
+    const parts = {
+      tokens: new ColumnTokens(keys, options),
+      codec: parse === undefined ? CODECS[type] : jsonCodec(parse),
+      isNullable: nullable,
+      index: blindIndex && new KeyedIndex(await this.#indexKeysOf(options), { table, column, index: column }, blindIndex),
+    };
+    return migrating === undefined ? new FieldCipher<unknown, null>(parts) : new MigratingFieldCipher<unknown, null>(parts);
+  }
+
+  /**
+   * A blind index of several columns together, by which rows are found that agree in all of them. That of one column is
+   * `field({ blindIndex })`.
+   *
+   * @throws as `field`
+   */
+  async compoundIndex(options: CompoundIndexOptions): Promise<KeyedIndex<readonly BlindIndexValue[]>> {
+    const { table, name } = options;
+    checkNames({ table, name });
+    return new KeyedIndex<readonly BlindIndexValue[]>(await this.#indexKeysOf(options), { table, index: name }, options);
+  }
+
+  /**
+   * Adds a data key version, and retires the ones before it: they go on decrypting. The new one encrypts once it is `announceMs` old.
+   *
+   * @param scope whose keys; those of the keyring's own context without it
+   * @returns the newest version, which another process may have added at the same time
+   * @throws `key-shredded`, and what the store and the providers throw
+   */
+  async rotate(scope?: Context, { immediately = false, ...options }: RotateOptions = {}): Promise<DataKeyInfo> {
+    const resolved = this.#scopeOf(scope);
+    const row = await this.#table.rotate(resolved, options);
+    const keys = this.#scopes.get(resolved.text);
+    await keys?.refresh(options);
+    if (immediately) keys?.announceNow(row.version);
+    return infoOf(row, resolved);
+  }
+
+  /**
+   * Destroys the data keys of a scope, and with them all that they encrypted: at once here, in other processes within `refreshMs`.
+   * The scope stays as it is, empty and marked: nothing can be encrypted in it again. Copies of the rows elsewhere, such as backups,
+   * have to be destroyed too.
+   *
+   * @returns how many keys were destroyed; 0 if they all were before, or there never were any
+   * @throws what the store throws
+   */
+  async shred(scope?: Context, options: CallOptions = {}): Promise<number> {
+    let shredded = 0;
+    for (const each of this.#bothOf(scope)) {
+      shredded += await this.#table.shred(each, options);
+      this.#policy.onShred(each);
+    }
+    return shredded;
+  }
+
+  /** The data keys of a scope as the store has them, those for fields first, by version. @throws what the store throws */
+  async list(scope?: Context, options: CallOptions = {}): Promise<readonly DataKeyInfo[]> {
+    const infos: DataKeyInfo[] = [];
+    for (const each of this.#bothOf(scope)) infos.push(...(await this.#table.rows(each, options)).map((row) => infoOf(row, each)));
+    return infos;
+  }
+
+  /**
+   * Wraps the data keys of all scopes in the store anew that were wrapped by an older KEK version, or for others than the keyring's
+   * `wrapWith`: what follows a rotation of the KEK. Tokens stay as they are. May be killed and run again at any point; each record is
+   * replaced only by one that has been unwrapped, and only if nobody else has changed it.
+   *
+   * @returns what was done; rows that failed are in it and are no exception
+   * @throws `invalid-argument` for bad options or the checkpoint of another job; `closed`; what the store, `checkpoint` or
+   *   `onProgress` throws
+   */
+  async rewrapAll(options: RewrapAllOptions = {}): Promise<RewrapReport> {
+    this.#requireOpen();
+    return await rewrapAll(this.#table, options);
+  }
+
+  /** Unwraps every data key in the store once, as a check, and changes nothing. @throws as `rewrapAll` */
+  async verifyAll(options: JobOptions = {}): Promise<VerifyReport> {
+    this.#requireOpen();
+    return await verifyAll(this.#table, options);
+  }
+
+  /** Wipes what is held. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const keys of this.#scopes.values()) keys.close();
+    this.#scopes.clear();
+  }
+
+  #scopeOf(scope: Context | undefined, purpose: KeyPurpose = "fields"): Scope {
+    this.#requireOpen();
+    const fields = this.#keyContext.with(scope);
+    const taken = RESERVED.find((name) => Object.hasOwn(fields.map, name));
+    if (taken !== undefined) throw invalidArgument(`"${taken}" is filled in by the library: a scope cannot have it`);
+    const context = purpose === "fields" ? fields : fields.with({ [PURPOSE]: purpose });
+    return { context, text: scopeText(context), purpose };
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new EnvelockError("closed", "these data keys have been closed");
+  }
+
+  #bothOf(scope: Context | undefined): readonly Scope[] {
+    return [this.#scopeOf(scope, "fields"), this.#scopeOf(scope, "blind-indexes")];
+  }
+
+  #indexKeysOf(options: Pick<FieldOptions, "scope" | "signal">): Promise<ScopeKeys> {
+    return this.#keysOf(this.#scopeOf(options.scope, "blind-indexes"), options);
+  }
+
+  async #keysOf(scope: Scope, options: CallOptions): Promise<ScopeKeys> {
+    const held = this.#scopes.get(scope.text);
+    if (held !== undefined) {
+      held.usedAt = this.#policy.loads.count;
+      return held;
+    }
+    const loading = this.#loading.get(scope.text) ?? this.#load(scope);
+    this.#loading.set(scope.text, loading);
+    return await abortable(loading, this.#policy.clock, options);
+  }
+
+  async #load(scope: Scope): Promise<ScopeKeys> {
+    const isForIndexes = scope.purpose === "blind-indexes";
+    const keys = new ScopeKeys(scope, this.#table, isForIndexes ? { ...this.#policy, maxAgeMs: Number.POSITIVE_INFINITY } : this.#policy);
+    try {
+      await keys.refresh();
+      this.#requireOpen();
+      this.#makeRoom();
+      this.#scopes.set(scope.text, keys);
+      return keys;
+    } catch (error) {
+      keys.close();
+      throw error;
+    } finally {
+      this.#loading.delete(scope.text);
+    }
+  }
+
+  /** Column types of an ORM ask for their cipher only once, so it is the use of ciphers that counts. */
+  #makeRoom(): void {
+    this.#policy.loads.count++;
+    if (this.#scopes.size < this.#maxScopes) return;
+    const [leastUsed] = [...this.#scopes.values()].sort((a, b) => a.usedAt - b.usedAt);
+    if (leastUsed === undefined) return;
+    leastUsed.close();
+    this.#scopes.delete(leastUsed.scope.text);
+  }
+}
+
+function infoOf({ version, kid, state, createdAtMs, record }: StoredDataKey, { purpose }: Scope): DataKeyInfo {
+  const recipients = record === null ? [] : inspectKeyRecord(record).recipients;
+  return { version, kid, state, purpose, createdAtMs, recipients };
+}
+
+function atLeastZero(value: number, name: string): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw invalidArgument(`${name} is ${value}, expected a number of at least 0`);
+}
+
+type NullOf<N extends boolean> = N extends true ? null : never;
+type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
+
+/** Pairs of a context that a token or an index adds to its scope. */
+const RESERVED: readonly string[] = ["table", "column", "row", "form", "index", "version", PURPOSE];

@@ -1,0 +1,192 @@
+import type { OwnedBytes } from "../core/base/bytes.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import type { BlindIndexValue } from "./blind-index.ts";
+import { bytesOfToken, type ColumnTokens } from "./column-tokens.ts";
+import type { RowArgument } from "./field-options.ts";
+import type { KeyedIndex } from "./keyed-index.ts";
+import { type RecordColumns, recordCodec } from "./record.ts";
+import type { Codec, ValueType, ValueTypes } from "./values.ts";
+
+/** What `DataKeys.field` makes a cipher of. */
+export interface CipherParts<T> {
+  readonly tokens: ColumnTokens;
+  readonly codec: Codec<T>;
+  readonly isNullable: boolean;
+  readonly index: KeyedIndex | undefined;
+}
+
+/**
+ * Encrypts and decrypts the values of one column, synchronously: the data keys are at hand.
+ *
+ * A token is bound to scope, table and column, and to the row when one is given: it opens nowhere else. What a method takes last is
+ * `{ row }`, the primary key of the row that the value stands in.
+ *
+ * @typeParam T what the column holds
+ * @typeParam Null `null` if the column is nullable, else `never`
+ * @typeParam Row what the methods take last
+ */
+export class FieldCipher<T, Null extends null = never, Row extends RowArgument = RowArgument> {
+  readonly #parts: CipherParts<T>;
+
+  /** For `DataKeys.field`, which checks the options. */
+  constructor(parts: CipherParts<T>) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Encrypts a value to a token as text: base64url of `n + 57` bytes, of `n + 33` in a deterministic column.
+   *
+   * @throws `invalid-argument` for a value of another type, one that is a token already, or a missing row; `key-shredded`;
+   *   `unavailable` if the store could not be read for too long; `provider-failure` if it has lost what it had; `closed`
+   */
+  encrypt(value: T, ...options: Row): string;
+  encrypt(value: T | Null, ...options: Row): string | Null;
+  encrypt(value: T | null, ...options: Row): string | null {
+    if (this.#isNoValue(value)) return null;
+    const plaintext = this.#plaintextOf(value);
+    const token = this.#parts.tokens.encryptText(plaintext, options[0]);
+    if (this.#parts.codec.isConversion) plaintext.fill(0);
+    return token;
+  }
+
+  /** Like `encrypt`, to the bytes of the token, in their own ArrayBuffer: for binary columns. */
+  encryptBytes(value: T, ...options: Row): OwnedBytes;
+  encryptBytes(value: T | Null, ...options: Row): OwnedBytes | Null;
+  encryptBytes(value: T | null, ...options: Row): OwnedBytes | null {
+    if (this.#isNoValue(value)) return null;
+    const plaintext = this.#plaintextOf(value);
+    const token = this.#parts.tokens.encrypt(plaintext, options[0]);
+    if (this.#parts.codec.isConversion) plaintext.fill(0);
+    return token;
+  }
+
+  /**
+   * Decrypts a token, given as text or bytes.
+   *
+   * @throws `malformed-envelope` for what is no token, such as plaintext; `authentication-failed` if it was changed or belongs to
+   *   another place; `key-shredded`; `unavailable` if its key version is not loaded, see `decryptAsync`; `invalid-argument`, `closed`
+   */
+  decrypt(token: Uint8Array | string, ...options: Row): T;
+  decrypt(token: Uint8Array | string | Null, ...options: Row): T | Null;
+  decrypt(token: Uint8Array | string | null, ...options: Row): T | null {
+    if (token === null) return this.#noValue();
+    return this.#valueOf(this.#parts.tokens.decrypt(bytesOfToken(token), options[0]));
+  }
+
+  /** Like `decrypt`, of a token of any key version that the store has. @throws also what the store and the providers throw */
+  async decryptAsync(token: Uint8Array | string, ...options: Row): Promise<T>;
+  async decryptAsync(token: Uint8Array | string | Null, ...options: Row): Promise<T | Null>;
+  async decryptAsync(token: Uint8Array | string | null, ...options: Row): Promise<T | null> {
+    if (token === null) return this.#noValue();
+    return this.#valueOf(await this.#parts.tokens.decryptAsync(bytesOfToken(token), options[0]));
+  }
+
+  /**
+   * Encrypts many values: `encryptAll([["a", { row: 1 }], ["b", { row: 2 }]])`.
+   *
+   * @param calls the arguments of `encrypt`, for each of them
+   * @returns the tokens in the same order; none, if one fails
+   * @throws as `encrypt`, and says which one it was
+   */
+  encryptAll(calls: readonly (readonly [value: T, ...options: Row])[]): readonly string[];
+  encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[];
+  encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[] {
+    return calls.map((call, at) => placed(at, () => this.encrypt(...call)));
+  }
+
+  /** Decrypts many tokens, as `encryptAll` encrypts. @throws as `decrypt`, and says which one it was */
+  decryptAll(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): readonly T[];
+  decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[];
+  decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[] {
+    return calls.map((call, at) => placed(at, () => this.decrypt(...call)));
+  }
+
+  /** Like `decryptAll`, with `decryptAsync`: a key version that has to be fetched is fetched once. */
+  async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): Promise<readonly T[]>;
+  async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]>;
+  async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]> {
+    return await Promise.all(calls.map((call) => this.decryptAsync(...call)));
+  }
+
+  /**
+   * A cipher for several columns of a row in one token, which costs about as much as one of them: `record(["email", "phone"])` for
+   * text, `record({ email: "string", born: "date" })` for any types. A column that is null or undefined is left out, and comes back
+   * as null. The token stands in this cipher's column, and never passes for a value of its own.
+   *
+   * @param columns may be added to later; a token that has one more is refused, so that none is lost in silence
+   * @throws `invalid-argument`
+   */
+  record<C extends string>(columns: readonly C[]): FieldCipher<{ readonly [K in C]: string | null }, Null, Row>;
+  record<S extends Readonly<Record<string, ValueType>>>(
+    columns: S,
+  ): FieldCipher<{ readonly [K in keyof S]: ValueTypes[S[K]] | null }, Null, Row>;
+  record(columns: RecordColumns): FieldCipher<Readonly<Record<string, unknown>>, Null, Row> {
+    const { tokens, isNullable } = this.#parts;
+    return new FieldCipher({ tokens: tokens.ofForm("record"), codec: recordCodec(columns), isNullable, index: undefined });
+  }
+
+  /**
+   * The blind index of a value, for the column beside this one: the newest version of it.
+   *
+   * @throws `invalid-argument` if the field was made without `blindIndex`, or as `blindIndex`; `key-shredded`, `unavailable`, `closed`
+   */
+  blindIndex(value: T & BlindIndexValue): string {
+    return this.#index.of(value);
+  }
+
+  /** The blind index of a value in every version that rows may still have, newest first: what a lookup asks for. */
+  blindIndexAll(value: T & BlindIndexValue): readonly string[] {
+    return this.#index.all(value);
+  }
+
+  /** Whether a token is under the newest key version, which after a rotation is not yet the one that encrypts. */
+  isCurrent(token: Uint8Array | string): boolean {
+    return this.#parts.tokens.isNewest(bytesOfToken(token));
+  }
+
+  /**
+   * A token of the same value under the newest key version, for jobs that follow a rotation.
+   *
+   * @throws as `decrypt`; `unavailable` with `retryAfterMs` as long as the newest version is being announced
+   */
+  reencrypt(token: Uint8Array | string, ...options: Row): string {
+    const { tokens } = this.#parts;
+    return tokens.encryptNewest(tokens.decrypt(bytesOfToken(token), options[0]), options[0]);
+  }
+
+  get #index(): KeyedIndex {
+    if (this.#parts.index === undefined)
+      throw invalidArgument("this field was made without a blind index: give field() the option blindIndex");
+    return this.#parts.index;
+  }
+
+  #isNoValue(value: T | null): value is null {
+    return value === null && this.#parts.isNullable;
+  }
+
+  #noValue(): null {
+    if (this.#parts.isNullable) return null;
+    throw invalidArgument("the column is not nullable: there is no token to decrypt");
+  }
+
+  #valueOf(plaintext: Uint8Array): T {
+    const { codec } = this.#parts;
+    const value = codec.decode(plaintext);
+    if (codec.isConversion) plaintext.fill(0);
+    return value;
+  }
+
+  /** What was encrypted already is refused: it would be encrypted once more each time that it is saved. */
+  #plaintextOf(value: T | null): Uint8Array {
+    if (this.#parts.tokens.isOurs(value)) throw invalidArgument("the value is a token of this scope already");
+    return this.#parts.codec.encode(value);
+  }
+}
+
+function placed<T>(at: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof EnvelockError ? new EnvelockError(error.code, `item ${at}: ${error.message}`, error) : error;
+  }
+}

@@ -1,0 +1,152 @@
+import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import { parseKeyRecord } from "../../core/format/key-record.ts";
+import type { KeyVersion } from "../../core/telemetry/events.ts";
+import type { KeyTable } from "../key-table.ts";
+import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { type KeyRowsReport, type KeyRowsStart, overKeyRows } from "./key-rows.ts";
+import type { JobOptions } from "./pages.ts";
+
+export interface RewrapAllOptions extends JobOptions {
+  /** Counts what would be done, and changes nothing. */
+  readonly dryRun?: boolean;
+  /** Where to note how far the job has come, and to go on from: of this job alone. Not used in a dry run. */
+  readonly checkpoint?: Checkpoint;
+}
+
+export interface RewrapReport extends KeyRowsReport {
+  /** Records wrapped by an older KEK version, or for others than `wrapWith`. */
+  readonly stale: number;
+  /** Of these, how many were wrapped anew. */
+  readonly rewrapped: number;
+  readonly keyVersions: readonly KeyVersionCount[];
+  /** KEK versions that records named before and none names any more. Empty in a dry run, or if some row could not be read. */
+  readonly retirable: readonly KeyVersion[];
+}
+
+/** How many records name a KEK version. */
+export interface KeyVersionCount extends KeyVersion {
+  readonly before: number;
+  /** As `before` in a dry run. */
+  readonly after: number;
+}
+
+/**
+ * Wraps the stale records of all scopes anew, then goes over all of them once more: what was missed is done then, and what they name
+ * is counted. Killed at any point it leaves records that open, and it can be run again.
+ */
+export async function rewrapAll(table: KeyTable, options: RewrapAllOptions): Promise<RewrapReport> {
+  if (options.dryRun === true) {
+    const { report, tally } = await pass(table, options, {});
+    return { ...report, ...resultOf(tally), keyVersions: keyVersionsOf(tally.before, tally.before), retirable: [] };
+  }
+  const saved = await loadCheckpoint(options.checkpoint, JOB, placeOf);
+  const first = await pass(table, options, saved ?? {}, options.checkpoint);
+  const { report, tally } = await pass(table, options, { seen: first.report.rows });
+  if (report.failed === 0) await options.checkpoint?.save(undefined);
+  const keyVersions = keyVersionsOf(first.tally.before, tally.after);
+  return {
+    ...report,
+    stale: first.tally.stale + tally.rewrapped,
+    rewrapped: first.tally.rewrapped + tally.rewrapped,
+    keyVersions,
+    retirable: tally.read === report.rows ? keyVersions.filter(({ after }) => after === 0).map(versionOf) : [],
+  };
+}
+
+/** What a pass counts. */
+interface Tally {
+  stale: number;
+  rewrapped: number;
+  /** Rows of which it is known what they name. */
+  read: number;
+  /** By KEK version: how many records named it when they were read, and when the pass was done with them. */
+  readonly before: Record<string, number>;
+  readonly after: Record<string, number>;
+}
+
+async function pass(
+  table: KeyTable,
+  options: RewrapAllOptions,
+  start: KeyRowsStart & { readonly keyVersions?: Readonly<Record<string, number>> },
+  checkpoint?: Checkpoint,
+): Promise<{ readonly report: KeyRowsReport; readonly tally: Tally }> {
+  const { stale = 0, rewrapped = 0, read = 0 } = start.counts ?? {};
+  const tally: Tally = { stale, rewrapped, read, before: { ...start.keyVersions }, after: {} };
+  let known = new Map<string, Promise<boolean>>();
+  const isStale = (record: Uint8Array): Promise<boolean> => {
+    const named = namesIn(record).sort().join("\n");
+    const answer = known.get(named) ?? table.isStale(record, options);
+    known.set(named, answer);
+    return answer;
+  };
+  const report = await overKeyRows(
+    table,
+    {
+      pageBegins: () => {
+        known = new Map(); // asked once for each page and KEK version: it may be rotated meanwhile
+      },
+      async live(row, scope) {
+        note(row, tally.before);
+        let now: StoredDataKey = row;
+        try {
+          if (!(await isStale(row.record))) return;
+          tally.stale++;
+          if (options.dryRun === true) return;
+          const { row: standing, isRewrapped } = await table.rewrap(scope, row, options);
+          now = standing;
+          if (isRewrapped) tally.rewrapped++;
+        } finally {
+          note(now, tally.after);
+          tally.read++;
+        }
+      },
+      other(row) {
+        for (const counts of [tally.before, tally.after]) note(row, counts);
+        tally.read++;
+      },
+      async pageDone(after, counts) {
+        await saveCheckpoint(checkpoint, JOB, {
+          after,
+          counts: { ...counts, ...resultOf(tally), read: tally.read },
+          keyVersions: tally.before,
+        });
+      },
+    },
+    options,
+    start,
+  );
+  return { report, tally };
+}
+
+function resultOf({ stale, rewrapped }: Tally): Pick<RewrapReport, "stale" | "rewrapped"> {
+  return { stale, rewrapped };
+}
+
+function note({ record }: StoredDataKey, counts: Record<string, number>): void {
+  for (const name of record === null ? [] : namesIn(record)) counts[name] = (counts[name] ?? 0) + 1;
+}
+
+/** A provider's name holds no space. @throws `malformed-envelope`, `unsupported-version` */
+function namesIn(record: Uint8Array): string[] {
+  return parseKeyRecord(record).recipients.map(({ provider, keyId }) => `${provider} ${keyId}`);
+}
+
+function keyVersionsOf(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>): readonly KeyVersionCount[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  return names.map((name) => {
+    const space = name.indexOf(" ");
+    return { provider: name.slice(0, space), keyId: name.slice(space + 1), before: before[name] ?? 0, after: after[name] ?? 0 };
+  });
+}
+
+function versionOf({ provider, keyId }: KeyVersionCount): KeyVersion {
+  return { provider, keyId };
+}
+
+function placeOf(value: unknown): RowPlace | undefined {
+  if (typeof value !== "object" || value === null || !("scope" in value) || !("version" in value)) return undefined;
+  const { scope, version } = value;
+  return typeof scope === "string" && typeof version === "number" ? { scope, version } : undefined;
+}
+
+const JOB = "rewrap-all/1";

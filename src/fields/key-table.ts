@@ -1,0 +1,228 @@
+import { equalPublicBytes, isBytes, toHex } from "../core/base/bytes.ts";
+import type { CallOptions } from "../core/base/call-options.ts";
+import { KeyContext } from "../core/base/context.ts";
+import { authenticationFailed, EnvelockError, malformed } from "../core/base/errors.ts";
+import type { DataKeyStore, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
+import type { DataKey } from "../core/data-key/data-key.ts";
+import { parseKeyRecord } from "../core/format/key-record.ts";
+import { KID_BYTES } from "../core/format/token.ts";
+import type { Keyring } from "../core/keyring/keyring.ts";
+import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
+
+/** A key context, and how the store names it. */
+export interface Scope {
+  readonly context: KeyContext;
+  readonly text: string;
+  readonly purpose: KeyPurpose;
+}
+
+/** A row whose data key can still be unwrapped. */
+export interface LiveRow extends StoredDataKey {
+  readonly state: "active" | "retired";
+  readonly record: Uint8Array;
+}
+
+/** The store as the core uses it: what comes from it is checked, what fails in it has a code, and its changes are made in order. */
+export class KeyTable {
+  readonly #keyring: Keyring;
+  readonly #store: DataKeyStore;
+  readonly #wallTime: () => number;
+
+  constructor(keyring: Keyring, store: DataKeyStore, wallTime: () => number) {
+    this.#keyring = keyring;
+    this.#store = store;
+    this.#wallTime = wallTime;
+  }
+
+  /** How long ago a row was made, by the clocks of two machines. */
+  ageMs({ createdAtMs }: StoredDataKey): number {
+    return this.#wallTime() - createdAtMs;
+  }
+
+  /** The scope that a store's text stands for, unless it lies outside the keyring's context. @throws `malformed-envelope` if it is none */
+  scopeNamed(text: string): Scope | undefined {
+    const context = contextOfScope(text);
+    if (context === undefined) throw malformed("the scope of a stored data key is none");
+    const isOurs = Object.entries(this.#keyring.context).every(([key, value]) => context[key] === value);
+    return isOurs ? { context: new KeyContext(context), text, purpose: purposeOf(context) } : undefined;
+  }
+
+  /** A page of the rows of all scopes, as they are: to be checked one by one. @throws what the store throws */
+  async scan(page: ScanPage, options?: CallOptions): Promise<readonly StoredDataKey[]> {
+    return await fromStore(() => this.#store.scan(page, options), options);
+  }
+
+  /** Whether a rewrap would change a record's recipients. @throws as `keyRecordNeedsRewrap` */
+  async isStale(record: Uint8Array, options?: CallOptions): Promise<boolean> {
+    return await this.#keyring.keyRecordNeedsRewrap(record, options);
+  }
+
+  /** Every row of a scope, by version. @throws `malformed-envelope`, `authentication-failed`, and what the store throws */
+  async rows(scope: Scope, options?: CallOptions): Promise<readonly StoredDataKey[]> {
+    const rows = await fromStore(() => this.#store.list(scope.text, options), options);
+    const checked = rows.map((row) => checkedRow(row, scope.text)).sort((a, b) => a.version - b.version);
+    for (const field of ["version", "kid"] as const) {
+      if (new Set(checked.map((row) => row[field])).size < checked.length)
+        throw malformed(`two stored data keys of one scope have one ${field}`);
+    }
+    return checked;
+  }
+
+  /** The row of a kid, if the scope has it. @throws as `rows` */
+  async row(scope: Scope, kid: string, options?: CallOptions): Promise<StoredDataKey | undefined> {
+    const found = await fromStore(() => this.#store.byKid(scope.text, kid, options), options);
+    if (found === undefined) return undefined;
+    const row = checkedRow(found, scope.text);
+    if (row.kid !== kid) throw authenticationFailed();
+    return row;
+  }
+
+  /** The data key of a row, which the caller destroys. @throws `authentication-failed` if the record is another's, and as `unwrapDataKey` */
+  async unwrap({ context }: Scope, { record, kid }: LiveRow, options?: CallOptions): Promise<DataKey> {
+    const { keyCommit } = parseKeyRecord(record);
+    if (toHex(keyCommit.subarray(0, KID_BYTES)) !== kid) throw authenticationFailed();
+    return await this.#keyring.unwrapDataKey(record, { ...options, keyContext: context.map });
+  }
+
+  /**
+   * Makes a data key and stores it as `version`, unless somebody else was first. It is not handed out: who is to use it unwraps what
+   * the store has, and so shows that it is durable and can be read again.
+   *
+   * @throws `key-shredded` if the scope was shredded meanwhile; `provider-failure` if the store does not keep what it took
+   */
+  async add(scope: Scope, version: number, options?: CallOptions): Promise<void> {
+    const { dataKey, keyRecord: record } = await this.#keyring.createDataKey({ ...options, keyContext: scope.context.map });
+    const { kid } = dataKey;
+    dataKey.destroy();
+    const createdAtMs = this.#wallTime();
+    const row: LiveRow = { scope: scope.text, version, kid, state: "active", record, createdAtMs, revision: 1 };
+    if (await fromStore(() => this.#store.insertIfAbsent(row, options), options)) await this.#readBack(scope, row, options);
+  }
+
+  /** Adds the next version and retires the others. Of several who do it at once, one adds. @returns the newest row */
+  async rotate(scope: Scope, options?: CallOptions): Promise<StoredDataKey> {
+    const rows = await this.rows(scope, options);
+    if (rows.some(isShredded)) throw keyShredded();
+    const version = (rows.at(-1)?.version ?? 0) + 1;
+    await this.add(scope, version, options);
+    await this.#retireBelow(scope, version, options);
+    const newest = (await this.rows(scope, options)).at(-1);
+    if (newest === undefined) throw lost(version);
+    return newest;
+  }
+
+  /**
+   * Wraps a row's data key for the keyring's `wrapWith`, if nobody has done it first. The new record replaces the old one only once it
+   * has been unwrapped, and is read back.
+   *
+   * @returns the row as it stands then
+   * @throws as `unwrap` and `rewrapKeyRecord`; `provider-failure` if the store does not keep what it took
+   */
+  async rewrap(scope: Scope, row: LiveRow, options?: CallOptions): Promise<{ readonly row: StoredDataKey; readonly isRewrapped: boolean }> {
+    let before = row;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const record = await this.#keyring.rewrapKeyRecord(before.record, { ...options, keyContext: scope.context.map });
+      (await this.unwrap(scope, { ...before, record }, options)).destroy();
+      const isRewrapped = await this.#swap(before, { state: before.state, record }, options);
+      const now = await this.row(scope, row.kid, options);
+      if (now === undefined) throw lost(row.version);
+      if (isRewrapped && now.revision <= before.revision + 1 && !isSameRecord(now.record, record)) throw lost(row.version);
+      if (isRewrapped || !isLive(now) || !(await this.isStale(now.record, options))) return { row: now, isRewrapped };
+      before = now;
+    }
+    throw noHeadway();
+  }
+
+  /** Retires the active rows below `version`, whoever else changes them meanwhile. */
+  async #retireBelow(scope: Scope, version: number, options?: CallOptions): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const older = (await this.rows(scope, options)).filter((row) => row.state === "active" && row.version < version);
+      if (older.length === 0) return;
+      for (const row of older) await this.#swap(row, { state: "retired", record: row.record }, options);
+    }
+    throw noHeadway();
+  }
+
+  /** Shreds every row of a scope, also those that come in meanwhile. @returns how many it was that had to be */
+  async shred(scope: Scope, options?: CallOptions): Promise<number> {
+    let shredded = 0;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const live = (await this.rows(scope, options)).filter(isLive);
+      if (live.length === 0) return shredded;
+      for (const row of live) if (await this.#swap(row, { state: "shredded", record: null }, options)) shredded++;
+    }
+    throw noHeadway();
+  }
+
+  /** A key that came into a scope while that was shredded goes the same way: no process has seen it yet. */
+  async #readBack(scope: Scope, row: LiveRow, options?: CallOptions): Promise<void> {
+    const rows = await this.rows(scope, options);
+    if (rows.some(isShredded)) {
+      await this.shred(scope, options);
+      throw keyShredded();
+    }
+    if (!rows.some(({ kid }) => kid === row.kid)) throw lost(row.version);
+  }
+
+  #swap(row: StoredDataKey, change: Pick<StoredDataKey, "state" | "record">, options?: CallOptions): Promise<boolean> {
+    const revision = row.revision + 1;
+    return fromStore(() => this.#store.compareAndSwap({ ...row, ...change, revision }, row.revision, options), options);
+  }
+}
+
+export function isLive(row: StoredDataKey): row is LiveRow {
+  return row.state !== "shredded";
+}
+
+export function isShredded(row: StoredDataKey): boolean {
+  return row.state === "shredded";
+}
+
+export function keyShredded(): EnvelockError {
+  return new EnvelockError("key-shredded", "the data keys of this scope were shredded: what they encrypted cannot be read again");
+}
+
+/** A store is hostile: what a row says of itself is checked here, what its record holds when that is unwrapped. */
+export function checkedRow(row: StoredDataKey, scope: string): StoredDataKey {
+  if (row.scope !== scope) throw authenticationFailed();
+  const isGone = isShredded(row);
+  const isWhole =
+    isCount(row.version) &&
+    isCount(row.revision) &&
+    KID.test(row.kid) &&
+    Number.isFinite(row.createdAtMs) &&
+    (isGone || row.state === "active" || row.state === "retired") &&
+    (isGone ? row.record === null : isBytes(row.record));
+  if (!isWhole) throw malformed("a row of the data-key store is not what it should be");
+  return row;
+}
+
+function isSameRecord(a: Uint8Array | null, b: Uint8Array): boolean {
+  return a !== null && equalPublicBytes(a, b);
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 1;
+}
+
+function lost(version: number): EnvelockError {
+  return new EnvelockError("provider-failure", `the store took version ${version} of a data key and does not have it`);
+}
+
+function noHeadway(): EnvelockError {
+  return new EnvelockError("provider-failure", "the data-key store takes none of the changes of a row that it says it has");
+}
+
+async function fromStore<T>(call: () => Promise<T>, options?: CallOptions): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (options?.signal?.aborted) throw options.signal.reason;
+    if (error instanceof EnvelockError) throw error;
+    throw new EnvelockError("provider-failure", "the data-key store failed", { cause: error });
+  }
+}
+
+/** Of changes by others that a change of ours may lose against; each is one that got through. */
+const MAX_ROUNDS = 100;
+const KID = /^[0-9a-f]{32}$/;

@@ -1,0 +1,61 @@
+import { invalidArgument } from "../core/base/errors.ts";
+import { deriveIndexKey } from "../core/data-key/data-key.ts";
+import { type BlindIndexOptions, type BlindIndexValue, blindIndex, checkedBits } from "./blind-index.ts";
+import type { ScopeKeys } from "./scope-keys.ts";
+
+/** How a blind index is made. All of it must stay as it is for as long as rows have the index: to change any, raise `version`. */
+export interface IndexSettings extends BlindIndexOptions {
+  /** Counts the ways in which this index has been made. Default 1. */
+  readonly version?: number;
+  /** Versions that rows still have, newest first, while they are being brought to `version`. */
+  readonly olderVersions?: readonly Omit<IndexSettings, "olderVersions">[];
+}
+
+/** What an index is of: part of what its key is derived from. */
+export interface IndexPlace {
+  readonly table: string;
+  readonly index: string;
+  /** If it is of one column. */
+  readonly column?: string;
+}
+
+/** A blind index of one column, or of several together, under a key that survives the rotation of data keys. Synchronous. */
+export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] = BlindIndexValue> {
+  readonly #keys: ScopeKeys;
+  readonly #place: IndexPlace;
+  readonly #versions: readonly Omit<IndexSettings, "olderVersions">[];
+
+  /** For `DataKeys`. @throws `invalid-argument` */
+  constructor(keys: ScopeKeys, place: IndexPlace, { olderVersions = [], ...newest }: IndexSettings) {
+    const versions = [newest, ...olderVersions];
+    const numbers = versions.map(({ version = 1 }) => version);
+    if (!numbers.every((version) => Number.isSafeInteger(version) && version >= 1))
+      throw invalidArgument("a blind index's version is 1 or more");
+    if (numbers.some((version, at) => at > 0 && version >= (numbers[at - 1] ?? 0)))
+      throw invalidArgument("olderVersions go down from version");
+    for (const { bits } of versions) if (bits !== undefined) checkedBits(bits);
+    this.#keys = keys;
+    this.#place = place;
+    this.#versions = versions;
+  }
+
+  /**
+   * The index to store beside the token: in hex.
+   *
+   * @throws `invalid-argument` for a value that has none; `key-shredded`, `unavailable`, `closed`
+   */
+  of(value: V): string {
+    const [newest = {}] = this.#versions;
+    return this.#inVersion(newest, value);
+  }
+
+  /** The index in every version, newest first: rows with this value have one of them. @throws as `of` */
+  all(value: V): readonly string[] {
+    return this.#versions.map((settings) => this.#inVersion(settings, value));
+  }
+
+  #inVersion({ version = 1, ...options }: IndexSettings, value: V): string {
+    const key = deriveIndexKey(this.#keys.encryptingKey, { ...this.#place, version: String(version) });
+    return blindIndex(key, value, options);
+  }
+}

@@ -1,0 +1,61 @@
+import { isBytes } from "../core/base/bytes.ts";
+import { EnvelockError } from "../core/base/errors.ts";
+import { parseToken } from "../core/format/token.ts";
+import { type CipherParts, FieldCipher } from "./field-cipher.ts";
+import type { RowArgument } from "./field-options.ts";
+
+/** What stood in a column, and whether it was encrypted. */
+export interface StoredValue<T> {
+  readonly value: T;
+  /** A null is plaintext. */
+  readonly was: "token" | "plaintext";
+}
+
+/**
+ * The cipher of a column that still has plaintext in it. Whoever may write to the table can put plaintext there too, and it will be
+ * believed: go back to `FieldCipher` as soon as the column is encrypted.
+ */
+export class MigratingFieldCipher<T, Null extends null = never, Row extends RowArgument = RowArgument> extends FieldCipher<T, Null, Row> {
+  readonly #parts: CipherParts<T>;
+
+  /** For `DataKeys.field`. */
+  constructor(parts: CipherParts<T>) {
+    super(parts);
+    this.#parts = parts;
+  }
+
+  /**
+   * What stands in the column, and which it was. Whatever has the form of a token, or begins as a token of this scope, is decrypted or
+   * refused, and never taken for plaintext.
+   *
+   * @param stored a token, or a value as the column held it before
+   * @throws as `decrypt`, for a token; `invalid-argument` for what is neither
+   */
+  decryptOrPlaintext(stored: T | Uint8Array | string, ...options: Row): StoredValue<T>;
+  decryptOrPlaintext(stored: T | Uint8Array | string | Null, ...options: Row): StoredValue<T | Null>;
+  decryptOrPlaintext(stored: T | Uint8Array | string | null, ...options: Row): StoredValue<T | null> {
+    if (isText(stored) && this.#isToken(stored)) return { value: this.decrypt(stored, ...options), was: "token" };
+    const { codec, isNullable } = this.#parts;
+    if (stored === null && isNullable) return { value: null, was: "plaintext" };
+    return { value: codec.decode(codec.encode(stored)), was: "plaintext" };
+  }
+
+  #isToken(stored: Uint8Array | string): boolean {
+    return this.#parts.tokens.isOurs(stored) || isTokenOfAny(stored);
+  }
+}
+
+function isText(stored: unknown): stored is Uint8Array | string {
+  return typeof stored === "string" || isBytes(stored);
+}
+
+/** Of any scope. */
+function isTokenOfAny(stored: Uint8Array | string): boolean {
+  try {
+    parseToken(stored);
+    return true;
+  } catch (error) {
+    if (error instanceof EnvelockError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import { concatBytes, copyOf, isTextOfAtMost, readUint32, textOf, utf8, writeUint32 } from "../core/base/bytes.ts";
+import { invalidArgument, malformed } from "../core/base/errors.ts";
+import { CODECS, type Codec, type ValueType } from "./values.ts";
+
+/** The columns of a record: names of text columns, or names with types. */
+export type RecordColumns = readonly string[] | Readonly<Record<string, ValueType>>;
+
+/**
+ * Several columns as one plaintext: `( u8 len | name UTF-8 | u32 len | value )*`, in the order of the columns, without those that are
+ * null or undefined. Names stand in it, so that columns can be added and moved.
+ *
+ * @throws `invalid-argument` for no columns, or a name that is given twice, is empty or takes more than 255 bytes
+ */
+export function recordCodec(columns: RecordColumns): Codec<Readonly<Record<string, unknown>>> {
+  const members = membersOf(columns);
+  return {
+    isConversion: true,
+    encode(value) {
+      if (typeof value !== "object" || value === null) throw invalidArgument("a record is an object of its columns");
+      const given = new Map<string, unknown>(Object.entries(value));
+      const foreign = [...given.keys()].find((name) => !members.has(name));
+      if (foreign !== undefined) throw invalidArgument(`the record has no column "${foreign}"`);
+      return concatBytes(...[...members].flatMap(([name, member]) => encodedMember(member, given.get(name))));
+    },
+    decode(bytes) {
+      const values = new Map<string, unknown>([...members.keys()].map((name) => [name, null]));
+      for (const [name, content] of membersIn(bytes)) {
+        const member = members.get(name);
+        if (member === undefined) throw malformed("the record has a column that this program does not know: it would be lost");
+        values.set(name, member.codec.decode(content));
+      }
+      return Object.fromEntries(values);
+    },
+  };
+}
+
+interface Member {
+  /** `u8 len | name` */
+  readonly head: Uint8Array;
+  readonly codec: Codec<unknown>;
+}
+
+function membersOf(columns: RecordColumns): ReadonlyMap<string, Member> {
+  const entries: readonly (readonly [string, ValueType])[] = isNames(columns)
+    ? columns.map((name) => [name, "string"])
+    : Object.entries(columns);
+  const members = new Map(entries.map(([name, type]) => [name, { head: headOf(name), codec: CODECS[type] }]));
+  if (members.size === 0 || members.size < entries.length) throw invalidArgument("a record has one column or more, each once");
+  return members;
+}
+
+function isNames(columns: RecordColumns): columns is readonly string[] {
+  return Array.isArray(columns);
+}
+
+function headOf(name: string): Uint8Array {
+  if (!isTextOfAtMost(255, name)) throw invalidArgument("a column's name takes 1 to 255 bytes");
+  const bytes = utf8(name);
+  return concatBytes(Uint8Array.of(bytes.length), bytes);
+}
+
+function encodedMember({ head, codec }: Member, value: unknown): readonly Uint8Array[] {
+  if (value === null || value === undefined) return [];
+  const content = copyOf(codec.encode(value));
+  const length = new Uint8Array(4);
+  writeUint32(length, 0, content.length);
+  return [head, length, content];
+}
+
+/** @throws `malformed-envelope` for what no record is: each name once, and nothing over */
+function membersIn(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
+  const members = new Map<string, Uint8Array>();
+  for (let at = 0; at < bytes.length; ) {
+    const nameEnd = at + 1 + (bytes[at] ?? 0);
+    const contentStart = nameEnd + 4;
+    if (contentStart > bytes.length) throw broken();
+    const name = textOf(bytes.subarray(at + 1, nameEnd));
+    at = contentStart + readUint32(bytes, nameEnd);
+    if (name === undefined || members.has(name) || at > bytes.length) throw broken();
+    members.set(name, bytes.subarray(contentStart, at));
+  }
+  return members;
+}
+
+function broken(): Error {
+  return malformed("what was decrypted is not a record");
+}

@@ -1,0 +1,49 @@
+import { copyOf } from "../../core/base/bytes.ts";
+import type { DataKeyStore, RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
+
+/** A store in this process: for tests, and for data that does not outlive the process. */
+export function memoryStore(): DataKeyStore {
+  const scopes = new Map<string, Map<number, StoredDataKey>>();
+  const rowsOf = (scope: string): readonly StoredDataKey[] => [...(scopes.get(scope)?.values() ?? [])];
+  const put = (row: StoredDataKey): void => {
+    const rows = scopes.get(row.scope) ?? new Map<number, StoredDataKey>();
+    scopes.set(row.scope, rows.set(row.version, copyOfRow(row)));
+  };
+  return {
+    async byKid(scope, kid, options) {
+      options?.signal?.throwIfAborted();
+      const row = rowsOf(scope).find((candidate) => candidate.kid === kid);
+      return row && copyOfRow(row);
+    },
+    async list(scope, options) {
+      options?.signal?.throwIfAborted();
+      return rowsOf(scope).map(copyOfRow);
+    },
+    async insertIfAbsent(row, options) {
+      options?.signal?.throwIfAborted();
+      if (rowsOf(row.scope).some(({ version, kid }) => version === row.version || kid === row.kid)) return false;
+      put(row);
+      return true;
+    },
+    async compareAndSwap(row, expectedRevision, options) {
+      options?.signal?.throwIfAborted();
+      if (scopes.get(row.scope)?.get(row.version)?.revision !== expectedRevision) return false;
+      put(row);
+      return true;
+    },
+    async scan({ after, limit }, options) {
+      options?.signal?.throwIfAborted();
+      const rows = [...scopes.keys()].flatMap(rowsOf).filter((row) => after === undefined || byPlace(row, after) > 0);
+      return rows.sort(byPlace).slice(0, limit).map(copyOfRow);
+    },
+  };
+}
+
+function byPlace(a: RowPlace, b: RowPlace): number {
+  if (a.scope === b.scope) return a.version - b.version;
+  return a.scope < b.scope ? -1 : 1;
+}
+
+function copyOfRow(row: StoredDataKey): StoredDataKey {
+  return { ...row, record: row.record && copyOf(row.record) };
+}

@@ -1,0 +1,160 @@
+import { engine } from "#engine";
+import { isBytes, ownedBytes, utf8, viewOf } from "../core/base/bytes.ts";
+import { invalidArgument, malformed } from "../core/base/errors.ts";
+import { encodeJson, type JsonValue, jsonIn } from "./json.ts";
+
+/** What a column can hold, by the name that `field({ type })` takes. */
+export interface ValueTypes {
+  /** Well-formed text: its UTF-8. */
+  readonly string: string;
+  readonly bytes: Uint8Array;
+  /** Any number, NaN and -0 included: 8 bytes, IEEE 754. */
+  readonly number: number;
+  /** Any integer: two's complement, as short as it goes, so its length shows its size. */
+  readonly bigint: bigint;
+  /** 1 byte. */
+  readonly boolean: boolean;
+  /** A valid date: its milliseconds as a number. */
+  readonly date: Date;
+  /** What JSON can hold, checked: what would not come back the same is refused. */
+  readonly json: JsonValue;
+}
+
+export type ValueType = keyof ValueTypes;
+
+/** Values of one type to the bytes that are encrypted, and back. The type is not stored: the column has one. */
+export interface Codec<T> {
+  /** Whether `encode` and `decode` make something new of what they get, so that the bytes can be wiped once they are used. */
+  readonly isConversion: boolean;
+  /**
+   * @returns bytes to be used before the next call
+   * @throws `invalid-argument` for a value of another type, or one that would not come back the same
+   */
+  encode(value: unknown): Uint8Array;
+  /** @throws `malformed-envelope` for bytes that no value of this type has: the column had another type once */
+  decode(bytes: Uint8Array): T;
+}
+
+export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
+  string: {
+    isConversion: true,
+    encode(value) {
+      if (typeof value !== "string") throw wrongType("a string", value);
+      const bytes = engine.text.toUtf8(value);
+      if (bytes === undefined) throw invalidArgument("text holds a lone surrogate");
+      return bytes;
+    },
+    decode(bytes) {
+      const text = engine.text.fromUtf8(bytes);
+      if (text === undefined) throw wrongBytes("UTF-8");
+      return text;
+    },
+  },
+  bytes: {
+    isConversion: false,
+    encode(value) {
+      if (!isBytes(value)) throw wrongType("a Uint8Array", value);
+      return viewOf(value);
+    },
+    decode: ownedBytes,
+  },
+  number: {
+    isConversion: true,
+    encode(value) {
+      if (typeof value !== "number") throw wrongType("a number", value);
+      return float64(value);
+    },
+    decode: (bytes) => viewOfEight(bytes).getFloat64(0),
+  },
+  bigint: {
+    isConversion: true,
+    encode(value) {
+      if (typeof value !== "bigint") throw wrongType("a bigint", value);
+      return integerBytes(value);
+    },
+    decode: integerOf,
+  },
+  boolean: {
+    isConversion: true,
+    encode(value) {
+      if (typeof value !== "boolean") throw wrongType("a boolean", value);
+      return Uint8Array.of(value ? 1 : 0);
+    },
+    decode(bytes) {
+      const [byte] = bytes;
+      if (bytes.length !== 1 || (byte !== 0 && byte !== 1)) throw wrongBytes("one byte, 0 or 1");
+      return byte === 1;
+    },
+  },
+  date: {
+    isConversion: true,
+    encode(value) {
+      if (!(value instanceof Date)) throw wrongType("a Date", value);
+      if (Number.isNaN(value.getTime())) throw invalidArgument("the date is invalid");
+      return float64(value.getTime());
+    },
+    decode(bytes) {
+      const date = new Date(viewOfEight(bytes).getFloat64(0));
+      if (Number.isNaN(date.getTime())) throw wrongBytes("a valid date");
+      return date;
+    },
+  },
+  json: jsonCodec((value) => value),
+};
+
+export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
+
+/** @param parse makes of what was stored what the program works with; what it throws is the caller's */
+export function jsonCodec<T>(parse: (value: JsonValue) => T): Codec<T> {
+  return {
+    isConversion: true,
+    encode: (value) => utf8(encodeJson(value)),
+    decode(bytes) {
+      const text = engine.text.fromUtf8(bytes);
+      const value = text === undefined ? undefined : jsonIn(text);
+      if (value === undefined) throw wrongBytes("JSON");
+      return parse(value);
+    },
+  };
+}
+
+function float64(value: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, value);
+  return bytes;
+}
+
+function viewOfEight(bytes: Uint8Array): DataView {
+  if (bytes.length !== 8) throw wrongBytes("8 bytes");
+  return new DataView(bytes.buffer, bytes.byteOffset, 8);
+}
+
+function integerBytes(value: bigint): Uint8Array {
+  const magnitude = value < 0n ? -value - 1n : value; // of as many bits as the number needs, without its sign
+  const digits =
+    magnitude === 0n ? 0 : magnitude.toString(16).length * 4 - Math.clz32(Number.parseInt(magnitude.toString(16).charAt(0), 16)) + 28;
+  const bytes = new Uint8Array(Math.floor(digits / 8) + 1);
+  const text = BigInt.asUintN(bytes.length * 8, value)
+    .toString(16)
+    .padStart(bytes.length * 2, "0");
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(text.slice(2 * at, 2 * at + 2), 16);
+  return bytes;
+}
+
+function integerOf(bytes: Uint8Array): bigint {
+  if (bytes.length === 0) throw wrongBytes("an integer");
+  let text = "0x";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  const value = BigInt.asIntN(bytes.length * 8, BigInt(text));
+  if (integerBytes(value).length !== bytes.length) throw wrongBytes("an integer, as short as it goes");
+  return value;
+}
+
+/** Says what came, never its value. */
+function wrongType(expected: string, value: unknown): Error {
+  return invalidArgument(`the column takes ${expected}, not ${value === null ? "null" : `a value of type ${typeof value}`}`);
+}
+
+function wrongBytes(expected: string): Error {
+  return malformed(`what was decrypted is not ${expected}: the column was written with another type`);
+}

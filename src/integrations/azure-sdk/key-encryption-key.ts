@@ -1,0 +1,146 @@
+import { isBytes, type OwnedBytes, toBase64Url } from "../../core/base/bytes.ts";
+import type { CallOptions } from "../../core/base/call-options.ts";
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import type { KeyWrapper, WrappedKey } from "../../core/contracts/key-wrapper.ts";
+import { GuardedKeyWrapper } from "../../core/resilience/guarded-key-wrapper.ts";
+import { bounded, Operation } from "../../core/resilience/operation.ts";
+import { type ResilienceOptions, type ResiliencePolicy, resiliencePolicy } from "../../core/resilience/policy.ts";
+import { tryOne } from "../../core/resilience/retry.ts";
+import { type KeyCacheBounds, UnwrappedKeys } from "./unwrapped-keys.ts";
+
+/** One version of a KEK, in the shape of `IKeyEncryptionKey` of Azure's client libraries. */
+export interface KeyEncryptionKey {
+  /** Names exactly that version: what a format stores beside the wrapped key. */
+  readonly keyId: string;
+
+  /**
+   * Wraps with this version, as long as it is the one that wraps.
+   *
+   * @param algorithm what `KeyEncryptionKeyResolver.current` says; another is refused
+   * @param key 16 to 128 bytes in multiples of 8, the caller's: neither kept nor changed
+   * @throws `key-disabled`, with `detail` `rotated`, once a newer version wraps: ask the resolver again; `invalid-argument`, and what
+   *   the provider's `wrapKey` throws
+   */
+  wrapKey(algorithm: string, key: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
+
+  /**
+   * @returns the key in its own ArrayBuffer; the caller wipes it
+   * @throws what the provider's `unwrapKey` throws
+   */
+  unwrapKey(algorithm: string, encryptedKey: Uint8Array, options?: CallOptions): Promise<OwnedBytes>;
+}
+
+/** In the shape of `IKeyEncryptionKeyResolver`, with what that leaves out: the key that wraps now, and a cache. */
+export interface KeyEncryptionKeyResolver {
+  /**
+   * The version that a stored key id names. No call is made for it.
+   *
+   * @throws `no-matching-provider` if that is none of the keys' that were given
+   */
+  resolve(keyId: string): Promise<KeyEncryptionKey>;
+
+  /** The version of the first key that wraps now, and its algorithm. Ask before each write. @throws the codes of `wrap` */
+  current(options?: CallOptions): Promise<KeyEncryptionKey & { readonly algorithm: string }>;
+
+  /** Wipes the keys that are kept; the providers stay open. */
+  close(): void;
+}
+
+export interface KeyEncryptionKeyOptions extends ResilienceOptions {
+  /** Unwrapped keys are kept within these bounds, by key id, algorithm and wrapped bytes. */
+  readonly cache?: KeyCacheBounds;
+}
+
+/**
+ * The KEKs of `keys` for formats that wrap keys of their own with them, such as the client-side encryption of Azure Storage. Retries,
+ * deadlines and breakers are those of a keyring.
+ *
+ * @param keys the first wraps, all of them unwrap
+ * @throws `invalid-argument`
+ */
+export function keyEncryptionKeyResolver(
+  keys: readonly [KeyWrapper, ...KeyWrapper[]],
+  { cache = {}, ...resilience }: KeyEncryptionKeyOptions = {},
+): KeyEncryptionKeyResolver {
+  const policy = resiliencePolicy(resilience);
+  const unwrapped = new UnwrappedKeys(policy.clock, cache);
+  const [first, ...others] = keys;
+  const wrapper = new GuardedKeyWrapper(first, policy, undefined);
+  const all = [wrapper, ...others.map((key) => new GuardedKeyWrapper(key, policy, undefined))];
+  const kekOf = (owner: GuardedKeyWrapper, keyId: string): KeyEncryptionKey => ({
+    keyId,
+    wrapKey: (algorithm, key, options) => wrapWith(owner, { keyId, algorithm }, key, policy, options),
+    unwrapKey: async (algorithm, encryptedKey, { signal } = {}) => {
+      if (!isBytes(encryptedKey)) throw invalidArgument("encryptedKey must be a Uint8Array");
+      const wrapped = { keyId, algorithm, wrapped: encryptedKey };
+      const id = `${keyId} ${algorithm} ${toBase64Url(encryptedKey)}`;
+      const flight = unwrapped.of(id, () => unwrapWith(owner, wrapped, policy)); // shared: it outlives who gives up
+      return await bounded(flight, operationOf(policy, signal), undefined);
+    },
+  });
+  return {
+    async resolve(keyId) {
+      const owner = all.find((candidate) => typeof keyId === "string" && candidate.owns(keyId));
+      if (owner !== undefined) return kekOf(owner, keyId);
+      throw new EnvelockError("no-matching-provider", "the key id names none of the keys that are configured here", {
+        hint: "a key id must name a version; compare it with the keys that the resolver was given",
+      });
+    },
+    async current({ signal } = {}) {
+      const { keyId, algorithm } = await currentOf(wrapper, policy, operationOf(policy, signal));
+      return { ...kekOf(wrapper, keyId), algorithm };
+    },
+    close: () => unwrapped.clear(),
+  };
+}
+
+/** The version of a key that wraps now. To read what others wrapped, or to go on after a rotation, use the resolver. */
+export async function keyEncryptionKey(
+  key: KeyWrapper,
+  options: KeyEncryptionKeyOptions = {},
+): Promise<KeyEncryptionKey & { readonly algorithm: string }> {
+  return await keyEncryptionKeyResolver([key], options).current();
+}
+
+async function wrapWith(
+  owner: GuardedKeyWrapper,
+  { keyId, algorithm }: Omit<WrappedKey, "wrapped">,
+  key: Uint8Array,
+  policy: ResiliencePolicy,
+  { signal }: CallOptions = {},
+): Promise<Uint8Array> {
+  if (!isBytes(key) || key.length < 16 || key.length > 128 || key.length % 8 !== 0) {
+    throw invalidArgument("a key to wrap has 16 to 128 bytes in multiples of 8");
+  }
+  const operation = operationOf(policy, signal);
+  const current = await currentOf(owner, policy, operation);
+  if (current.keyId !== keyId.toLowerCase()) throw rotated(keyId);
+  if (current.algorithm !== algorithm) throw invalidArgument(`this key wraps with ${current.algorithm}, not ${algorithm.slice(0, 40)}`);
+  const wrapped = await tryOne(owner, "wrap", (attempt) => owner.wrapKey(key, operation, attempt), policy.retry, operation);
+  if (wrapped.keyId !== current.keyId) throw rotated(keyId);
+  return wrapped.wrapped;
+}
+
+async function unwrapWith(owner: GuardedKeyWrapper, wrapped: WrappedKey, policy: ResiliencePolicy): Promise<OwnedBytes> {
+  const operation = operationOf(policy, undefined);
+  return await tryOne(owner, "unwrap", (attempt) => owner.unwrapKey(wrapped, operation, attempt), policy.retry, operation);
+}
+
+async function currentOf(
+  owner: GuardedKeyWrapper,
+  { retry }: ResiliencePolicy,
+  operation: Operation,
+): Promise<Omit<WrappedKey, "wrapped">> {
+  return await tryOne(owner, "current", (attempt) => owner.currentKey(operation, attempt), retry, operation);
+}
+
+function operationOf({ clock, deadlineMs }: ResiliencePolicy, signal: AbortSignal | undefined): Operation {
+  return new Operation(clock, deadlineMs, signal);
+}
+
+function rotated(keyId: string): EnvelockError {
+  return new EnvelockError("key-disabled", `${keyId} does not wrap any more`, {
+    detail: "rotated",
+    hint: "ask the resolver for the current key before each write",
+  });
+}

@@ -1,0 +1,51 @@
+import type { DataKeyStore } from "../../core/contracts/data-key-store.ts";
+import type { Bench, Case } from "./bench.ts";
+import { changeCases } from "./change-cases.ts";
+import { lifecycleCases } from "./lifecycle-cases.ts";
+import { raceCases } from "./race-cases.ts";
+import { rowCases } from "./row-cases.ts";
+import { scanCases } from "./scan-cases.ts";
+
+/** What the cases need to know of a store. */
+export interface StoreConformanceHarness {
+  /** A new store object, each on the same table, file or whatever keeps the rows. The case that asked for it closes it. */
+  open(): DataKeyStore | Promise<DataKeyStore>;
+
+  /** Whether these bytes stand anywhere in what keeps the rows, read past the store: raw, in hex or in base64. */
+  holds?(bytes: Uint8Array): boolean | Promise<boolean>;
+}
+
+/** One rule of the contract. `run` resolves if the store keeps it, else rejects with an error that says what was broken. */
+export interface StoreConformanceCase {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+/**
+ * The contract of a `DataKeyStore` as cases for any test runner:
+ * `for (const { name, run } of storeConformance(harness)) test(name, run);`
+ *
+ * Each case makes up scopes of its own, so that they may all run on one table, in any order. What the harness cannot do is not in
+ * the list.
+ *
+ * @see docs/stores.md
+ */
+export function storeConformance(harness: StoreConformanceHarness): readonly StoreConformanceCase[] {
+  const cases: readonly Case[] = [...rowCases(), ...changeCases(harness), ...raceCases(), ...scanCases(), ...lifecycleCases()];
+  return cases.map(({ name, run }) => ({ name, run: () => withBench(harness, run) }));
+}
+
+/** Runs a case and closes what it opened, also when it failed. */
+async function withBench(harness: StoreConformanceHarness, run: (bench: Bench) => Promise<void>): Promise<void> {
+  const opened: DataKeyStore[] = [];
+  const open = async (): Promise<DataKeyStore> => {
+    const store = await harness.open();
+    opened.push(store);
+    return store;
+  };
+  try {
+    await run({ open });
+  } finally {
+    await Promise.allSettled(opened.map(async (store) => await store.close?.()));
+  }
+}

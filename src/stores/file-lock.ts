@@ -1,0 +1,96 @@
+import { link, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { kill, pid } from "node:process";
+import { readIfThere } from "../core/base/durable-file.ts";
+import { EnvelockError } from "../core/base/errors.ts";
+import { systemCodeOf } from "../core/base/file-error.ts";
+import { jsonIn } from "../fields/json.ts";
+
+/**
+ * Does `work` while no other process of this machine is within `withFileLock` of the same path.
+ *
+ * The lock is a file that names its owner. One whose owner no longer runs is taken away; one of another machine is not, since
+ * nobody here can tell whether that one runs.
+ *
+ * @param maxWaitMs how long to wait for the lock, about
+ * @throws `unavailable` if the lock does not come free in that time; what `work` and the file system throw
+ */
+export async function withFileLock<T>(path: string, maxWaitMs: number, work: () => Promise<T>): Promise<T> {
+  const release = await acquired(path, maxWaitMs);
+  try {
+    return await work();
+  } finally {
+    await release();
+  }
+}
+
+async function acquired(path: string, maxWaitMs: number): Promise<() => Promise<void>> {
+  const own: Owner = { host: hostname(), pid, startedAt: await startOf(pid), id: crypto.randomUUID() };
+  const temporary = `${path}.${own.id}.tmp`;
+  // linked when it is whole: a lock without an owner could never be taken away
+  await writeFile(temporary, JSON.stringify(own), { mode: 0o600, flag: "wx" });
+  try {
+    for (let waitedMs = 0; waitedMs <= maxWaitMs; waitedMs += WAIT_MS) {
+      if (await linked(temporary, path)) return () => rm(path);
+      const holder = await readIfThere(path);
+      if (holder !== undefined && (await isOver(holder))) await takeAway(path, holder, maxWaitMs);
+      else await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
+    }
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  throw new EnvelockError("unavailable", `${path} is locked`, { hint: `if nothing uses it any more, remove ${path}` });
+}
+
+async function linked(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Under a lock of its own, and only if it still is that one: else two that find it over could take away the next owner's. */
+async function takeAway(path: string, holder: string, maxWaitMs: number): Promise<void> {
+  await withFileLock(`${path}.break`, maxWaitMs, async () => {
+    if ((await readIfThere(path)) === holder) await rm(path);
+  });
+}
+
+interface Owner {
+  readonly host: string;
+  readonly pid: number;
+  /** Tells apart two processes that had the same number, one after the other; undefined where the system does not say. */
+  readonly startedAt: string | undefined;
+  /** Tells apart two locks of one process. */
+  readonly id: string;
+}
+
+/** Whether the owner was a process of this machine that runs no more. */
+async function isOver(holder: string): Promise<boolean> {
+  const owner: unknown = jsonIn(holder);
+  if (typeof owner !== "object" || owner === null || !("host" in owner) || owner.host !== hostname()) return false;
+  if (!("pid" in owner) || typeof owner.pid !== "number") return false;
+  if (!isRunning(owner.pid)) return true;
+  const startedAt = await startOf(owner.pid);
+  return startedAt !== undefined && "startedAt" in owner && owner.startedAt !== startedAt;
+}
+
+function isRunning(process: number): boolean {
+  try {
+    kill(process, 0);
+    return true;
+  } catch (error) {
+    return systemCodeOf(error) !== "ESRCH"; // else it is somebody else's
+  }
+}
+
+/** proc(5): the 22nd field, in ticks since the machine started. The second is a name in brackets that may hold anything. */
+async function startOf(process: number): Promise<string | undefined> {
+  const status = await readFile(`/proc/${process}/stat`, "utf8").catch(() => "");
+  return status.slice(status.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+const WAIT_MS = 10;

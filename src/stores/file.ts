@@ -1,0 +1,101 @@
+import { readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { readIfThere, writeDurably } from "../core/base/durable-file.ts";
+import { EnvelockError } from "../core/base/errors.ts";
+import { fileError } from "../core/base/file-error.ts";
+import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
+import type { Checkpoint } from "../fields/jobs/checkpoint.ts";
+import { jsonIn } from "../fields/json.ts";
+import { memoryStore } from "../fields/stores/memory.ts";
+import { withFileLock } from "./file-lock.ts";
+import { flatRow, storedRow } from "./stored-row.ts";
+
+export interface FileStoreOptions {
+  /** How long a change waits for the lock that another process holds, before it is `unavailable`. Default 10,000. */
+  readonly maxLockWaitMs?: number;
+}
+
+/**
+ * Data keys in one JSON file, for a single machine and some thousand keys at most: each change writes all of it anew.
+ *
+ * A change takes a lock (`<path>.lock`), writes a new file beside the old one, syncs it and renames it: after a crash the file is
+ * the old or the new one, whole. Reading takes no lock. The file is its owner's alone (mode 600); what it holds is wrapped.
+ *
+ * @param path in a folder that exists and is on a file system with hard links; the file is made with the first key
+ * @throws calls throw `access-denied`, `key-not-found` if there is no such folder, `unavailable` if another process holds the lock,
+ *   `provider-failure` if the file is no store
+ */
+export function fileStore(path: string, { maxLockWaitMs = 10_000 }: FileStoreOptions = {}): DataKeyStore {
+  const readRows = async (): Promise<readonly StoredDataKey[]> => rowsIn(await readIfThere(path), path);
+  const reading = async <T>(signal: AbortSignal | undefined, read: (store: DataKeyStore) => Promise<T>): Promise<T> => {
+    signal?.throwIfAborted();
+    try {
+      return await read(await loaded(await readRows()));
+    } catch (error) {
+      throw fileError(path, error);
+    }
+  };
+  let before: Promise<unknown> = Promise.resolve();
+  const changing = async (signal: AbortSignal | undefined, change: (store: DataKeyStore) => Promise<boolean>): Promise<boolean> => {
+    signal?.throwIfAborted();
+    const changed = before.then(() => withFileLock(`${path}.lock`, maxLockWaitMs, () => changeNow(change))); // one after the other: the lock is for others
+    before = changed.catch(() => undefined);
+    return await changed.catch((error: unknown) => {
+      throw fileError(path, error);
+    });
+  };
+  const changeNow = async (change: (store: DataKeyStore) => Promise<boolean>): Promise<boolean> => {
+    const store = await loaded(await readRows());
+    if (!(await change(store))) return false;
+    await removeLeftovers(path);
+    await writeDurably(path, textOf(await store.scan({ limit: Number.POSITIVE_INFINITY })), { overwrite: true });
+    return true;
+  };
+  return {
+    byKid: (scope, kid, options) => reading(options?.signal, (store) => store.byKid(scope, kid)),
+    list: (scope, options) => reading(options?.signal, (store) => store.list(scope)),
+    scan: (page, options) => reading(options?.signal, (store) => store.scan(page)),
+    insertIfAbsent: (row, options) => changing(options?.signal, (store) => store.insertIfAbsent(row)),
+    compareAndSwap: (row, expectedRevision, options) => changing(options?.signal, (store) => store.compareAndSwap(row, expectedRevision)),
+  };
+}
+
+/** Notes how far a job has come in a file of its own. @param path in a folder that exists */
+export function fileCheckpoint(path: string): Checkpoint {
+  return {
+    load: () => readIfThere(path),
+    save: (state) => (state === undefined ? rm(path, { force: true }) : writeDurably(path, state, { overwrite: true })),
+  };
+}
+
+/** The rules are the memory store's; this one makes them last. */
+async function loaded(rows: readonly StoredDataKey[]): Promise<DataKeyStore> {
+  const store = memoryStore();
+  for (const row of rows) {
+    if (!(await store.insertIfAbsent(row))) throw new EnvelockError("provider-failure", "the file holds a data key twice");
+  }
+  return store;
+}
+
+function rowsIn(text: string | undefined, path: string): readonly StoredDataKey[] {
+  if (text === undefined) return [];
+  const content: unknown = jsonIn(text);
+  const isStore = typeof content === "object" && content !== null && "format" in content && content.format === FORMAT;
+  if (isStore && "rows" in content && Array.isArray(content.rows)) return content.rows.map(storedRow);
+  throw new EnvelockError("provider-failure", `${path} is no file of data keys`);
+}
+
+function textOf(rows: readonly StoredDataKey[]): string {
+  return `${JSON.stringify({ format: FORMAT, rows: rows.map(flatRow) }, undefined, 2)}\n`;
+}
+
+/** What a process left that was killed while it wrote: wrapped keys that may have been shredded since. Under the lock alone. */
+async function removeLeftovers(path: string): Promise<void> {
+  const folder = dirname(path);
+  const start = `${basename(path)}.`;
+  const names = (await readdir(folder)).filter((name) => name.startsWith(start) && LEFTOVER.test(name.slice(start.length)));
+  for (const name of names) await rm(join(folder, name), { force: true });
+}
+
+const FORMAT = "envelock-data-keys/1";
+const LEFTOVER = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;

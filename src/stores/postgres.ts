@@ -1,0 +1,102 @@
+import { toHex } from "../core/base/bytes.ts";
+import { EnvelockError, type ErrorCode } from "../core/base/errors.ts";
+import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
+import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
+
+/** What is needed of a client: a `Pool` or `Client` of `pg`, a `PGlite`, or whatever else has this method. */
+export interface PostgresClient {
+  query(statement: string, values: (string | number | null)[]): Promise<{ readonly rows: readonly unknown[] }>;
+}
+
+export interface PostgresStoreOptions {
+  /** The caller's, who ends it. Not one in a transaction: a data key is used once its row is durable, and must not be rolled back. */
+  readonly client: PostgresClient;
+  /** `envelock_data_keys` unless given; a schema may stand before it: `app.data_keys`. Lower-case letters, digits and `_`. */
+  readonly table?: string;
+}
+
+export interface PostgresStore extends DataKeyStore {
+  /** Makes the table if it is not there: runs `postgresMigration`. Needs the right to create tables, which nothing else here does. */
+  migrate(): Promise<void>;
+}
+
+/**
+ * Data keys in a table of PostgreSQL 13 or later. Each call is one statement. Rights needed: select, insert, update.
+ *
+ * @throws `invalid-argument` for a bad table name. Calls throw `unavailable`, `timeout`, `access-denied` or `provider-failure`, with
+ *   the client's error as the cause
+ * @see docs/stores.md
+ */
+export function postgresStore({ client, table = DEFAULT_TABLE }: PostgresStoreOptions): PostgresStore {
+  const run = async (statement: string, values: readonly (string | number | null)[]): Promise<readonly unknown[]> => {
+    try {
+      return (await client.query(statement, [...values])).rows;
+    } catch (error) {
+      throw databaseError(error);
+    }
+  };
+  const store = sqlStore(quotedTable(table), {
+    // text on the wire, because clients differ in what they make of bytes
+    hex: (column) => `encode(${column}, 'hex')`,
+    bytes: "decode(?, 'hex')",
+    recordValue: toHex,
+    run: (statement, values) => run(numbered(statement), values),
+  });
+  return {
+    ...store,
+    async migrate() {
+      const statement = postgresMigration(table);
+      // of two that create it at once one is refused, and then finds it
+      await run(statement, []).catch(() => run(statement, []));
+    },
+  };
+}
+
+/**
+ * The statement that makes the table, for a migration tool. Harmless if it is there.
+ *
+ * @throws `invalid-argument` for a bad table name
+ */
+export function postgresMigration(table: string = DEFAULT_TABLE): string {
+  return `create table if not exists ${quotedTable(table)} (
+  scope text collate "C" not null check (length(scope) <= 1366),
+  version integer not null check (version > 0),
+  kid text not null check (kid ~ '^[0-9a-f]{32}$'),
+  state text not null check (state in ('active', 'retired', 'shredded')),
+  record bytea check ((record is null) = (state = 'shredded')),
+  created_at_ms bigint not null,
+  revision integer not null check (revision > 0),
+  primary key (scope, version),
+  unique (scope, kid)
+)`;
+}
+
+/** `?` as `$1`, `$2` … */
+function numbered(statement: string): string {
+  let place = 0;
+  return statement.replace(/\?/g, () => `$${++place}`);
+}
+
+/** By the SQLSTATE, or its class, of which the first two characters tell. */
+function databaseError(error: unknown): EnvelockError {
+  const state = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+  const code = CODE_BY_STATE[state] ?? CODE_BY_STATE[state.slice(0, 2)] ?? (SQLSTATE.test(state) ? "provider-failure" : "unavailable");
+  const said = state === "" ? "the database could not be asked" : `the database answered ${state}`;
+  const hint = HINT_BY_STATE[state];
+  return new EnvelockError(code, said, { cause: error, ...(hint !== undefined && { hint }) });
+}
+
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+const CODE_BY_STATE: Readonly<Record<string, ErrorCode>> = {
+  "08": "unavailable", // connection
+  "28": "access-denied", // authorization
+  "40": "unavailable", // deadlock or serialisation: once more may do
+  "42501": "access-denied",
+  "53": "unavailable", // resources
+  "55P03": "unavailable", // lock not available
+  "57": "unavailable", // shutting down
+  "57014": "timeout",
+};
+const HINT_BY_STATE: Readonly<Record<string, string>> = {
+  "42P01": "make the table with `migrate()`, or run what `postgresMigration()` gives",
+};

@@ -1,0 +1,96 @@
+import { EnvelockError } from "../core/base/errors.ts";
+import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
+import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
+
+/** What is needed of a database: a `DatabaseSync` of `node:sqlite`, a `Database` of `better-sqlite3` or `bun:sqlite`. */
+export interface SqliteDatabase {
+  exec(statements: string): unknown;
+  prepare(statement: string): { all(...values: (string | number | Uint8Array | null)[]): unknown };
+}
+
+export interface SqliteStoreOptions {
+  /**
+   * The caller's, who closes it. Not one in a transaction. With `node:sqlite` open it with a `timeout`, or a second process that
+   * writes makes calls fail with `unavailable` at once.
+   */
+  readonly database: SqliteDatabase;
+  /** `envelock_data_keys` unless given; a schema may stand before it. Lower-case letters, digits and `_`. */
+  readonly table?: string;
+}
+
+export interface SqliteStore extends DataKeyStore {
+  /** Makes the table if it is not there: runs `sqliteMigration`. */
+  migrate(): Promise<void>;
+}
+
+/**
+ * Data keys in a table of SQLite 3.35 or later. Each call is one statement, made synchronously. Turns `secure_delete` on for this
+ * connection, so that the bytes of a record that was shredded are overwritten.
+ *
+ * @throws `invalid-argument` for a bad table name. Calls throw `unavailable`, `access-denied` or `provider-failure`, with the
+ *   database's error as the cause
+ * @see docs/stores.md
+ */
+export function sqliteStore({ database, table = DEFAULT_TABLE }: SqliteStoreOptions): SqliteStore {
+  const name = quotedTable(table);
+  attempt(() => database.exec("pragma secure_delete = on"));
+  const store = sqlStore(name, {
+    hex: (column) => `case when ${column} is null then null else lower(hex(${column})) end`,
+    bytes: "?",
+    recordValue: (record) => record,
+    async run(statement, values) {
+      const rows = attempt(() => database.prepare(statement).all(...values));
+      if (!Array.isArray(rows)) throw new EnvelockError("provider-failure", "the database gave no rows");
+      return rows;
+    },
+  });
+  return {
+    ...store,
+    async migrate() {
+      attempt(() => database.exec(sqliteMigration(table)));
+    },
+  };
+}
+
+/**
+ * The statement that makes the table, for a migration tool. Harmless if it is there.
+ *
+ * @throws `invalid-argument` for a bad table name
+ */
+export function sqliteMigration(table: string = DEFAULT_TABLE): string {
+  return `create table if not exists ${quotedTable(table)} (
+  scope text not null check (length(scope) <= 1366),
+  version integer not null check (version > 0),
+  kid text not null check (length(kid) = 32),
+  state text not null check (state in ('active', 'retired', 'shredded')),
+  record blob check ((record is null) = (state = 'shredded')),
+  created_at_ms integer not null,
+  revision integer not null check (revision > 0),
+  primary key (scope, version),
+  unique (scope, kid)
+)`;
+}
+
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw databaseError(error);
+  }
+}
+
+/** `better-sqlite3` gives the name of the result code, `node:sqlite` its number, of which the low byte is the primary one. */
+function databaseError(error: unknown): EnvelockError {
+  const message = error instanceof Error ? error.message : "";
+  const name = error instanceof Error && "code" in error ? `${error.code}` : "";
+  const number = error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+  const is = (codes: Readonly<Record<string, number>>): boolean =>
+    Object.entries(codes).some(([known, value]) => number === value || name.startsWith(known));
+  if (is(BUSY) || message.includes("is locked")) return new EnvelockError("unavailable", "the database is locked", { cause: error });
+  if (is(FORBIDDEN)) return new EnvelockError("access-denied", "the database may not be used so", { cause: error });
+  const hint = message.includes("no such table") ? "make the table with `migrate()`, or run what `sqliteMigration()` gives" : undefined;
+  return new EnvelockError("provider-failure", "the database failed", { cause: error, ...(hint !== undefined && { hint }) });
+}
+
+const BUSY: Readonly<Record<string, number>> = { SQLITE_BUSY: 5, SQLITE_LOCKED: 6 };
+const FORBIDDEN: Readonly<Record<string, number>> = { SQLITE_PERM: 3, SQLITE_READONLY: 8, SQLITE_AUTH: 23 };

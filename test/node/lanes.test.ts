@@ -1,0 +1,278 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import type { Worker } from "node:worker_threads";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { deriveBodyKeys } from "../../src/core/crypto/cobblestone.ts";
+import { chunkJob } from "../../src/core/stream/chunk-job.ts";
+import type { LanePool } from "../../src/core/stream/lanes/lanes.ts";
+import { createLanePool, type LanePoolOptions } from "../../src/core/stream/lanes/node.ts";
+import { pumpChunks } from "../../src/core/stream/pump.ts";
+import { collect, collectUntilFailure, patterned, piecesOf } from "../support/pieces.ts";
+import { refusalCode } from "../support/refusal.ts";
+
+// the worker is a bundled entry: `npm run build` comes before
+
+const CHUNK = 16384;
+const SIZE = 700 * CHUNK + 11;
+const plaintext = patterned(SIZE);
+const keys = deriveBodyKeys(new Uint8Array(32).fill(3), new Uint8Array(24).fill(4), new Uint8Array(0));
+
+describe("lanes", () => {
+  test("one, two or three give the same bytes, whatever the pieces", async () => {
+    const alone = await seal(newPool(), 1);
+    expect(workers.started).toBe(0);
+    const pool = newPool();
+    await warmUp(pool, 3);
+    for (const lanes of [2, 3]) {
+      const cuts = [5, CHUNK + 1, 100 * CHUNK, 300 * CHUNK - 7, 300 * CHUNK, 690 * CHUNK + 1];
+      expect(Buffer.compare(await seal(pool, lanes, cuts), alone)).toBe(0);
+      expect(Buffer.compare(await collect(open(pool, lanes, alone, cuts)), plaintext)).toBe(0);
+    }
+    expect(workers.started).toBe(2);
+  });
+
+  test("work really goes to the workers", async () => {
+    const pool = newPool({ worker: await workerThat("answers that nothing fits") });
+    await warmUp(pool, 2);
+    expect(await refusalCode(() => seal(pool, 2))).toBe("authentication-failed");
+  });
+
+  test("a changed chunk in a worker's batch fails, and what comes before is a true prefix", async () => {
+    const pool = newPool();
+    const sealed = await seal(pool, 1);
+    await warmUp(pool, 2);
+    for (const chunk of [0, 70, 200, 500, 700]) {
+      const changed = sealed.slice();
+      changed[chunk * 16400 + 3] = (changed[chunk * 16400 + 3] ?? 0) ^ 1;
+      const { bytes, error } = await collectUntilFailure(open(pool, 2, changed));
+      expect(error).toMatchObject({ code: "authentication-failed" });
+      expect(bytes.length).toBeLessThanOrEqual(chunk * CHUNK);
+      expect(Buffer.compare(bytes, plaintext.subarray(0, bytes.length))).toBe(0);
+    }
+  });
+
+  test("streams share the workers and do not cross", async () => {
+    const pool = newPool();
+    const alone = await seal(pool, 1);
+    await warmUp(pool, 2);
+    const all = await Promise.all([seal(pool, 2), seal(pool, 2, [77]), seal(pool, 2, [CHUNK * 3]), collect(open(pool, 2, alone))]);
+    for (const sealed of all.slice(0, 3)) expect(Buffer.compare(sealed, alone)).toBe(0);
+    expect(Buffer.compare(all[3], plaintext)).toBe(0);
+    expect(workers.started).toBe(1);
+  });
+
+  test("idle workers end, and come back when they are needed", async () => {
+    const pool = newPool({ idleMs: 1 });
+    await warmUp(pool, 2);
+    await workers.gone();
+    await warmUp(pool, 2);
+    expect(workers.started).toBe(2);
+    expect((await seal(pool, 2)).length).toBeGreaterThan(SIZE);
+    await workers.gone();
+  });
+
+  test("`auto` starts none for a small stream", async () => {
+    const pool = newPool();
+    const job = chunkJob("seal", keys);
+    await collect(pumpChunks(piecesOf(plaintext), job, pool.join(job, keys, { lanes: "auto" })));
+    expect(workers.started).toBe(0);
+  });
+
+  test("`auto` starts some for a stream that says or shows that it is large", async () => {
+    const expected = Math.min(availableParallelism(), 4) - 1;
+    const pool = newPool();
+    const job = chunkJob("seal", keys);
+    pool.join(job, keys, { lanes: "auto", plaintextBytes: 1 << 30 }).leave();
+    await pool.close();
+    expect(workers.started).toBe(expected);
+    const shown = newPool();
+    const lanes = shown.join(job, keys, { lanes: "auto" });
+    for (let chunks = 0; chunks < 4096; chunks += lanes.batchChunks) lanes.reserve()?.abandon();
+    lanes.leave();
+    await shown.close();
+    expect(workers.started).toBe(2 * expected);
+  });
+});
+
+describe("lanes that fail", () => {
+  test("a worker that dies in the middle: a clean error, and the next stream has a new one", async () => {
+    const pool = newPool({ worker: await workerThat("dies at the third batch") });
+    await warmUp(pool, 2);
+    expect(await refusalCode(() => seal(pool, 2))).toBe("unavailable");
+    await workers.gone();
+    await warmUp(pool, 2);
+    expect(workers.started).toBe(2);
+  });
+
+  test("a worker that throws: the same", async () => {
+    const pool = newPool({ worker: await workerThat("throws at the third batch") });
+    await warmUp(pool, 2);
+    expect(await refusalCode(() => seal(pool, 2))).toBe("unavailable");
+    await workers.gone();
+  });
+
+  test("a worker that hangs does not hold up an abort", async () => {
+    const pool = newPool({ worker: await workerThat("hangs at the third batch") });
+    await warmUp(pool, 2);
+    const abort = new AbortController();
+    const stop = new Error("stop");
+    const job = chunkJob("seal", keys);
+    const sealing = collectUntilFailure(pumpChunks(piecesOf(plaintext), job, pool.join(job, keys, { lanes: 2 }), abort.signal));
+    setTimeout(() => abort.abort(stop), 50);
+    const { error } = await sealing;
+    expect(error).toBe(stop);
+    await pool.close();
+    await workers.gone();
+  });
+
+  test("a worker that cannot start: one lane does it all", async () => {
+    const pool = newPool({ worker: pathToFileURL("/nowhere/worker.js") });
+    const alone = await seal(newPool(), 1);
+    for (let round = 0; round < 2; round++) expect(Buffer.compare(await seal(pool, 2), alone)).toBe(0);
+    await expect.poll(() => workers.started).toBe(1);
+    await workers.gone();
+    expect(Buffer.compare(await seal(pool, 2), alone)).toBe(0);
+    expect(workers.started).toBe(1); // it is not tried again and again
+  });
+
+  test("closing the pool lets what is under way finish; then the workers end, and later streams are refused", async () => {
+    const pool = newPool();
+    await warmUp(pool, 2);
+    const sealing = seal(pool, 2);
+    await pool.close();
+    await pool.close();
+    expect(await refusalCode(() => seal(pool, 2))).toBe("closed");
+    expect(Buffer.compare(await sealing, await seal(newPool(), 1))).toBe(0);
+    await workers.gone();
+  });
+
+  test("a consumer that leaves early leaves no worker busy", async () => {
+    const pool = newPool({ idleMs: 1 });
+    await warmUp(pool, 2);
+    const job = chunkJob("seal", keys);
+    for await (const batch of pumpChunks(piecesOf(plaintext), job, pool.join(job, keys, { lanes: 2 }))) {
+      if (batch.length > 0) break;
+    }
+    await workers.gone();
+  });
+});
+
+test("a process with idle workers ends by itself, and bundled into one file it works on one lane", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "envelock-lanes-"));
+  try {
+    const program = join(folder, "program.mjs");
+    await writeFile(program, PROGRAM);
+    const entry = fileURLToPath(new URL("../../dist/index.js", import.meta.url));
+    const local = fileURLToPath(new URL("../../dist/providers/local.js", import.meta.url));
+    const { stdout } = await run(process.execPath, [program, entry, local], { timeout: 60_000 });
+    expect(stdout.trim()).toBe("round trip, 1 worker");
+
+    const { rolldown } = await import("rolldown");
+    const source = join(folder, "bundle-me.mjs");
+    await writeFile(
+      source,
+      PROGRAM.replace("await import(process.argv[2])", `await import(${JSON.stringify(entry)})`).replace(
+        "await import(process.argv[3])",
+        `await import(${JSON.stringify(local)})`,
+      ),
+    );
+    const bundle = await rolldown({ input: source, platform: "node", resolve: { conditionNames: ["node"] } });
+    const bundled = join(folder, "out", "bundle.mjs");
+    await bundle.write({ file: bundled, format: "es", codeSplitting: false });
+    await bundle.close();
+    const alone = await run(process.execPath, [bundled], { timeout: 60_000 });
+    expect(alone.stdout.trim()).toMatch(/^round trip, [01] workers?$/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+const run = promisify(execFile);
+
+const PROGRAM = `
+const { Keyring } = await import(process.argv[2]);
+const { localKey } = await import(process.argv[3]);
+let started = 0;
+process.on("worker", () => started++);
+const keyring = new Keyring(localKey({ keyId: "k", key: new Uint8Array(32) }));
+const piece = new Uint8Array(1 << 20);
+async function* pieces(count) { for (let n = 0; n < count; n++) { yield piece; await new Promise((resolve) => setTimeout(resolve, 5)); } }
+let bytes = 0;
+for await (const batch of keyring.decryptPieces(keyring.encryptPieces(pieces(80), { lanes: 2 }), { lanes: 2 })) bytes += batch.length;
+console.log(bytes === 80 << 20 ? "round trip" : "lost bytes", "" + started + " worker" + (started === 1 ? "" : "s"));
+`.replace(`"round trip" : "lost bytes", `, `"round trip," : "lost bytes,", `);
+
+/** The workers that this process has started and that have ended. */
+const workers = {
+  started: 0,
+  alive: new Set<Worker>(),
+  count(worker: Worker): void {
+    workers.started++;
+    workers.alive.add(worker);
+    worker.once("exit", () => workers.alive.delete(worker));
+  },
+  async gone(): Promise<void> {
+    await expect.poll(() => workers.alive.size, { timeout: 10_000 }).toBe(0);
+  },
+};
+const pools: LanePool[] = [];
+const folders: string[] = [];
+
+beforeEach(() => {
+  workers.started = 0;
+  process.on("worker", workers.count);
+});
+
+afterEach(async () => {
+  for (const pool of pools.splice(0)) await pool.close();
+  await workers.gone();
+  process.off("worker", workers.count);
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true });
+});
+
+function newPool(options: LanePoolOptions = {}): LanePool {
+  const pool = createLanePool({ worker: new URL("../../dist/lanes/worker.js", import.meta.url), idleMs: 60_000, ...options });
+  pools.push(pool);
+  return pool;
+}
+
+/** Waits until as many workers as `lanes` asks for take work. */
+async function warmUp(pool: LanePool, lanes: number): Promise<void> {
+  const job = chunkJob("seal", keys);
+  const stream = pool.join(job, keys, { lanes });
+  await expect.poll(() => stream.maxInFlight, { timeout: 10_000 }).toBeGreaterThanOrEqual((lanes - 1) * 2 + 1);
+  stream.leave();
+}
+
+function seal(pool: LanePool, lanes: number, cuts: readonly number[] = []): Promise<Uint8Array> {
+  const job = chunkJob("seal", keys);
+  return (async () => await collect(pumpChunks(piecesOf(plaintext, cuts), job, pool.join(job, keys, { lanes }))))();
+}
+
+function open(pool: LanePool, lanes: number, sealed: Uint8Array, cuts: readonly number[] = []): AsyncIterable<Uint8Array> {
+  const job = chunkJob("open", keys);
+  return pumpChunks(piecesOf(sealed, cuts), job, pool.join(job, keys, { lanes }));
+}
+
+/** A worker that misbehaves. */
+async function workerThat(does: string): Promise<URL> {
+  const folder = await mkdtemp(join(tmpdir(), "envelock-worker-"));
+  folders.push(folder);
+  const misdeed = does.startsWith("dies") ? "process.exit(1)" : does.startsWith("throws") ? "throw new Error('broken')" : "return";
+  const answer = does.startsWith("answers")
+    ? "parentPort.postMessage({ kind: 'refused', batch: order.batch })"
+    : `if (++batches >= 3) { ${misdeed}; } parentPort.postMessage({ kind: "done", batch: order.batch, input: order.input, output: order.output }, [order.input, order.output])`;
+  const path = join(folder, "worker.mjs");
+  await writeFile(
+    path,
+    `import { parentPort } from "node:worker_threads";
+    let batches = 0;
+    parentPort.on("message", (order) => { if (order.kind !== "batch") return; ${answer}; });
+    parentPort.postMessage({ kind: "ready" });`,
+  );
+  return pathToFileURL(path);
+}
