@@ -3,37 +3,21 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
+import { ENTRIES, INTERNAL, internalOutputOf, outputOf, PROGRAMS } from "./entries.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
 rmSync("dist", { recursive: true, force: true });
 
 const entries = {
-  index: "src/index.ts",
-  node: "src/node/index.ts",
-  cli: "src/cli/main.ts",
-  telemetry: "src/core/telemetry/index.ts",
-  drizzle: "src/integrations/drizzle.ts",
-  kysely: "src/integrations/kysely.ts",
-  prisma: "src/integrations/prisma.ts",
-  typeorm: "src/integrations/typeorm.ts",
-  "azure-sdk": "src/integrations/azure-sdk/index.ts",
-  "engine/node": "src/core/crypto/engine/node.ts",
-  "engine/portable": "src/core/crypto/engine/portable.ts",
-  "lanes/node": "src/core/stream/lanes/node.ts",
-  "lanes/portable": "src/core/stream/lanes/portable.ts",
-  "lanes/worker": "src/core/stream/lanes/worker.ts",
-  "providers/local": "providers/local/index.ts",
-  "providers/azure": "providers/azure/index.ts",
-  "providers/pkcs11": "providers/pkcs11/index.ts",
-  "testing/azure-emulator": "src/testing/azure-emulator/index.ts",
-  "pkcs11/library-thread": "providers/pkcs11/thread/library-thread.ts",
-  "pkcs11/worker": "providers/pkcs11/thread/worker.ts",
-  "providers/conformance": "providers/conformance/index.ts",
-  "stores/file": "src/stores/file.ts",
-  "stores/postgres": "src/stores/postgres.ts",
-  "stores/sqlite": "src/stores/sqlite.ts",
-  "stores/conformance": "src/stores/conformance/index.ts",
+  ...PROGRAMS,
+  ...Object.fromEntries(Object.entries(ENTRIES).map(([entry, source]) => [outputOf(entry), source])),
+  ...Object.fromEntries(
+    Object.entries(INTERNAL).flatMap(([name, { node, default: portable }]) => [
+      [internalOutputOf(name, "node"), node],
+      [internalOutputOf(name, "default"), portable],
+    ]),
+  ),
 };
 
 // Each file that a program loads takes it about 1 ms, whatever is in it. So what `envelock` loads is in few chunks. One would do, but other

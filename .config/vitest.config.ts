@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { ENTRIES, INTERNAL } from "./entries.mjs";
 
 const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
@@ -30,16 +31,11 @@ const engine = (name: "node" | "portable", include: string[], exclude: string[] 
   resolve: {
     alias: [
       ...ELSEWHERE,
-      { find: "#engine", replacement: at(`src/core/crypto/engine/${name}.ts`) },
-      { find: "#lanes", replacement: at(`src/core/stream/lanes/${name}.ts`) },
-      { find: /^envelock$/, replacement: at("src/index.ts") },
-      { find: /^envelock\/(drizzle|kysely|prisma|typeorm)$/, replacement: at("src/integrations/$1.ts") },
-      { find: /^envelock\/azure-sdk$/, replacement: at("src/integrations/azure-sdk/index.ts") },
-      { find: /^envelock\/node$/, replacement: at("src/node/index.ts") },
-      { find: /^envelock\/stores\/conformance$/, replacement: at("src/stores/conformance/index.ts") },
-      { find: /^envelock\/(stores\/.*)$/, replacement: at("src/$1.ts") },
-      { find: /^envelock\/(testing\/.*)$/, replacement: at("src/$1/index.ts") },
-      { find: /^envelock\/(providers\/.*)$/, replacement: at("$1/index.ts") },
+      ...Object.entries(INTERNAL).map(([find, { node, default: portable }]) => ({
+        find,
+        replacement: at(name === "node" ? node : portable),
+      })),
+      ...Object.entries(ENTRIES).map(([entry, source]) => ({ find: new RegExp(`^envelock${entry.slice(1)}$`), replacement: at(source) })),
     ],
   },
   test: { name, include, exclude, env: { ENVELOCK_ENGINE: name }, testTimeout: 60_000, hookTimeout: 60_000 },

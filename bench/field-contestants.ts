@@ -10,7 +10,8 @@ import {
   RawAesWrappingSuiteIdentifier,
 } from "@aws-crypto/client-node";
 import { gcm } from "@noble/ciphers/aes.js";
-import { DataKeys, Keyring, memoryStore } from "envelock";
+import { Keyring } from "envelock";
+import { DataKeys, memoryStore } from "envelock/fields";
 import { localKey } from "envelock/providers/local";
 import { CompactEncrypt, compactDecrypt } from "jose";
 import { configureKeys, decryptOnRead, encryptOnWrite } from "prisma-field-encryption/dist/encryption.js";

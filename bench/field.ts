@@ -1,6 +1,7 @@
 import { rejects, strictEqual } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { DataKeys, Keyring, memoryStore } from "envelock";
+import { Keyring } from "envelock";
+import { DataKeys, memoryStore } from "envelock/fields";
 import { localKey } from "envelock/providers/local";
 import { type FieldContestant, fieldContestants, idiomaticField } from "./field-contestants.ts";
 import type { Contest } from "./harness.ts";

@@ -1,10 +1,10 @@
 import type { KeyWrapAlgorithm } from "@azure/keyvault-keys";
 import { isBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { Recipient } from "../../src/core/contracts/key-provider.ts";
 import type { KeyWrapper } from "../../src/core/contracts/key-wrapper.ts";
-import { systemClock } from "./clock.ts";
 import { keyIdOf, keyVersionUrl, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
 import { KeyVersions, type VersionSource } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";

@@ -1,7 +1,7 @@
+import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
-import { systemClock } from "./clock.ts";
 import { parseKeyUrl, versionMatcher } from "./key-url.ts";
 import { KeyVersions } from "./key-versions.ts";
 import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";

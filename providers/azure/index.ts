@@ -1,7 +1,7 @@
+export type { Clock } from "../../src/core/base/clock.ts";
 export { type AzureKey, type AzureKeyOptions, azureKey } from "./azure-key.ts";
 export { type AzureSecretKeyOptions, azureSecretKey } from "./azure-secret-key.ts";
 export { type AzureCapacity, type AzureCapacityOptions, azureCapacity } from "./capacity.ts";
-export type { AzureClock } from "./clock.ts";
 export { diagnoseAzureKey } from "./doctor/diagnose.ts";
 export type { AzureCheck, AzureDiagnosisOptions, AzureFinding } from "./doctor/finding.ts";
 export { type KeyVaultDelivery, type KeyVaultEvent, parseKeyVaultEvent } from "./key-vault-event.ts";

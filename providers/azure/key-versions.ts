@@ -1,5 +1,5 @@
+import type { Clock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
-import type { AzureClock } from "./clock.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
 import { isVersion } from "./key-url.ts";
 import { shared } from "./sdk/bounded.ts";
@@ -28,7 +28,7 @@ export interface VersionSource<V extends VersionState> {
 
 export interface KeyVersionsOptions<V extends VersionState> {
   readonly source: VersionSource<V>;
-  readonly clock: AzureClock;
+  readonly clock: Clock;
   readonly cacheMs: number;
   readonly minAgeMs: number;
 }
@@ -54,7 +54,7 @@ export class KeyVersions<V extends VersionState> {
    * @throws `key-disabled` if no version may wrap now, and what the vault answers
    */
   async current(signal: AbortSignal | undefined): Promise<V> {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.clock.unixMs();
     const kept = this.#kept;
     if (kept !== undefined && nowMs < kept.untilMs && obstacleTo(kept.version, nowMs) === undefined) return kept.version;
     this.#flight ??= this.#fly();
@@ -86,7 +86,7 @@ export class KeyVersions<V extends VersionState> {
     const { source, clock, cacheMs, minAgeMs } = this.#options;
     const { pinned } = source;
     const newest = await source.read(pinned);
-    const nowMs = clock.now();
+    const nowMs = clock.unixMs();
     const untilMs = nowMs + cacheMs;
     const obstacle = obstacleTo(newest, nowMs);
     if (obstacle === undefined && (pinned !== undefined || nowMs - newest.createdMs >= minAgeMs)) return { version: newest, untilMs };

@@ -1,5 +1,5 @@
+import type { Clock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
-import type { AzureClock } from "./clock.ts";
 
 /** What a credential of `@azure/identity` is, as far as it is needed here. */
 export interface AzureCredential {
@@ -35,7 +35,7 @@ export interface AzureConnectionOptions {
   readonly timeoutMs?: number;
   readonly client?: AzureClientOptions;
   /** Time and timers. Default: the machine's. */
-  readonly clock?: AzureClock;
+  readonly clock?: Clock;
 }
 
 /** What is handed to the SDK's clients as it is. */

@@ -1,8 +1,8 @@
 import type { KeyVaultSecret, SecretClient } from "@azure/keyvault-secrets";
 import { fromBase64Url } from "../../src/core/base/bytes.ts";
+import type { Clock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
-import type { AzureClock } from "./clock.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
 import { type KeyLocation, keyIdOf } from "./key-url.ts";
@@ -15,13 +15,13 @@ import { missingPackage, type VaultConnection } from "./sdk/vault-connection.ts"
 export class SecretKeks implements VersionSource<VersionState> {
   readonly #connection: VaultConnection;
   readonly #secret: KeyLocation;
-  readonly #clock: AzureClock;
+  readonly #clock: Clock;
   readonly #keepMs: number;
   readonly #client: GatedClient<SecretClient>;
   readonly #kept: Map<string, { readonly kek: KeyProvider; readonly untilMs: number }> = new Map();
   readonly #flights: Map<string, Promise<KeyProvider>> = new Map();
 
-  constructor(connection: VaultConnection, secret: KeyLocation, clock: AzureClock, keepMs: number) {
+  constructor(connection: VaultConnection, secret: KeyLocation, clock: Clock, keepMs: number) {
     this.#connection = connection;
     this.#secret = secret;
     this.#clock = clock;
@@ -75,7 +75,7 @@ export class SecretKeks implements VersionSource<VersionState> {
    */
   of(version: string, signal: AbortSignal | undefined): KeyProvider | Promise<KeyProvider> {
     const kept = this.#kept.get(version);
-    if (kept !== undefined && this.#clock.now() < kept.untilMs) return kept.kek;
+    if (kept !== undefined && this.#clock.unixMs() < kept.untilMs) return kept.kek;
     const flight = this.#flights.get(version) ?? this.#fly(version);
     this.#flights.set(version, flight);
     return shared(flight, signal);
@@ -101,7 +101,7 @@ export class SecretKeks implements VersionSource<VersionState> {
   #keep(version: string, kek: KeyProvider): void {
     this.#connection.requireOpen(); // or the key would outlive `close`
     this.#kept.delete(version);
-    this.#kept.set(version, { kek, untilMs: this.#clock.now() + this.#keepMs });
+    this.#kept.set(version, { kek, untilMs: this.#clock.unixMs() + this.#keepMs });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
   }

@@ -1,4 +1,4 @@
-export type { Pkcs11Clock } from "./clock.ts";
+export type { Clock } from "../../src/core/base/clock.ts";
 export type { Pkcs11KeySelector, Pkcs11Pin, Pkcs11TokenOptions, Pkcs11TokenSelector } from "./options.ts";
 export { type Pkcs11KeyOptions, pkcs11Key } from "./pkcs11-key.ts";
 export { pkcs11Random } from "./pkcs11-random.ts";

@@ -1,9 +1,9 @@
 import { isBytes, wipe } from "../../src/core/base/bytes.ts";
+import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { orAborted } from "./abort.ts";
-import { type Pkcs11Clock, systemClock } from "./clock.ts";
 import { rejected } from "./cryptoki/failures.ts";
 import { ownedKey } from "./key-id.ts";
 import { keysInThread } from "./keys-in-thread.ts";
@@ -31,7 +31,7 @@ export interface Pkcs11KeyOptions extends Pkcs11TokenOptions {
   /** How long the version that wraps is kept before the token is asked again, in milliseconds. Default 60,000. */
   readonly versionCacheMs?: number;
   /** Default: the machine's. */
-  readonly clock?: Pkcs11Clock;
+  readonly clock?: Clock;
 }
 
 /**
@@ -64,7 +64,7 @@ export function pkcs11Key(options: Pkcs11KeyOptions): Required<KeyProvider> {
     kept = undefined;
   };
   const target = (): Promise<WrapTarget> => {
-    const nowMs = clock.now();
+    const nowMs = clock.unixMs();
     if (kept !== undefined && nowMs < kept.untilMs) return kept.target;
     const looked = { target: keys.current(nowMs), untilMs: nowMs + versionCacheMs };
     kept = looked;

@@ -22,7 +22,7 @@ export function addHsmSelftest(hsm: Command): void {
 }
 
 async function selftest(uri: string, { json = false }: JsonOptions): Promise<void> {
-  const results = await withToken(uri, (token) => token.selfTest(performance));
+  const results = await withToken(uri, (token) => token.selfTest());
   await printLines(json ? terminalJson(results) : resultTable(results));
   if (results.every(({ failure }) => failure !== undefined)) {
     throw new EnvelockError("provider-failure", "no mechanism works on this token", {

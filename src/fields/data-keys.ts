@@ -1,11 +1,11 @@
 import type { CallOptions } from "../core/base/call-options.ts";
+import { type Clock, systemClock } from "../core/base/clock.ts";
 import { type Context, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { DataKeyState, DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type InspectedRecipient, inspectKeyRecord } from "../core/keyring/inspect.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { count, positive } from "../core/resilience/checks.ts";
-import { type Clock, systemClock, wallTime } from "../core/resilience/clock.ts";
 import { abortable } from "../core/resilience/operation.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
@@ -57,8 +57,6 @@ export interface DataKeysOptions {
   readonly onFailure?: (error: unknown, scope: Context) => void;
   /** For tests. */
   readonly clock?: Clock;
-  /** For tests: milliseconds since 1970. */
-  readonly wallTime?: () => number;
 }
 
 export interface RotateOptions extends CallOptions {
@@ -98,7 +96,7 @@ export class DataKeys {
     const { keyring, store, refreshMs = 60_000, maxAgeMs = Number.POSITIVE_INFINITY, maxStaleMs = 5 * refreshMs } = options;
     const { announceMs = 2 * refreshMs, maxScopes = 1000, maxVersions = 16, onFailure, clock = systemClock } = options;
     this.#keyContext = new KeyContext(keyring.context);
-    this.#table = new KeyTable(keyring, store, options.wallTime ?? wallTime);
+    this.#table = new KeyTable(keyring, store, clock);
     this.#maxScopes = count(maxScopes, "maxScopes");
     this.#policy = {
       clock,

@@ -1,5 +1,6 @@
 import { equalPublicBytes, isBytes, toHex } from "../core/base/bytes.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
+import type { Clock } from "../core/base/clock.ts";
 import { KeyContext } from "../core/base/context.ts";
 import { authenticationFailed, EnvelockError, malformed } from "../core/base/errors.ts";
 import type { DataKeyStore, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
@@ -26,17 +27,17 @@ export interface LiveRow extends StoredDataKey {
 export class KeyTable {
   readonly #keyring: Keyring;
   readonly #store: DataKeyStore;
-  readonly #wallTime: () => number;
+  readonly #clock: Clock;
 
-  constructor(keyring: Keyring, store: DataKeyStore, wallTime: () => number) {
+  constructor(keyring: Keyring, store: DataKeyStore, clock: Clock) {
     this.#keyring = keyring;
     this.#store = store;
-    this.#wallTime = wallTime;
+    this.#clock = clock;
   }
 
   /** How long ago a row was made, by the clocks of two machines. */
   ageMs({ createdAtMs }: StoredDataKey): number {
-    return this.#wallTime() - createdAtMs;
+    return this.#clock.unixMs() - createdAtMs;
   }
 
   /** The scope that a store's text stands for, unless it lies outside the keyring's context. @throws `malformed-envelope` if it is none */
@@ -94,7 +95,7 @@ export class KeyTable {
     const { dataKey, keyRecord: record } = await this.#keyring.createDataKey({ ...options, keyContext: scope.context.map });
     const { kid } = dataKey;
     dataKey.destroy();
-    const createdAtMs = this.#wallTime();
+    const createdAtMs = this.#clock.unixMs();
     const row: LiveRow = { scope: scope.text, version, kid, state: "active", record, createdAtMs, revision: 1 };
     if (await fromStore(() => this.#store.insertIfAbsent(row, options), options)) await this.#readBack(scope, row, options);
   }

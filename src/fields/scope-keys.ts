@@ -1,10 +1,10 @@
 import { toHex } from "../core/base/bytes.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
+import type { Clock } from "../core/base/clock.ts";
 import { authenticationFailed, EnvelockError } from "../core/base/errors.ts";
 import type { StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type DataKey, isNamedBy } from "../core/data-key/data-key.ts";
 import { TOKEN_PREFIX_BYTES } from "../core/format/token.ts";
-import type { Clock } from "../core/resilience/clock.ts";
 import { abortable } from "../core/resilience/operation.ts";
 import { isLive, isShredded, type KeyTable, keyShredded, type LiveRow, type Scope } from "./key-table.ts";
 
@@ -179,7 +179,7 @@ export class ScopeKeys {
   }
 
   async #read(): Promise<void> {
-    const startedAt = this.#policy.clock.now();
+    const startedAt = this.#policy.clock.monotonicMs();
     const rows = await this.#currentRows();
     if (this.#state === "closed") throw letGo();
     if (rows.some(isShredded)) this.shred();
@@ -297,7 +297,7 @@ export class ScopeKeys {
 
   #tick(): void {
     this.#cancelTimer = this.#tickLater();
-    if (this.#policy.clock.now() - this.#readAt >= this.#policy.maxStaleMs) {
+    if (this.#policy.clock.monotonicMs() - this.#readAt >= this.#policy.maxStaleMs) {
       this.#state = "stale";
       this.#encrypting = undefined;
     }

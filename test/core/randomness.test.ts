@@ -6,10 +6,10 @@ import { Keyring } from "../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../src/core/keyring/keyring-options.ts";
 import type { KeyringEvent } from "../../src/core/telemetry/events.ts";
 import { noise } from "../support/arbitraries.ts";
+import { fakeClock } from "../support/fake-clock.ts";
 import { kek, watched } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
-import { fakeClock } from "./resilience/fake-clock.ts";
 
 describe("a keyring with a second generator", () => {
   test("makes each data key of its bytes exclusive-or as many of this machine's", async () => {

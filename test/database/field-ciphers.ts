@@ -1,4 +1,5 @@
-import { DataKeys, type FieldCipher, Keyring, memoryStore } from "../../src/index.ts";
+import { DataKeys, type FieldCipher, memoryStore } from "../../src/fields/index.ts";
+import { Keyring } from "../../src/index.ts";
 import { kek } from "../support/keks.ts";
 
 /** Ciphers for the columns that the adapters are tested with. */

@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { DataKeys, Keyring, reencryptTable } from "envelock";
+import { Keyring } from "envelock";
+import { DataKeys, reencryptTable } from "envelock/fields";
 import { localKey } from "envelock/providers/local";
 import { fileCheckpoint } from "envelock/stores/file";
 import { type PostgresClient, postgresStore } from "envelock/stores/postgres";

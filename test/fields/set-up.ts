@@ -3,7 +3,7 @@ import { Keyring } from "../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../src/core/keyring/keyring-options.ts";
 import { DataKeys, type DataKeysOptions } from "../../src/fields/data-keys.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
-import { type FakeClock, fakeClock } from "../core/resilience/fake-clock.ts";
+import { type FakeClock, fakeClock } from "../support/fake-clock.ts";
 import { kek, type WatchedProvider, watched } from "../support/keks.ts";
 
 export const EMAIL = { table: "users", column: "email" } as const;
@@ -26,7 +26,7 @@ export function world(store: DataKeyStore = memoryStore()): World {
     clock,
     kms,
     open: (options = {}, keyring = {}) =>
-      new DataKeys({ keyring: new Keyring({ wrapWith: [kms], clock, ...keyring }), store, clock, wallTime: clock.now, ...options }),
+      new DataKeys({ keyring: new Keyring({ wrapWith: [kms], clock, ...keyring }), store, clock, ...options }),
     rows: (scope = "") => store.list(scope),
   };
 }

@@ -13,7 +13,7 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "pg", "node:"] }],
   [
     { paths: ["src/index.ts"] },
-    { paths: ["src/integrations/"], packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client"] },
+    { paths: ["src/integrations/"], packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client", "@opentelemetry/api"] },
     { paths: ["src/node/"], packages: ["node:"] },
     { paths: ["src/stores/"], packages: ["node:"] },
     { paths: ["src/testing/"], packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"] },
@@ -22,7 +22,8 @@ const FLOORS: readonly (readonly Room[])[] = [
   [{ paths: ["src/core/keyring/"] }],
   [{ paths: ["src/core/stream/"], packages: ["node:os", "node:worker_threads"] }],
   [{ paths: ["src/core/key-source/"], packages: ["lru-cache"] }],
-  [{ paths: ["src/core/resilience/", "src/core/telemetry/"], packages: ["@opentelemetry/api"] }],
+  [{ paths: ["src/core/resilience/"] }],
+  [{ paths: ["src/core/telemetry/"] }],
   [{ paths: ["src/core/data-key/"] }],
   [{ paths: ["src/core/format/"] }, { paths: ["src/core/crypto/"], packages: ["node:crypto", "node:worker_threads", "@noble/"] }],
   [{ paths: ["src/core/contracts/"] }],

@@ -14,17 +14,7 @@ test("the root holds what it always holds", () => {
 describe("what no shipped file does, but for the ones that are named", () => {
   test.each<[string, RegExp, readonly string[]]>([
     ["reads the environment", /\bprocess\.env\b|\benv\b.*from "node:process"/, ["src/cli/"]],
-    [
-      "reads a clock",
-      /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/,
-      [
-        "src/cli/",
-        "src/core/resilience/clock.ts",
-        "providers/azure/clock.ts",
-        "providers/pkcs11/clock.ts",
-        "src/testing/azure-emulator/clock.ts",
-      ],
-    ],
+    ["reads a clock", /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(/, ["src/cli/", "src/core/base/clock.ts"]],
     ["takes chance from where it can be guessed", /\bMath\.random\b/, []],
     ["casts", /^(?!import|export|\s+\w+ as \w+,$).* as (?!const\b)/, ["src/core/base/bytes.ts"]],
   ])("%s", (_what, pattern, allowed) => {

@@ -1,8 +1,8 @@
 import { equalPublicBytes, wipe } from "../../../src/core/base/bytes.ts";
+import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { WrapOptions } from "../../../src/core/contracts/key-provider.ts";
 import { azureKey } from "../azure-key.ts";
-import { systemClock } from "../clock.ts";
 import { type KeyLocation, keyIdOf, parseKeyUrl } from "../key-url.ts";
 import { KeyVault } from "../sdk/key-vault.ts";
 import { VaultConnection } from "../sdk/vault-connection.ts";
@@ -34,7 +34,7 @@ export async function diagnoseAzureKey(options: AzureDiagnosisOptions): Promise<
 }
 
 async function keyFindings(vault: KeyVault, key: KeyLocation, options: AzureDiagnosisOptions): Promise<readonly AzureFinding[]> {
-  const nowMs = (options.clock ?? systemClock).now();
+  const nowMs = (options.clock ?? systemClock).unixMs();
   const [read, version] = await attempt("read", () => vault.readKey(key, key.version), "the key can be read");
   const state =
     version === undefined
@@ -46,15 +46,15 @@ async function keyFindings(vault: KeyVault, key: KeyLocation, options: AzureDiag
 async function roundTrip({ clock = systemClock, ...options }: AzureDiagnosisOptions): Promise<readonly AzureFinding[]> {
   const provider = azureKey({ ...options, clock, minVersionAgeMs: 0 });
   const secret = crypto.getRandomValues(new Uint8Array(32));
-  const started = clock.now();
+  const started = clock.unixMs();
   try {
     const [wrap, recipient] = await attempt("wrap", () => provider.wrap(secret, WRAP_OPTIONS), "32 bytes can be wrapped");
     if (recipient === undefined) return [wrap, skipped("unwrap", "nothing could be wrapped that could be unwrapped")];
-    const unwrapStarted = clock.now();
+    const unwrapStarted = clock.unixMs();
     const unwrap = await unwrapFinding(
       () => provider.unwrap(recipient, WRAP_OPTIONS),
       secret,
-      () => clock.now() - unwrapStarted,
+      () => clock.unixMs() - unwrapStarted,
     );
     return [{ ...wrap, message: `${wrap.message} with ${recipient.keyId}, in ${unwrapStarted - started} ms with the first calls` }, unwrap];
   } finally {

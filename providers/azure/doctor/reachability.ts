@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { fromBase64Url, textOf } from "../../../src/core/base/bytes.ts";
+import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
-import { systemClock } from "../clock.ts";
 import { credentialFailure, isCertificateError } from "../failures.ts";
 import { textFieldOf } from "../fields.ts";
 import type { KeyLocation } from "../key-url.ts";

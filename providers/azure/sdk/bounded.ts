@@ -1,8 +1,8 @@
+import type { Clock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
-import type { AzureClock } from "../clock.ts";
 
 export interface Bounds {
-  readonly clock: AzureClock;
+  readonly clock: Clock;
   readonly timeoutMs: number;
   /** What is waited for, as the subject of a sentence. */
   readonly what: string;
@@ -24,7 +24,11 @@ export function bounded<T>({ clock, timeoutMs, what, signal }: Bounds, work: (si
       controller.abort();
     };
     const onAbort = (): void => stop(signal?.reason);
-    const cancelTimer = clock.after(timeoutMs, () => stop(new EnvelockError("timeout", `${what} did not answer in ${timeoutMs} ms`)));
+    const cancelTimer = clock.after(
+      timeoutMs,
+      () => stop(new EnvelockError("timeout", `${what} did not answer in ${timeoutMs} ms`)),
+      "awaited",
+    );
     const release = (): void => {
       cancelTimer();
       signal?.removeEventListener("abort", onAbort);

@@ -1,5 +1,5 @@
+import type { Clock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
-import type { AzureClock } from "../clock.ts";
 import { credentialFailure } from "../failures.ts";
 import type { AzureCredential, AzureToken, AzureTokenOptions } from "../options.ts";
 import { bounded } from "./bounded.ts";
@@ -11,7 +11,7 @@ import { bounded } from "./bounded.ts";
  * What it hands out says that it has expired, so that the SDK asks again for every request and never refreshes on its own: when such
  * a refresh fails nobody waits for it, and Node ends the process.
  */
-export function tokenSource(credential: AzureCredential, resource: string, clock: AzureClock): AzureCredential {
+export function tokenSource(credential: AzureCredential, resource: string, clock: Clock): AzureCredential {
   const scope = `${resource}/.default`;
   const tokens = new Map<string, AzureToken>();
   const flights = new Map<string, Promise<AzureToken>>();
@@ -27,7 +27,7 @@ export function tokenSource(credential: AzureCredential, resource: string, clock
       return token;
     } catch (error) {
       const old = tokens.get(tenantId);
-      if (old !== undefined && claims === undefined && old.expiresOnTimestamp - clock.now() > LEAST_LEFT_MS) return old;
+      if (old !== undefined && claims === undefined && old.expiresOnTimestamp - clock.unixMs() > LEAST_LEFT_MS) return old;
       throw credentialFailure(error);
     }
   };
@@ -37,7 +37,7 @@ export function tokenSource(credential: AzureCredential, resource: string, clock
       if (`${scopes}` !== scope) throw wrongResource(resource);
       const tenantId = options.tenantId ?? "";
       const known = tokens.get(tenantId);
-      if (known !== undefined && options.claims === undefined && isFresh(known, clock.now())) return onceOnly(known);
+      if (known !== undefined && options.claims === undefined && isFresh(known, clock.unixMs())) return onceOnly(known);
       const flightId = `${tenantId} ${options.claims ?? ""}`;
       const flight = flights.get(flightId) ?? fetchToken(tenantId, options).finally(() => flights.delete(flightId));
       flights.set(flightId, flight);

@@ -1,6 +1,6 @@
 import type { KeyClientOptions } from "@azure/keyvault-keys";
+import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
-import { type AzureClock, systemClock } from "../clock.ts";
 import { type Asked, serviceFailure } from "../failures.ts";
 import type { VaultLocation } from "../key-url.ts";
 import {
@@ -30,7 +30,7 @@ export class VaultConnection {
   readonly location: VaultLocation;
   readonly #credential: AzureCredential;
   readonly #clientOptions: (onAuthorised: () => void) => KeyClientOptions;
-  readonly #clock: AzureClock;
+  readonly #clock: Clock;
   readonly #timeoutMs: number;
   #isClosed = false;
 

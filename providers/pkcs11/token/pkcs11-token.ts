@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
 import * as ck from "../cryptoki/constants.ts";
 import type { TokenInfo } from "../cryptoki/cryptoki.ts";
 import { tokenFailure } from "../cryptoki/failures.ts";
@@ -20,7 +21,7 @@ export interface Pkcs11Token {
   /** Makes a KEK that never leaves the token, unless told otherwise. */
   generateKey(key: NewPkcs11Key): Promise<Pkcs11KeyDescription>;
   /** Wraps and unwraps with each mechanism, under keys that are gone afterwards. */
-  selfTest(clock: { readonly now: () => number }): Promise<readonly Pkcs11TestResult[]>;
+  selfTest(clock?: Clock): Promise<readonly Pkcs11TestResult[]>;
   /** The `.byok` file of a key that may be extracted, for Azure. The key does not show in this process. */
   byokFile(key: Pkcs11KeySelector, kek: ByokKek): Promise<string>;
   close(): Promise<void>;
@@ -75,7 +76,7 @@ export function pkcs11Token(options: Pkcs11TokenOptions): Pkcs11Token {
     keys: () => use((session) => findKeys(session, {}).map((key) => describeKey(session, key))),
     mechanisms: () => use(describeMechanisms),
     generateKey: (key) => use((session) => generateKekOn(session, key)),
-    selfTest: (clock) => use((session) => selfTestOn(session, () => clock.now())),
+    selfTest: (clock = systemClock) => use((session) => selfTestOn(session, () => clock.monotonicMs())),
     async byokFile(key, kek) {
       const selector = keySelector("the key", key);
       const exchangeKey = byokExchangeKey(kek);

@@ -1,6 +1,6 @@
+import { type Clock, systemClock } from "../base/clock.ts";
 import type { Context } from "../base/context.ts";
 import { count, positive } from "../resilience/checks.ts";
-import { type Clock, systemClock } from "../resilience/clock.ts";
 import { UnwrapStore } from "./unwrap-store.ts";
 
 export interface CacheOptions {

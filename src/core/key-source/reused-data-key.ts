@@ -1,7 +1,7 @@
+import type { Clock } from "../base/clock.ts";
 import { EnvelockError, type ErrorCode, invalidArgument } from "../base/errors.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import { countOrInfinity, positive } from "../resilience/checks.ts";
-import type { Clock } from "../resilience/clock.ts";
 import { bounded, type Operation } from "../resilience/operation.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
@@ -55,7 +55,7 @@ export class ReusedDataKey {
   /** How long ago the key was made. */
   ageMs(wrapped: WrappedDataKey): number {
     const current = this.#current;
-    return current?.wrapped === wrapped ? this.#supply.clock.now() - current.bornAt : 0;
+    return current?.wrapped === wrapped ? this.#supply.clock.monotonicMs() - current.bornAt : 0;
   }
 
   /**
@@ -69,7 +69,7 @@ export class ReusedDataKey {
       caller.throwIfAborted();
       if (this.#isClosed) return await this.#supply.fetch(); // a call that was under way finishes, with a key of its own
       const current = this.#current;
-      const now = this.#supply.clock.now();
+      const now = this.#supply.clock.monotonicMs();
       if (current !== undefined && this.#serves(current, bytes, now)) {
         current.uses++;
         current.bytes += bytes;
@@ -106,7 +106,7 @@ export class ReusedDataKey {
   /** Nobody may ask for the key again: it does not stay in memory for that. */
   #expire(): void {
     const { clock } = this.#supply;
-    if (this.#current !== undefined && clock.now() - this.#current.bornAt >= this.#bounds.maxAgeMs) this.#replace(undefined);
+    if (this.#current !== undefined && clock.monotonicMs() - this.#current.bornAt >= this.#bounds.maxAgeMs) this.#replace(undefined);
   }
 
   #serves({ bornAt, uses, bytes }: InUse, more: number, now: number): boolean {
@@ -139,7 +139,7 @@ export class ReusedDataKey {
     try {
       const wrapped = await this.#supply.fetch();
       if (generation !== this.#generation) return wrapped.key.release();
-      this.#replace({ wrapped, bornAt: this.#supply.clock.now(), uses: 0, bytes: 0 });
+      this.#replace({ wrapped, bornAt: this.#supply.clock.monotonicMs(), uses: 0, bytes: 0 });
     } finally {
       if (generation === this.#generation) this.#fetching = undefined;
     }

@@ -1,8 +1,8 @@
 import type { LRUCache } from "lru-cache";
 import { equalPublicBytes, readUint32 } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
 import type { KeyContext } from "../base/context.ts";
 import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
-import type { Clock } from "../resilience/clock.ts";
 import type { EvictionReason, KeyVersion } from "../telemetry/events.ts";
 import type { ForgetFilter } from "./data-key-cache.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
@@ -54,7 +54,7 @@ export class UnwrapStore {
 
   /** How long ago a key was unwrapped. */
   ageMs({ bornAt }: StoredKey): number {
-    return this.#clock.now() - bornAt;
+    return this.#clock.monotonicMs() - bornAt;
   }
 
   /** @returns what the caller must `hold` before anything else happens */
@@ -87,7 +87,7 @@ export class UnwrapStore {
     this.#entries ??= new LRUCache({ max: this.#maxEntries, dispose: (stored) => this.#letGo(stored) });
     const { identity } = pending;
     key.hold();
-    this.#entries.set(this.#placeOf(identity), { identity, key, bornAt: this.#clock.now(), onEvict });
+    this.#entries.set(this.#placeOf(identity), { identity, key, bornAt: this.#clock.monotonicMs(), onEvict });
     this.#cancelSweep ??= this.#sweepLater();
   }
 

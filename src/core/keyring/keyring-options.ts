@@ -31,7 +31,7 @@ export interface KeyringOptions extends ResilienceOptions {
   readonly cache?: CacheOptions | DataKeyCache;
   /** Told of every call, attempt, retry and change, for audit logs. Called at once; what it throws is ignored. */
   readonly onEvent?: (event: KeyringEvent) => void;
-  /** Spans and metrics, such as `openTelemetry()` of `envelock/telemetry`. */
+  /** Spans and metrics, such as `openTelemetry()` of `envelock/open-telemetry`. */
   readonly telemetry?: Telemetry;
 }
 

@@ -1,5 +1,4 @@
-/** `open` refuses every call; `half-open` lets one through to see. */
-export type BreakerState = "closed" | "open" | "half-open";
+import type { BreakerState } from "../telemetry/events.ts";
 
 export interface BreakerOptions {
   /** Opens after this many retryable failures in a row. Default 10: more than one call with all its retries can cause alone. */

@@ -1,8 +1,7 @@
+import type { Clock } from "../base/clock.ts";
 import { EnvelockError } from "../base/errors.ts";
-import type { ProviderCall } from "../telemetry/events.ts";
+import type { BreakerState, ProviderCall } from "../telemetry/events.ts";
 import type { Observer } from "../telemetry/observer.ts";
-import type { BreakerState } from "./breaker.ts";
-import type { Clock } from "./clock.ts";
 import { bounded, type Limit, type Operation } from "./operation.ts";
 import type { Guard, ResiliencePolicy } from "./policy.ts";
 import { providerError } from "./provider-contract.ts";
@@ -43,7 +42,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     const { breaker, limiter } = this.#guard;
     return {
       provider: this.backend.name,
-      breaker: breaker.stateAt(this.#clock.now()),
+      breaker: breaker.stateAt(this.#clock.monotonicMs()),
       consecutiveFailures: breaker.consecutiveFailures,
       active: limiter.active,
       queued: limiter.queued,
@@ -53,7 +52,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   /** Whether a call would be let through now. */
   get isAdmitting(): boolean {
     const { breaker } = this.#guard;
-    return breaker.isClosed || breaker.admits(this.#clock.now());
+    return breaker.isClosed || breaker.admits(this.#clock.monotonicMs());
   }
 
   failureOf(error: unknown): EnvelockError {
@@ -132,7 +131,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   #requireAdmission(): void {
     const { breaker } = this.#guard;
     if (breaker.isClosed) return;
-    const now = this.#clock.now();
+    const now = this.#clock.monotonicMs();
     if (breaker.admits(now)) return;
     const retryAfterMs = breaker.retryAfterMs(now);
     throw new EnvelockError("unavailable", `provider ${this.backend.name} has failed too often and is left alone for a while`, {
@@ -165,7 +164,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
       return;
     }
     const wasClosed = breaker.isClosed;
-    breaker.failed(isProbe, this.#clock.now());
+    breaker.failed(isProbe, this.#clock.monotonicMs());
     if (!breaker.isClosed && (wasClosed || isProbe)) this.#tell("open");
   }
 

@@ -1,12 +1,12 @@
 import type { CallOptions } from "../base/call-options.ts";
-import type { DataKeyOrigin, KeyVersion } from "../telemetry/events.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../base/clock.ts";
+import type { ObservedOperation, OperationReport } from "../telemetry/observer.ts";
 
 /**
  * What bounds one call from its start to its end: the caller's signal and the deadline. Costs nothing until somebody has to wait:
  * the clock is read and the signal listened to only then.
  */
-export class Operation {
+export class Operation implements ObservedOperation {
   readonly clock: Clock;
   /** What is told of the call when it ends; none if nobody listens. */
   report: OperationReport | undefined;
@@ -24,14 +24,14 @@ export class Operation {
 
   /** What is left until the deadline, at most 0 when it has passed. Counts from the first wait, or from `start`. */
   get remainingMs(): number {
-    const now = this.clock.now();
+    const now = this.clock.monotonicMs();
     this.#deadlineAt ??= now + this.#deadlineMs;
     return this.#deadlineAt - now;
   }
 
   /** For calls that first wait for something with a deadline of its own. */
   start(): void {
-    this.#deadlineAt ??= this.clock.now() + this.#deadlineMs;
+    this.#deadlineAt ??= this.clock.monotonicMs() + this.#deadlineMs;
   }
 
   /** Whether a caller may abort it; what the core starts of its own accord has none. */
@@ -89,13 +89,6 @@ export class Operation {
       const cancelTimer = this.clock.after(delayMs, wake, "awaited");
     });
   }
-}
-
-export interface OperationReport {
-  bytes: number;
-  dataKey: DataKeyOrigin | undefined;
-  dataKeyAgeMs: number;
-  keys: readonly KeyVersion[];
 }
 
 /** How long to wait, and what to say when that is over. */

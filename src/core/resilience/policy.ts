@@ -1,7 +1,7 @@
+import { type Clock, systemClock } from "../base/clock.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { countOrInfinity, positive } from "./checks.ts";
-import { type Clock, systemClock } from "./clock.ts";
 import { Limiter } from "./limiter.ts";
 import type { RetryOptions, RetryPolicy } from "./retry.ts";
 

@@ -55,7 +55,7 @@ export async function tryOn<C, T>(
   }
   for (;;) {
     const next = failed.reduce(sooner);
-    const delayMs = Math.max(0, next.readyAt - operation.clock.now());
+    const delayMs = Math.max(0, next.readyAt - operation.clock.monotonicMs());
     if (delayMs >= operation.remainingMs) throw attempts.giveUp(failed.map(({ failure }) => failure));
     const attempt = next.attempt + 1;
     attempts.providerOf(next.candidate).tellRetry(attempts.call, attempt, next.failure, delayMs);
@@ -125,7 +125,7 @@ function failedTry<C, T>(
   }
   const { clock } = operation;
   const delayMs = Math.max(jitter === "full" ? clock.random() * longestMs : longestMs, failure.retryAfterMs ?? 0);
-  return { candidate, attempt, failure, readyAt: clock.now() + delayMs };
+  return { candidate, attempt, failure, readyAt: clock.monotonicMs() + delayMs };
 }
 
 /** A throttled caller only has to wait for its turn; how many others do is no reason to give up. */

@@ -1,5 +1,4 @@
 import type { ErrorCode } from "../base/errors.ts";
-import type { BreakerState } from "../resilience/breaker.ts";
 
 /** What a keyring tells `onEvent`, for audit logs and metrics. Never a secret, a plaintext or a value context. */
 export type KeyringEvent = OperationEvent | ProviderCallEvent | RetryEvent | BreakerEvent | CacheEvent | EvictionEvent | RefreshEvent;
@@ -71,6 +70,9 @@ export interface RetryEvent {
   readonly attempt: number;
   readonly delayMs: number;
 }
+
+/** `open` refuses every call; `half-open` lets one through to see. */
+export type BreakerState = "closed" | "open" | "half-open";
 
 export interface BreakerEvent {
   readonly type: "breaker";

@@ -1,1 +1,18 @@
-export { type OpenTelemetryOptions, openTelemetry } from "./open-telemetry.ts";
+export type {
+  BreakerEvent,
+  BreakerState,
+  CacheEvent,
+  DataKeyOrigin,
+  EvictionEvent,
+  EvictionReason,
+  KeyringEvent,
+  KeyVersion,
+  OperationEvent,
+  OperationName,
+  Outcome,
+  ProviderCall,
+  ProviderCallEvent,
+  RefreshEvent,
+  RetryEvent,
+} from "./events.ts";
+export type { SpanEvent, SpanName, Telemetry } from "./observer.ts";

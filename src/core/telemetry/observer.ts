@@ -1,10 +1,18 @@
+import type { Clock } from "../base/clock.ts";
 import type { Context } from "../base/context.ts";
 import { EnvelockError, type ErrorCode } from "../base/errors.ts";
-import type { Clock } from "../resilience/clock.ts";
-import type { Operation, OperationReport } from "../resilience/operation.ts";
-import type { KeyringEvent, OperationEvent, OperationName, Outcome, ProviderCall, ProviderCallEvent } from "./events.ts";
+import type {
+  DataKeyOrigin,
+  KeyringEvent,
+  KeyVersion,
+  OperationEvent,
+  OperationName,
+  Outcome,
+  ProviderCall,
+  ProviderCallEvent,
+} from "./events.ts";
 
-/** What stands behind spans and metrics, such as `openTelemetry()` of `envelock/telemetry`. */
+/** What stands behind spans and metrics, such as `openTelemetry()` of `envelock/open-telemetry`. */
 export interface Telemetry {
   /**
    * Runs `run` with a span around it, active while it runs.
@@ -21,6 +29,22 @@ export type SpanName = `envelock.${OperationName | ProviderCall}`;
 
 export type SpanEvent = OperationEvent | ProviderCallEvent;
 
+/** A call in flight, as far as its observer looks at it. */
+export interface ObservedOperation {
+  /** What is told of the call when it ends; none if nobody listens. */
+  report: OperationReport | undefined;
+  /** Whether the caller's signal ended it. */
+  readonly isAborted: boolean;
+}
+
+/** What a call found out about itself on its way. */
+export interface OperationReport {
+  bytes: number;
+  dataKey: DataKeyOrigin | undefined;
+  dataKeyAgeMs: number;
+  keys: readonly KeyVersion[];
+}
+
 /** Tells whoever listens to one keyring. There is none if nobody does, so that being unobserved costs nothing. */
 export class Observer {
   readonly #clock: Clock;
@@ -34,7 +58,7 @@ export class Observer {
   }
 
   /** Runs one call of a keyring's method. */
-  operation<T>(name: OperationName, operation: Operation, keyContext: Context, run: () => Promise<T>): Promise<T> {
+  operation<T>(name: OperationName, operation: ObservedOperation, keyContext: Context, run: () => Promise<T>): Promise<T> {
     const report: OperationReport = { bytes: 0, dataKey: undefined, dataKeyAgeMs: 0, keys: [] };
     operation.report = report;
     return this.timed(`envelock.${name}`, operation, run, (outcome, durationMs) => {
@@ -45,14 +69,14 @@ export class Observer {
   /** Runs `run` in a span, and emits what `eventOf` makes of its end. */
   timed<T>(
     name: SpanName,
-    operation: Operation,
+    operation: ObservedOperation,
     run: () => Promise<T>,
     eventOf: (outcome: Outcome, durationMs: number) => SpanEvent,
   ): Promise<T> {
     const observed = async (finish?: (event: SpanEvent) => void): Promise<T> => {
-      const startedAt = this.#clock.now();
+      const startedAt = this.#clock.monotonicMs();
       const end = (outcome: Outcome): void => {
-        const event = eventOf(outcome, this.#clock.now() - startedAt);
+        const event = eventOf(outcome, this.#clock.monotonicMs() - startedAt);
         finish?.(event);
         this.emit(event);
       };

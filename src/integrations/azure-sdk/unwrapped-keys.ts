@@ -1,7 +1,7 @@
 import { copyOf, type OwnedBytes, wipe } from "../../core/base/bytes.ts";
+import type { Clock } from "../../core/base/clock.ts";
 import type { CacheOptions } from "../../core/key-source/data-key-cache.ts";
 import { count, positive } from "../../core/resilience/checks.ts";
-import type { Clock } from "../../core/resilience/clock.ts";
 
 export type KeyCacheBounds = Pick<CacheOptions, "maxEntries" | "maxAgeMs">;
 
@@ -23,7 +23,7 @@ export class UnwrappedKeys {
   /** @param id all that tells one unwrap from another, the wrapped bytes included */
   async of(id: string, unwrap: () => Promise<OwnedBytes>): Promise<OwnedBytes> {
     const kept = this.#kept.get(id);
-    if (kept !== undefined && this.#clock.now() < kept.untilMs) {
+    if (kept !== undefined && this.#clock.monotonicMs() < kept.untilMs) {
       this.#kept.delete(id);
       this.#kept.set(id, kept); // who was asked for longest ago leaves first
       return copyOf(kept.bytes);
@@ -58,7 +58,7 @@ export class UnwrappedKeys {
   #keep(id: string, bytes: OwnedBytes): void {
     this.#drop(id);
     const cancel = this.#clock.after(this.#maxAgeMs, () => this.#drop(id), "idle");
-    this.#kept.set(id, { bytes, untilMs: this.#clock.now() + this.#maxAgeMs, cancel });
+    this.#kept.set(id, { bytes, untilMs: this.#clock.monotonicMs() + this.#maxAgeMs, cancel });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > this.#maxEntries && oldest !== undefined) this.#drop(oldest);
   }

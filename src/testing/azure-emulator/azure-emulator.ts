@@ -1,6 +1,6 @@
+import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { type Answer, asLibraryError, forbidden, keyNotFound } from "./answer.ts";
-import { type EmulatorClock, systemClock } from "./clock.ts";
 import { type Fault, isFaultName } from "./faults.ts";
 import { keyIdOf } from "./key-bundle.ts";
 import { type Curve, type KeyType, keyKind, newMaterial } from "./key-material.ts";
@@ -21,7 +21,7 @@ export interface EmulatorOptions {
   /** On 127.0.0.1. Default: any that is free. */
   readonly port?: number;
   /** Default: the machine's. */
-  readonly clock?: EmulatorClock;
+  readonly clock?: Clock;
   /** Whether the documented transaction limits of a vault hold. Default false. */
   readonly hasLimits?: boolean;
   /** Seconds to name in `Retry-After` when a limit is met. Default: none are named, as the service mostly does. */
@@ -103,7 +103,7 @@ export class AzureEmulator {
     this.#tokens = new TokenAuthority(clock, this.tokenResource, tenantId);
     this.tokenRequests = this.#tokens.requests;
     this.owner = new Principal(this.#tokens, {});
-    this.limits = new TransactionLimits(clock.now);
+    this.limits = new TransactionLimits(() => clock.unixMs());
     this.#keys = new KeyStore({ clock, retentionDays, isPurgeProtected, replicationLagMs });
     this.#secrets = new SecretStore(clock);
     const limits = hasLimits && flavour !== "managed-hsm" ? this.limits : undefined;
@@ -308,7 +308,7 @@ export class AzureEmulator {
       geography,
       limits,
       retryAfterSeconds,
-      nowSeconds: Math.floor(this.#options.clock.now() / 1000),
+      nowSeconds: Math.floor(this.#options.clock.unixMs() / 1000),
       newVersion: (name) => this.#newVersion(name, 0),
     };
   }
@@ -319,7 +319,7 @@ export class AzureEmulator {
     if (newest === undefined) throw keyNotFound(name);
     const { kind, operations, tags } = newest;
     const lifeSeconds = rotationPolicy?.expiryTime === undefined ? undefined : durationSeconds(rotationPolicy.expiryTime);
-    const exp = lifeSeconds === undefined ? undefined : Math.floor((this.#options.clock.now() - ageMs) / 1000) + lifeSeconds;
+    const exp = lifeSeconds === undefined ? undefined : Math.floor((this.#options.clock.unixMs() - ageMs) / 1000) + lifeSeconds;
     return this.#keys.add(name, kind, await newMaterial(kind), { operations, tags, exp }, ageMs);
   }
 }

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
-import { systemClock } from "./clock.ts";
+import { systemClock } from "../../core/base/clock.ts";
 
 /** A server certificate for 127.0.0.1 and the authority that signed it, both made now and good for 30 days. */
 export interface LoopbackCertificate {
@@ -33,7 +33,7 @@ interface CertificateContent {
 
 function certificate({ serial, issuer, subject, key, signer, extensions }: CertificateContent): Buffer {
   const ecdsaWithSha256 = sequence(oid("2a8648ce3d040302"));
-  const nowMs = systemClock.now(); // TLS goes by the time of the machine, whatever clock the emulator has
+  const nowMs = systemClock.unixMs(); // TLS goes by the time of the machine, whatever clock the emulator has
   const toBeSigned = sequence(
     der(0xa0, der(0x02, [2])),
     der(0x02, [serial]),

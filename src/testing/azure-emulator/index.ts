@@ -1,3 +1,4 @@
+export type { Clock } from "../../core/base/clock.ts";
 export { Answer, type AnswerBody, forbidden, keyNotFound, throttled } from "./answer.ts";
 export {
   AzureEmulator,
@@ -6,7 +7,6 @@ export {
   type KeySpec,
   type VersionChange,
 } from "./azure-emulator.ts";
-export type { EmulatorClock } from "./clock.ts";
 export type { Fault, FaultName, Meanwhile, RawAnswer } from "./faults.ts";
 export type { Curve, KeyType } from "./key-material.ts";
 export type { KeyOperation } from "./key-store.ts";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import type { Clock } from "../../core/base/clock.ts";
 import { Answer, badParameter, keyNotFound } from "./answer.ts";
-import type { EmulatorClock } from "./clock.ts";
 import { isEc, isRsa, type KeyKind, type KeyMaterial } from "./key-material.ts";
 
 export type KeyOperation = "encrypt" | "decrypt" | "sign" | "verify" | "wrapKey" | "unwrapKey" | "import" | "export";
@@ -53,7 +53,7 @@ export interface DeletedKey {
 }
 
 export interface KeyStoreOptions {
-  readonly clock: EmulatorClock;
+  readonly clock: Clock;
   /** How long a deleted key can be recovered. */
   readonly retentionDays: number;
   readonly isPurgeProtected: boolean;
@@ -83,7 +83,7 @@ export class KeyStore {
     this.#requireFree(name);
     const key = this.#keys.get(name.toLowerCase()) ?? { name, versions: [], rotationPolicy: undefined };
     this.#keys.set(name.toLowerCase(), key);
-    const createdMs = this.#options.clock.now() - ageMs;
+    const createdMs = this.#options.clock.unixMs() - ageMs;
     const created = Math.floor(createdMs / 1000);
     const { enabled = true, nbf, exp, operations = defaultOperations(kind), tags } = attributes;
     const id = randomBytes(16).toString("hex");
@@ -114,7 +114,7 @@ export class KeyStore {
 
   /** @throws Answer */
   visibleVersions(name: string): readonly StoredVersion[] {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.clock.unixMs();
     return this.key(name).versions.filter(({ replicatedAtMs }) => replicatedAtMs <= nowMs);
   }
 
@@ -164,7 +164,7 @@ export class KeyStore {
   }
 
   get #nowSeconds(): number {
-    return Math.floor(this.#options.clock.now() / 1000);
+    return Math.floor(this.#options.clock.unixMs() / 1000);
   }
 
   #requireFree(name: string): void {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import type { Clock } from "../../core/base/clock.ts";
 import { Answer, forbidden } from "./answer.ts";
-import type { EmulatorClock } from "./clock.ts";
 import { type Right, traitsOf } from "./rights.ts";
 
 /** What a credential hands to a client. */
@@ -42,7 +42,7 @@ export class Principal {
     this.name = options.name ?? "owner";
     this.#authority = authority;
     this.#options = options;
-    this.#rightsFromMs = authority.clock.now() + (options.rightsAfterMs ?? 0);
+    this.#rightsFromMs = authority.clock.unixMs() + (options.rightsAfterMs ?? 0);
   }
 
   /** A token that is good now, for the vault. */
@@ -60,7 +60,7 @@ export class Principal {
   require(right: Right): void {
     const { rights, accessModel = "rbac" } = this.#options;
     const hasRight = rights === undefined || rights.includes(right);
-    if (hasRight && this.#authority.clock.now() >= this.#rightsFromMs) return;
+    if (hasRight && this.#authority.clock.unixMs() >= this.#rightsFromMs) return;
     const { action, permission } = traitsOf(right);
     if (accessModel === "rbac") throw forbidden("ForbiddenByRbac", {}, `${this.name} has no role for the action ${action}.`);
     throw forbidden("ForbiddenByPolicy", {}, `${this.name} has no ${permission} permission in the access policies.`);
@@ -69,7 +69,7 @@ export class Principal {
 
 /** Issues tokens and checks them. */
 export class TokenAuthority {
-  readonly clock: EmulatorClock;
+  readonly clock: Clock;
   /** What tokens are made out to, such as `https://vault.azure.net`. */
   readonly resource: string;
   /** How many tokens were asked for, and for which. */
@@ -79,14 +79,14 @@ export class TokenAuthority {
   /** Tokens from before this count no more, and new ones are given for claims alone. */
   #isRevoked = false;
 
-  constructor(clock: EmulatorClock, resource: string, tenantId: string) {
+  constructor(clock: Clock, resource: string, tenantId: string) {
     this.clock = clock;
     this.resource = resource;
     this.#tenantId = tenantId;
   }
 
   tokenFor(principal: Principal, resource: string, tenantId: string = this.#tenantId, hasClaims: boolean): EmulatedToken {
-    const nowMs = this.clock.now();
+    const nowMs = this.clock.unixMs();
     if (hasClaims && this.#isRevoked) {
       this.#isRevoked = false;
       this.#issued.clear();
@@ -112,7 +112,7 @@ export class TokenAuthority {
     if (token === undefined) throw this.#challenge("AKV10000: There is no bearer token.");
     const issued = this.#issued.get(token);
     if (issued === undefined) throw this.#challenge("AKV10046: The key that signed the token is not known.");
-    if (issued.expiresMs <= this.clock.now()) throw this.#challenge("AKV10043: The token is past its time.");
+    if (issued.expiresMs <= this.clock.unixMs()) throw this.#challenge("AKV10043: The token is past its time.");
     if (issued.resource !== this.resource) throw this.#challenge("AKV10022: The token is for another audience.");
     if (issued.tenantId !== this.#tenantId) throw this.#challenge("AKV10032: The token is of another tenant.");
     if (this.#isRevoked) throw this.claimsChallenge();

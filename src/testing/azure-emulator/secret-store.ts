@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import type { Clock } from "../../core/base/clock.ts";
 import { Answer, badParameter } from "./answer.ts";
-import type { EmulatorClock } from "./clock.ts";
 
 export interface SecretAttributes {
   readonly contentType?: string | undefined;
@@ -26,16 +26,16 @@ export interface StoredSecret {
 
 /** The secrets of one vault, every version of them. */
 export class SecretStore {
-  readonly #clock: EmulatorClock;
+  readonly #clock: Clock;
   readonly #secrets = new Map<string, StoredSecret[]>();
 
-  constructor(clock: EmulatorClock) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   add(name: string, value: string, { contentType, enabled = true, nbf, exp, tags }: SecretAttributes = {}): StoredSecret {
     if (!/^[0-9a-z-]{1,127}$/i.test(name)) throw badParameter("A name has 1 to 127 letters, digits and hyphens.");
-    const created = Math.floor(this.#clock.now() / 1000);
+    const created = Math.floor(this.#clock.unixMs() / 1000);
     const secret = { id: randomBytes(16).toString("hex"), value, contentType, created, updated: created, enabled, nbf, exp, tags };
     this.#secrets.set(name.toLowerCase(), [...(this.#secrets.get(name.toLowerCase()) ?? []), secret]);
     return secret;

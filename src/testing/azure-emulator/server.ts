@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
+import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { Answer } from "./answer.ts";
 import { loopbackCertificate } from "./certificate.ts";
-import type { EmulatorClock } from "./clock.ts";
 import { type Fault, FaultPlan, isTransportFault, namedAnswer, type RawAnswer, slownessOf } from "./faults.ts";
 
 /** One request, as the audit log has it. */
@@ -66,13 +66,13 @@ export class LoopbackServer {
   readonly requests: LoggedRequest[] = [];
   readonly faults: FaultPlan = new FaultPlan();
   readonly #server: Server;
-  readonly #clock: EmulatorClock;
+  readonly #clock: Clock;
   readonly #service: Service;
   readonly #onRequest: ((request: LoggedRequest) => void) | undefined;
   #connectionCount = 0;
   #gate: Gate | undefined;
 
-  constructor(clock: EmulatorClock, service: Service, onRequest: ((request: LoggedRequest) => void) | undefined) {
+  constructor(clock: Clock, service: Service, onRequest: ((request: LoggedRequest) => void) | undefined) {
     const { ca, certificate, privateKey } = loopbackCertificate();
     this.ca = ca;
     this.#clock = clock;
@@ -120,7 +120,7 @@ export class LoopbackServer {
       path: `${method} ${url.pathname}`,
       body,
       hasToken: headers.authorization !== undefined,
-      atMs: this.#clock.now(),
+      atMs: this.#clock.unixMs(),
       requestId: randomUUID(),
       clientRequestId: headers["x-ms-client-request-id"]?.toString(),
       principal: undefined,

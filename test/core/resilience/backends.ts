@@ -1,8 +1,8 @@
 import { type FaultPlan, faultyProvider } from "../../../providers/conformance/index.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import type { FakeClock } from "../../support/fake-clock.ts";
 import { kek, type WatchedProvider, watched } from "../../support/keks.ts";
-import type { FakeClock } from "./fake-clock.ts";
 
 /** A provider that answers when the test says so, and notes when it was called. */
 export interface HeldProvider extends WatchedProvider {
@@ -47,7 +47,7 @@ export function timed(
   const provider = faultyProvider(
     inner,
     (call, method) => {
-      times.push(clock.now());
+      times.push(clock.monotonicMs());
       return plan(call, method);
     },
     { sleep },

@@ -7,10 +7,10 @@ import { Breaker } from "../../../src/core/resilience/breaker.ts";
 import { ProviderGuards } from "../../../src/core/resilience/policy.ts";
 import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
 import { noise, runs } from "../../support/arbitraries.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { kek, watched } from "../../support/keks.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { held, timed, unavailable } from "./backends.ts";
-import { fakeClock } from "./fake-clock.ts";
 
 const DOWN: Fault = { kind: "fail", code: "unavailable" };
 
@@ -221,7 +221,7 @@ describe("places and the queue", () => {
     const keyring = new Keyring({ wrapWith: [inner], clock, maxConcurrent: 1, deadlineMs: 3000 });
     const calls = [keyring.encrypt(noise(1)), keyring.encrypt(noise(2))].map((call) => call.catch((error: unknown) => error));
     await clock.finish(Promise.all(calls));
-    expect(clock.now()).toBe(3000);
+    expect(clock.monotonicMs()).toBe(3000);
     for (const call of calls) expect(await call).toMatchObject({ code: "timeout" });
     expect(inner.calls).toHaveLength(1);
   });
@@ -236,7 +236,7 @@ describe("places and the queue", () => {
     const waiting = slow.map((envelope) => keyring.decrypt(envelope));
     await clock.advance(0);
     for (let call = 0; call < 20; call++) expect(await keyring.decrypt(fast)).toEqual(noise(9));
-    expect(clock.now()).toBe(0);
+    expect(clock.monotonicMs()).toBe(0);
     for (let call = 0; call < 4; call++) {
       stuck.answer();
       await clock.advance(0);

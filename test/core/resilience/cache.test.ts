@@ -12,10 +12,10 @@ import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
 import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
 import { noise, runs } from "../../support/arbitraries.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { kek, watched } from "../../support/keks.ts";
 import { refusalCode } from "../../support/refusal.ts";
 import { held, timed, unavailable } from "./backends.ts";
-import { fakeClock } from "./fake-clock.ts";
 import { timesFor } from "./load.ts";
 
 const MINUTE_MS = 60_000;

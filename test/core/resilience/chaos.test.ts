@@ -6,8 +6,8 @@ import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { DataKeyCache } from "../../../src/core/key-source/data-key-cache.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { type FakeClock, fakeClock } from "../../support/fake-clock.ts";
 import { kek } from "../../support/keks.ts";
-import { type FakeClock, fakeClock } from "./fake-clock.ts";
 import { timesFor } from "./load.ts";
 
 const CALLERS = 200;
@@ -112,7 +112,7 @@ async function chaos(operations: number): Promise<Chaos> {
       const controller = new AbortController();
       const cancel = aborts ? clock.after(random() * 8000, () => controller.abort(ABORTED), "awaited") : undefined;
       const options = aborts ? { signal: controller.signal } : {};
-      const startedAt = clock.now();
+      const startedAt = clock.monotonicMs();
       let outcome = "ok";
       try {
         const dice = random();
@@ -139,7 +139,7 @@ async function chaos(operations: number): Promise<Chaos> {
       }
       cancel?.();
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-      longestMs = Math.max(longestMs, clock.now() - startedAt);
+      longestMs = Math.max(longestMs, clock.monotonicMs() - startedAt);
       if (random() < 0.3) await new Promise<void>((resolve) => void clock.after(random() * 2000, resolve, "awaited"));
     }
   };
@@ -154,7 +154,7 @@ function faulty(keyId: string, index: number, clock: FakeClock) {
   const faults = seededFaults(index, 0.2, FAULTS);
   const delays = seeded(100 + index);
   const plan: FaultPlan = (call, method) => {
-    const now = clock.now();
+    const now = clock.monotonicMs();
     if (index === 1 && now >= DEAD.fromMs && now < DEAD.toMs) return { kind: "hang" };
     const fault = faults(call, method);
     // a wrap under another key is a lie that nobody could see: the data would be lost, not misread

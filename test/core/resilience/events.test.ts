@@ -4,10 +4,10 @@ import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
 import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { kek } from "../../support/keks.ts";
 import { refusalCode } from "../../support/refusal.ts";
 import { timed } from "./backends.ts";
-import { fakeClock } from "./fake-clock.ts";
 
 describe("events", () => {
   test("tell which key version wrapped and unwrapped, how it ended and how long it took", async () => {
@@ -121,7 +121,7 @@ describe("events", () => {
       ...clock,
       now: () => {
         reads++;
-        return clock.now();
+        return clock.monotonicMs();
       },
       after: (...given: Parameters<typeof clock.after>) => {
         reads++;

@@ -6,10 +6,10 @@ import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
 import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { kek } from "../../support/keks.ts";
 import { refusal } from "../../support/refusal.ts";
 import { timed } from "./backends.ts";
-import { fakeClock } from "./fake-clock.ts";
 
 const THROTTLED: Fault = { kind: "throttle" };
 const DOWN: Fault = { kind: "fail", code: "unavailable" };
@@ -147,7 +147,7 @@ describe("an abort", () => {
     await clock.advance(atMs);
     controller.abort(reason);
     expect(await call).toBe(reason);
-    expect(clock.now()).toBe(atMs);
+    expect(clock.monotonicMs()).toBe(atMs);
     expect(times).toEqual([0]);
     expect(clock.timers).toBe(0);
     await clock.advance(100_000);
@@ -183,7 +183,7 @@ test("a rewrap has one deadline for unwrap and wrap together", async () => {
   const envelope = await new Keyring(kek()).encrypt(noise(9));
   const keyring = new Keyring({ wrapWith: [provider], clock, deadlineMs: 15_000 });
   expect((await refusal(() => clock.finish(keyring.rewrap(envelope)))).code).toBe("timeout");
-  expect(clock.now()).toBe(15_000);
+  expect(clock.monotonicMs()).toBe(15_000);
 });
 
 test("a data key that comes back after its caller left is wiped", async () => {
@@ -219,5 +219,5 @@ async function attempts(
   const outcome = await clock.finish(keyring.decrypt(envelope).catch((error: unknown) => error));
   if (outcome instanceof Error) expect(outcome).toBeInstanceOf(EnvelockError);
   expect(clock.timers).toBe(0);
-  return { outcome, calls: times, elapsedMs: clock.now() };
+  return { outcome, calls: times, elapsedMs: clock.monotonicMs() };
 }

@@ -7,12 +7,12 @@ import type { Fault } from "../../../providers/conformance/index.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
-import { type OpenTelemetryOptions, openTelemetry } from "../../../src/core/telemetry/index.ts";
+import { type OpenTelemetryOptions, openTelemetry } from "../../../src/integrations/open-telemetry.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { kek } from "../../support/keks.ts";
 import { refusalCode } from "../../support/refusal.ts";
 import { timed } from "./backends.ts";
-import { fakeClock } from "./fake-clock.ts";
 
 beforeAll(() => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());

@@ -4,8 +4,8 @@ import { type AzureKey, azureKey } from "../../../providers/azure/index.ts";
 import { toHex } from "../../../src/core/base/bytes.ts";
 import { keyEncryptionKey, keyEncryptionKeyResolver } from "../../../src/integrations/azure-sdk/index.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
-import { fakeClock } from "../../core/resilience/fake-clock.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 
 const emulator = await AzureEmulator.start();

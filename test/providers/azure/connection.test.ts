@@ -2,10 +2,10 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey, managedHsmRandom } from "../../../providers/azure/index.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { untyped } from "../../support/untyped.ts";
 import { settle, unwrapOne, wrapOne } from "./calls.ts";
-import { FakeClock } from "./fake-clock.ts";
 
 const emulator = await AzureEmulator.start();
 afterAll(() => emulator[Symbol.asyncDispose]());
@@ -139,23 +139,23 @@ describe("tokens", () => {
   });
 
   test("are renewed ahead of their end, and an old one serves while no new one is to be had", async () => {
-    const clock = new FakeClock();
+    const clock = fakeClock();
     const answers: (() => Promise<unknown>)[] = [];
-    const tokenFor = (lifeMs: number) => async () => ({ token: emulator.token, expiresOnTimestamp: clock.now() + lifeMs });
+    const tokenFor = (lifeMs: number) => async () => ({ token: emulator.token, expiresOnTimestamp: clock.unixMs() + lifeMs });
     const credential = {
       getToken: async () => await untyped<Promise<null>>(answers.shift()?.() ?? Promise.reject(new Error("asked too often"))),
     };
     const provider = open({ clock, credential, versionCacheMs: 0 });
     answers.push(tokenFor(600_000));
     await provider.current();
-    clock.advance(479_000);
+    clock.advanceNow(479_000);
     await provider.current();
-    clock.advance(2000); // less than two minutes are left
+    clock.advanceNow(2000); // less than two minutes are left
     await provider.current(); // and none is given
     answers.push(tokenFor(600_000));
     await provider.current();
     await provider.current();
-    clock.advance(600_000);
+    clock.advanceNow(600_000);
     expect(await refusal(() => provider.current())).toMatchObject({ code: "access-denied", detail: "credential" });
   });
 
@@ -190,7 +190,7 @@ describe("tokens", () => {
   });
 
   test("that never come end a call by its time, and are waited for no longer than a minute", async () => {
-    const clock = new FakeClock();
+    const clock = fakeClock();
     let asked = 0;
     const credential = {
       getToken: () => {
@@ -201,15 +201,15 @@ describe("tokens", () => {
     const provider = open({ clock, credential, timeoutMs: 10_000 });
     const first = refusal(() => provider.current());
     await settle(() => asked === 1);
-    clock.advance(10_000);
+    clock.advanceNow(10_000);
     expect(await first).toMatchObject({ code: "timeout", retryable: true });
     const second = refusal(() => provider.current());
-    await settle(() => clock.timerCount === 2); // of the call, and of the token that it waits for with the first
-    clock.advance(10_000);
+    await settle(() => clock.timers === 2); // of the call, and of the token that it waits for with the first
+    clock.advanceNow(10_000);
     expect(await second).toMatchObject({ code: "timeout" });
-    clock.advance(40_000);
+    clock.advanceNow(40_000);
     asked = 2;
-    await settle(() => clock.timerCount === 0);
+    await settle(() => clock.timers === 0);
     await provider.current();
     expect(asked).toBe(3);
   });

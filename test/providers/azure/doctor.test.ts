@@ -5,8 +5,8 @@ import { describe, expect, test } from "vitest";
 import { type AzureCheck, type AzureDiagnosisOptions, type AzureFinding, diagnoseAzureKey } from "../../../providers/azure/index.ts";
 import { toBase64Url, utf8 } from "../../../src/core/base/bytes.ts";
 import { Answer, AzureEmulator, type EmulatorOptions, forbidden, type KeySpec } from "../../../src/testing/azure-emulator/index.ts";
+import { type FakeClock, fakeClock } from "../../support/fake-clock.ts";
 import { refusalCode } from "../../support/refusal.ts";
-import { FakeClock } from "./fake-clock.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -189,7 +189,7 @@ describe("what is wrong with the key", () => {
   test("a key that expires within the month is a warning, later it is none", async () => {
     await withEmulator({}, async ({ emulator, clock, diagnose }) => {
       const expireIn = (ms: number): void => {
-        emulator.change("orders", emulator.newestVersion("orders"), { exp: Math.floor((clock.now() + ms) / 1000) });
+        emulator.change("orders", emulator.newestVersion("orders"), { exp: Math.floor((clock.unixMs() + ms) / 1000) });
       };
       expireIn(29.5 * DAY_MS);
       const findings = await diagnose();
@@ -289,7 +289,7 @@ interface SetUp {
 }
 
 async function setUp({ spec = AES, policy = [ROTATE], ...options }: SetUpOptions = {}): Promise<SetUp> {
-  const clock = new FakeClock();
+  const clock = fakeClock();
   const emulator = await AzureEmulator.start({ clock, isPurgeProtected: true, ...options });
   await emulator.createKey("orders", spec);
   const connection = { ...emulator.connection, keyUrl: emulator.keyUrl("orders"), clock };

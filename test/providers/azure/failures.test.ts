@@ -2,10 +2,10 @@ import { afterAll, describe, expect, test } from "vitest";
 import { azureKey } from "../../../providers/azure/index.ts";
 import type { ErrorCode } from "../../../src/core/base/errors.ts";
 import { Answer, AzureEmulator, type Fault, forbidden } from "../../../src/testing/azure-emulator/index.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal } from "../../support/refusal.ts";
 import { untyped } from "../../support/untyped.ts";
 import { unwrapOne, wrapOne } from "./calls.ts";
-import { FakeClock } from "./fake-clock.ts";
 
 const emulator = await AzureEmulator.start();
 afterAll(() => emulator[Symbol.asyncDispose]());
@@ -156,13 +156,13 @@ describe("a credential", () => {
   });
 
   test("that throws where it should reject", async () => {
-    const clock = new FakeClock();
+    const clock = fakeClock();
     const getToken = (): never => {
       throw new Error("at once");
     };
     const hasty = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), credential: { getToken }, clock });
     expect(await refusal(() => hasty.current())).toMatchObject({ code: "access-denied", detail: "credential" });
-    expect(clock.timerCount).toBe(0);
+    expect(clock.timers).toBe(0);
   });
 
   test("that cannot reach its authority", async () => {

@@ -5,9 +5,9 @@ import { type AzureKey, type AzureKeyOptions, azureKey } from "../../../provider
 import { transportGuard } from "../../../providers/azure/sdk/transport-guard.ts";
 import { showsSecret } from "../../../providers/conformance/shown-secrets.ts";
 import { Answer, AzureEmulator, forbidden, type LoggedRequest } from "../../../src/testing/azure-emulator/index.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal } from "../../support/refusal.ts";
 import { settle, unwrapOne, versionOf, wrapOne } from "./calls.ts";
-import { FakeClock } from "./fake-clock.ts";
 
 // What the SDK does when it is used as its documentation shows, and that none of it happens here.
 
@@ -200,7 +200,7 @@ describe("a vault that never answers", () => {
   });
 
   test.each(["hang", "cut"] as const)("ours: %s", async (fault) => {
-    const clock = new FakeClock();
+    const clock = fakeClock();
     const provider = open({ clock, timeoutMs: 4000 });
     const recipient = await wrapOne(provider);
     emulator.takeRequests();
@@ -208,12 +208,12 @@ describe("a vault that never answers", () => {
     const failure = refusal(() => unwrapOne(provider, recipient));
     await settle(() => emulator.requests.length === 1);
     if (fault === "hang") {
-      clock.advance(3999);
-      expect(clock.timerCount).toBe(1);
-      clock.advance(1);
+      clock.advanceNow(3999);
+      expect(clock.timers).toBe(1);
+      clock.advanceNow(1);
     }
     expect(await failure).toMatchObject({ code: fault === "hang" ? "timeout" : "provider-failure", retryable: true });
-    expect(clock.timerCount).toBe(0);
+    expect(clock.timers).toBe(0);
     const [asked] = emulator.requests;
     await settle(() => asked?.isAbandoned === (fault === "hang"));
     expect(asked?.isAbandoned, "what nobody waits for is hung up").toBe(fault === "hang");

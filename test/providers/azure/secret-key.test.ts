@@ -5,10 +5,10 @@ import { toBase64Url } from "../../../src/core/base/bytes.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Answer, AzureEmulator, forbidden } from "../../../src/testing/azure-emulator/index.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
 import { unwrapOne, wrapOne } from "./calls.ts";
-import { FakeClock } from "./fake-clock.ts";
 
 const emulator = await AzureEmulator.start();
 afterAll(() => emulator[Symbol.asyncDispose]());
@@ -89,13 +89,13 @@ describe("a KEK in a secret", () => {
 
   test("costs two requests, and then none until it is old", async () => {
     emulator.setSecret("calls", base64("calls"));
-    const clock = new FakeClock();
+    const clock = fakeClock();
     const provider = open("calls", { clock, versionCacheMs: 60_000 });
     const recipient = await wrapOne(provider);
     expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["GET 401", "GET 200"]);
     for (let count = 0; count < 5; count++) await unwrapOne(provider, await wrapOne(provider));
     expect(emulator.takeRequests()).toEqual([]);
-    clock.advance(60_000);
+    clock.advanceNow(60_000);
     await unwrapOne(provider, recipient);
     await unwrapOne(provider, recipient);
     expect(emulator.takeRequests().map(({ path }) => path)).toEqual([`GET /secrets/calls/${recipient.keyId.slice(-32)}`]);
@@ -111,13 +111,13 @@ describe("a KEK in a secret", () => {
   });
 
   test("that is disabled or expired does not wrap; disabled it does not unwrap, once it is read again", async () => {
-    const clock = new FakeClock();
+    const clock = fakeClock();
     const version = emulator.setSecret("states", base64("states"));
     const provider = open("states", { clock, versionCacheMs: 60_000 });
     const recipient = await wrapOne(provider);
     emulator.changeSecret("states", version, { enabled: false });
     await unwrapOne(provider, recipient);
-    clock.advance(60_000);
+    clock.advanceNow(60_000);
     expect(await refusalCode(() => unwrapOne(provider, recipient))).toBe("key-disabled");
     expect(await refusalCode(() => wrapOne(provider))).toBe("key-disabled");
     emulator.changeSecret("states", version, { enabled: true, exp: 1 });
@@ -126,14 +126,14 @@ describe("a KEK in a secret", () => {
   });
 
   test("that is young does not wrap while there is an older one", async () => {
-    const clock = new FakeClock();
+    const clock = fakeClock();
     await using young = await AzureEmulator.start({ clock });
     const old = young.setSecret("young", base64("old"));
-    clock.advance(600_000);
+    clock.advanceNow(600_000);
     const next = young.setSecret("young", base64("young"));
     const provider = azureSecretKey({ ...young.connection, secretUrl: young.secretUrl("young"), clock });
     expect(await provider.current()).toBe(young.secretUrl("young", old));
-    clock.advance(600_000);
+    clock.advanceNow(600_000);
     expect(await provider.current()).toBe(young.secretUrl("young", next));
   });
 

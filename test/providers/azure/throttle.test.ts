@@ -1,10 +1,11 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { azureKey } from "../../../providers/azure/index.ts";
+import { systemClock } from "../../../src/core/base/clock.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
-import { seededChance, WorkerClock } from "./worker-clock.ts";
+import { seededChance, WorkerClock } from "../../support/worker-clock.ts";
 
 // 64 workers against the documented limits of a vault. Each unwrap is real work, so by default it is 15 s with RSA 4096, of which few
 // fit; ENVELOCK_THROTTLE=full makes it 60 s with RSA 2048.
@@ -25,18 +26,18 @@ describe(`a vault that lets ${fitIn10s} unwraps through in 10 s`, () => {
     const keyring = open({});
     const envelopes = await Promise.all(Array.from({ length: WORKERS }, (_, worker) => keyring.encrypt(Uint8Array.of(worker))));
     emulator.takeRequests();
-    const startMs = clock.now();
+    const startMs = clock.unixMs();
     let done = 0;
     const work = async (worker: number): Promise<void> => {
-      while (clock.now() < startMs + seconds * 1000) {
-        const beganMs = clock.now();
+      while (clock.unixMs() < startMs + seconds * 1000) {
+        const beganMs = clock.unixMs();
         try {
           expect(await keyring.decrypt(envelopes[worker] ?? new Uint8Array())).toEqual(Uint8Array.of(worker));
           done++;
         } catch (error) {
           // requests take no time here, so a few greedy workers can have every turn until the deadline of another
           expect(error).toMatchObject({ code: "rate-limited" });
-          expect(clock.now() - beganMs, "a call gives up for its deadline alone").toBeGreaterThan(DEADLINE_MS - LONGEST_WAIT_MS);
+          expect(clock.unixMs() - beganMs, "a call gives up for its deadline alone").toBeGreaterThan(DEADLINE_MS - LONGEST_WAIT_MS);
         }
       }
     };
@@ -60,10 +61,10 @@ describe(`a vault that lets ${fitIn10s} unwraps through in 10 s`, () => {
     const keyring = open({ cache: { maxEntries: 100, maxAgeMs: 3_600_000 } });
     clock.pass(10_000);
     emulator.takeRequests();
-    const endMs = clock.now() + 60_000;
+    const endMs = clock.unixMs() + 60_000;
     let done = 0;
     const work = async (worker: number): Promise<void> => {
-      while (clock.now() < endMs) {
+      while (clock.unixMs() < endMs) {
         expect(await keyring.decrypt(envelopes[worker] ?? new Uint8Array())).toEqual(Uint8Array.of(worker));
         done++;
         await clock.sleep(500);
@@ -80,7 +81,7 @@ function open(options: Partial<KeyringOptions>): Keyring {
     ...emulator.connection,
     keyUrl: emulator.keyUrl("orders"),
     wrap: "local",
-    clock: { now: clock.now, after: () => () => {} },
+    clock: { ...systemClock, unixMs: () => clock.unixMs(), after: () => () => {} },
   });
   const told: KeyProvider = { ...key, unwrap: async (recipient, more) => await clock.during(key.unwrap(recipient, more)) };
   return new Keyring({ ...options, wrapWith: [told], clock });

@@ -1,11 +1,11 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, type AzureKeyOptions, azureKey } from "../../../providers/azure/index.ts";
 import { AzureEmulator, type KeySpec } from "../../../src/testing/azure-emulator/index.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { settle, unwrapOne, versionOf, wrapOne } from "./calls.ts";
-import { FakeClock } from "./fake-clock.ts";
 
-const clock = new FakeClock();
+const clock = fakeClock();
 const emulator = await AzureEmulator.start({ clock });
 afterAll(() => emulator[Symbol.asyncDispose]());
 
@@ -22,13 +22,13 @@ describe("which version wraps", () => {
     const provider = open();
     expect(versionOf(await wrapOne(provider))).toBe(first);
     const second = await emulator.rotate("orders");
-    clock.advance(5 * MINUTE_MS);
+    clock.advanceNow(5 * MINUTE_MS);
     expect(versionOf(await wrapOne(provider)), "still kept").toBe(first);
     provider.noteNewVersion(emulator.keyUrl("orders", second));
     expect(versionOf(await wrapOne(provider)), "too young").toBe(first);
-    clock.advance(5 * MINUTE_MS - 1);
+    clock.advanceNow(5 * MINUTE_MS - 1);
     expect(versionOf(await wrapOne(provider)), "too young by a moment").toBe(first);
-    clock.advance(1000);
+    clock.advanceNow(1000);
     expect(versionOf(await wrapOne(provider)), "due before the kept one was over").toBe(second);
   });
 
@@ -36,7 +36,7 @@ describe("which version wraps", () => {
     const provider = open();
     await wrapOne(provider);
     const second = await emulator.rotate("orders");
-    clock.advance(10 * MINUTE_MS);
+    clock.advanceNow(10 * MINUTE_MS);
     expect(versionOf(await wrapOne(provider))).toBe(second);
   });
 
@@ -61,7 +61,7 @@ describe("which version wraps", () => {
     emulator.change("orders", ids[2] ?? "", { nbf: seconds(3) });
     const provider = open();
     expect(versionOf(await wrapOne(provider))).toBe(ids[1]);
-    clock.advance(3000);
+    clock.advanceNow(3000);
     expect(versionOf(await wrapOne(provider)), "its date has come").toBe(ids[2]);
   });
 
@@ -69,7 +69,7 @@ describe("which version wraps", () => {
     emulator.change("orders", first, { exp: seconds(60) });
     const provider = open();
     await wrapOne(provider);
-    clock.advance(MINUTE_MS);
+    clock.advanceNow(MINUTE_MS);
     emulator.takeRequests();
     expect(await refusal(() => wrapOne(provider))).toMatchObject({ code: "key-disabled", detail: "expired" });
     expect(emulator.takeRequests().filter(({ method }) => method === "POST")).toEqual([]);
@@ -127,7 +127,7 @@ test("an answer to a wrap that the version is gone makes the next one look again
 test("a rotation while the key is being read is not missed", async () => {
   const provider = open({ minVersionAgeMs: 0, versionCacheMs: MINUTE_MS });
   await wrapOne(provider);
-  clock.advance(MINUTE_MS);
+  clock.advanceNow(MINUTE_MS);
   const held = emulator.holdNext();
   const early = wrapOne(provider);
   await held.arrived;
@@ -172,7 +172,7 @@ test("a local wrap makes no call until the key is to be read again, and then min
   expect((await unwrapOne(open(), recipient)).length).toBe(32);
   emulator.change("orders", versionOf(recipient), { enabled: false });
   await wrapOne(provider);
-  clock.advance(10 * MINUTE_MS);
+  clock.advanceNow(10 * MINUTE_MS);
   expect(await refusal(() => wrapOne(provider))).toMatchObject({ code: "key-disabled", detail: "disabled" });
 });
 
@@ -203,5 +203,5 @@ function open(options: Partial<AzureKeyOptions> = {}): AzureKey {
 }
 
 function seconds(fromNow: number): number {
-  return Math.floor(clock.now() / 1000) + fromNow;
+  return Math.floor(clock.unixMs() / 1000) + fromNow;
 }

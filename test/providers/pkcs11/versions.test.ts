@@ -1,5 +1,6 @@
 import { afterAll, afterEach, expect, test } from "vitest";
 import { type Pkcs11KeyOptions, pkcs11Key } from "../../../providers/pkcs11/index.ts";
+import { systemClock } from "../../../src/core/base/clock.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { noise } from "../../support/arbitraries.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
@@ -17,7 +18,7 @@ afterEach(async () => {
 const DAY = Date.UTC(2026, 10, 22);
 
 function open(options: Partial<Pkcs11KeyOptions>): Required<KeyProvider> {
-  const provider = pkcs11Key({ ...locationOf(token), clock: { now: () => DAY }, ...options });
+  const provider = pkcs11Key({ ...locationOf(token), clock: { ...systemClock, unixMs: () => DAY }, ...options });
   opened.push(provider);
   return provider;
 }
@@ -49,7 +50,7 @@ test("a start date says more than an id, and one in the future waits for its day
   addKey("by date", "01", "20261123");
   addKey("by date", "04");
   expect(await idOf({ key: { label: "by date" } })).toBe("%02");
-  expect(await idOf({ key: { label: "by date" }, clock: { now: () => DAY + 24 * 3_600_000 } })).toBe("%01");
+  expect(await idOf({ key: { label: "by date" }, clock: { ...systemClock, unixMs: () => DAY + 24 * 3_600_000 } })).toBe("%01");
 });
 
 test("a date that cannot be read counts as none", async () => {
@@ -64,7 +65,7 @@ test("a version that has ended wraps no more and still unwraps", async () => {
   const key = { label: "ending" };
   const recipient = await open({ key }).wrap(DEK, OPTIONS);
   expect(recipient.keyId).toContain(";id=%02;");
-  const later = open({ key, clock: { now: () => DAY + 24 * 3_600_000 } });
+  const later = open({ key, clock: { ...systemClock, unixMs: () => DAY + 24 * 3_600_000 } });
   expect((await later.wrap(DEK, OPTIONS)).keyId).toContain(";id=%01;");
   expect(Buffer.from(await later.unwrap(recipient, OPTIONS))).toEqual(Buffer.from(DEK));
 });
@@ -96,7 +97,7 @@ test("a key with an id is one version, and older keys unwrap", async () => {
 test("a new version is seen when the old one's time in the cache is over", async () => {
   addKey("cached", "01");
   let nowMs = DAY;
-  const provider = open({ key: { label: "cached" }, clock: { now: () => nowMs }, versionCacheMs: 1000 });
+  const provider = open({ key: { label: "cached" }, clock: { ...systemClock, unixMs: () => nowMs }, versionCacheMs: 1000 });
   const first = await provider.current();
   addKey("cached", "02");
   nowMs += 999;

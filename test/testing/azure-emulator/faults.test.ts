@@ -1,12 +1,12 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { Answer, AzureEmulator, type Fault, throttled } from "../../../src/testing/azure-emulator/index.ts";
 import { TransactionLimits } from "../../../src/testing/azure-emulator/transaction-limits.ts";
-import { FakeClock } from "../../providers/azure/fake-clock.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { untyped } from "../../support/untyped.ts";
 import { ask } from "./ask.ts";
 
-const clock = new FakeClock();
+const clock = fakeClock();
 const emulator = await AzureEmulator.start({ clock });
 afterAll(async () => await emulator.close());
 
@@ -62,10 +62,10 @@ describe("a fault by name", () => {
   test("slow answers by the emulator's clock", async () => {
     emulator.failNext("slow:2000");
     const asked = ask(emulator, "GET", "/keys/orders");
-    while (clock.timerCount === 0) await new Promise((resolve) => setImmediate(resolve));
-    clock.advance(1999);
-    expect(clock.timerCount).toBe(1);
-    clock.advance(1);
+    while (clock.timers === 0) await new Promise((resolve) => setImmediate(resolve));
+    clock.advanceNow(1999);
+    expect(clock.timers).toBe(1);
+    clock.advanceNow(1);
     expect((await asked).status).toBe(200);
   });
 
@@ -127,17 +127,17 @@ describe("who asks", () => {
 
   test("may do it once the assignment of its role has spread", async () => {
     const { token } = emulator.principal({ rightsAfterMs: 300_000 });
-    clock.advance(299_999);
+    clock.advanceNow(299_999);
     expect((await ask(emulator, "GET", "/keys/orders", { token })).gist).toBe("403 Forbidden ForbiddenByRbac");
-    clock.advance(1);
+    clock.advanceNow(1);
     expect((await ask(emulator, "GET", "/keys/orders", { token })).status).toBe(200);
   });
 
   test("needs a token that is not over", async () => {
     const { token, expiresOnTimestamp } = await emulator.getToken(`${emulator.tokenResource}/.default`);
-    clock.advance(expiresOnTimestamp - clock.now() - 1);
+    clock.advanceNow(expiresOnTimestamp - clock.unixMs() - 1);
     expect((await ask(emulator, "GET", "/keys/orders", { token })).status).toBe(200);
-    clock.advance(1);
+    clock.advanceNow(1);
     expect((await ask(emulator, "GET", "/keys/orders", { token })).status).toBe(401);
     expect((await ask(emulator, "GET", "/keys/orders")).status).toBe(200);
   });
@@ -174,10 +174,10 @@ test("a new version is seen once it has reached the region", async () => {
   await slow.createKey("orders", { type: "oct-HSM" });
   const { body } = await ask(slow, "POST", "/keys/orders/rotate");
   const { kid } = Object(body.key);
-  clock.advance(359_999);
+  clock.advanceNow(359_999);
   expect((await ask(slow, "GET", new URL(kid).pathname)).gist).toBe("404 KeyNotFound");
   expect((await ask(slow, "POST", "/keys/orders//wrapkey", WRAP)).body).not.toMatchObject({ kid });
-  clock.advance(1);
+  clock.advanceNow(1);
   expect((await ask(slow, "POST", "/keys/orders//wrapkey", WRAP)).body).toMatchObject({ kid });
 });
 
@@ -186,7 +186,7 @@ test("the log says who asked for what, when, and what came of it", async () => {
   await ask(emulator, "POST", "/keys/orders//wrapkey", { ...WRAP, token: writer.token });
   const { headers } = await ask(emulator, "GET", "/keys/orders", { token: writer.token });
   await ask(emulator, "GET", "/keys/orders", { token: "" });
-  const common = { atMs: clock.now(), clientRequestId: undefined, isAbandoned: false, requestId: expect.any(String) };
+  const common = { atMs: clock.unixMs(), clientRequestId: undefined, isAbandoned: false, requestId: expect.any(String) };
   expect(emulator.takeRequests()).toEqual([
     {
       ...common,
@@ -228,8 +228,8 @@ describe("in this process", () => {
 
 describe("limits of a vault", () => {
   test("weigh each operation by its key, over any 10 seconds, and do not count what they turn away", () => {
-    const time = new FakeClock();
-    const limits = new TransactionLimits(time.now);
+    const time = fakeClock();
+    const limits = new TransactionLimits(() => time.unixMs());
     const take = (type: "RSA" | "RSA-HSM" | "EC-HSM", bits: number, count: number): number => {
       let taken = 0;
       for (let place = 0; place < count; place++) if (limits.take({ type, bits })) taken++;
@@ -237,9 +237,9 @@ describe("limits of a vault", () => {
     };
     expect(take("RSA-HSM", 2048, 3000)).toBe(2000);
     expect(take("RSA", 2048, 1)).toBe(0);
-    time.advance(9_999);
+    time.advanceNow(9_999);
     expect(take("RSA-HSM", 2048, 1)).toBe(0);
-    time.advance(1);
+    time.advanceNow(1);
     expect([take("RSA-HSM", 4096, 125), take("RSA-HSM", 2048, 3000)]).toEqual([125, 1000]);
     expect(limits.peak).toBeCloseTo(1);
   });
@@ -264,7 +264,7 @@ describe("limits of a vault", () => {
   });
 
   test("are met over the wire by reads, uses and creations, and pass with time; a Managed HSM has none", async () => {
-    const time = new FakeClock();
+    const time = fakeClock();
     await using limited = await AzureEmulator.start({ clock: time, hasLimits: true, retryAfterSeconds: 4 });
     await using unlimited = await AzureEmulator.start({ flavour: "managed-hsm", clock: time, hasLimits: true });
     const json = { kty: "EC-HSM" };
@@ -281,7 +281,7 @@ describe("limits of a vault", () => {
     await limited.createKey("large", { type: "RSA-HSM", bits: 4096 });
     for (let count = 0; count < 250; count++) expect((await ask(limited, "GET", "/keys/large")).status).toBe(200);
     expect((await ask(limited, "GET", "/keys/large")).gist).toBe("429 Throttled");
-    time.advance(10_000);
+    time.advanceNow(10_000);
     expect((await ask(limited, "GET", "/keys/large")).status).toBe(200);
     expect((await ask(limited, "POST", "/keys/more/create", { json })).status).toBe(200);
   });

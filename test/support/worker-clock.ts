@@ -1,4 +1,4 @@
-import type { Clock } from "../../../src/core/resilience/clock.ts";
+import type { Clock } from "../../src/core/base/clock.ts";
 
 /**
  * Time for workers that each either wait for a real answer or sleep. It moves on only when the last of them sleeps, to the end of the
@@ -15,7 +15,13 @@ export class WorkerClock implements Clock {
     this.random = random;
   }
 
-  readonly now = (): number => this.#nowMs;
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  unixMs(): number {
+    return this.#nowMs;
+  }
 
   after(delayMs: number, run: () => void, kind: "awaited" | "idle"): () => void {
     if (kind === "idle") return () => {};

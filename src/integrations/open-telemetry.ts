@@ -10,9 +10,8 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { BreakerState } from "../resilience/breaker.ts";
-import type { KeyringEvent, OperationEvent } from "./events.ts";
-import type { SpanEvent, SpanName, Telemetry } from "./observer.ts";
+import type { BreakerState, KeyringEvent, OperationEvent } from "../core/telemetry/events.ts";
+import type { SpanEvent, SpanName, Telemetry } from "../core/telemetry/observer.ts";
 
 export interface OpenTelemetryOptions {
   /** Default: of the globally registered provider. */

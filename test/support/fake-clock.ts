@@ -1,9 +1,11 @@
-import type { Clock } from "../../../src/core/resilience/clock.ts";
+import type { Clock } from "../../src/core/base/clock.ts";
 
-/** Time that stands still until it is told to move. */
+/** Time that stands still until it is told to move: `monotonicMs` begins at 0, `unixMs` at noon of a fixed day. */
 export interface FakeClock extends Clock {
   /** Timers that are set, without those that nothing waits for. */
   readonly timers: number;
+  /** Lets `ms` pass at once: runs the timers that are due, and returns before anything follows from them. */
+  advanceNow(ms: number): void;
   /** Lets `ms` pass: runs each timer at its time, and all that follows from it, before the next. */
   advance(ms: number): Promise<void>;
   /** Lets time pass until `work` settles. */
@@ -50,8 +52,14 @@ export function fakeClock(random: () => number = () => 0.5): FakeClock {
   };
 
   return {
-    now: () => now,
+    monotonicMs: () => now,
+    unixMs: () => START_MS + now,
     random,
+    advanceNow(ms) {
+      const end = now + ms;
+      for (let id = next(); id !== undefined && (timers.get(id)?.at ?? end + 1) <= end; id = next()) fire(id);
+      now = end;
+    },
     after(delayMs, run, kind) {
       const id = order++;
       timers.set(id, { at: now + delayMs, run, isAwaited: kind === "awaited" });
@@ -77,6 +85,8 @@ export function fakeClock(random: () => number = () => 0.5): FakeClock {
     },
   };
 }
+
+const START_MS = Date.parse("2026-11-22T12:00:00Z");
 
 /** Once everything that can happen without time passing has happened: no WebCrypto call is under way, and nothing followed the last one. */
 async function settled(): Promise<void> {

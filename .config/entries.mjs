@@ -1,0 +1,56 @@
+// The one table of entry points. `npm run entries` writes `exports`, `imports` and `paths` from it; the build, the tests and knip read it.
+
+/** What users import, and the source behind it. */
+export const ENTRIES = {
+  ".": "src/index.ts",
+  "./node": "src/node/index.ts",
+  "./fields": "src/fields/index.ts",
+  "./telemetry": "src/core/telemetry/index.ts",
+  "./providers/local": "providers/local/index.ts",
+  "./providers/azure": "providers/azure/index.ts",
+  "./providers/pkcs11": "providers/pkcs11/index.ts",
+  "./providers/conformance": "providers/conformance/index.ts",
+  "./stores/file": "src/stores/file.ts",
+  "./stores/postgres": "src/stores/postgres.ts",
+  "./stores/sqlite": "src/stores/sqlite.ts",
+  "./stores/conformance": "src/stores/conformance/index.ts",
+  "./drizzle": "src/integrations/drizzle.ts",
+  "./kysely": "src/integrations/kysely.ts",
+  "./prisma": "src/integrations/prisma.ts",
+  "./typeorm": "src/integrations/typeorm.ts",
+  "./azure-sdk": "src/integrations/azure-sdk/index.ts",
+  "./open-telemetry": "src/integrations/open-telemetry.ts",
+  "./testing/azure-emulator": "src/testing/azure-emulator/index.ts",
+};
+
+/** What the package imports from itself, by runtime: the source for each condition. Types are those of `types`. */
+export const INTERNAL = {
+  "#engine": {
+    types: "src/core/crypto/engine/engine.ts",
+    node: "src/core/crypto/engine/node.ts",
+    default: "src/core/crypto/engine/portable.ts",
+  },
+  "#lanes": {
+    types: "src/core/stream/lanes/lanes.ts",
+    node: "src/core/stream/lanes/node.ts",
+    default: "src/core/stream/lanes/portable.ts",
+  },
+};
+
+/** The command, and what runs in threads of its own: started by a path, imported by nobody. */
+export const PROGRAMS = {
+  cli: "src/cli/main.ts",
+  "lanes/worker": "src/core/stream/lanes/worker.ts",
+  "pkcs11/library-thread": "providers/pkcs11/thread/library-thread.ts",
+  "pkcs11/worker": "providers/pkcs11/thread/worker.ts",
+};
+
+/** The name in `dist` of an entry point, without its ending. */
+export function outputOf(entry) {
+  return entry === "." ? "index" : entry.slice("./".length);
+}
+
+/** The name in `dist` of what `#engine` and the like stand for under one condition, without its ending. */
+export function internalOutputOf(name, condition) {
+  return `${name.slice("#".length)}/${condition === "node" ? "node" : "portable"}`;
+}

@@ -1,0 +1,19 @@
+import type { KnipConfig } from "knip";
+import { ENTRIES, INTERNAL, PROGRAMS } from "./entries.mjs";
+
+const shipped = [...Object.values(ENTRIES), ...Object.values(PROGRAMS), ...Object.values(INTERNAL).flatMap((by) => [by.node, by.default])];
+
+const config: KnipConfig = {
+  entry: [
+    ...shipped.map((path) => `${path}!`),
+    "bench/*.ts",
+    "test/**/*.test.ts",
+    "test/browser/page.ts",
+    "docs/*.ts",
+    ".config/*.{mjs,ts}",
+  ],
+  project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],
+  ignoreBinaries: ["dpkg-query", "flock"],
+  ignoreExportsUsedInFile: true,
+};
+export default config;

@@ -1,0 +1,37 @@
+export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
+export type { BlindIndexOptions, BlindIndexValue, Normalise } from "./blind-index.ts";
+export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./blind-index-plan.ts";
+export { type DataKeyInfo, DataKeys, type DataKeysOptions, type RotateOptions } from "./data-keys.ts";
+export type { FieldCipher } from "./field-cipher.ts";
+export type {
+  CompoundIndexOptions,
+  DeterministicFieldOptions,
+  FieldOptions,
+  MigratingFieldOptions,
+  NoRow,
+  ParsedFieldOptions,
+  RowArgument,
+  RowId,
+  RowRequired,
+} from "./field-options.ts";
+export type { Checkpoint } from "./jobs/checkpoint.ts";
+export type { KeyRowFailure, KeyRowsReport } from "./jobs/key-rows.ts";
+export type { JobOptions, JobProgress } from "./jobs/pages.ts";
+export {
+  type ColumnChange,
+  type ColumnCipher,
+  type ColumnRow,
+  type ReencryptReport,
+  type ReencryptTableOptions,
+  reencryptTable,
+  type TableKey,
+} from "./jobs/reencrypt-table.ts";
+export type { KeyVersionCount, RewrapAllOptions, RewrapReport } from "./jobs/rewrap-all.ts";
+export type { VerifyReport } from "./jobs/verify-all.ts";
+export type { JsonValue } from "./json.ts";
+export type { IndexSettings, KeyedIndex } from "./keyed-index.ts";
+export type { MigratingFieldCipher, StoredValue } from "./migrating-cipher.ts";
+export type { KeyPurpose } from "./scope.ts";
+export { contextOfScope } from "./scope.ts";
+export { memoryStore } from "./stores/memory.ts";
+export type { ValueType, ValueTypes } from "./values.ts";
