@@ -1,0 +1,52 @@
+import { describe, expect, test } from "vitest";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { closest, type OptionNames, refuseUnknown } from "../../../src/core/base/options.ts";
+
+interface Options {
+  readonly context?: string;
+  readonly maxAgeMs?: number;
+}
+const KNOWN: OptionNames<Options> = { context: true, maxAgeMs: true };
+
+function refusalOf(options: object): EnvelockError | undefined {
+  try {
+    refuseUnknown<Options>(options, KNOWN, "Keyring");
+    return undefined;
+  } catch (error) {
+    if (error instanceof EnvelockError) return error;
+    throw error;
+  }
+}
+
+describe("an options object", () => {
+  test("with known names passes, whatever its prototype", () => {
+    expect(refusalOf({ context: "a", maxAgeMs: 1 })).toBeUndefined();
+    expect(refusalOf(Object.create(null))).toBeUndefined();
+  });
+
+  test.each([
+    ["maxAge", "did you mean `maxAgeMs`?"],
+    ["contxet", "did you mean `context`?"],
+    ["MAXAGEMS", "did you mean `maxAgeMs`?"],
+    ["tenant", "known options: context, maxAgeMs"],
+    ["toString", "known options: context, maxAgeMs"],
+    ["x".repeat(100_000), "known options: context, maxAgeMs"],
+  ])("with %.20s is refused", (name, hint) => {
+    const error = refusalOf({ [name]: 1 });
+    expect(error).toMatchObject({ code: "invalid-argument", hint });
+    expect(error?.message.length).toBeLessThan(100);
+  });
+
+  test("that is no object is refused", () => {
+    expect(() => Reflect.apply(refuseUnknown, undefined, [null, KNOWN, "Keyring"])).toThrow("must be an object");
+    expect(() => Reflect.apply(refuseUnknown, undefined, ["text", KNOWN, "Keyring"])).toThrow("must be an object");
+  });
+});
+
+test("the closest name is the one with the fewest edits", () => {
+  expect(closest("normalize", ["normalise", "bits", "type"])).toBe("normalise");
+  expect(closest("requirerow", ["requireRow", "row"])).toBe("requireRow");
+  expect(closest("kye", ["key", "out"])).toBe("key");
+  expect(closest("zzz", ["key", "out"])).toBeUndefined();
+  expect(closest("anything", [])).toBeUndefined();
+});
