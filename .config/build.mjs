@@ -1,6 +1,6 @@
 // One bundled file per entry point, what they share in chunks, declarations beside them.
 import { execFileSync } from "node:child_process";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 import { ENTRIES, INTERNAL, internalOutputOf, outputOf, PROGRAMS } from "./entries.mjs";
@@ -46,7 +46,7 @@ await bundle.write({
       priority: Object.keys(CHUNKS).length - place,
     })),
   },
-  sourcemap: true,
+  sourcemap: "hidden", // for tests that ask what a file is made of; the package is readable as it is and goes without
 });
 await bundle.close();
 chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may not
@@ -67,3 +67,16 @@ function reachable(id, graph, seen = new Set()) {
 }
 
 execFileSync("npx", ["tsc", "-p", ".config/tsconfig.build.json"], { stdio: "inherit" });
+for (const path of readdirSync("dist/types", { recursive: true })) {
+  if (path.endsWith(".d.ts")) writeFileSync(`dist/types/${path}`, forOlderCompilers(readFileSync(`dist/types/${path}`, "utf8")));
+}
+
+/**
+ * Declarations that TypeScript 5.4 understands. Before 5.7 it took an import that ends in `.ts` for `any` without a word, and typed
+ * arrays had no parameter: there `slice` returns `Uint8Array`, and since then `Uint8Array<ArrayBuffer>`.
+ */
+function forOlderCompilers(declarations) {
+  return declarations
+    .replace(/((?:from|import) "|\bimport\(")(\.[^"]+)\.ts"/g, '$1$2.js"')
+    .replaceAll("Uint8Array<ArrayBuffer>", 'ReturnType<Uint8Array["slice"]>');
+}

@@ -42,7 +42,7 @@ export function memberNames(declaration: string): readonly string[] {
 function filesFrom(path: string): readonly string[] {
   const files = new Set([path]);
   for (const file of files) {
-    for (const [, specifier = ""] of textOf(file).matchAll(/ from "(\.[^"]+)\.ts"/g)) {
+    for (const [, specifier = ""] of textOf(file).matchAll(/ from "(\.[^"]+)\.js"/g)) {
       const target = join(dirname(file), `${specifier}.d.ts`);
       if (existsSync(target)) files.add(target);
     }
