@@ -8,6 +8,7 @@ export interface Manifest {
   readonly exports: Readonly<Record<string, string | Conditions>>;
   readonly imports: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
   readonly peerDependencies: Readonly<Record<string, string>>;
 }
 
