@@ -139,6 +139,25 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     return this.#index.all(value);
   }
 
+  /**
+   * Whether the blind index is unique, in every version that rows may have: a filter by it then hits the wanted rows alone.
+   *
+   * @throws `invalid-argument` if the field was made without `blindIndex`
+   */
+  get hasUniqueIndex(): boolean {
+    return this.#index.isUnique;
+  }
+
+  /**
+   * Whether two values are the same to the blind index, such as `"Ada"` and `"ada "` to a caseless one: for the check of rows that a
+   * lookup by a short index found.
+   *
+   * @throws as `blindIndex`
+   */
+  isSameToIndex(value: T & BlindIndexValue, other: T & BlindIndexValue): boolean {
+    return this.#index.isSame(value, other);
+  }
+
   /** Whether a token is under the newest key version, which after a rotation is not yet the one that encrypts. */
   isCurrent(token: Uint8Array | string): boolean {
     return this.#parts.tokens.isNewest(bytesOfToken(token));

@@ -7,6 +7,11 @@ import type { ScopeKeys } from "./scope-keys.ts";
 export interface IndexSettings extends BlindIndexOptions {
   /** Counts the ways in which this index has been made. Default 1. */
   readonly version?: number;
+  /**
+   * Whether no two values share an index, so that a filter by it hits the wanted rows alone. True needs at least 96 bits. Left out, it
+   * is true from 96 bits on. Adapters refuse to write, count or negate by an index that is not unique.
+   */
+  readonly unique?: boolean;
   /** Versions that rows still have, newest first, while they are being brought to `version`. */
   readonly olderVersions?: readonly Omit<IndexSettings, "olderVersions">[];
 }
@@ -33,7 +38,11 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
       throw invalidArgument("a blind index's version is 1 or more");
     if (numbers.some((version, at) => at > 0 && version >= (numbers[at - 1] ?? 0)))
       throw invalidArgument("olderVersions go down from version");
-    for (const { bits } of versions) if (bits !== undefined) checkedBits(bits);
+    for (const { bits, unique } of versions) {
+      if (bits !== undefined) checkedBits(bits);
+      if (unique === true && (bits ?? 0) < UNIQUE_BITS)
+        throw invalidArgument(`a unique blind index needs at least ${UNIQUE_BITS} bits`, "planBlindIndex({ unique: true }) says how many.");
+    }
     this.#keys = keys;
     this.#place = place;
     this.#versions = versions;
@@ -49,6 +58,19 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
     return this.#inVersion(newest, value);
   }
 
+  /** Whether in every version that rows may have no two values share an index. */
+  get isUnique(): boolean {
+    return this.#versions.every(({ bits = 0, unique = true }) => unique && bits >= UNIQUE_BITS);
+  }
+
+  /** Whether two values are the same to some version of the index: equal after its normalisation. @throws as `of` */
+  isSame(value: V, other: V): boolean {
+    return this.#versions.some((version) => {
+      const whole = { ...version, bits: WHOLE_BITS };
+      return this.#inVersion(whole, value) === this.#inVersion(whole, other);
+    });
+  }
+
   /** The index in every version, newest first: rows with this value have one of them. @throws as `of` */
   all(value: V): readonly string[] {
     return this.#versions.map((settings) => this.#inVersion(settings, value));
@@ -59,3 +81,7 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
     return blindIndex(key, value, options);
   }
 }
+
+/** Two of 2^32 values share an index of this length with a chance of 2^-33. */
+const UNIQUE_BITS = 96;
+const WHOLE_BITS = 256;

@@ -6,6 +6,7 @@ import { Keyring } from "../../src/core/keyring/keyring.ts";
 import type { FieldCipher } from "../../src/fields/field-cipher.ts";
 import type { FieldOptions, NoRow, RowArgument, RowId, RowRequired } from "../../src/fields/field-options.ts";
 import type { JsonValue } from "../../src/fields/json.ts";
+import type { IndexSettings } from "../../src/fields/keyed-index.ts";
 import { noise, runs, texts } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -175,6 +176,8 @@ describe("what a column takes", () => {
       { ...EMAIL, parse: () => 1 },
       { ...EMAIL, type: "json", blindIndex: {} },
       { ...EMAIL, blindIndex: { bits: 0 } },
+      { ...EMAIL, blindIndex: { bits: 88, unique: true } },
+      { ...EMAIL, blindIndex: { unique: true } },
       { ...EMAIL, blindIndex: { version: 1, olderVersions: [{ version: 1 }] } },
     ];
     for (const options of bad)
@@ -228,6 +231,25 @@ describe("blind indexes", () => {
     );
     const wide = await dataKeys.field({ ...EMAIL, blindIndex: { ...index, bits: 256 } });
     expect(new Set([wide, ...others].map((cipher) => cipher.blindIndex("x"))).size).toBe(4);
+  });
+
+  test("an index is unique from 96 bits on, if every version of it is", async () => {
+    const dataKeys = world().open();
+    const isUnique = async (blindIndex: IndexSettings): Promise<boolean> => (await dataKeys.field({ ...EMAIL, blindIndex })).hasUniqueIndex;
+    expect(await isUnique({ bits: 96 })).toBe(true);
+    expect(await isUnique({ bits: 128, unique: true })).toBe(true);
+    expect(await isUnique({ bits: 128, unique: false })).toBe(false);
+    expect(await isUnique({ bits: 95 })).toBe(false);
+    expect(await isUnique({})).toBe(false);
+    expect(await isUnique({ version: 2, bits: 128, olderVersions: [{ bits: 32 }] })).toBe(false);
+    expect(await isUnique({ version: 2, bits: 128, olderVersions: [{ bits: 96 }] })).toBe(true);
+  });
+
+  test("values are the same to an index after its normalisation, however short it is", async () => {
+    const dataKeys = world().open();
+    const short = await dataKeys.field({ ...EMAIL, blindIndex: { bits: 1, normalise: "caseless" } });
+    expect(short.isSameToIndex("Ada", "ada ")).toBe(true);
+    for (let other = 0; other < 8; other++) expect(short.isSameToIndex("Ada", `ada${other}`)).toBe(false);
   });
 
   test("survive the rotation of data keys, in every process", async () => {
