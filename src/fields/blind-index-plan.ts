@@ -1,4 +1,5 @@
 import { invalidArgument } from "../core/base/errors.ts";
+import { LEAST_UNIQUE_BITS } from "./blind-index.ts";
 
 export interface BlindIndexQuestion {
   /** How many different values the column will hold. */
@@ -59,9 +60,9 @@ function sharedBits(distinctValues: number): number {
   return Math.max(1, Math.round((least + most) / 2));
 }
 
-/** X²/2 pairs, each sharing an index with a chance of 2^-bits; in whole bytes. */
+/** X²/2 pairs, each sharing an index with a chance of 2^-bits; in whole bytes, and no fewer than `unique` asks for. */
 function collisionFreeBits(distinctValues: number): number {
-  return Math.ceil((2 * Math.log2(distinctValues) - 1 + SAFETY_BITS) / 8) * 8;
+  return Math.max(LEAST_UNIQUE_BITS, Math.ceil((2 * Math.log2(distinctValues) - 1 + SAFETY_BITS) / 8) * 8);
 }
 
 const ENOUGH_VALUES = 1024;

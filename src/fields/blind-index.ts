@@ -94,4 +94,6 @@ function isList(value: BlindIndexValue | readonly BlindIndexValue[]): value is r
 }
 
 const DEFAULT_BITS = 32;
+/** Among 2^32 values, two share an index of 96 bits with a chance of 2^-33. */
+export const LEAST_UNIQUE_BITS = 96;
 const MAX_BITS = 256;

@@ -1,6 +1,6 @@
 import { invalidArgument } from "../core/base/errors.ts";
 import { deriveIndexKey } from "../core/data-key/data-key.ts";
-import { type BlindIndexOptions, type BlindIndexValue, blindIndex, checkedBits } from "./blind-index.ts";
+import { type BlindIndexOptions, type BlindIndexValue, blindIndex, checkedBits, LEAST_UNIQUE_BITS } from "./blind-index.ts";
 import type { ScopeKeys } from "./scope-keys.ts";
 
 /** How a blind index is made. All of it must stay as it is for as long as rows have the index: to change any, raise `version`. */
@@ -40,8 +40,11 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
       throw invalidArgument("olderVersions go down from version");
     for (const { bits, unique } of versions) {
       if (bits !== undefined) checkedBits(bits);
-      if (unique === true && (bits ?? 0) < UNIQUE_BITS)
-        throw invalidArgument(`a unique blind index needs at least ${UNIQUE_BITS} bits`, "planBlindIndex({ unique: true }) says how many.");
+      if (unique === true && (bits ?? 0) < LEAST_UNIQUE_BITS)
+        throw invalidArgument(
+          `a unique blind index needs at least ${LEAST_UNIQUE_BITS} bits`,
+          "planBlindIndex({ unique: true }) says how many.",
+        );
     }
     this.#keys = keys;
     this.#place = place;
@@ -60,7 +63,7 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
 
   /** Whether in every version that rows may have no two values share an index. */
   get isUnique(): boolean {
-    return this.#versions.every(({ bits = 0, unique = true }) => unique && bits >= UNIQUE_BITS);
+    return this.#versions.every(({ bits = 0, unique = true }) => unique && bits >= LEAST_UNIQUE_BITS);
   }
 
   /** Whether two values are the same to some version of the index: equal after its normalisation. @throws as `of` */
@@ -82,6 +85,4 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
   }
 }
 
-/** Two of 2^32 values share an index of this length with a chance of 2^-33. */
-const UNIQUE_BITS = 96;
 const WHOLE_BITS = 256;
