@@ -5,6 +5,7 @@ import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { Recipient } from "../../src/core/contracts/key-provider.ts";
 import type { KeyWrapper } from "../../src/core/contracts/key-wrapper.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { keyIdOf, keyVersionUrl, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
 import { KeyVersions, type VersionSource } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";
@@ -102,7 +103,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
     owns: (keyId) => versionOf(keyId) !== undefined,
     async wrap(dek, { signal }) {
       const version = await current(signal);
-      if (!isBytes(dek) || dek.length !== DEK_BYTES) throw invalidArgument(`a data key has ${DEK_BYTES} bytes`);
+      if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const bytes = await wrapped(version, dek, signal);
       signal?.throwIfAborted();
       const alg = isAes === true ? WRAP_ALGORITHMS.aesKw : WRAP_ALGORITHMS.rsaOaep256;
@@ -116,7 +117,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       const algorithm = unwrapAlgorithmOf(alg);
       if (provider !== NAME || version === undefined || algorithm === undefined || !isWrappedLength(alg, wrapped.length)) throw rejected();
       const dek = await vault.unwrap(key, version, algorithm, wrapped, signal);
-      if (dek.length === DEK_BYTES) return dek;
+      if (dek.length === DATA_KEY_BYTES) return dek;
       wipe(dek);
       throw rejected();
     },
@@ -172,7 +173,7 @@ function isAesType(keyType: string): boolean {
 }
 
 function isWrappedLength(alg: number, bytes: number): boolean {
-  return alg === WRAP_ALGORITHMS.aesKw ? bytes === DEK_BYTES + 8 : RSA_BYTES.has(bytes);
+  return alg === WRAP_ALGORITHMS.aesKw ? bytes === DATA_KEY_BYTES + 8 : RSA_BYTES.has(bytes);
 }
 
 function rejected(): EnvelockError {
@@ -180,7 +181,6 @@ function rejected(): EnvelockError {
 }
 
 const NAME = "azure-key-vault";
-const DEK_BYTES = 32;
 const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
 const UNWRAP_ALGS: readonly number[] = [WRAP_ALGORITHMS.rsaOaep256, WRAP_ALGORITHMS.rsaOaepSha1, WRAP_ALGORITHMS.aesKw];
 /** Of an RSA key of 4096 bits. */

@@ -2,6 +2,7 @@ import { concatBytes, copyOf, equalPublicBytes, isBytes, textOf, toHex, utf8, wi
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import { check } from "../../src/core/contracts/conformance-checks.ts";
 import type { Recipient } from "../../src/core/contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/core/format/key-record.ts";
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 
@@ -76,7 +77,7 @@ async function namesCurrent({ open }: Bench): Promise<void> {
 async function ownsItsResult({ open }: Bench): Promise<void> {
   const provider = await open();
   const result = await unwrap(provider, await wrap(provider, newDataKey()));
-  check(isBytes(result) && result.length === 32, "unwrap must give 32 bytes");
+  check(isBytes(result) && result.length === DATA_KEY_BYTES, `unwrap must give ${DATA_KEY_BYTES} bytes`);
   check(result.buffer.byteLength === 32, "a result must own exactly its ArrayBuffer");
 }
 

@@ -1,5 +1,6 @@
 import { engine } from "#engine";
 import { ascii, concatBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { TAG_BYTES } from "../../src/core/contracts/sizes.ts";
 import type { HmacHash } from "../../src/core/crypto/engine/engine.ts";
 import { hkdfExpand, hkdfExtract } from "../../src/core/crypto/hkdf.ts";
 
@@ -147,7 +148,6 @@ const VERSION: Uint8Array = ascii("HPKE-v1");
 const NOTHING: Uint8Array = new Uint8Array(0);
 const MODE_BASE: Uint8Array = Uint8Array.of(0);
 const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 
 // RFC 9180 §7.2, §7.3
 export const HKDF_SHA256: HpkeKdf = { id: 0x0001, hash: "sha256" };

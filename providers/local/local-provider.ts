@@ -1,6 +1,7 @@
 import { isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 
 /** One version of a KEK, ready for use. */
 export interface Kek {
@@ -51,7 +52,7 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
     async wrap(dek, { wrapAad, signal }) {
       signal?.throwIfAborted();
       const kek = live().primary.use();
-      if (!isBytes(dek) || dek.length !== 32) throw invalidArgument("a data key has 32 bytes");
+      if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const ready = kek instanceof Promise ? await loaded(kek, signal) : kek;
       return { provider: NAME, keyId: primary, alg, wrapped: ready.wrap(dek, wrapAad(primary)) };
     },

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { orAborted } from "./abort.ts";
 import { rejected } from "./cryptoki/failures.ts";
 import { ownedKey } from "./key-id.ts";
@@ -79,7 +80,7 @@ export function pkcs11Key(options: Pkcs11KeyOptions): Required<KeyProvider> {
     owns: (keyId) => ownedKey(keyId, location.token, ownKeys) !== undefined,
     async wrap(dek, { wrapAad, signal }) {
       requireOpen(signal);
-      if (!isBytes(dek) || dek.length !== DEK_BYTES) throw invalidArgument(`a data key has ${DEK_BYTES} bytes`);
+      if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const { keyId, alg } = await orAborted(target(), signal);
       requireOpen(signal);
       try {
@@ -130,7 +131,6 @@ function isWrappedLength(alg: number, bytes: number): boolean {
 }
 
 const NAME = "pkcs11";
-const DEK_BYTES = 32;
 const MIN_MODULUS_BYTES = 256;
 const MAX_MODULUS_BYTES = 1024;
 const ONE_MINUTE_MS = 60_000;

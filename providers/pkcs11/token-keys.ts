@@ -1,5 +1,6 @@
 import { equalPublicBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { isUnclear, losesObject, refusesMechanism, rejected, tokenFailure } from "./cryptoki/failures.ts";
 import { formatKeyId, type KeyName, parseKeyId } from "./key-id.ts";
 import type { Pkcs11KeySelector, Pkcs11Pin, TokenLocation } from "./options.ts";
@@ -77,7 +78,7 @@ export class ThisThreadKeys implements TokenKeys {
       const dek = await forgetting(session, keyId, unwrapUnder(session, key, wrapping, wrapped, aad)).catch((error: unknown) => {
         throw isUnclear(error) ? new Unclear(error) : error;
       });
-      if (dek.length === DEK_BYTES) return dek;
+      if (dek.length === DATA_KEY_BYTES) return dek;
       wipe(dek);
       throw rejected();
     };
@@ -115,7 +116,7 @@ export class ThisThreadKeys implements TokenKeys {
 
   /** What the token fails with when it wraps and unwraps a key of ours, if it does. A key that may only unwrap tells nothing. */
   async #breakdown({ keyId, alg }: WrapTarget): Promise<EnvelockError | undefined> {
-    const [dek, aad] = [crypto.getRandomValues(new Uint8Array(DEK_BYTES)), new Uint8Array(1)];
+    const [dek, aad] = [crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES)), new Uint8Array(1)];
     try {
       const isSame = await this.#sessions.use(async (session) => {
         const { key, wrapping } = keyFor(session, keyId, alg);
@@ -191,5 +192,4 @@ function nameOf({ info }: Session, { label, id }: KeyObject): KeyName {
   return { token: info.label, label, id, serial: info.serial };
 }
 
-const DEK_BYTES = 32;
 const MAX_KEYS = 256;

@@ -1,6 +1,7 @@
 import { concatBytes, type OwnedBytes } from "../../../src/core/base/bytes.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../../src/core/contracts/algorithms.ts";
+import { DATA_KEY_BYTES, TAG_BYTES } from "../../../src/core/contracts/sizes.ts";
 import * as ck from "../cryptoki/constants.ts";
 import type { Handle, Mechanism, Template } from "../cryptoki/cryptoki.ts";
 import { type KeyObject, publicHalf, publicNumbers } from "../session/key-objects.ts";
@@ -48,8 +49,8 @@ export function bestWrapping(session: Session, key: KeyObject): Wrapping {
 
 /** How many bytes a wrapped data key has. */
 export function wrappedBytes({ alg }: Wrapping, key: KeyObject): number {
-  if (alg === WRAP_ALGORITHMS.aesGcm) return NONCE_BYTES + DEK_BYTES + TAG_BYTES;
-  return key.kind === "aes" ? DEK_BYTES + 8 : (key.modulus?.length ?? 0);
+  if (alg === WRAP_ALGORITHMS.aesGcm) return NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES;
+  return key.kind === "aes" ? DATA_KEY_BYTES + 8 : (key.modulus?.length ?? 0);
 }
 
 /** @param isLocal for RSA: with the public key in this process */
@@ -84,7 +85,7 @@ export async function unwrapUnder(
   if (wrapping.name === "aes-gcm") return await unwrapGcm(session, key, wrapped, aad);
   const mechanism = mechanismOf(session, wrapping);
   if (isCipher(session, mechanism, key.usage.decrypt, ck.CKF_DECRYPT)) {
-    return await session.cryptoki.decrypt(session.session, mechanism, key.handle, wrapped, Math.max(wrapped.length, DEK_BYTES));
+    return await session.cryptoki.decrypt(session.session, mechanism, key.handle, wrapped, Math.max(wrapped.length, DATA_KEY_BYTES));
   }
   return unwrapObject(session, mechanism, key.handle, wrapped);
 }
@@ -92,7 +93,7 @@ export async function unwrapUnder(
 async function wrapGcm({ cryptoki, session }: Session, key: KeyObject, dek: Uint8Array, aad: Uint8Array): Promise<OwnedBytes> {
   const nonce = Buffer.alloc(NONCE_BYTES);
   crypto.getRandomValues(nonce);
-  const sealed = await cryptoki.encrypt(session, gcm(nonce, aad), key.handle, dek, DEK_BYTES + TAG_BYTES);
+  const sealed = await cryptoki.encrypt(session, gcm(nonce, aad), key.handle, dek, DATA_KEY_BYTES + TAG_BYTES);
   return concatBytes(nonce, sealed); // read afterwards: some tokens insist on a nonce of their own, and write it there
 }
 
@@ -165,8 +166,6 @@ function isPossible(session: Session, key: KeyObject, wrapping: Wrapping): boole
   return wrapping.name !== "aes-gcm" && canUnwrap && key.usage.wrap && (flags & ck.CKF_WRAP) !== 0;
 }
 
-const DEK_BYTES = 32;
 const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const CK_PARAMS_RSA_OAEP = 4; // these two are pkcs11js's numbers, not the standard's
 const CK_PARAMS_GCM = 25;

@@ -1,19 +1,20 @@
 import { ascii, byteAt, concatBytes, wipe } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
+import { TAG_BYTES } from "../contracts/sizes.ts";
 import type { ChunkCipher } from "./engine/engine.ts";
 import { hkdfExpand } from "./hkdf.ts";
 
 // Cobblestone-256: C2SP chunked-encryption v1 with AES-256-GCM and HKDF-SHA-512. docs/format.md §6
 
 export const CHUNK_BYTES = 16384;
-export const SEALED_CHUNK_BYTES: number = CHUNK_BYTES + 16;
+export const SEALED_CHUNK_BYTES: number = CHUNK_BYTES + TAG_BYTES;
 export const SALT_BYTES = 24;
 export const COMMITMENT_BYTES = 32;
 export const BODY_PREFIX_BYTES: number = SALT_BYTES + COMMITMENT_BYTES;
 
 /** The length of a body. The last chunk is always shorter than a full one and so marks the end, hence the `+ 1`. */
 export function bodyBytes(plaintextBytes: number): number {
-  return BODY_PREFIX_BYTES + plaintextBytes + 16 * chunkCount(plaintextBytes);
+  return BODY_PREFIX_BYTES + plaintextBytes + TAG_BYTES * chunkCount(plaintextBytes);
 }
 
 export function chunkCount(plaintextBytes: number): number {
@@ -24,7 +25,7 @@ export function chunkCount(plaintextBytes: number): number {
 export function plaintextBytesOf(bodyLength: number): number | undefined {
   const chunks = Math.floor((bodyLength - BODY_PREFIX_BYTES) / SEALED_CHUNK_BYTES);
   const rest = (bodyLength - BODY_PREFIX_BYTES) % SEALED_CHUNK_BYTES;
-  return chunks < 0 || rest < 16 ? undefined : CHUNK_BYTES * chunks + rest - 16;
+  return chunks < 0 || rest < TAG_BYTES ? undefined : CHUNK_BYTES * chunks + rest - TAG_BYTES;
 }
 
 /** What one salt derives: a chunk key, the base of the nonces, and the commitment to both and to the context. */

@@ -3,6 +3,7 @@ import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "../base/bytes.ts";
 import { type Context, type ContextPlan, KeyContext } from "../base/context.ts";
 import { authenticationFailed, EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
 import type { Siv } from "../crypto/engine/engine.ts";
 import { hkdfExpand } from "../crypto/hkdf.ts";
 import { Xaes256Gcm } from "../crypto/xaes.ts";
@@ -254,8 +255,6 @@ export class DataKey {
     return [concatBytes(DET_AAD, prefix), this.#keyContext.encode(context)];
   }
 }
-
-export const DATA_KEY_BYTES = 32;
 
 /** @param more 32 bytes of another generator: the key is as good as the better of the two, if neither knows the other */
 export function generateDataKey(keyContext: KeyContext, more?: Uint8Array): DataKey {

@@ -1,5 +1,6 @@
 import { fromBase64Url, isBytes, viewOf } from "../base/bytes.ts";
 import { invalidArgument, malformed } from "../base/errors.ts";
+import { TAG_BYTES } from "../contracts/sizes.ts";
 
 // docs/format.md §5
 
@@ -9,7 +10,7 @@ export const KID_BYTES = 16;
 /** Head and kid: what names the key, and what both kinds authenticate. */
 export const TOKEN_PREFIX_BYTES: number = 1 + KID_BYTES;
 /** What a random token adds to its plaintext: prefix, nonce 24, tag 16. */
-export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 24 + 16;
+export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 24 + TAG_BYTES;
 /** What a deterministic token adds to its plaintext: prefix and SIV 16. */
 export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 16;
 

@@ -2,7 +2,7 @@ import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../base/
 import type { KeyContext } from "../base/context.ts";
 import { EnvelockError } from "../base/errors.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../data-key/data-key.ts";
+import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
 import { encodeWrapAad, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "../format/key-record.ts";
 
 // What the core hands to a provider, and what it holds the provider to.

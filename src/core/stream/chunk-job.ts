@@ -1,4 +1,5 @@
 import { engine } from "#engine";
+import { TAG_BYTES } from "../contracts/sizes.ts";
 import { CHUNK_BYTES, chunkCount, openChunks, SEALED_CHUNK_BYTES, sealChunks } from "../crypto/cobblestone.ts";
 
 export type ChunkMode = "seal" | "open";
@@ -44,5 +45,4 @@ export function chunkJob(mode: ChunkMode, { key, base }: ChunkKeys): ChunkJob {
   };
 }
 
-export const TAG_BYTES = 16;
 const MANY_CHUNKS = Number.MAX_SAFE_INTEGER;

@@ -1,7 +1,8 @@
 import { isBytes, type OwnedBytes } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
+import { TAG_BYTES } from "../contracts/sizes.ts";
 import { type Batch, DirectBatch, GatheredBatch } from "./batch.ts";
-import { type ChunkJob, TAG_BYTES } from "./chunk-job.ts";
+import type { ChunkJob } from "./chunk-job.ts";
 import { ChunkSplitter } from "./chunk-splitter.ts";
 import type { StreamLanes } from "./lanes/lanes.ts";
 

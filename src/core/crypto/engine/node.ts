@@ -13,6 +13,7 @@ import {
 } from "node:crypto";
 import { copyOf, ownedBytes, toBase64Url } from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
+import { TAG_BYTES } from "../../contracts/sizes.ts";
 import type { BlockCipher, ChunkCipher, Engine, OneTimeGcm, X25519 } from "./engine.ts";
 import { nodeHmac } from "./node-hmac.ts";
 import { nodeKeyWrap } from "./node-key-wrap.ts";
@@ -134,7 +135,6 @@ function gcmName(keyBytes: number): GcmName {
 
 type GcmName = "aes-128-gcm" | "aes-256-gcm";
 
-const TAG_BYTES = 16;
 const TAG_OPTION = { authTagLength: TAG_BYTES } as const;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
