@@ -1,76 +1,137 @@
 import type { Import } from "./imports.ts";
 
-/** Files that belong together. They may import each other, the floors below, and these packages. */
-interface Room {
-  /** A file, or a folder with all that is in it. */
-  readonly paths: readonly string[];
-  /** Beginnings of package names. */
+/** A folder whose files belong together. They may import each other, what lies below, and these packages. */
+export interface Room {
+  /** From the root. The root entry alone is a file. */
+  readonly path: string;
+  /** What is in it, in a few words. */
+  readonly holds: string;
+  /** Beginnings of the names of packages that it may load. */
   readonly packages?: readonly string[];
 }
 
-/** The core from top to bottom: arrows point downwards. Rooms on one floor do not know each other. */
-const FLOORS: readonly (readonly Room[])[] = [
-  [{ paths: ["src/cli/"], packages: ["commander", "@azure/identity", "pg", "node:"] }],
+/** A provider's folder. It stands on `PROVIDERS_SHARE`. */
+export interface ProviderRoom extends Room {
+  /** Folders that it may import beyond that. */
+  readonly also?: readonly string[];
+  /** The folders in it, from the top: arrows between them point down. Files beside them belong to no floor. */
+  readonly inner?: readonly (readonly string[])[];
+}
+
+/** `src` from top to bottom: arrows point down. Rooms on one floor do not know each other. */
+export const FLOORS: readonly (readonly Room[])[] = [
+  [{ path: "src/cli/", holds: "the command, one file a verb", packages: ["commander", "@azure/identity", "pg", "node:"] }],
   [
-    { paths: ["src/index.ts"] },
-    { paths: ["src/integrations/"], packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client", "@opentelemetry/api"] },
-    { paths: ["src/node/"], packages: ["node:"] },
-    { paths: ["src/stores/"], packages: ["node:"] },
-    { paths: ["src/testing/"], packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"] },
+    { path: "src/index.ts", holds: "the door: re-exports alone" },
+    { path: "src/node/", holds: "Node's streams and files", packages: ["node:"] },
+    { path: "src/stores/", holds: "where data keys lie", packages: ["node:"] },
+    {
+      path: "src/integrations/",
+      holds: "ORMs, Azure SDK, telemetry",
+      packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client", "@opentelemetry/api"],
+    },
+    {
+      path: "src/testing/",
+      holds: "emulators for users",
+      packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"],
+    },
   ],
-  [{ paths: ["src/fields/"] }],
-  [{ paths: ["src/core/keyring/"] }],
-  [{ paths: ["src/core/stream/"], packages: ["node:os", "node:worker_threads"] }],
-  [{ paths: ["src/core/key-source/"], packages: ["lru-cache"] }],
-  [{ paths: ["src/core/resilience/"] }],
-  [{ paths: ["src/core/telemetry/"] }],
-  [{ paths: ["src/core/data-key/"] }],
-  [{ paths: ["src/core/format/"] }, { paths: ["src/core/crypto/"], packages: ["node:crypto", "node:worker_threads", "@noble/"] }],
-  [{ paths: ["src/core/contracts/"] }],
-  [{ paths: ["src/core/base/"], packages: ["node:"] }],
+  [{ path: "src/fields/", holds: "data keys in a store, ciphers for columns, blind indexes, jobs" }],
+  [{ path: "src/core/keyring/", holds: "encrypt, decrypt, rewrap; routes to providers by key id" }],
+  [
+    {
+      path: "src/core/stream/",
+      holds: "pieces, web streams, ranges, uploads, worker lanes",
+      packages: ["node:os", "node:worker_threads"],
+    },
+  ],
+  [{ path: "src/core/key-source/", holds: "where data keys come from: made, reused, unwrapped, cached", packages: ["lru-cache"] }],
+  [{ path: "src/core/resilience/", holds: "the only caller of providers: deadline, retry, breaker, queue" }],
+  [{ path: "src/core/telemetry/", holds: "typed events" }],
+  [{ path: "src/core/data-key/", holds: "a data key, what is derived from it, a body under it" }],
+  [
+    { path: "src/core/format/", holds: "bytes to structures and back" },
+    {
+      path: "src/core/crypto/",
+      holds: "constructions, engines",
+      packages: ["node:crypto", "node:worker_threads", "@noble/"],
+    },
+  ],
+  [{ path: "src/core/contracts/", holds: "what a provider is, and a key wrapper, a random source, a store: types" }],
+  [{ path: "src/core/base/", holds: "bytes, errors, context, options, one clock", packages: ["node:"] }],
+];
+
+/** One folder a provider. They do not know each other, but for what `also` names. */
+export const PROVIDERS: readonly ProviderRoom[] = [
+  {
+    path: "providers/local/",
+    holds: "KEKs in this process",
+    also: ["src/core/crypto/"],
+    packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"],
+  },
+  {
+    path: "providers/azure/",
+    holds: "Key Vault, Managed HSM",
+    also: ["providers/local/"],
+    inner: [["doctor"], ["sdk"]],
+    packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets", "node:"],
+  },
+  {
+    path: "providers/pkcs11/",
+    holds: "tokens and HSMs",
+    inner: [["token"], ["wrapping"], ["session"], ["cryptoki"]],
+    packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"],
+  },
+  { path: "providers/conformance/", holds: "the contract as cases", also: ["src/core/format/"] },
 ];
 
 /** What every provider may import beside its own folder. */
-const PROVIDERS_SHARE: readonly string[] = ["src/core/contracts/", "src/core/base/"];
+export const PROVIDERS_SHARE: readonly string[] = ["src/core/contracts/", "src/core/base/"];
 
-/** What one provider may import beyond that, and the packages that it needs. */
-const PROVIDERS_ALSO: Readonly<Record<string, Room>> = {
-  local: { paths: ["src/core/crypto/"], packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"] },
-  azure: { paths: ["providers/local/"], packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets", "node:"] },
-  pkcs11: { paths: [], packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"] },
-  conformance: { paths: ["src/core/format/"] },
-};
-
-/** The one way into a provider, for the command line. */
-const PROVIDER_ENTRY = /^providers\/[\w-]+\/index\.ts$/;
+/** The room that may import providers, and their one way in. */
+export const KNOWS_PROVIDERS = "src/cli/";
+const PROVIDER_ENTRY = /^providers\/[\w-]+(?:\/[\w-]+)?\/index\.ts$/;
 
 /** Why an import is against the rules, or undefined. */
 export function objectionTo({ from, to }: Import): string | undefined {
-  const isAllowed = from.startsWith("providers/") ? providerMay(from, to) : coreMay(from, to);
+  const isAllowed = from.startsWith("providers/") ? providerMay(from, to) : sourceMay(from, to);
   return isAllowed ? undefined : `${from} must not import ${to}`;
 }
 
-/** The floor on which a file of the core is, from the top, or -1. */
-export function floorOf(path: string): number {
-  return FLOORS.findIndex((rooms) => rooms.some((room) => holds(room, path)));
+/** Whether a file lies in a room of the table. */
+export function hasPlace(path: string): boolean {
+  return floorOf(path) !== -1 || PROVIDERS.some((room) => holds(room, path));
 }
 
-function coreMay(from: string, to: string): boolean {
+function sourceMay(from: string, to: string): boolean {
   const room = FLOORS.flat().find((candidate) => holds(candidate, from));
   if (room === undefined) return false;
-  if (to.startsWith("providers/")) return holds(room, "src/cli/") && PROVIDER_ENTRY.test(to);
+  if (to.startsWith("providers/")) return room.path === KNOWS_PROVIDERS && PROVIDER_ENTRY.test(to);
   return to.startsWith("src/") ? holds(room, to) || floorOf(to) > floorOf(from) : mayLoad(room, to);
 }
 
 function providerMay(from: string, to: string): boolean {
-  const [, name = ""] = from.split("/");
-  const also = PROVIDERS_ALSO[name] ?? { paths: [] };
-  if (!to.startsWith("src/") && !to.startsWith("providers/")) return mayLoad(also, to);
-  return holds({ paths: [...PROVIDERS_SHARE, ...also.paths, `providers/${name}/`] }, to);
+  const room = PROVIDERS.find((candidate) => holds(candidate, from));
+  if (room === undefined) return false;
+  if (!to.startsWith("src/") && !to.startsWith("providers/")) return mayLoad(room, to);
+  if (holds(room, to)) return innerMay(room, from, to);
+  return [...PROVIDERS_SHARE, ...(room.also ?? [])].some((path) => to.startsWith(path));
 }
 
-function holds({ paths }: Room, path: string): boolean {
-  return paths.some((own) => (own.endsWith("/") ? path.startsWith(own) : path === own));
+/** Between two inner folders arrows point down. */
+function innerMay({ path, inner = [] }: ProviderRoom, from: string, to: string): boolean {
+  const [ownFolder, otherFolder] = [from, to].map((file) => file.slice(path.length).split("/").slice(0, -1).join("/"));
+  const [own, other] = [ownFolder, otherFolder].map((folder) => inner.findIndex((folders) => folders.some((name) => name === folder)));
+  if (ownFolder === otherFolder || own === undefined || other === undefined || own === -1 || other === -1) return true;
+  return other > own;
+}
+
+function floorOf(path: string): number {
+  return FLOORS.findIndex((rooms) => rooms.some((room) => holds(room, path)));
+}
+
+function holds({ path }: Room, file: string): boolean {
+  return path.endsWith("/") ? file.startsWith(path) : file === path;
 }
 
 function mayLoad({ packages = [] }: Room, name: string): boolean {

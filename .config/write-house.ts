@@ -1,0 +1,53 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { FLOORS, KNOWS_PROVIDERS, PROVIDERS, PROVIDERS_SHARE, type ProviderRoom, type Room } from "../test/package/arrows.ts";
+import { housePicture } from "./house-picture.ts";
+
+// npm run house: writes what CONTRIBUTING.md and docs/design.md say of rooms, and docs/house.svg, from the table in test/package/arrows.ts.
+
+/** The files that are made from the table of rooms, as they must be. Paths are from the root. */
+export function houseFiles(read: (path: string) => string): ReadonlyMap<string, string> {
+  const house = { floors: FLOORS, providers: PROVIDERS, providersShare: PROVIDERS_SHARE, knowsProviders: KNOWS_PROVIDERS };
+  return new Map([
+    ["docs/house.svg", housePicture(house)],
+    ["CONTRIBUTING.md", withList(read("CONTRIBUTING.md"), tree())],
+    ["docs/design.md", withList(read("docs/design.md"), table())],
+  ]);
+}
+
+/** Replaces what stands between the two marks. @throws if a page has no marks */
+function withList(page: string, list: string): string {
+  if (!MARKED.test(page)) throw new Error(`a page has no ${BEGIN} … ${END}`);
+  return page.replace(MARKED, () => `${BEGIN}\n\n${list}\n\n${END}`);
+}
+
+/** Floors from the top, rooms of one floor side by side. */
+function tree(): string {
+  const lines = FLOORS.map((rooms) => rooms.map(({ path }) => path.replace(/\/$/, "")).join("  "));
+  const providers = PROVIDERS.map(
+    ({ path, also = [] }) =>
+      `${path.replace(/\/$/, "").padEnd(24)}→ ${[...PROVIDERS_SHARE, ...also].map((room) => room.replace(/\/$/, "")).join(", ")}`,
+  );
+  return ["```", ...lines, "", ...providers, "```"].join("\n");
+}
+
+function table(): string {
+  return ["| room | what it holds | packages that it may load |", "|---|---|---|", ...FLOORS.flat().map(row), ...PROVIDERS.map(row)].join(
+    "\n",
+  );
+}
+
+function row({ path, holds, packages = [], inner = [] }: Room & Pick<ProviderRoom, "inner">): string {
+  const order = inner.length > 0 ? `; inside, ${inner.map((folders) => folders.join(", ")).join(" → ")}` : "";
+  const names = packages.map((name) => `\`${name.endsWith(":") || name.endsWith("/") ? `${name}*` : name}\``);
+  return `| \`${path.replace(/\/$/, "")}\` | ${holds}${order} | ${names.join(", ")} |`;
+}
+
+const BEGIN = "<!-- made by npm run house -->";
+const END = "<!-- end -->";
+const MARKED = /<!-- made by npm run house -->[\s\S]*?<!-- end -->/;
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const at = (path: string): URL => new URL(`../${path}`, import.meta.url);
+  for (const [path, text] of houseFiles((file) => readFileSync(at(file), "utf8"))) writeFileSync(at(path), text);
+}
