@@ -1,13 +1,12 @@
-import { readdir, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { readIfThere, writeDurably } from "../core/base/durable-file.ts";
+import { rm } from "node:fs/promises";
+import { readIfThere, removeLeftovers, writeDurably } from "../core/base/durable-file.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { fileError } from "../core/base/file-error.ts";
+import { withFileLock } from "../core/base/file-lock.ts";
 import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import type { Checkpoint } from "../fields/jobs/checkpoint.ts";
 import { jsonIn } from "../fields/json.ts";
 import { memoryStore } from "../fields/stores/memory.ts";
-import { withFileLock } from "./file-lock.ts";
 import { flatRow, storedRow } from "./stored-row.ts";
 
 export interface FileStoreOptions {
@@ -47,7 +46,7 @@ export function fileStore(path: string, { maxLockWaitMs = 10_000 }: FileStoreOpt
   const changeNow = async (change: (store: DataKeyStore) => Promise<boolean>): Promise<boolean> => {
     const store = await loaded(await readRows());
     if (!(await change(store))) return false;
-    await removeLeftovers(path);
+    await removeLeftovers(path); // wrapped keys that may have been shredded since
     await writeDurably(path, textOf(await store.scan({ limit: Number.POSITIVE_INFINITY })), { overwrite: true });
     return true;
   };
@@ -89,13 +88,4 @@ function textOf(rows: readonly StoredDataKey[]): string {
   return `${JSON.stringify({ format: FORMAT, rows: rows.map(flatRow) }, undefined, 2)}\n`;
 }
 
-/** What a process left that was killed while it wrote: wrapped keys that may have been shredded since. Under the lock alone. */
-async function removeLeftovers(path: string): Promise<void> {
-  const folder = dirname(path);
-  const start = `${basename(path)}.`;
-  const names = (await readdir(folder)).filter((name) => name.startsWith(start) && LEFTOVER.test(name.slice(start.length)));
-  for (const name of names) await rm(join(folder, name), { force: true });
-}
-
 const FORMAT = "envelock-data-keys/1";
-const LEFTOVER = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$/;

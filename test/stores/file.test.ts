@@ -28,7 +28,7 @@ test("the file is its owner's alone, and nothing stands beside it", async () => 
 test("what a killed writer left is removed by the next one", async () => {
   const own = join(folder, "left");
   mkdirSync(own);
-  writeFileSync(join(own, `keys.json.${crypto.randomUUID()}.tmp`), "half of");
+  writeFileSync(join(own, `.envelock-${crypto.randomUUID()}-keys.json.tmp`), "half of");
   writeFileSync(join(own, "keys.json.old"), "somebody else's");
   await fileStore(join(own, "keys.json")).insertIfAbsent(newRow(newScope()));
   expect(readdirSync(own).sort()).toEqual(["keys.json", "keys.json.old"]);

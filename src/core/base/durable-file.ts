@@ -1,29 +1,55 @@
-import { type FileHandle, link, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
-import { platform } from "node:process";
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, link, lstat, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { EnvelockError } from "./errors.ts";
 import { systemCodeOf } from "./file-error.ts";
+import { removeIfEnded } from "./temporary-file.ts";
+
+/** What a file is to hold: text, or batches of bytes, each of which is written before the one after the next is asked for. */
+export type FileContent = string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export interface DurableOptions {
+  /** Whether an existing file is replaced; else the call rejects with `EEXIST`. */
+  readonly overwrite: boolean;
+  /** The mode of the new file, less the umask. Default 0o600: its owner alone. */
+  readonly mode?: number;
+  /** What the file at the path was when its content was read. Only that file is replaced, and the new one has its mode and owner. */
+  readonly instead?: Stats;
+}
 
 /**
- * Writes a file that its owner alone may read. After a crash it is either as before or whole, and once this resolves it survives a
- * power cut.
+ * Writes a file in one step. After a crash it is as before or whole, and once this resolves it survives a power cut. A temporary file
+ * stands beside it meanwhile; a failure removes it, and so does a signal that ends the process.
  *
- * @param options.overwrite whether an existing file is replaced; else this rejects with `EEXIST`
- * @throws what the file system throws
+ * The folder is opened once and no other path is followed from then on (on Linux; elsewhere the path is all there is). Mode and owner
+ * are set on the open file. So another user of the folder can neither redirect the write nor get the mode of another file changed.
+ *
+ * @throws what the file system and `content` throw; `unavailable` if the file at the path is no longer `instead`, or if the temporary
+ *   file was exchanged
  */
-export async function writeDurably(path: string, text: string, { overwrite }: { readonly overwrite: boolean }): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+export async function writeDurably(path: string, content: FileContent, options: DurableOptions): Promise<void> {
+  const folder = await openFolder(dirname(path));
+  const target = folder.at(basename(path));
+  const temporary = folder.at(temporaryName(basename(path)));
+  const forget = removeIfEnded(temporary);
   try {
-    await closing(await open(temporary, "wx", 0o600), async (file) => {
-      await file.writeFile(text, "utf8");
-      await file.sync();
-    });
-    // a link never replaces what is there, a rename always does; both happen at once or not at all
-    if (overwrite) await rename(temporary, path);
-    else await link(temporary, path);
+    await closing(
+      await open(temporary, "wx", options.instead === undefined ? (options.mode ?? OWNER_ALONE) : OWNER_ALONE),
+      async (file) => {
+        await writeContent(file, content);
+        if (options.instead !== undefined) await keepModeAndOwner(file, options.instead);
+        await file.sync();
+        await requireSame(temporary, await file.stat(), `the temporary file of ${path}`);
+        if (options.instead !== undefined) await requireUnchanged(target, options.instead, path);
+        await (options.overwrite || options.instead !== undefined ? rename(temporary, target) : placeNew(temporary, target));
+      },
+    );
+    await folder.sync();
   } finally {
     await rm(temporary, { force: true });
+    forget();
+    await folder.close();
   }
-  if (platform !== "win32") await closing(await open(dirname(path), "r"), (folder) => folder.sync());
 }
 
 /** The text of a file, or undefined if there is none. @throws what the file system throws */
@@ -36,6 +62,107 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
+/** Removes the temporary files of a path that processes left which were killed. Only where no other process writes that path now. */
+export async function removeLeftovers(path: string): Promise<void> {
+  const end = temporaryEnd(basename(path));
+  for (const name of await readdir(dirname(path))) {
+    const isLeftover = name.endsWith(end) && LEFTOVER_START.test(name.slice(0, -end.length));
+    if (isLeftover) await rm(join(dirname(path), name), { force: true });
+  }
+}
+
+/** Short enough for every file system, however long the name is. */
+function temporaryName(name: string): string {
+  return `.envelock-${crypto.randomUUID()}${temporaryEnd(name)}`;
+}
+
+function temporaryEnd(name: string): string {
+  return `-${name.slice(0, 48)}.tmp`;
+}
+
+async function keepModeAndOwner(file: FileHandle, { uid, gid, mode }: Stats): Promise<void> {
+  const own = await file.stat();
+  if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid);
+  await file.chmod(mode & PERMISSIONS);
+}
+
+async function requireUnchanged(target: string, before: Stats, path: string): Promise<void> {
+  const now = await requireSame(target, before, path);
+  if (now.size !== before.size || now.mtimeMs !== before.mtimeMs) throw changed(path);
+}
+
+/** @throws `unavailable` if the path names another file, or a link */
+async function requireSame(target: string, file: Stats, path: string): Promise<Stats> {
+  const now = await lstat(target).catch((error: unknown) => {
+    throw systemCodeOf(error) === "ENOENT" ? changed(path) : error;
+  });
+  if (now.dev !== file.dev || now.ino !== file.ino || !now.isFile()) throw changed(path);
+  return now;
+}
+
+function changed(path: string): EnvelockError {
+  return new EnvelockError("unavailable", `${path} was changed by another process meanwhile`, { hint: "run it again" });
+}
+
+/** Never replaces: a hard link fails where a rename would not. Without hard links the name is claimed by an empty file. */
+async function placeNew(temporary: string, target: string): Promise<void> {
+  try {
+    await link(temporary, target);
+  } catch (error) {
+    if (!LINKS_MISSING.has(systemCodeOf(error) ?? "")) throw error;
+    await closing(await open(target, "wx", OWNER_ALONE), async () => undefined);
+    await rename(temporary, target);
+  }
+}
+
+async function writeContent(file: FileHandle, content: FileContent): Promise<void> {
+  if (typeof content === "string") return await file.writeFile(content, "utf8");
+  let writing: Promise<void> = Promise.resolve();
+  try {
+    for await (const batch of content) {
+      await writing;
+      writing = writeBatch(file, batch);
+      writing.catch(() => undefined); // awaited at the next turn
+    }
+    await writing;
+  } finally {
+    await writing.catch(() => undefined); // the file is closed after this
+  }
+}
+
+async function writeBatch(file: FileHandle, batch: Uint8Array): Promise<void> {
+  for (let written = 0; written < batch.length; ) {
+    const { bytesWritten } = await file.write(batch, written, batch.length - written, null);
+    written += bytesWritten;
+  }
+}
+
+interface Folder {
+  /** The path of a name in it. */
+  at(name: string): string;
+  /** Makes new names survive a power cut, where the system lets a folder be synced. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A folder that cannot be opened, as on Windows or without the right to list it, is known by its path alone. */
+async function openFolder(path: string): Promise<Folder> {
+  const handle = await open(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)).catch(() => undefined);
+  if (handle === undefined) return { at: (name) => join(path, name), sync: async () => undefined, close: async () => undefined };
+  const own = `/proc/self/fd/${handle.fd}`;
+  const [opened, linked] = await Promise.all([handle.stat(), stat(own).catch(() => undefined)]);
+  const isReachable = linked?.dev === opened.dev && linked.ino === opened.ino;
+  return { at: (name) => join(isReachable ? own : path, name), sync: () => synced(handle), close: () => handle.close() };
+}
+
+async function synced(folder: FileHandle): Promise<void> {
+  try {
+    await folder.sync();
+  } catch (error) {
+    if (!SYNC_MISSING.has(systemCodeOf(error) ?? "")) throw error;
+  }
+}
+
 async function closing(handle: FileHandle, use: (handle: FileHandle) => Promise<void>): Promise<void> {
   try {
     await use(handle);
@@ -43,3 +170,9 @@ async function closing(handle: FileHandle, use: (handle: FileHandle) => Promise<
     await handle.close();
   }
 }
+
+const OWNER_ALONE = 0o600;
+const PERMISSIONS = 0o777;
+const LINKS_MISSING: ReadonlySet<string> = new Set(["EPERM", "EACCES", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
+const SYNC_MISSING: ReadonlySet<string> = new Set(["EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EPERM", "EACCES"]);
+const LEFTOVER_START = /^\.envelock-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

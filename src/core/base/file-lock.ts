@@ -1,10 +1,10 @@
 import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { kill, pid } from "node:process";
-import { readIfThere } from "../core/base/durable-file.ts";
-import { EnvelockError } from "../core/base/errors.ts";
-import { systemCodeOf } from "../core/base/file-error.ts";
-import { jsonIn } from "../fields/json.ts";
+import { readIfThere } from "./durable-file.ts";
+import { EnvelockError } from "./errors.ts";
+import { systemCodeOf } from "./file-error.ts";
+import { removeIfEnded } from "./temporary-file.ts";
 
 /**
  * Does `work` while no other process of this machine is within `withFileLock` of the same path.
@@ -27,19 +27,29 @@ export async function withFileLock<T>(path: string, maxWaitMs: number, work: () 
 async function acquired(path: string, maxWaitMs: number): Promise<() => Promise<void>> {
   const own: Owner = { host: hostname(), pid, startedAt: await startOf(pid), id: crypto.randomUUID() };
   const temporary = `${path}.${own.id}.tmp`;
+  const forget = removeIfEnded(temporary);
   // linked when it is whole: a lock without an owner could never be taken away
   await writeFile(temporary, JSON.stringify(own), { mode: 0o600, flag: "wx" });
   try {
     for (let waitedMs = 0; waitedMs <= maxWaitMs; waitedMs += WAIT_MS) {
-      if (await linked(temporary, path)) return () => rm(path);
+      if (await linked(temporary, path)) return releaseOf(path);
       const holder = await readIfThere(path);
       if (holder !== undefined && (await isOver(holder))) await takeAway(path, holder, maxWaitMs);
       else await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
     }
   } finally {
     await rm(temporary, { force: true });
+    forget();
   }
   throw new EnvelockError("unavailable", `${path} is locked`, { hint: `if nothing uses it any more, remove ${path}` });
+}
+
+function releaseOf(path: string): () => Promise<void> {
+  const forget = removeIfEnded(path);
+  return async () => {
+    await rm(path);
+    forget();
+  };
 }
 
 async function linked(temporary: string, path: string): Promise<boolean> {
@@ -70,12 +80,20 @@ interface Owner {
 
 /** Whether the owner was a process of this machine that runs no more. */
 async function isOver(holder: string): Promise<boolean> {
-  const owner: unknown = jsonIn(holder);
+  const owner = parsedOwner(holder);
   if (typeof owner !== "object" || owner === null || !("host" in owner) || owner.host !== hostname()) return false;
   if (!("pid" in owner) || typeof owner.pid !== "number") return false;
   if (!isRunning(owner.pid)) return true;
   const startedAt = await startOf(owner.pid);
   return startedAt !== undefined && "startedAt" in owner && owner.startedAt !== startedAt;
+}
+
+function parsedOwner(holder: string): unknown {
+  try {
+    return JSON.parse(holder);
+  } catch {
+    return undefined; // another program's file
+  }
 }
 
 function isRunning(process: number): boolean {
