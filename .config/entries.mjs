@@ -6,6 +6,7 @@ export const ENTRIES = {
   "./node": "src/node/index.ts",
   "./fields": "src/fields/index.ts",
   "./telemetry": "src/core/telemetry/index.ts",
+  "./keyset-file": "providers/local/keyset-file.ts",
   "./providers/local": "providers/local/index.ts",
   "./providers/azure": "providers/azure/index.ts",
   "./providers/pkcs11": "providers/pkcs11/index.ts",

@@ -13,6 +13,5 @@ export {
   parseKeyset,
   publicKeyset,
 } from "./keyset.ts";
-export { readKeysetFile, writeKeysetFile } from "./keyset-file.ts";
 export { keysetProviders } from "./keyset-providers.ts";
 export { type LocalKeyOptions, type LocalKeysetOptions, localKey, localKeyset } from "./local-key.ts";

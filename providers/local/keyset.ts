@@ -6,6 +6,7 @@ import { loadHybridKem } from "./hybrid-kem.ts";
 import { HYBRID_KEYS } from "./hybrid-key-pair.ts";
 import { jwkBytes, type KeyShape, type LocalJwk } from "./key-forms.ts";
 import { X25519_KEYS } from "./key-pair.ts";
+import { keysetJson, noKeys } from "./keyset-json.ts";
 import { AES_256_KEY } from "./local-key.ts";
 import { requireKeyId } from "./local-provider.ts";
 
@@ -69,14 +70,24 @@ export async function generateKeysetKey(options: {
 /**
  * Reads the JSON of a keyset: a JWK set with `primary`, each key with `kid` and `created`. Other members are ignored.
  *
+ * @param json text, or its bytes in UTF-8; a byte order mark at its start is skipped
  * @throws `invalid-argument` for anything that is wrong with it; no message ever holds a secret
  * @see docs/providers/local.md for the form
+ * @example
+ * ```ts
+ * import { keysetProviders, parseKeyset } from "envelock/providers/local";
+ *
+ * const json = '{"primary":"k1","keys":[{"kty":"oct","kid":"k1","created":"2026-11-21T09:30:00Z","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}]}';
+ * const [primary] = keysetProviders(parseKeyset(json));
+ * ```
  */
-export function parseKeyset(json: string): Keyset {
-  const document = parsedJson(json);
-  if (!isObject(document) || !("keys" in document) || !Array.isArray(document.keys)) throw invalidArgument("a keyset has an array of keys");
+export function parseKeyset(json: string | Uint8Array): Keyset {
+  const document = keysetJson(json);
+  if (!isObject(document) || !("keys" in document) || !Array.isArray(document.keys)) throw noKeys(document);
   const primary = "primary" in document ? document.primary : undefined;
-  if (typeof primary !== "string") throw invalidArgument("a keyset names its primary key");
+  if (typeof primary !== "string") {
+    throw invalidArgument("a keyset names its primary key", 'add "primary" with the kid of the key that is to wrap');
+  }
   const keyset: Keyset = { primary, keys: document.keys.map(parseKey) };
   checkKeyset(keyset);
   return keyset;
@@ -197,15 +208,6 @@ function shapesOf(type: KeysetKeyPair["type"]): KeyPairShapes {
 
 function unknownType(type: never): EnvelockError {
   return invalidArgument(`a key of a keyset is of type aes-256, x25519 or mlkem768-x25519, not ${JSON.stringify(type)}`);
-}
-
-// No cause: the engine's message quotes the text around the mistake, which may be a key.
-function parsedJson(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    throw invalidArgument("the keyset is not JSON");
-  }
 }
 
 interface KeysetJwk extends LocalJwk {

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { realpath } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import {
   formatKeyset,
@@ -9,9 +8,8 @@ import {
   type KeysetKey,
   type KeysetKeyType,
   publicKeyset,
-  readKeysetFile,
-  writeKeysetFile,
 } from "../../providers/local/index.ts";
+import { readKeysetFile, updateKeysetFile, writeKeysetFile } from "../../providers/local/keyset-file.ts";
 import { toHex, utf8 } from "../core/base/bytes.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import { columns } from "./columns.ts";
@@ -62,8 +60,8 @@ Examples:
 async function keygen(file: string, options: KeygenOptions): Promise<void> {
   checkOptions(options);
   if (options.public === true) return await writePublicHalf(file, options);
-  if (options.add === true) return await change(file, await withNewKey(await readKeysetFile(file), options));
-  if (options.setPrimary === true) return await change(file, withPrimary(await readKeysetFile(file), options.keyId ?? ""));
+  if (options.add === true) return await change(file, (keyset) => withNewKey(keyset, options));
+  if (options.setPrimary === true) return await change(file, (keyset) => withPrimary(keyset, options.keyId ?? ""));
   await create(file, options);
 }
 
@@ -82,9 +80,8 @@ async function create(file: string, options: KeygenOptions): Promise<void> {
   await printKeyset(keyset);
 }
 
-async function change(file: string, keyset: Keyset): Promise<void> {
-  await writeKeysetFile(await realpath(file), keyset, { overwrite: true }); // a link stays a link
-  await printKeyset(keyset);
+async function change(file: string, changed: (keyset: Keyset) => Keyset | Promise<Keyset>): Promise<void> {
+  await printKeyset(await updateKeysetFile(file, changed));
 }
 
 async function withNewKey(keyset: Keyset, options: KeygenOptions): Promise<Keyset> {

@@ -1,5 +1,6 @@
 import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
-import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
+import { keysetProviders } from "../../providers/local/index.ts";
+import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { pkcs11Key } from "../../providers/pkcs11/index.ts";
 import type { KeyProvider } from "../core/contracts/key-provider.ts";
 import { Keyring } from "../core/keyring/keyring.ts";

@@ -79,6 +79,18 @@ describe("an existing keyset", () => {
     expect(read(name)).toEqual(before);
   });
 
+  test("keeps every key of many that are added at once", async () => {
+    await ok(["keygen", at("crowd.json"), "--key-id", "first"]);
+    const added = Array.from({ length: 6 }, (_, number) => `added-${number}`);
+    await Promise.all(added.map((name) => ok(["keygen", at("crowd.json"), "--add", "--key-id", name])));
+    expect(
+      keysetIn("crowd.json")
+        .keys.map(({ keyId }) => keyId)
+        .sort(),
+    ).toEqual([...added, "first"]);
+    expect(names().filter((name) => name.includes("crowd"))).toEqual(["crowd.json"]);
+  });
+
   test("is changed where a link points to", async () => {
     await ok(["keygen", at("real.json")]);
     symlinkSync(at("real.json"), at("link.json"));
@@ -93,7 +105,7 @@ describe("an existing keyset", () => {
 
   test("that others may read is refused", async () => {
     await ok(["keygen", at("open.json")]);
-    chmodSync(at("open.json"), 0o640);
+    chmodSync(at("open.json"), 0o644);
     const { stderr } = await refused(1, "access-denied", ["keygen", at("open.json"), "--add"]);
     expect(stderr).toContain("hint: chmod 600");
   });

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { keysetProviders, readKeysetFile } from "../../providers/local/index.ts";
+import { keysetProviders } from "../../providers/local/index.ts";
+import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { fileStore } from "../../src/stores/file.ts";

@@ -67,7 +67,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
     path: "providers/local/",
     holds: "KEKs in this process",
     also: ["src/core/crypto/"],
-    packages: ["@noble/post-quantum/", "node:fs/promises", "node:process"],
+    packages: ["@noble/post-quantum/", "node:"],
   },
   {
     path: "providers/azure/",
@@ -88,9 +88,9 @@ export const PROVIDERS: readonly ProviderRoom[] = [
 /** What every provider may import beside its own folder. */
 export const PROVIDERS_SHARE: readonly string[] = ["src/core/contracts/", "src/core/base/"];
 
-/** The room that may import providers, and their one way in. */
+/** The room that may import providers, and the ways in: entry points alone. */
 export const KNOWS_PROVIDERS = "src/cli/";
-const PROVIDER_ENTRY = /^providers\/[\w-]+(?:\/[\w-]+)?\/index\.ts$/;
+const PROVIDER_ENTRY = /^providers\/(?:[\w-]+(?:\/[\w-]+)?\/index|local\/keyset-file)\.ts$/;
 
 /** Why an import is against the rules, or undefined. */
 export function objectionTo({ from, to }: Import): string | undefined {
