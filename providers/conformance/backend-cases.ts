@@ -2,17 +2,18 @@ import { copyOf } from "../../src/core/base/bytes.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { check, failsWith, failureOf } from "../../src/core/contracts/conformance-checks.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
-import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
-import type { CallLimits, ConformanceHarness, HeldCall, Settled } from "./harness.ts";
+import { type Bench, bringAbout, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
+import type { BackendFailure, CallLimits, ConformanceHarness, HeldCall, Settled } from "./harness.ts";
 
 /** What must hold when something else does the work: its failures, its price, and being stopped while it is at it. */
 export function backendCases({ calls, failures = {}, hold, maxCalls = ONE_CALL_EACH }: ConformanceHarness): readonly Case[] {
   const cases: Case[] = [{ name: "an aborted signal stops it before any call", run: stopsBeforeCall }];
   if (hold !== undefined) cases.push({ name: "an abort stops a call under way", run: (bench) => stopsCall(bench, hold, maxCalls) });
   if (calls !== undefined) cases.push({ name: "no more calls than declared", run: (bench) => countsCalls(bench, calls, maxCalls) });
-  for (const [code, fail] of Object.entries(failures)) {
-    cases.push({ name: `${code} arrives from unwrap with its cause`, run: (bench) => failsUnwrap(bench, code, fail) });
-    if (maxCalls.wrap > 0) cases.push({ name: `${code} arrives from wrap with its cause`, run: (bench) => failsWrap(bench, code, fail) });
+  for (const [code, failure] of Object.entries(failures)) {
+    const what = typeof failure === "function" ? "with its cause" : "without a cause";
+    cases.push({ name: `${code} arrives from unwrap ${what}`, run: (bench) => failsUnwrap(bench, code, failure) });
+    if (maxCalls.wrap > 0) cases.push({ name: `${code} arrives from wrap ${what}`, run: (bench) => failsWrap(bench, code, failure) });
   }
   return cases;
 }
@@ -70,29 +71,33 @@ async function countsCalls({ open }: Bench, calls: () => number, maxCalls: CallL
 }
 
 /** A failure is met by the first operation of a new provider, by a later one, and by neither of those that follow. */
-async function failsUnwrap({ open }: Bench, code: string, fail: () => Settled<void>): Promise<void> {
+async function failsUnwrap({ open }: Bench, code: string, failure: BackendFailure): Promise<void> {
   const dek = newDataKey();
   const recipient = await wrap(await open(), dek);
   const provider = await open();
   for (const when of ["first", "later"]) {
-    await fail();
-    checkCause(await failsWith(code, () => unwrap(provider, recipient), `the ${when} unwrap, when the backend fails,`));
+    await bringAbout(failure);
+    checkCause(await failsWith(code, () => unwrap(provider, recipient), `the ${when} unwrap, when the backend fails,`), failure);
     await opensTo(dek, provider, recipient, "unwrap after a failure that has passed");
   }
 }
 
-async function failsWrap({ open }: Bench, code: string, fail: () => Settled<void>): Promise<void> {
+async function failsWrap({ open }: Bench, code: string, failure: BackendFailure): Promise<void> {
   const provider = await open();
   for (const when of ["first", "later"]) {
-    await fail();
-    checkCause(await failsWith(code, () => wrap(provider, newDataKey()), `the ${when} wrap, when the backend fails,`));
+    await bringAbout(failure);
+    checkCause(await failsWith(code, () => wrap(provider, newDataKey()), `the ${when} wrap, when the backend fails,`), failure);
     const dek = newDataKey();
     await opensTo(dek, provider, await wrap(provider, dek), "wrap after a failure that has passed");
   }
 }
 
-function checkCause({ cause, code }: EnvelockError): void {
-  check(cause !== undefined && !(cause instanceof EnvelockError), `${code} must carry the backend's own error as its cause`);
+function checkCause({ cause, code }: EnvelockError, failure: BackendFailure): void {
+  if (typeof failure === "function") {
+    check(cause !== undefined && !(cause instanceof EnvelockError), `${code} must carry the backend's own error as its cause`);
+  } else {
+    check(cause === undefined, `${code} must not carry a made-up cause: the backend raised no error`);
+  }
 }
 
 interface Operation {

@@ -4,7 +4,7 @@ import type { EnvelockError } from "../../src/core/base/errors.ts";
 import { check, failsWith } from "../../src/core/contracts/conformance-checks.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { encodeWrapAad } from "../../src/core/format/key-record.ts";
-import type { ConformanceHarness, Settled } from "./harness.ts";
+import type { BackendFailure, ConformanceHarness, Settled } from "./harness.ts";
 
 /** A case before it is bound to its harness. */
 export interface Case {
@@ -71,6 +71,10 @@ export function optionsFor(provider: KeyProvider, { context = KEY_CONTEXT, signa
 }
 
 /** 32 random bytes, not zero at either end: what becomes of zeros there is one case's concern. */
+export async function bringAbout(failure: BackendFailure): Promise<void> {
+  await (typeof failure === "function" ? failure() : failure.fail());
+}
+
 export function newDataKey(): Uint8Array {
   return concatBytes(Uint8Array.of(0xa5), crypto.getRandomValues(new Uint8Array(30)), Uint8Array.of(0x5a));
 }

@@ -40,13 +40,22 @@ export interface ConformanceHarness {
   readonly maxCalls?: CallLimits;
 
   /** How to make the next backend call fail, once, by the code that must arrive at the caller. */
-  readonly failures?: Readonly<Partial<Record<ErrorCode, () => Settled<void>>>>;
+  readonly failures?: Readonly<Partial<Record<ErrorCode, BackendFailure>>>;
 
   /** Keeps the answer to the next backend call back. */
   hold?(): Settled<HeldCall>;
 
   /** Calls `run` while the environment has no variable, or while reading one throws, which proves more. */
   withEmptyEnvironment?(run: () => Promise<void>): Promise<void>;
+}
+
+/** A way to make a backend fail. The short form is for a backend that raises an error of its own, which must arrive as the cause. */
+export type BackendFailure = (() => Settled<void>) | SilentFailure;
+
+/** A failure that the provider finds in an answer that is no error, such as an empty list: there is no native error to pass on. */
+export interface SilentFailure {
+  readonly hasCause: false;
+  fail(): Settled<void>;
 }
 
 /** Calls that an operation may make at most. 0 for a wrap says that it needs no backend: its failures are then not asked for. */

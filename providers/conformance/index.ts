@@ -8,4 +8,4 @@ export {
   scriptedFaults,
   seededFaults,
 } from "./faulty-provider.ts";
-export type { CallLimits, ConformanceHarness, HeldCall } from "./harness.ts";
+export type { BackendFailure, CallLimits, ConformanceHarness, HeldCall, SilentFailure } from "./harness.ts";

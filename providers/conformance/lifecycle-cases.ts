@@ -1,7 +1,7 @@
 import { byteAt, copyOf } from "../../src/core/base/bytes.ts";
 import { check } from "../../src/core/contracts/conformance-checks.ts";
 import type { Recipient } from "../../src/core/contracts/key-provider.ts";
-import { type Bench, type Case, failsUncalled, newDataKey, opensTo, unwrap, wrap } from "./checks.ts";
+import { type Bench, bringAbout, type Case, failsUncalled, newDataKey, opensTo, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 import { showsSecret } from "./shown-secrets.ts";
 
@@ -71,11 +71,11 @@ async function failuresAround({ open, openOther, harness }: Bench, dek: Uint8Arr
     await errorOf(() => unwrap(provider, { ...recipient, keyId: "x" })),
     await errorOf(async () => await unwrap(await openOther(), recipient)),
   ];
-  for (const fail of Object.values(failures)) {
-    await fail();
+  for (const failure of Object.values(failures)) {
+    await bringAbout(failure);
     errors.push(await errorOf(() => unwrap(provider, recipient)));
     if (maxCalls?.wrap === 0) continue;
-    await fail();
+    await bringAbout(failure);
     errors.push(await errorOf(() => wrap(provider, dek)));
   }
   await provider.close?.();

@@ -55,9 +55,11 @@ async function work(path: string, asked: Question, service: ToyKeyService): Prom
   if (version === "newest") return { version: `${await service.latest(key)}` };
   const aad = Buffer.from(asked.aad ?? "", "base64url");
   if (verb === "wrap")
-    return { wrapped: base64Url(await service.encrypt(key, Number(version), aad, Buffer.from(asked.key ?? "", "base64url"))) };
-  return { key: base64Url(await service.decrypt(key, Number(version), aad, Buffer.from(asked.wrapped ?? "", "base64url"))) };
+    return { wrapped: base64Url((await service.encrypt(key, Number(version), aad, Buffer.from(asked.key ?? "", "base64url"))) ?? NOTHING) };
+  return { key: base64Url((await service.decrypt(key, Number(version), aad, Buffer.from(asked.wrapped ?? "", "base64url"))) ?? NOTHING) };
 }
+
+const NOTHING = new Uint8Array(0);
 
 function base64Url(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64url");

@@ -56,6 +56,8 @@ test("each member of the harness that is left out leaves out the cases that need
       "provider-failure arrives from wrap with its cause",
       "unavailable arrives from unwrap with its cause",
       "unavailable arrives from wrap with its cause",
+      "timeout arrives from unwrap without a cause",
+      "timeout arrives from wrap without a cause",
       "an empty environment is enough",
     ]
   `);

@@ -1,6 +1,6 @@
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
-import { failureCases, type Mutant } from "./mutant.ts";
+import { failureCases, type Mutant, silentFailureCase } from "./mutant.ts";
 
 export const BACKEND_MUTANTS: readonly Mutant[] = [
   {
@@ -68,7 +68,9 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "has one code for every failure",
-    rejectedBy: [...failureCases("wrap"), ...failureCases("unwrap")].filter((name) => !name.startsWith("provider-failure ")),
+    rejectedBy: [...failureCases("wrap"), ...failureCases("unwrap"), silentFailureCase("wrap"), silentFailureCase("unwrap")].filter(
+      (name) => !name.startsWith("provider-failure "),
+    ),
     change: (sound) =>
       changeErrors(sound, ({ code, message, cause }) => {
         const isOperational = code !== "unwrap-rejected" && code !== "closed";
@@ -81,8 +83,14 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
     change: (sound) => changeErrors(sound, ({ code, message }) => new EnvelockError(code, message)),
   },
   {
+    fault: "makes up a cause where the service raised no error",
+    rejectedBy: [silentFailureCase("wrap"), silentFailureCase("unwrap")],
+    change: (sound) =>
+      changeErrors(sound, ({ code, message, cause = new TypeError("made up") }) => new EnvelockError(code, message, { cause })),
+  },
+  {
     fault: "wraps its own error in its own error",
-    rejectedBy: failureCases("unwrap"),
+    rejectedBy: [...failureCases("unwrap"), silentFailureCase("unwrap")],
     change: (sound) => ({
       unwrap: changeErrors(sound, (error) => new EnvelockError(error.code, error.message, { cause: error })).unwrap,
     }),
@@ -99,7 +107,7 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "tries again by itself",
-    rejectedBy: failureCases("unwrap"),
+    rejectedBy: [...failureCases("unwrap"), silentFailureCase("unwrap")],
     change: (sound) => ({
       unwrap: async (recipient, options) =>
         await sound.unwrap(recipient, options).catch(async (error: unknown) => {
@@ -110,7 +118,7 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "keeps a failed start for ever",
-    rejectedBy: failureCases("wrap"),
+    rejectedBy: [...failureCases("wrap"), silentFailureCase("wrap")],
     change(sound) {
       let start: Promise<string> | undefined;
       return {

@@ -1,5 +1,5 @@
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
-import { type SoundProvider, TOY_CODES, toyKey } from "../toy/toy-key.ts";
+import { EMPTY_ANSWER, type SoundProvider, TOY_CODES, toyKey } from "../toy/toy-key.ts";
 import type { ToyKeyService } from "../toy/toy-key-service.ts";
 
 /** A sound provider with one fault, and the cases that notice it: all of these and no other. */
@@ -19,6 +19,11 @@ interface Changes extends Partial<KeyProvider> {
 export function mutated({ change }: Mutant, service: ToyKeyService, key: string): KeyProvider {
   const sound = toyKey(service, key);
   return { ...sound, ...change(sound, service, key) };
+}
+
+/** The case about a failure that has no native error. */
+export function silentFailureCase(operation: "wrap" | "unwrap"): string {
+  return `${EMPTY_ANSWER} arrives from ${operation} without a cause`;
 }
 
 /** One name for each way in which the toy service can fail. */

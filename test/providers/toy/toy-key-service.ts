@@ -8,6 +8,7 @@ export class ToyKeyService {
   calls = 0;
   readonly #keys: Map<string, ToyVersion[]> = new Map();
   #nextStatus: number | undefined;
+  #isNextEmpty = false;
   #gate: Gate | undefined;
 
   addVersion(key: string): void {
@@ -27,6 +28,11 @@ export class ToyKeyService {
     this.#nextStatus = status;
   }
 
+  /** Makes the next answer an empty one, which is no error of the service. */
+  emptyNext(): void {
+    this.#isNextEmpty = true;
+  }
+
   holdNext(): HeldCall {
     const arrived = deferred();
     const released = deferred();
@@ -34,16 +40,22 @@ export class ToyKeyService {
     return { arrived: arrived.promise, release: released.resolve };
   }
 
-  async latest(key: string, signal?: AbortSignal): Promise<number> {
+  async latest(key: string, signal?: AbortSignal): Promise<number | undefined> {
     return await this.#answer(`latest ${key}`, signal, () => this.#versions(key).length);
   }
 
-  async isExpired(key: string, version: number, signal?: AbortSignal): Promise<boolean> {
+  async isExpired(key: string, version: number, signal?: AbortSignal): Promise<boolean | undefined> {
     return await this.#answer(`attributes ${key}/${version}`, signal, () => this.#version(key, version).isExpired);
   }
 
   /** `nonce 24 | ciphertext | tag 16` */
-  async encrypt(key: string, version: number, aad: Uint8Array, plaintext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+  async encrypt(
+    key: string,
+    version: number,
+    aad: Uint8Array,
+    plaintext: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
     return await this.#answer(`encrypt ${key}/${version}`, signal, () => {
       const { cipher, isExpired } = this.#version(key, version);
       if (isExpired) throw new ToyFailure(403, `encrypt ${key}/${version}`);
@@ -52,7 +64,13 @@ export class ToyKeyService {
   }
 
   /** Answers 400 for what this version did not encrypt. */
-  async decrypt(key: string, version: number, aad: Uint8Array, ciphertext: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+  async decrypt(
+    key: string,
+    version: number,
+    aad: Uint8Array,
+    ciphertext: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
     return await this.#answer(`decrypt ${key}/${version}`, signal, () => {
       const { cipher } = this.#version(key, version);
       const plaintext = ciphertext.length < 40 ? undefined : cipher.open(aad, ciphertext);
@@ -61,17 +79,19 @@ export class ToyKeyService {
     });
   }
 
-  async #answer<T>(request: string, signal: AbortSignal | undefined, work: () => T): Promise<T> {
+  async #answer<T>(request: string, signal: AbortSignal | undefined, work: () => T): Promise<T | undefined> {
     signal?.throwIfAborted();
     this.calls++;
     const status = this.#nextStatus;
     const gate = this.#gate;
+    const isEmpty = this.#isNextEmpty;
     this.#nextStatus = undefined;
+    this.#isNextEmpty = false;
     this.#gate = undefined;
     gate?.arrive();
     await untilAborted(gate?.released, signal);
     if (status !== undefined) throw new ToyFailure(status, request);
-    return work();
+    return isEmpty ? undefined : work();
   }
 
   #versions(key: string): readonly ToyVersion[] {

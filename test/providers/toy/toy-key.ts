@@ -62,9 +62,11 @@ export function toyRejected(cause?: unknown): EnvelockError {
 }
 
 /** The service's answer, its failures in our codes. */
-export async function translated<T>(answer: Promise<T>): Promise<T> {
+export async function translated<T>(answer: Promise<T | undefined>): Promise<T> {
   try {
-    return await answer;
+    const given = await answer;
+    if (given === undefined) throw new EnvelockError(EMPTY_ANSWER, "the toy service answered nothing");
+    return given;
   } catch (cause) {
     if (!(cause instanceof ToyFailure)) throw cause;
     if (cause.status === 400) throw toyRejected(cause);
@@ -95,7 +97,10 @@ export function toyHarness(
     bindsContext: true,
     hostileKeyIds: ["toy://keys.example/orders/0", "toy://keys.example/orders/01", "toy://keys.example/orders/1e0"],
     secrets: service.secrets("orders"),
-    failures: Object.fromEntries(Object.entries(CODE_BY_STATUS).map(([status, code]) => [code, () => service.failNext(Number(status))])),
+    failures: {
+      ...Object.fromEntries(Object.entries(CODE_BY_STATUS).map(([status, code]) => [code, () => service.failNext(Number(status))])),
+      [EMPTY_ANSWER]: { hasCause: false, fail: () => service.emptyNext() },
+    },
     maxCalls: { wrap: 1, unwrap: 1, current: 0 },
     open: () => open(service, "orders"),
     openOther: () => open(service, "invoices"),
@@ -115,5 +120,8 @@ const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   500: "provider-failure",
   503: "unavailable",
 };
+
+/** The code for an answer that is no error of the service, and holds nothing. */
+export const EMPTY_ANSWER = "timeout";
 
 export const TOY_CODES: readonly ErrorCode[] = Object.values(CODE_BY_STATUS);
