@@ -42,7 +42,7 @@ export interface KeyEncryptionKeyResolver {
   /** The version of the first key that wraps now, and its algorithm. Ask before each write. @throws the codes of `wrap` */
   current(options?: CallOptions): Promise<KeyEncryptionKey & { readonly algorithm: string }>;
 
-  /** Wipes the keys that are kept; the providers stay open. */
+  /** Wipes the keys that are kept and ends every later call in `closed`; the providers stay open. */
   close(): void;
 }
 
@@ -69,7 +69,10 @@ export function keyEncryptionKeyResolver(
   const all = [wrapper, ...others.map((key) => new GuardedKeyWrapper(key, policy, undefined))];
   const kekOf = (owner: GuardedKeyWrapper, keyId: string): KeyEncryptionKey => ({
     keyId,
-    wrapKey: (algorithm, key, options) => wrapWith(owner, { keyId, algorithm }, key, policy, options),
+    wrapKey: async (algorithm, key, options) => {
+      unwrapped.requireOpen();
+      return await wrapWith(owner, { keyId, algorithm }, key, policy, options);
+    },
     unwrapKey: async (algorithm, encryptedKey, { signal } = {}) => {
       if (!isBytes(encryptedKey)) throw invalidArgument("encryptedKey must be a Uint8Array");
       const wrapped = { keyId, algorithm, wrapped: encryptedKey };
@@ -80,6 +83,7 @@ export function keyEncryptionKeyResolver(
   });
   return {
     async resolve(keyId) {
+      unwrapped.requireOpen();
       const owner = all.find((candidate) => typeof keyId === "string" && candidate.owns(keyId));
       if (owner !== undefined) return kekOf(owner, keyId);
       throw new EnvelockError("no-matching-provider", "the key id names none of the keys that are configured here", {
@@ -87,10 +91,11 @@ export function keyEncryptionKeyResolver(
       });
     },
     async current({ signal } = {}) {
+      unwrapped.requireOpen();
       const { keyId, algorithm } = await currentOf(wrapper, policy, operationOf(policy, signal));
       return { ...kekOf(wrapper, keyId), algorithm };
     },
-    close: () => unwrapped.clear(),
+    close: () => unwrapped.close(),
   };
 }
 

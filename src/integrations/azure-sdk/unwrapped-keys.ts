@@ -1,5 +1,6 @@
 import { copyOf, type OwnedBytes, wipe } from "../../core/base/bytes.ts";
 import type { Clock } from "../../core/base/clock.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import type { CacheOptions } from "../../core/key-source/data-key-cache.ts";
 import { count, positive } from "../../core/resilience/checks.ts";
 
@@ -12,6 +13,7 @@ export class UnwrappedKeys {
   readonly #maxAgeMs: number;
   readonly #kept: Map<string, KeptKey> = new Map();
   readonly #flights: Map<string, Flight> = new Map();
+  #isClosed = false;
 
   /** @throws `invalid-argument` */
   constructor(clock: Clock, { maxEntries = 1000, maxAgeMs = 300_000 }: KeyCacheBounds) {
@@ -20,8 +22,14 @@ export class UnwrappedKeys {
     this.#maxAgeMs = positive(maxAgeMs, "cache.maxAgeMs");
   }
 
-  /** @param id all that tells one unwrap from another, the wrapped bytes included */
+  /**
+   * Gives a key that is kept, or unwraps it: concurrent callers share one unwrap.
+   *
+   * @param id all that tells one unwrap from another, the wrapped bytes included
+   * @throws `closed` after `close`, also for an unwrap that was in flight; and what `unwrap` throws
+   */
   async of(id: string, unwrap: () => Promise<OwnedBytes>): Promise<OwnedBytes> {
+    this.requireOpen();
     const kept = this.#kept.get(id);
     if (kept !== undefined && this.#clock.monotonicMs() < kept.untilMs) {
       this.#kept.delete(id);
@@ -34,6 +42,7 @@ export class UnwrappedKeys {
     let bytes: OwnedBytes | undefined;
     try {
       bytes = await flight.landing;
+      this.requireOpen();
       return copyOf(bytes);
     } finally {
       flight.waiting--;
@@ -41,14 +50,21 @@ export class UnwrappedKeys {
     }
   }
 
-  clear(): void {
+  /** Wipes the keys that are kept. An unwrap in flight ends in `closed`, and its key is wiped when it lands. */
+  close(): void {
+    this.#isClosed = true;
     for (const id of [...this.#kept.keys()]) this.#drop(id);
+  }
+
+  /** @throws `closed` */
+  requireOpen(): void {
+    if (this.#isClosed) throw new EnvelockError("closed", "this resolver has been closed");
   }
 
   async #fly(id: string, unwrap: () => Promise<OwnedBytes>): Promise<OwnedBytes> {
     try {
       const bytes = await unwrap();
-      this.#keep(id, copyOf(bytes));
+      if (!this.#isClosed) this.#keep(id, copyOf(bytes));
       return bytes;
     } finally {
       this.#flights.delete(id);

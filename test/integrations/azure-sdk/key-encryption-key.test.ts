@@ -1,7 +1,7 @@
 import { KeyClient } from "@azure/keyvault-keys";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureKey, azureKey } from "../../../providers/azure/index.ts";
-import { toHex } from "../../../src/core/base/bytes.ts";
+import { copyOf, toHex } from "../../../src/core/base/bytes.ts";
 import { keyEncryptionKey, keyEncryptionKeyResolver } from "../../../src/integrations/azure-sdk/index.ts";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
 import { noise } from "../../support/arbitraries.ts";
@@ -145,7 +145,39 @@ describe("a resolver", () => {
     await clock.advance(1000);
     expect(await costOf(1, 0)).toBe(2);
     resolver.close();
-    expect(await costOf(0)).toBe(1);
+    emulator.takeRequests();
+    for (const call of [
+      () => kek.unwrapKey("A256KW", wrapped[1] ?? noise(0)),
+      () => kek.wrapKey("A256KW", CONTENT_KEY),
+      () => resolver.resolve(keyId),
+      () => resolver.current(),
+    ]) {
+      expect(await refusalCode(call)).toBe("closed");
+    }
+    expect(emulator.takeRequests()).toEqual([]);
+    expect(clock.timers, "no key waits for its age").toBe(0);
+  });
+
+  test("keeps nothing of an unwrap that lands after it was closed", async () => {
+    const key = open("aes");
+    let held: Uint8Array | undefined;
+    const watched: AzureKey = {
+      ...key,
+      async unwrapKey(wrapped, options) {
+        held = await key.unwrapKey(wrapped, options);
+        return copyOf(held);
+      },
+    };
+    const resolver = keyEncryptionKeyResolver([watched]);
+    const kek = await resolver.current();
+    const wrapped = await kek.wrapKey("A256KW", CONTENT_KEY);
+    const gate = emulator.holdNext();
+    const late = refusalCode(() => kek.unwrapKey("A256KW", wrapped));
+    await gate.arrived;
+    resolver.close();
+    gate.release();
+    expect(await late).toBe("closed");
+    expect(held, "the unwrap did land").toEqual(CONTENT_KEY);
   });
 
   test("retries as a keyring does, and gives up with the service's error", async () => {
