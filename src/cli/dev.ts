@@ -49,7 +49,7 @@ export function addDev(program: Command): void {
   command.addHelpText(
     "after",
     `
-Faults: reset, hang, cut, garbage, claims, rotation, slow:<ms>, throttled[:<seconds>], unavailable, internal-error, bad-gateway,
+Faults: reset, hang, cut, endless, garbage, claims, rotation, slow:<ms>, throttled[:<seconds>], unavailable, internal-error, bad-gateway,
 timeout, rbac, policy, firewall, private-link, disabled, expired, not-yet-valid, deleted, not-replicated.
 
 Example:

@@ -58,7 +58,6 @@ function wrongResource(resource: string): EnvelockError {
   return new EnvelockError("access-denied", `the vault asked for a token that is not made out to ${resource}`, {
     detail: "challenge",
     hint: "check that keyUrl names your vault; a cloud of its own needs tokenResource",
-    cause: new Error("the challenge names another resource"),
   });
 }
 

@@ -184,6 +184,21 @@ export class AzureEmulator {
     });
   }
 
+  /**
+   * Makes a new version of a key that may differ in type, as the service does where a key is created under a name that is taken.
+   *
+   * @param ageMs how long ago the version was made
+   * @returns the new version: 32 hex digits
+   * @throws `key-not-found` if there is no such key; `invalid-argument`
+   */
+  async addVersion(name: string, spec: KeySpec, ageMs = 0): Promise<string> {
+    return await inTime(async () => {
+      this.#keys.key(name);
+      const kind = keptKind(this.#options, keyKind(spec.type, spec.bits, spec.curve));
+      return this.#keys.add(name, kind, await newMaterial(kind), spec, ageMs).id;
+    });
+  }
+
   /** @returns the new version @throws `key-not-found` */
   async rotate(name: string, ageMs = 0): Promise<string> {
     return await inTime(async () => (await this.#newVersion(name, ageMs)).id);

@@ -3,8 +3,8 @@ import { Answer, forbidden, keyNotFound, throttled } from "./answer.ts";
 /**
  * What becomes of a request instead of an answer, or before it.
  *
- * By name: `reset`, `hang`, `cut` (an answer that breaks off) and `garbage` (no JSON) break the transport; `claims` is a claims
- * challenge; `rotation` makes a new version of the key that is asked for, then answers; `slow:2000` waits as many milliseconds;
+ * By name: `reset`, `hang`, `cut` (an answer that breaks off), `endless` (one that never ends) and `garbage` (no JSON) break the
+ * transport; `claims` is a claims challenge; `rotation` makes a new version of the key that is asked for, then answers; `slow:2000` waits as many milliseconds;
  * `throttled` is a 429, `throttled:5` one that names 5 seconds; the others are answers of the service.
  */
 export type Fault = FaultName | Answer | RawAnswer | Meanwhile;
@@ -23,7 +23,7 @@ export interface Meanwhile {
   meanwhile(): unknown;
 }
 
-export type TransportFault = "reset" | "hang" | "cut" | "garbage";
+export type TransportFault = "reset" | "hang" | "cut" | "endless" | "garbage";
 
 export type AnswerName =
   | "throttled"
@@ -92,7 +92,7 @@ function numberIn(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-const TRANSPORT_FAULTS: ReadonlySet<string> = new Set(["reset", "hang", "cut", "garbage"]);
+const TRANSPORT_FAULTS: ReadonlySet<string> = new Set(["reset", "hang", "cut", "endless", "garbage"]);
 
 const ANSWERS: Readonly<Record<AnswerName, () => Answer>> = {
   throttled: () => throttled(),

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { Answer } from "./answer.ts";
 import { loopbackCertificate } from "./certificate.ts";
-import { type Fault, FaultPlan, isTransportFault, namedAnswer, type RawAnswer, slownessOf } from "./faults.ts";
+import { type Fault, FaultPlan, isTransportFault, namedAnswer, type RawAnswer, slownessOf, type TransportFault } from "./faults.ts";
 
 /** One request, as the audit log has it. */
 export interface LoggedRequest {
@@ -145,6 +146,7 @@ export class LoopbackServer {
     const answer = await this.#answer({ method, url, authorization: headers.authorization, body, logged }, fault);
     logged.status = answer.status;
     response.writeHead(answer.status, { ...ownHeaders(logged), ...answer.headers });
+    if (fault === "endless") return await writeUntilClosed(response, answer.text);
     response.end(fault === "cut" ? answer.text.slice(0, -4) : answer.text);
   }
 
@@ -163,7 +165,7 @@ export class LoopbackServer {
   }
 
   /** @returns what is answered in place of the service's answer, if anything */
-  async #met(fault: Exclude<Fault, "reset" | "hang" | "cut" | "garbage">, path: string): Promise<RawAnswer | undefined> {
+  async #met(fault: Exclude<Fault, TransportFault>, path: string): Promise<RawAnswer | undefined> {
     if (fault instanceof Answer) return rawAnswer(fault);
     if (fault === "claims") return rawAnswer(this.#service.claimsChallenge());
     if (typeof fault === "object") {
@@ -203,6 +205,16 @@ class Gate {
 
 function rawAnswer({ status, body, headers }: Answer): RawAnswer {
   return { status, text: JSON.stringify(body), headers };
+}
+
+/** Writes an answer and then white space, as fast as the client takes it. */
+async function writeUntilClosed(response: ServerResponse, text: string): Promise<void> {
+  const spaces = " ".repeat(65_536);
+  response.write(text);
+  while (!response.destroyed) {
+    if (response.write(spaces)) await new Promise((resolve) => setImmediate(resolve));
+    else await Promise.race([once(response, "drain"), once(response, "close")]);
+  }
 }
 
 function ownHeaders({ requestId, clientRequestId }: LoggedRequest): Readonly<Record<string, string>> {

@@ -51,6 +51,13 @@ const TABLE: readonly Row[] = [
   ["what is not implemented", { status: 501, text: "{}" }, "provider-failure", { retryable: false }],
   ["a reset", "reset", "unavailable", { detail: "connection", retryable: true }],
   ["no JSON", "garbage", "provider-failure", { detail: "broken-answer", retryable: true }],
+  ["an answer without end", "endless", "provider-failure", { detail: "transport", retryable: true }],
+  [
+    "an answer of 64 KiB and a byte",
+    { status: 200, text: " ".repeat(65_537) },
+    "provider-failure",
+    { detail: "transport", retryable: true },
+  ],
   ["JSON that breaks off", "cut", "provider-failure", { detail: "broken-answer", retryable: true }],
   ["JSON of another kind", { status: 200, text: "[]" }, "provider-failure", { detail: "broken-answer" }],
   ["no bytes", { status: 200, text: '{"value":""}' }, "provider-failure", { detail: "broken-answer" }],
