@@ -72,28 +72,30 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
   };
   const versions = new KeyVersions({ source, clock, cacheMs, minAgeMs });
   const localWrap = new LocalWrap();
-  let isAes: boolean | undefined; // known once the key has been read
 
-  const current = async (signal: AbortSignal | undefined): Promise<KeyVersion> => {
+  const current = async (signal: AbortSignal | undefined): Promise<WrapVersion> => {
     connection.requireOpen();
     signal?.throwIfAborted();
     const version = await versions.current(signal);
-    isAes = isAesType(version.keyType);
-    return version;
+    const isAes = isAesType(version.keyType);
+    return { version, alg: isAes ? WRAP_ALGORITHMS.aesKw : WRAP_ALGORITHMS.rsaOaep256, algorithm: isAes ? aesAlgorithm : "RSA-OAEP-256" };
   };
-  const wrapAlgorithm = (): KeyWrapAlgorithm => (isAes === true ? aesAlgorithm : "RSA-OAEP-256");
-  const wrapped = async (version: KeyVersion, secret: Uint8Array, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
-    if (wrap === "local") return await localWrap.wrap(version, secret);
+  /** Runs a call with a version. An answer that the version may not be used makes the next wrap look for another one. */
+  const watched = async (call: Promise<OwnedBytes>): Promise<OwnedBytes> => {
     try {
-      return await vault.wrap(key, version.version, wrapAlgorithm(), secret, signal);
+      return await call;
     } catch (error) {
       if (error instanceof EnvelockError && STALE.has(error.code)) versions.forget();
       throw error;
     }
   };
+  const wrapped = async ({ version, algorithm }: WrapVersion, secret: Uint8Array, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
+    if (wrap === "local") return await localWrap.wrap(version, secret);
+    return await watched(vault.wrap(key, version.version, algorithm, secret, signal));
+  };
+  // The versions of one key may differ in type, so the recipient decides: what wrapped it can be neither shorter nor longer.
   const unwrapAlgorithmOf = (alg: number): KeyWrapAlgorithm | undefined => {
-    if (alg === WRAP_ALGORITHMS.aesKw) return isAes === false ? undefined : aesAlgorithm;
-    if (isAes === true) return undefined;
+    if (alg === WRAP_ALGORITHMS.aesKw) return aesAlgorithm;
     if (alg === WRAP_ALGORITHMS.rsaOaep256) return "RSA-OAEP-256";
     return alg === WRAP_ALGORITHMS.rsaOaepSha1 && unwrapRsaOaepSha1 ? "RSA-OAEP" : undefined;
   };
@@ -102,13 +104,13 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
     name: NAME,
     owns: (keyId) => versionOf(keyId) !== undefined,
     async wrap(dek, { signal }) {
-      const version = await current(signal);
+      connection.requireOpen();
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
-      const bytes = await wrapped(version, dek, signal);
+      const now = await current(signal);
+      const bytes = await wrapped(now, dek, signal);
       signal?.throwIfAborted();
-      const alg = isAes === true ? WRAP_ALGORITHMS.aesKw : WRAP_ALGORITHMS.rsaOaep256;
-      if (!isWrappedLength(alg, bytes.length)) throw new EnvelockError("provider-failure", `a wrapped key has ${bytes.length} bytes`);
-      return { provider: NAME, keyId: keyIdOf(key, version.version), alg, wrapped: bytes };
+      if (!isWrappedLength(now.alg, bytes.length)) throw new EnvelockError("provider-failure", `a wrapped key has ${bytes.length} bytes`);
+      return { provider: NAME, keyId: keyIdOf(key, now.version.version), alg: now.alg, wrapped: bytes };
     },
     async unwrap({ provider, keyId, alg, wrapped }: Recipient, { signal }) {
       connection.requireOpen();
@@ -116,23 +118,25 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       const version = versionOf(keyId);
       const algorithm = unwrapAlgorithmOf(alg);
       if (provider !== NAME || version === undefined || algorithm === undefined || !isWrappedLength(alg, wrapped.length)) throw rejected();
-      const dek = await vault.unwrap(key, version, algorithm, wrapped, signal);
+      const dek = await watched(vault.unwrap(key, version, algorithm, wrapped, signal));
       if (dek.length === DATA_KEY_BYTES) return dek;
       wipe(dek);
       throw rejected();
     },
     async current({ signal } = {}) {
-      return keyIdOf(key, (await current(signal)).version);
+      return keyIdOf(key, (await current(signal)).version.version);
     },
     async currentKey({ signal } = {}) {
-      const { version } = await current(signal);
-      return { keyId: keyIdOf(key, version), algorithm: wrapAlgorithm() };
+      const { version, algorithm } = await current(signal);
+      return { keyId: keyIdOf(key, version.version), algorithm };
     },
     async wrapKey(secret, { signal } = {}) {
-      const version = await current(signal);
-      const bytes = await wrapped(version, secret, signal);
+      connection.requireOpen();
+      if (!isBytes(secret) || secret.length === 0) throw invalidArgument("a key to wrap must be a Uint8Array that is not empty");
+      const now = await current(signal);
+      const bytes = await wrapped(now, secret, signal);
       signal?.throwIfAborted();
-      return { keyId: keyIdOf(key, version.version), algorithm: wrapAlgorithm(), wrapped: bytes };
+      return { keyId: keyIdOf(key, now.version.version), algorithm: now.algorithm, wrapped: bytes };
     },
     async unwrapKey({ keyId, algorithm: name, wrapped }, { signal } = {}) {
       connection.requireOpen();
@@ -140,7 +144,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       const version = versionOf(keyVersionUrl(keyId) ?? "");
       const algorithm = UNWRAP_ALGS.map(unwrapAlgorithmOf).find((known) => known !== undefined && known === name);
       if (version === undefined || algorithm === undefined || wrapped.length === 0 || wrapped.length > MAX_WRAPPED_BYTES) throw rejected();
-      return await vault.unwrap(key, version, algorithm, wrapped, signal);
+      return await watched(vault.unwrap(key, version, algorithm, wrapped, signal));
     },
     async close() {
       vault.close();
@@ -151,6 +155,15 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       return isOwn;
     },
   };
+}
+
+/** The version that wraps now, and how. */
+interface WrapVersion {
+  readonly version: KeyVersion;
+  /** The `alg` of its recipients. */
+  readonly alg: number;
+  /** The service's name for it. */
+  readonly algorithm: KeyWrapAlgorithm;
 }
 
 /** @throws `invalid-argument` */
@@ -168,7 +181,6 @@ function isAesType(keyType: string): boolean {
   throw new EnvelockError("provider-failure", `a key of type ${keyType} cannot wrap keys`, {
     detail: "key-type",
     hint: "use a key of type RSA, RSA-HSM or oct-HSM",
-    cause: new Error(keyType),
   });
 }
 
@@ -185,5 +197,5 @@ const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
 const UNWRAP_ALGS: readonly number[] = [WRAP_ALGORITHMS.rsaOaep256, WRAP_ALGORITHMS.rsaOaepSha1, WRAP_ALGORITHMS.aesKw];
 /** Of an RSA key of 4096 bits. */
 const MAX_WRAPPED_BYTES = 512;
-/** Answers to a wrap that say that another version must be looked for. */
+/** Answers that say that another version must be looked for: a disabled version goes on wrapping at this service. */
 const STALE: ReadonlySet<string> = new Set(["key-disabled", "key-not-found"]);

@@ -1,5 +1,6 @@
+import { isBytes } from "../../src/core/base/bytes.ts";
 import { systemClock } from "../../src/core/base/clock.ts";
-import { EnvelockError } from "../../src/core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
 import { parseKeyUrl, versionMatcher } from "./key-url.ts";
@@ -52,9 +53,11 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
     name: NAME,
     owns: (keyId) => versionOf(keyId) !== undefined,
     async wrap(dek, wrapOptions) {
+      connection.requireOpen();
+      if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const version = await current(wrapOptions.signal);
-      const kek = await keks.of(version, wrapOptions.signal);
-      return { ...(await kek.wrap(dek, wrapOptions)), provider: NAME };
+      const recipient = await keks.use(version, wrapOptions.signal, (kek) => kek.wrap(dek, wrapOptions));
+      return { ...recipient, provider: NAME };
     },
     async unwrap(recipient: Recipient, unwrapOptions) {
       connection.requireOpen();
@@ -63,8 +66,7 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
       const version = versionOf(keyId);
       if (provider !== NAME || version === undefined || alg !== WRAP_ALGORITHMS.xaes256Gcm || wrapped.length !== WRAPPED_BYTES)
         throw new EnvelockError("unwrap-rejected", "this Azure secret did not wrap this data key");
-      const kek = await keks.of(version, unwrapOptions.signal);
-      return await kek.unwrap({ ...recipient, provider: kek.name }, unwrapOptions);
+      return await keks.use(version, unwrapOptions.signal, (kek) => kek.unwrap({ ...recipient, provider: kek.name }, unwrapOptions));
     },
     async current({ signal } = {}) {
       return keks.idOf(await current(signal));
@@ -74,5 +76,6 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
 }
 
 const NAME = "azure-key-vault-secret";
+const DATA_KEY_BYTES = 32;
 /** docs/format.md §3, alg 1 */
 const WRAPPED_BYTES = 72;

@@ -89,12 +89,12 @@ export class KeyVersions<V extends VersionState> {
     const nowMs = clock.unixMs();
     const untilMs = nowMs + cacheMs;
     const obstacle = obstacleTo(newest, nowMs);
-    if (obstacle === undefined && (pinned !== undefined || nowMs - newest.createdMs >= minAgeMs)) return { version: newest, untilMs };
+    if (obstacle === undefined && (pinned !== undefined || ageMs(newest, nowMs) >= minAgeMs)) return { version: newest, untilMs };
     if (pinned !== undefined) throw unusable(source.idOf(newest.version), obstacle);
 
     const all = await source.list();
     const usable = all.filter((state) => obstacleTo(state, nowMs) === undefined).sort(byAge);
-    const chosen = usable.find(({ createdMs }) => nowMs - createdMs >= minAgeMs) ?? usable.at(-1);
+    const chosen = usable.find((state) => ageMs(state, nowMs) >= minAgeMs) ?? usable.at(-1);
     if (chosen === undefined) throw unusable(source.idOf(newest.version), obstacle);
     const version = chosen.version === newest.version ? newest : await source.read(chosen.version);
     const change = obstacleTo(version, nowMs); // it may have been turned off since the listing
@@ -133,6 +133,11 @@ function obstacleTo(state: VersionState, nowMs: number): string | undefined {
   return undefined;
 }
 
+/** The age of a version by this machine's clock. A clock that is behind the service's finds a new version no younger than new. */
+function ageMs({ createdMs }: VersionState, nowMs: number): number {
+  return Math.max(0, nowMs - createdMs);
+}
+
 /** When a version that waits for its age or its date may be taken up. */
 function dueTimes(states: readonly VersionState[], nowMs: number, minAgeMs: number): readonly number[] {
   return states
@@ -150,7 +155,6 @@ function unusable(keyId: string, obstacle = "disabled"): EnvelockError {
   return new EnvelockError("key-disabled", `no version of this key may wrap now; ${keyId} is ${WORDS[obstacle] ?? obstacle}`, {
     detail: obstacle,
     hint: "enable a version, or rotate the key; what it wrapped can still be unwrapped unless it is disabled",
-    cause: new Error(obstacle),
   });
 }
 

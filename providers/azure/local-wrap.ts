@@ -29,7 +29,7 @@ async function importKey({ publicKey, keyType }: KeyVersion): Promise<CryptoKey>
   }
 }
 
-function noPublicKey(keyType: string, cause: unknown = new Error(keyType)): EnvelockError {
+function noPublicKey(keyType: string, cause?: unknown): EnvelockError {
   return new EnvelockError("provider-failure", `a key of type ${keyType} shows no public key to wrap with`, {
     detail: "no-public-key",
     hint: 'use wrap: "remote"',

@@ -18,8 +18,8 @@ export class SecretKeks implements VersionSource<VersionState> {
   readonly #clock: Clock;
   readonly #keepMs: number;
   readonly #client: GatedClient<SecretClient>;
-  readonly #kept: Map<string, { readonly kek: KeyProvider; readonly untilMs: number }> = new Map();
-  readonly #flights: Map<string, Promise<KeyProvider>> = new Map();
+  readonly #kept: Map<string, KeptKek> = new Map();
+  readonly #flights: Map<string, Promise<KeptKek>> = new Map();
 
   constructor(connection: VaultConnection, secret: KeyLocation, clock: Clock, keepMs: number) {
     this.#connection = connection;
@@ -69,30 +69,45 @@ export class SecretKeks implements VersionSource<VersionState> {
   }
 
   /**
-   * The key of a version, to be used at once: it may be wiped later. One flight for all who ask.
+   * Runs `work` with the key of a version, which is wiped at the earliest when `work` has ended. Concurrent callers share one read.
    *
    * @throws `provider-failure` if the secret is no AES-256 key, and what the vault answers
    */
-  of(version: string, signal: AbortSignal | undefined): KeyProvider | Promise<KeyProvider> {
+  async use<T>(version: string, signal: AbortSignal | undefined, work: (kek: KeyProvider) => Promise<T>): Promise<T> {
+    const kept = this.#fresh(version) ?? (await this.#read(version, signal));
+    kept.users++;
+    try {
+      return await work(kept.kek);
+    } finally {
+      kept.users--;
+      if (kept.isDropped) wipeUnused(kept);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+    for (const version of [...this.#kept.keys()]) this.#drop(version);
+  }
+
+  #fresh(version: string): KeptKek | undefined {
     const kept = this.#kept.get(version);
-    if (kept !== undefined && this.#clock.unixMs() < kept.untilMs) return kept.kek;
+    if (kept !== undefined && this.#clock.unixMs() < kept.untilMs) return kept;
+    this.#drop(version);
+    return undefined;
+  }
+
+  #read(version: string, signal: AbortSignal | undefined): Promise<KeptKek> {
     const flight = this.#flights.get(version) ?? this.#fly(version);
     this.#flights.set(version, flight);
     return shared(flight, signal);
   }
 
-  async close(): Promise<void> {
-    this.#connection.close();
-    for (const { kek } of this.#kept.values()) await kek.close?.();
-    this.#kept.clear();
-  }
-
-  async #fly(version: string): Promise<KeyProvider> {
+  async #fly(version: string): Promise<KeptKek> {
     try {
       await this.read(version);
       const kept = this.#kept.get(version);
       if (kept === undefined) throw new EnvelockError("closed", "this Azure key has been closed");
-      return kept.kek;
+      return kept;
     } finally {
       this.#flights.delete(version);
     }
@@ -100,11 +115,32 @@ export class SecretKeks implements VersionSource<VersionState> {
 
   #keep(version: string, kek: KeyProvider): void {
     this.#connection.requireOpen(); // or the key would outlive `close`
-    this.#kept.delete(version);
-    this.#kept.set(version, { kek, untilMs: this.#clock.unixMs() + this.#keepMs });
+    this.#drop(version);
+    this.#kept.set(version, { kek, untilMs: this.#clock.unixMs() + this.#keepMs, users: 0, isDropped: false });
     const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#drop(oldest);
   }
+
+  #drop(version: string): void {
+    const kept = this.#kept.get(version);
+    if (kept === undefined) return;
+    this.#kept.delete(version);
+    kept.isDropped = true;
+    wipeUnused(kept);
+  }
+}
+
+/** A key that was read, and the calls that use it now. */
+interface KeptKek {
+  readonly kek: KeyProvider;
+  readonly untilMs: number;
+  users: number;
+  isDropped: boolean;
+}
+
+/** Wipes a dropped key once no call uses it. */
+function wipeUnused({ kek, users }: KeptKek): void {
+  if (users === 0) void kek.close?.();
 }
 
 /** The key in a secret: a JWK, or 32 bytes in base64 or base64url. Nothing of a value that is neither is shown. */
@@ -115,7 +151,6 @@ function jwkOf({ value = "" }: KeyVaultSecret, asked: Asked): { readonly kty: "o
   throw new EnvelockError("provider-failure", `the secret at ${asked.of} is no AES-256 key`, {
     detail: "secret-format",
     hint: 'store 32 random bytes in base64, or a JWK with kty "oct" and 32 bytes in k',
-    cause: new Error("secret-format"),
   });
 }
 

@@ -89,7 +89,7 @@ describe("a KEK in a secret", () => {
 
   test("costs two requests, and then none until it is old", async () => {
     emulator.setSecret("calls", base64("calls"));
-    const clock = fakeClock();
+    const clock = fakeClock(); // behind the service's, as any machine's clock may be
     const provider = open("calls", { clock, versionCacheMs: 60_000 });
     const recipient = await wrapOne(provider);
     expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["GET 401", "GET 200"]);

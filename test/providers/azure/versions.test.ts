@@ -124,6 +124,43 @@ test("an answer to a wrap that the version is gone makes the next one look again
   expect(versionOf(await wrapOne(provider))).toBe(second);
 });
 
+test("an answer to an unwrap that the version is disabled makes the next wrap look again, for a disabled key still wraps", async () => {
+  const provider = open();
+  const recipient = await wrapOne(provider);
+  emulator.change("orders", first, { enabled: false });
+  const second = await emulator.rotate("orders");
+  expect(versionOf(await wrapOne(provider)), "the version is kept, and the service wraps with it").toBe(first);
+  expect(await refusalCode(() => unwrapOne(provider, recipient))).toBe("key-disabled");
+  expect(versionOf(await wrapOne(provider))).toBe(second);
+});
+
+test("versions of one key may differ in type: each opens what it wrapped, by alg and length of the recipient", async () => {
+  const provider = open({ versionCacheMs: 0 });
+  const underAes = await wrapOne(provider);
+  await emulator.addVersion("orders", { type: "RSA", bits: 2048 }, 30 * MINUTE_MS);
+  const underRsa = await wrapOne(provider);
+  expect([underAes.alg, underRsa.alg]).toEqual([6, 3]);
+  for (const recipient of [underAes, underRsa]) expect(await unwrapOne(provider, recipient)).toHaveLength(32);
+  await emulator.addVersion("orders", AES, 20 * MINUTE_MS);
+  expect((await wrapOne(provider)).alg).toBe(6);
+  for (const recipient of [underAes, underRsa]) expect(await unwrapOne(provider, recipient)).toHaveLength(32);
+  const { requests } = emulator;
+  const before = requests.length;
+  for (const crossed of [
+    { ...underAes, alg: 3 },
+    { ...underRsa, alg: 6 },
+  ]) {
+    expect(await refusalCode(() => unwrapOne(provider, crossed))).toBe("unwrap-rejected");
+  }
+  expect(requests.length, "an alg that does not fit the length makes no call").toBe(before);
+});
+
+test("a clock behind the service's costs no listing where no age is asked for", async () => {
+  const provider = open({ minVersionAgeMs: 0, clock: { ...clock, unixMs: () => clock.unixMs() - 72 * 3_600_000 } });
+  await wrapOne(provider);
+  expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["GET 401", "GET 200", "POST 200"]);
+});
+
 test("a rotation while the key is being read is not missed", async () => {
   const provider = open({ minVersionAgeMs: 0, versionCacheMs: MINUTE_MS });
   await wrapOne(provider);
