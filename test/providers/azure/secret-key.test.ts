@@ -1,10 +1,15 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type AzureSecretKeyOptions, azureSecretKey } from "../../../providers/azure/index.ts";
+import { parseKeyUrl } from "../../../providers/azure/key-url.ts";
+import { VaultConnection } from "../../../providers/azure/sdk/vault-connection.ts";
+import { SecretKeks } from "../../../providers/azure/secret-keks.ts";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
 import { toBase64Url } from "../../../src/core/base/bytes.ts";
+import { systemClock } from "../../../src/core/base/clock.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Answer, AzureEmulator, forbidden } from "../../../src/testing/azure-emulator/index.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { deferred } from "../../support/deferred.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
@@ -169,6 +174,49 @@ describe("a KEK in a secret", () => {
     expect(await refusalCode(() => azureSecretKey({ ...emulator.connection, secretUrl: `${emulator.url}${path}` }))).toBe(
       "invalid-argument",
     );
+  });
+});
+
+describe("keys that were read", () => {
+  test("are wiped when they are dropped, and not before the last call that uses them has ended", async () => {
+    const clock = fakeClock();
+    emulator.setSecret("leases", base64("leases"));
+    const location = parseKeyUrl(emulator.secretUrl("leases"), "secrets", emulator.connection);
+    const keks = new SecretKeks(new VaultConnection(location, { ...emulator.connection, clock }), location, clock, 60_000);
+    const { version } = await keks.read();
+    const isUsable = (kek: KeyProvider): Promise<boolean> =>
+      wrapOne(kek).then(
+        () => true,
+        () => false,
+      );
+    const ended = deferred();
+    let old: KeyProvider | undefined;
+    const use = keks.use(version, undefined, async (kek) => {
+      old = kek;
+      await ended.promise;
+      return await isUsable(kek);
+    });
+    clock.advanceNow(60_000);
+    const next = await keks.use(version, undefined, async (kek) => kek);
+    expect(next).not.toBe(old);
+    ended.resolve();
+    expect(await use, "the call under way ends well").toBe(true);
+    expect(old !== undefined && (await isUsable(old)), "the replaced key").toBe(false);
+    await keks.close();
+    expect(await isUsable(next), "the kept key, after close").toBe(false);
+  });
+
+  test("are wiped beyond 32 versions", async () => {
+    emulator.setSecret("many", base64("many 0"));
+    const location = parseKeyUrl(emulator.secretUrl("many"), "secrets", emulator.connection);
+    const keks = new SecretKeks(new VaultConnection(location, emulator.connection), location, systemClock, 60_000);
+    const { version } = await keks.read();
+    const first = await keks.use(version, undefined, async (kek) => kek);
+    for (let count = 1; count <= 32; count++) {
+      emulator.setSecret("many", base64(`many ${count}`));
+      await keks.read();
+    }
+    await expect(wrapOne(first)).rejects.toMatchObject({ code: "closed" });
   });
 });
 
