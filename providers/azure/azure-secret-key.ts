@@ -3,6 +3,7 @@ import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { parseKeyUrl, versionMatcher } from "./key-url.ts";
 import { KeyVersions } from "./key-versions.ts";
 import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
@@ -76,6 +77,5 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
 }
 
 const NAME = "azure-key-vault-secret";
-const DATA_KEY_BYTES = 32;
 /** docs/format.md §3, alg 1 */
 const WRAPPED_BYTES = 72;

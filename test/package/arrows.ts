@@ -33,7 +33,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
     {
       path: "src/testing/",
       holds: "emulators for users",
-      packages: ["node:crypto", "node:http", "node:https", "node:util", "@noble/curves/"],
+      packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "@noble/curves/"],
     },
   ],
   [{ path: "src/fields/", holds: "data keys in a store, ciphers for columns, blind indexes, jobs" }],
