@@ -24,6 +24,7 @@ import {
   TOKEN_NONCE,
   WRAP_NONCE,
 } from "./material.ts";
+import { SUCCESSION_MESSAGE } from "./succession-vectors.ts";
 import { hex } from "./vector-file.ts";
 import {
   bodyContext,
@@ -37,7 +38,10 @@ import {
   join,
   type Pair,
   type Part,
+  proofParts,
   standaloneParts,
+  successionKey,
+  successionMac,
   tokenAad,
   wrapAadParts,
   xaesKey,
@@ -86,6 +90,10 @@ export function examples(): Readonly<Record<string, string>> {
       ["component 1", deterministicLabel(deterministic.subarray(0, 17))],
       ["component 2", COLUMN_CONTEXT],
     ])}\n\n${dump(EXAMPLE_DETERMINISTIC)}`,
+    succession: `${listed([["K_succession", successionKey(DATA_KEY)]])}\n\n${dump([
+      ...SUCCESSION_MESSAGE,
+      ...proofParts([[1, successionMac(DATA_KEY, SUCCESSION_MESSAGE)]]),
+    ])}`,
     "blind-index": listed([
       ["indexCtx", INDEX_CONTEXT],
       ["K_index", INDEX_KEY],

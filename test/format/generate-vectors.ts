@@ -8,6 +8,7 @@ import { envelopeVectors } from "./envelope-vectors.ts";
 import { examples } from "./examples.ts";
 import { hpkeWrapVectors } from "./hpke-vectors.ts";
 import { keyRecordVectors } from "./key-record-vectors.ts";
+import { successionVectors } from "./succession-vectors.ts";
 import { tokenVectors } from "./token-vectors.ts";
 import { formatVectorFile } from "./vector-file.ts";
 import { join } from "./writer.ts";
@@ -26,6 +27,7 @@ export function generatedFiles(): ReadonlyMap<string, string | Uint8Array> {
     ["local-wraps.json", formatVectorFile(localWrapVectors())],
     ["hpke-wraps.json", formatVectorFile(hpkeWrapVectors())],
     ["key-records.json", formatVectorFile(keyRecordVectors())],
+    ["successions.json", formatVectorFile(successionVectors())],
     ["envelopes.json", formatVectorFile(envelopeVectors())],
     ["tokens.json", formatVectorFile(tokenVectors())],
     ["blind-indexes.json", formatVectorFile(blindIndexVectors())],

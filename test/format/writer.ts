@@ -165,6 +165,35 @@ export function indexKey(dataKey: Uint8Array, indexContext: Uint8Array): Uint8Ar
   return expand(dataKey, "index", indexContext, 32);
 }
 
+/** format.md §3.2 */
+export function successionKey(before: Uint8Array): Uint8Array {
+  return expand(before, "succession", NONE, 32);
+}
+
+/** format.md §3.2 */
+export function successionParts(version: number, kid: Uint8Array, createdAtMs: number, keyContext: Uint8Array): readonly Part[] {
+  return [
+    ["version", uint(4, version)],
+    ["kid", kid],
+    ["created", uint(8, createdAtMs)],
+    ["keyCtx", keyContext],
+  ];
+}
+
+/** format.md §3.2 */
+export function successionMac(before: Uint8Array, message: readonly Part[]): Uint8Array {
+  return hmac(sha512, successionKey(before), join(message)).subarray(0, 32);
+}
+
+/** format.md §3.2 */
+export function proofParts(items: readonly (readonly [kind: number, content: Uint8Array])[]): readonly Part[] {
+  return items.flatMap(([kind, content]): Part[] => [
+    ["kind", uint(1, kind)],
+    ["length", uint(2, content.length)],
+    ["content", content],
+  ]);
+}
+
 /** format.md §5.1 */
 export function indexItem(value: IndexedValue): Uint8Array {
   const item = (type: string, content: Uint8Array): Uint8Array => concatBytes(utf8ToBytes(type), uint(4, content.length), content);

@@ -1,0 +1,36 @@
+import { engine } from "#engine";
+import { ascii, concatBytes, wipe } from "../base/bytes.ts";
+import type { KeyContext } from "../base/context.ts";
+import { hkdfExpand } from "../crypto/hkdf.ts";
+import { SUITE } from "../format/key-record.ts";
+import { encodeProof, macInProof, SUCCESSION_MAC_BYTES, type SuccessionClaim, successionMessage } from "../format/succession.ts";
+import { type DataKey, secretBytesOf } from "./data-key.ts";
+
+/**
+ * Proves that a holder of the version before added a data key.
+ *
+ * @param before the data key of version `claim.version - 1`, of the same key context
+ * @returns the proof to store beside the new record, which depends on nothing that a rewrap changes
+ * @throws `closed`
+ * @see docs/format.md §3.2
+ */
+export function proveSuccession(before: DataKey, keyContext: KeyContext, claim: SuccessionClaim): Uint8Array {
+  return encodeProof(successionMac(before, keyContext, claim));
+}
+
+/** Whether a proof was made with this very version before. @throws `malformed-envelope`, `closed` */
+export function isSuccession(proof: Uint8Array, before: DataKey, keyContext: KeyContext, claim: SuccessionClaim): boolean {
+  const mac = macInProof(proof);
+  return mac !== undefined && engine.timingSafeEqual(mac, successionMac(before, keyContext, claim));
+}
+
+function successionMac(before: DataKey, keyContext: KeyContext, claim: SuccessionClaim): Uint8Array {
+  const key = hkdfExpand("sha512", secretBytesOf(before), [SUCCESSION_INFO], 32);
+  try {
+    return engine.hmac("sha512", key, successionMessage(claim, keyContext.bytes)).subarray(0, SUCCESSION_MAC_BYTES);
+  } finally {
+    wipe(key);
+  }
+}
+
+const SUCCESSION_INFO: Uint8Array = concatBytes(ascii("envelock/v1/succession"), Uint8Array.of(0, SUITE));
