@@ -2,6 +2,7 @@ import type { KeyWrapAlgorithm } from "@azure/keyvault-keys";
 import { isBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { Recipient } from "../../src/core/contracts/key-provider.ts";
 import type { KeyWrapper } from "../../src/core/contracts/key-wrapper.ts";
@@ -9,7 +10,7 @@ import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { keyIdOf, keyVersionUrl, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
 import { KeyVersions, type VersionSource } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";
-import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
+import { type AzureConnectionOptions, CONNECTION_OPTIONS, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
 import { KeyVault, type KeyVersion } from "./sdk/key-vault.ts";
 import { VaultConnection } from "./sdk/vault-connection.ts";
 
@@ -55,6 +56,7 @@ export interface AzureKey extends Required<KeyWrapper> {
  * @see docs/providers/azure.md
  */
 export function azureKey(options: AzureKeyOptions): AzureKey {
+  refuseUnknown(options, AZURE_KEY_OPTIONS, "azureKey");
   const { wrap = "remote", unwrapRsaOaepSha1 = false, clock = systemClock } = options;
   const key = parseKeyUrl(options.keyUrl, "keys", options);
   const versionOf = versionMatcher(key, options.unwrapVersions);
@@ -192,6 +194,16 @@ function rejected(): EnvelockError {
   return new EnvelockError("unwrap-rejected", "this Azure key did not wrap this data key");
 }
 
+const AZURE_KEY_OPTIONS: OptionNames<AzureKeyOptions> = {
+  ...CONNECTION_OPTIONS,
+  keyUrl: true,
+  unwrapVersions: true,
+  wrap: true,
+  aesKeyBits: true,
+  unwrapRsaOaepSha1: true,
+  versionCacheMs: true,
+  minVersionAgeMs: true,
+};
 const NAME = "azure-key-vault";
 const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
 const UNWRAP_ALGS: readonly number[] = [WRAP_ALGORITHMS.rsaOaep256, WRAP_ALGORITHMS.rsaOaepSha1, WRAP_ALGORITHMS.aesKw];

@@ -1,12 +1,13 @@
 import { isBytes } from "../../src/core/base/bytes.ts";
 import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { parseKeyUrl, versionMatcher } from "./key-url.ts";
 import { KeyVersions } from "./key-versions.ts";
-import { type AzureConnectionOptions, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
+import { type AzureConnectionOptions, CONNECTION_OPTIONS, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";
 import { VaultConnection } from "./sdk/vault-connection.ts";
 import { SecretKeks } from "./secret-keks.ts";
 
@@ -35,6 +36,7 @@ export interface AzureSecretKeyOptions extends AzureConnectionOptions {
  * @see docs/providers/azure.md
  */
 export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProvider> {
+  refuseUnknown(options, AZURE_SECRET_KEY_OPTIONS, "azureSecretKey");
   const { clock = systemClock } = options;
   const secret = parseKeyUrl(options.secretUrl, "secrets", options);
   const versionOf = versionMatcher(secret, options.unwrapVersions);
@@ -76,6 +78,13 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
   };
 }
 
+const AZURE_SECRET_KEY_OPTIONS: OptionNames<AzureSecretKeyOptions> = {
+  ...CONNECTION_OPTIONS,
+  secretUrl: true,
+  unwrapVersions: true,
+  versionCacheMs: true,
+  minVersionAgeMs: true,
+};
 const NAME = "azure-key-vault-secret";
 /** docs/format.md §3, alg 1 */
 const WRAPPED_BYTES = 72;

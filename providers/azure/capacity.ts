@@ -1,4 +1,5 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 
 export interface AzureCapacityOptions {
   readonly service: "vault" | "managed-hsm";
@@ -31,6 +32,7 @@ export interface AzureCapacity {
  * @throws `invalid-argument` for a kind of key that the service does not have or publishes no figures for, and for a negative load
  */
 export function azureCapacity(options: AzureCapacityOptions): AzureCapacity {
+  refuseUnknown(options, CAPACITY_OPTIONS, "azureCapacity");
   const { service, keyType, bits, wrapsPerSecond = 0, unwrapsPerSecond = 0 } = options;
   if (!(wrapsPerSecond >= 0 && unwrapsPerSecond >= 0)) throw invalidArgument("a load is a number of at least 0");
   const [maxWrapsPerSecond, maxUnwrapsPerSecond] = service === "managed-hsm" ? hsmRates(keyType, bits) : vaultRates(keyType, bits);
@@ -82,4 +84,11 @@ const HSM_RATES: Readonly<Record<string, readonly [number, number]>> = {
   "oct-HSM 128": [2100, 1800],
   "oct-HSM 192": [2100, 1900],
   "oct-HSM 256": [2100, 2200],
+};
+const CAPACITY_OPTIONS: OptionNames<AzureCapacityOptions> = {
+  service: true,
+  keyType: true,
+  bits: true,
+  wrapsPerSecond: true,
+  unwrapsPerSecond: true,
 };

@@ -1,8 +1,9 @@
 import { concatBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
+import { refuseUnknown } from "../../src/core/base/options.ts";
 import type { RandomSource } from "../../src/core/contracts/random-source.ts";
 import { parseVaultUrl } from "./key-url.ts";
-import type { AzureConnectionOptions } from "./options.ts";
+import { type AzureConnectionOptions, CONNECTION_OPTIONS } from "./options.ts";
 import { KeyVault } from "./sdk/key-vault.ts";
 import { VaultConnection } from "./sdk/vault-connection.ts";
 
@@ -18,6 +19,7 @@ export interface ManagedHsmRandomOptions extends AzureConnectionOptions {
  * @throws `invalid-argument`
  */
 export function managedHsmRandom(options: ManagedHsmRandomOptions): Required<RandomSource> {
+  refuseUnknown(options, { ...CONNECTION_OPTIONS, hsmUrl: true }, "managedHsmRandom");
   const location = parseVaultUrl(options.hsmUrl, options);
   if (location.isKnownCloud && !location.isManagedHsm) throw invalidArgument("a key vault has no random generator; a Managed HSM has");
   const connection = new VaultConnection(location, options);

@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 
 /** What a credential of `@azure/identity` is, as far as it is needed here. */
 export interface AzureCredential {
@@ -38,6 +39,16 @@ export interface AzureConnectionOptions {
   readonly clock?: Clock;
 }
 
+/** The names of {@link AzureConnectionOptions}, for the tables of what extends them. */
+export const CONNECTION_OPTIONS: OptionNames<AzureConnectionOptions> = {
+  credential: true,
+  allowedHosts: true,
+  tokenResource: true,
+  timeoutMs: true,
+  client: true,
+  clock: true,
+};
+
 /** What is handed to the SDK's clients as it is. */
 export interface AzureClientOptions {
   /** The API version for keys. Default: the SDK's. */
@@ -47,6 +58,12 @@ export interface AzureClientOptions {
   readonly proxyOptions?: { readonly host: string; readonly port: number; readonly username?: string; readonly password?: string };
   /** Stands in front of the SDK's user agent. */
   readonly userAgentPrefix?: string;
+}
+
+/** @throws `invalid-argument` */
+export function checkedClient(client: AzureClientOptions | undefined): AzureClientOptions | undefined {
+  if (client !== undefined) refuseUnknown(client, CLIENT_OPTIONS, "client");
+  return client;
 }
 
 /** @throws `invalid-argument` */
@@ -61,6 +78,12 @@ export function checkedMs(what: string, ms: number, leastMs: number): number {
   throw invalidArgument(`${what} is ${ms}, expected ${leastMs} to ${MAX_MS} milliseconds`);
 }
 
+const CLIENT_OPTIONS: OptionNames<AzureClientOptions> = {
+  serviceVersion: true,
+  tlsOptions: true,
+  proxyOptions: true,
+  userAgentPrefix: true,
+};
 export const DEFAULT_TIMEOUT_MS = 10_000;
 /** For how long the version that wraps is kept, and how old a new one must be. */
 export const DEFAULT_VERSION_MS = 600_000;

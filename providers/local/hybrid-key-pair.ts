@@ -1,9 +1,17 @@
+import { refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { AES_256_GCM, HKDF_SHA256, type HpkeSuite } from "./hpke.ts";
-import { hpkeKekSource, type KeyPairShapes, type LocalKeyPairOptions, type LocalKeyPairsOptions } from "./hpke-kek.ts";
+import {
+  hpkeKekSource,
+  KEY_PAIR_OPTIONS,
+  KEY_PAIRS_OPTIONS,
+  type KeyPairShapes,
+  type LocalKeyPairOptions,
+  type LocalKeyPairsOptions,
+} from "./hpke-kek.ts";
 import { loadHybridKem } from "./hybrid-kem.ts";
-import { localProvider } from "./local-provider.ts";
+import { keysOf, localProvider } from "./local-provider.ts";
 
 /**
  * Experimental: a key pair of MLKEM768-X25519 as KEK, which holds as long as either half of it does. The drafts that it follows may
@@ -15,7 +23,8 @@ import { localProvider } from "./local-provider.ts";
  *   `provider-failure` if the package is missing
  * @see docs/providers/local.md
  */
-export function localHybridKeyPair(options: LocalKeyPairOptions): KeyProvider {
+export function localHybridKeyPair(options: LocalKeyPairOptions): Required<KeyProvider> {
+  refuseUnknown(options, KEY_PAIR_OPTIONS, "localHybridKeyPair");
   return localHybridKeyPairs({ keyPairs: [options], primary: options.keyId });
 }
 
@@ -25,8 +34,13 @@ export function localHybridKeyPair(options: LocalKeyPairOptions): KeyProvider {
  *
  * @throws as `localHybridKeyPair`, and for equal key ids or a primary that is none of them
  */
-export function localHybridKeyPairs({ keyPairs, primary }: LocalKeyPairsOptions): KeyProvider {
-  const versions = keyPairs.map((pair) => ({ keyId: pair.keyId, kek: hpkeKekSource(pair, HYBRID_KEYS, hybridSuite) }));
+export function localHybridKeyPairs(options: LocalKeyPairsOptions): Required<KeyProvider> {
+  refuseUnknown(options, KEY_PAIRS_OPTIONS, "localHybridKeyPairs");
+  const { keyPairs, primary } = options;
+  const versions = keysOf(keyPairs, KEY_PAIR_OPTIONS, "localHybridKeyPairs").map((pair) => ({
+    keyId: pair.keyId,
+    kek: hpkeKekSource(pair, HYBRID_KEYS, hybridSuite),
+  }));
   return localProvider({ alg: WRAP_ALGORITHMS.hpkeMlKem768X25519, versions, primary });
 }
 

@@ -1,9 +1,17 @@
+import { refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { dhKem, X25519_GROUP } from "./dh-kem.ts";
 import { AES_256_GCM, HKDF_SHA256, type HpkeSuite } from "./hpke.ts";
-import { hpkeKekSource, type KeyPairShapes, type LocalKeyPairOptions, type LocalKeyPairsOptions } from "./hpke-kek.ts";
-import { localProvider } from "./local-provider.ts";
+import {
+  hpkeKekSource,
+  KEY_PAIR_OPTIONS,
+  KEY_PAIRS_OPTIONS,
+  type KeyPairShapes,
+  type LocalKeyPairOptions,
+  type LocalKeyPairsOptions,
+} from "./hpke-kek.ts";
+import { keysOf, localProvider } from "./local-provider.ts";
 
 /**
  * An X25519 key pair as KEK: HPKE in base mode. The public key alone wraps, so a writer need not be able to read.
@@ -14,7 +22,8 @@ import { localProvider } from "./local-provider.ts";
  * @throws `invalid-argument` for a bad key id or key, or keys that do not belong together; from the first use if a key is a CryptoKey
  * @see docs/providers/local.md
  */
-export function localKeyPair(options: LocalKeyPairOptions): KeyProvider {
+export function localKeyPair(options: LocalKeyPairOptions): Required<KeyProvider> {
+  refuseUnknown(options, KEY_PAIR_OPTIONS, "localKeyPair");
   return localKeyPairs({ keyPairs: [options], primary: options.keyId });
 }
 
@@ -23,8 +32,13 @@ export function localKeyPair(options: LocalKeyPairOptions): KeyProvider {
  *
  * @throws as `localKeyPair`, and for equal key ids or a primary that is none of them
  */
-export function localKeyPairs({ keyPairs, primary }: LocalKeyPairsOptions): KeyProvider {
-  const versions = keyPairs.map((pair) => ({ keyId: pair.keyId, kek: hpkeKekSource(pair, X25519_KEYS, X25519_SUITE) }));
+export function localKeyPairs(options: LocalKeyPairsOptions): Required<KeyProvider> {
+  refuseUnknown(options, KEY_PAIRS_OPTIONS, "localKeyPairs");
+  const { keyPairs, primary } = options;
+  const versions = keysOf(keyPairs, KEY_PAIR_OPTIONS, "localKeyPairs").map((pair) => ({
+    keyId: pair.keyId,
+    kek: hpkeKekSource(pair, X25519_KEYS, X25519_SUITE),
+  }));
   return localProvider({ alg: WRAP_ALGORITHMS.hpkeX25519, versions, primary });
 }
 

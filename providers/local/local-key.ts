@@ -1,9 +1,10 @@
 import { type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { XAES_OVERHEAD_BYTES, Xaes256Gcm } from "../../src/core/crypto/xaes.ts";
 import { type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
-import { type Kek, type KekSource, lazyKek, localProvider, readyKek } from "./local-provider.ts";
+import { type Kek, type KekSource, keysOf, lazyKek, localProvider, readyKek } from "./local-provider.ts";
 
 export interface LocalKeyOptions {
   /** Names this exact key for ever, such as `orders-2026-11`. 1 to 512 bytes of well-formed text. */
@@ -24,7 +25,8 @@ export interface LocalKeysetOptions {
  * @throws `invalid-argument` for a bad key id or key; from the first use for a CryptoKey that holds no AES-256 key
  * @see docs/providers/local.md
  */
-export function localKey(options: LocalKeyOptions): KeyProvider {
+export function localKey(options: LocalKeyOptions): Required<KeyProvider> {
+  refuseUnknown(options, KEY_OPTIONS, "localKey");
   return localKeyset({ keys: [options], primary: options.keyId });
 }
 
@@ -33,8 +35,10 @@ export function localKey(options: LocalKeyOptions): KeyProvider {
  *
  * @throws as `localKey`, and for equal key ids or a primary that is none of them
  */
-export function localKeyset({ keys, primary }: LocalKeysetOptions): KeyProvider {
-  const versions = keys.map(({ keyId, key }) => ({ keyId, kek: aesKekSource(key) }));
+export function localKeyset(options: LocalKeysetOptions): Required<KeyProvider> {
+  refuseUnknown(options, KEYSET_OPTIONS, "localKeyset");
+  const { keys, primary } = options;
+  const versions = keysOf(keys, KEY_OPTIONS, "localKeyset").map(({ keyId, key }) => ({ keyId, kek: aesKekSource(key) }));
   return localProvider({ alg: WRAP_ALGORITHMS.xaes256Gcm, versions, primary });
 }
 
@@ -59,5 +63,7 @@ function aesKek(key: OwnedBytes): Kek {
   };
 }
 
+const KEY_OPTIONS: OptionNames<LocalKeyOptions> = { keyId: true, key: true };
+const KEYSET_OPTIONS: OptionNames<LocalKeysetOptions> = { keys: true, primary: true };
 export const AES_256_KEY: KeyShape = { what: "an AES-256 key", bytes: 32, kty: "oct", member: "k" };
 const WRAPPED_BYTES: number = 32 + XAES_OVERHEAD_BYTES;

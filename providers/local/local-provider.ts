@@ -1,5 +1,6 @@
 import { isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 
@@ -30,7 +31,7 @@ export interface LocalProviderOptions {
  *
  * @throws `invalid-argument` for bad or equal key ids, or a primary that is none of them
  */
-export function localProvider({ alg, versions, primary }: LocalProviderOptions): KeyProvider {
+export function localProvider({ alg, versions, primary }: LocalProviderOptions): Required<KeyProvider> {
   const keyIds: ReadonlySet<string> = new Set(versions.map(({ keyId }) => keyId)); // `owns` still answers after close
   let open: OpenVersions | undefined = openVersions(versions, primary);
 
@@ -51,8 +52,9 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
     owns: (keyId) => keyIds.has(keyId),
     async wrap(dek, { wrapAad, signal }) {
       signal?.throwIfAborted();
-      const kek = live().primary.use();
+      const { primary: source } = live();
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
+      const kek = source.use();
       const ready = kek instanceof Promise ? await loaded(kek, signal) : kek;
       return { provider: NAME, keyId: primary, alg, wrapped: ready.wrap(dek, wrapAad(primary)) };
     },
@@ -109,6 +111,17 @@ export function lazyKek(load: () => Promise<Kek>, secret?: Uint8Array): KekSourc
       kek?.destroy();
     },
   };
+}
+
+/**
+ * The versions of a KEK as a caller gave them.
+ *
+ * @throws `invalid-argument` if they are no array of known options
+ */
+export function keysOf<T extends object>(keys: readonly T[], known: OptionNames<T>, what: string): readonly T[] {
+  if (!Array.isArray(keys) || keys.length === 0) throw invalidArgument(`${what} needs an array of at least one key`);
+  for (const key of keys) refuseUnknown(key, known, what);
+  return keys;
 }
 
 /** @throws `invalid-argument` for a key id that may not stand in a recipient. docs/format.md §3 */

@@ -1,9 +1,11 @@
 import { equalPublicBytes, wipe } from "../../../src/core/base/bytes.ts";
 import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { refuseUnknown } from "../../../src/core/base/options.ts";
 import type { WrapOptions } from "../../../src/core/contracts/key-provider.ts";
 import { azureKey } from "../azure-key.ts";
 import { type KeyLocation, keyIdOf, parseKeyUrl } from "../key-url.ts";
+import { CONNECTION_OPTIONS } from "../options.ts";
 import { KeyVault } from "../sdk/key-vault.ts";
 import { VaultConnection } from "../sdk/vault-connection.ts";
 import { type AzureCheck, type AzureDiagnosisOptions, type AzureFinding, allSkipped, failed, ok, skipped, warning } from "./finding.ts";
@@ -18,6 +20,7 @@ import { tokenFinding, vaultFindings } from "./reachability.ts";
  * @throws `invalid-argument` for a bad option
  */
 export async function diagnoseAzureKey(options: AzureDiagnosisOptions): Promise<readonly AzureFinding[]> {
+  refuseUnknown(options, { ...CONNECTION_OPTIONS, keyUrl: true, aesKeyBits: true }, "diagnoseAzureKey");
   const key = parseKeyUrl(options.keyUrl, "keys", options);
   const connection = new VaultConnection(key, options);
   const { findings, tenantId } = await vaultFindings(key, options);

@@ -7,6 +7,7 @@ import {
   type AzureClientOptions,
   type AzureConnectionOptions,
   type AzureCredential,
+  checkedClient,
   checkedCredential,
   checkedMs,
   DEFAULT_TIMEOUT_MS,
@@ -37,8 +38,9 @@ export class VaultConnection {
   /** @throws `invalid-argument` */
   constructor(
     location: VaultLocation,
-    { credential, timeoutMs = DEFAULT_TIMEOUT_MS, client, clock = systemClock }: AzureConnectionOptions,
+    { credential, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock, ...options }: AzureConnectionOptions,
   ) {
+    const client = checkedClient(options.client);
     const { vaultUrl, tokenResource, isKnownCloud } = location;
     const challenge: KnownChallenge = { headers: undefined };
     this.location = location;

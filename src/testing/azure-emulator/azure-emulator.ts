@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import { type Answer, asLibraryError, forbidden, keyNotFound } from "./answer.ts";
 import { type Fault, isFaultName } from "./faults.ts";
 import { keyIdOf } from "./key-bundle.ts";
@@ -94,7 +95,9 @@ export class AzureEmulator {
   readonly #server: LoopbackServer;
   readonly #endpoints: ManagedIdentityEndpoint[] = [];
 
-  private constructor({ hasLimits = false, retryAfterSeconds, ...options }: EmulatorOptions) {
+  private constructor(given: EmulatorOptions) {
+    refuseUnknown(given, EMULATOR_OPTIONS, "AzureEmulator.start");
+    const { hasLimits = false, retryAfterSeconds, ...options } = given;
     const { clock = systemClock, flavour = "premium", retentionDays = 90, isPurgeProtected = false, replicationLagMs = 0 } = options;
     const { apiVersions = API_VERSIONS, geography = "europe", tenantId = TENANT } = options;
     this.#options = { clock, flavour, retentionDays, isPurgeProtected, replicationLagMs, apiVersions, geography, tenantId };
@@ -373,3 +376,18 @@ const API_VERSIONS: readonly string[] = [
   "2026-04-01",
 ];
 const TENANT = "11111111-2222-3333-4444-555555555555";
+
+const EMULATOR_OPTIONS: OptionNames<EmulatorOptions> = {
+  flavour: true,
+  port: true,
+  clock: true,
+  hasLimits: true,
+  retryAfterSeconds: true,
+  replicationLagMs: true,
+  apiVersions: true,
+  retentionDays: true,
+  isPurgeProtected: true,
+  geography: true,
+  tenantId: true,
+  onRequest: true,
+};
