@@ -14,7 +14,7 @@ export interface Asked {
  * the cause is a copy of what may be shown.
  *
  * @param response the last one that came, if any: the SDK's error loses it where the body is empty
- * @see docs/providers/azure.md for the table
+ * @see docs/providers/azure-reference.md for the table
  */
 export function serviceFailure(error: unknown, response: unknown, asked: Asked): EnvelockError {
   if (error instanceof EnvelockError) return error;
