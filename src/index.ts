@@ -7,7 +7,8 @@ export type { KeyProvider, Recipient, WrapOptions } from "./core/contracts/key-p
 export type { KeyWrapper, WrappedKey } from "./core/contracts/key-wrapper.ts";
 export type { RandomSource } from "./core/contracts/random-source.ts";
 export { DataKey } from "./core/data-key/data-key.ts";
-export { type CacheOptions, DataKeyCache, type ForgetFilter } from "./core/key-source/data-key-cache.ts";
+export { type CacheOptions, DataKeyCache } from "./core/key-source/data-key-cache.ts";
+export type { ForgetFilter } from "./core/key-source/forget-filter.ts";
 export type { ReuseOptions } from "./core/key-source/reused-data-key.ts";
 export { type InspectedRecipient, type Inspection, inspect } from "./core/keyring/inspect.ts";
 export {

@@ -1,7 +1,8 @@
 import { isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
-import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { throwIfAborted } from "../../src/core/contracts/call-signal.ts";
+import type { KeyProvider, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 
 /** One version of a KEK, ready for use. */
@@ -39,7 +40,7 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
     if (open === undefined) throw new EnvelockError("closed", "this local key has been closed");
     return open;
   };
-  const loaded = async (pending: Promise<Kek>, signal: AbortSignal | undefined): Promise<Kek> => {
+  const loaded = async (pending: Promise<Kek>, { signal }: WrapOptions): Promise<Kek> => {
     const kek = await pending;
     if (open === undefined) kek.destroy();
     live();
@@ -50,21 +51,21 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
   return {
     name: NAME,
     owns: (keyId) => keyIds.has(keyId),
-    async wrap(dek, { wrapAad, signal }) {
-      signal?.throwIfAborted();
+    async wrap(dek, options) {
+      throwIfAborted(options);
       const { primary: source } = live();
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const kek = source.use();
-      const ready = kek instanceof Promise ? await loaded(kek, signal) : kek;
-      return { provider: NAME, keyId: primary, alg, wrapped: ready.wrap(dek, wrapAad(primary)) };
+      const ready = kek instanceof Promise ? await loaded(kek, options) : kek;
+      return { provider: NAME, keyId: primary, alg, wrapped: ready.wrap(dek, options.wrapAad(primary)) };
     },
-    async unwrap(recipient, { wrapAad, signal }) {
-      signal?.throwIfAborted();
+    async unwrap(recipient, options) {
+      throwIfAborted(options);
       const source = live().byKeyId.get(recipient.keyId);
       if (source === undefined || recipient.provider !== NAME || recipient.alg !== alg) throw rejected();
       const kek = source.use();
-      const ready = kek instanceof Promise ? await loaded(kek, signal) : kek;
-      const dek = ready.unwrap(recipient.wrapped, wrapAad(recipient.keyId));
+      const ready = kek instanceof Promise ? await loaded(kek, options) : kek;
+      const dek = ready.unwrap(recipient.wrapped, options.wrapAad(recipient.keyId));
       if (dek === undefined) throw rejected();
       return dek;
     },

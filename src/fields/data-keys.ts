@@ -2,11 +2,11 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import { type Clock, systemClock } from "../core/base/clock.ts";
 import { type Context, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { waitFor } from "../core/base/wait.ts";
 import type { DataKeyState, DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type InspectedRecipient, inspectKeyRecord } from "../core/keyring/inspect.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { count, positive } from "../core/resilience/checks.ts";
-import { abortable } from "../core/resilience/operation.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
 import { FieldCipher } from "./field-cipher.ts";
@@ -256,7 +256,7 @@ export class DataKeys {
     }
     const loading = this.#loading.get(scope.text) ?? this.#load(scope);
     this.#loading.set(scope.text, loading);
-    return await abortable(loading, this.#policy.clock, options);
+    return await waitFor(loading, { signal: options?.signal });
   }
 
   async #load(scope: Scope): Promise<ScopeKeys> {

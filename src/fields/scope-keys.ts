@@ -2,10 +2,10 @@ import { toHex } from "../core/base/bytes.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { authenticationFailed, EnvelockError } from "../core/base/errors.ts";
+import { waitFor } from "../core/base/wait.ts";
 import type { StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type DataKey, isNamedBy } from "../core/data-key/data-key.ts";
 import { TOKEN_PREFIX_BYTES } from "../core/format/token.ts";
-import { abortable } from "../core/resilience/operation.ts";
 import { isLive, isShredded, type KeyTable, keyShredded, type LiveRow, type Scope } from "./key-table.ts";
 
 /** What all scopes of one `DataKeys` share. */
@@ -137,7 +137,7 @@ export class ScopeKeys {
 
   /** Reads the store now: for the first time, or because it has changed. @throws why the scope cannot be used */
   async refresh(options?: CallOptions): Promise<void> {
-    await abortable(this.#refreshAfter(this.#refreshing), this.#policy.clock, options);
+    await waitFor(this.#refreshAfter(this.#refreshing), { signal: options?.signal });
   }
 
   /** Wipes the keys; later uses throw `key-shredded`. */

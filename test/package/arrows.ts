@@ -45,7 +45,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
       packages: ["node:os", "node:worker_threads"],
     },
   ],
-  [{ path: "src/core/key-source/", holds: "where data keys come from: made, reused, unwrapped, cached", packages: ["lru-cache"] }],
+  [{ path: "src/core/key-source/", holds: "where data keys come from: made, reused, unwrapped, cached" }],
   [{ path: "src/core/resilience/", holds: "the only caller of providers: deadline, retry, breaker, queue" }],
   [{ path: "src/core/telemetry/", holds: "typed events" }],
   [{ path: "src/core/data-key/", holds: "a data key, what is derived from it, a body under it" }],

@@ -1,25 +1,15 @@
 import { type Clock, systemClock } from "../base/clock.ts";
-import type { Context } from "../base/context.ts";
 import { count, positive } from "../resilience/checks.ts";
+import type { ForgetFilter } from "./forget-filter.ts";
 import { UnwrapStore } from "./unwrap-store.ts";
 
 export interface CacheOptions {
-  /** Default 1,000, at most 16,777,216; room for that many is set aside at once. Who was asked for longest ago leaves first. */
+  /** Default 1,000, at most 16,777,216. The least recently used data key is evicted first. */
   readonly maxEntries?: number;
   /** How long a data key serves after its unwrap, and so how fast a revocation takes effect at the latest. Default 300,000. */
   readonly maxAgeMs?: number;
   /** For tests. */
   readonly clock?: Clock;
-}
-
-/** Which cached data keys to forget: those that meet every part that is given. */
-export interface ForgetFilter {
-  /** A provider's name. */
-  readonly provider?: string;
-  /** An exact key version. */
-  readonly keyId?: string;
-  /** Pairs that all stand in the key context, such as the tenant. */
-  readonly context?: Context;
 }
 
 // Filled by the static block: what a keyring may do with a cache and its owner may not.

@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { copyOf, type OwnedBytes, wipe } from "../base/bytes.ts";
+import { copyOf, wipe } from "../base/bytes.ts";
 import type { KeyContext } from "../base/context.ts";
 import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
@@ -10,15 +10,15 @@ import { GuardedProvider } from "../resilience/guarded-provider.ts";
 import { GuardedRandom } from "../resilience/guarded-random.ts";
 import { Operation } from "../resilience/operation.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
-import { tryOne } from "../resilience/retry.ts";
 import type { DataKeyOrigin } from "../telemetry/events.ts";
 import { type Observer, outcomeOf } from "../telemetry/observer.ts";
-import { type CacheOptions, DataKeyCache, type ForgetFilter, storeOf } from "./data-key-cache.ts";
+import { type CacheOptions, DataKeyCache, storeOf } from "./data-key-cache.ts";
+import { type ForgetFilter, meets } from "./forget-filter.ts";
 import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, wrapForAll } from "./recipients.ts";
 import { isRefusal, ReusedDataKey, type ReuseOptions, type WrappedDataKey } from "./reused-data-key.ts";
 import { SharedDataKey } from "./shared-data-key.ts";
 import { UnwrapFlights } from "./unwrap-flights.ts";
-import { meets, type StoredKey, type UnwrapIdentity, type UnwrapStore } from "./unwrap-store.ts";
+import type { StoredKey, UnwrapIdentity, UnwrapStore } from "./unwrap-store.ts";
 
 export interface DataKeySourceOptions {
   readonly wrapWith: readonly KeyProvider[];
@@ -117,7 +117,7 @@ export class DataKeySource {
 
   /** Recipients for every provider of `wrapWith`. @throws what the providers' `wrap` throws */
   wrap(dataKey: DataKey, operation: Operation): Promise<readonly Recipient[]> {
-    return wrapForAll(this.wrapWith, dataKey, this.#keyContext, this.#policy.retry, operation);
+    return wrapForAll(this.wrapWith, dataKey, this.#keyContext, operation);
   }
 
   /**
@@ -142,7 +142,7 @@ export class DataKeySource {
 
   /** Whether the recipients are not those that `wrap` would make now. @throws what the providers' `current` throws */
   isStale(recipients: readonly Recipient[], operation: Operation): Promise<boolean> {
-    return isStale(this.wrapWith, recipients, this.#policy.retry, operation);
+    return isStale(this.wrapWith, recipients, operation);
   }
 
   /** @returns how many data keys were let go */
@@ -160,8 +160,7 @@ export class DataKeySource {
   }
 
   async #mixed(random: GuardedRandom, operation: Operation): Promise<DataKey> {
-    const run = (attempt: number): Promise<OwnedBytes> => random.dataKeyBytes(operation, attempt);
-    const more = await tryOne(random, "random", run, this.#policy.retry, operation);
+    const more = await random.dataKeyBytes(operation);
     try {
       return generateDataKey(this.#keyContext, more);
     } finally {
@@ -207,13 +206,13 @@ export class DataKeySource {
     const pending = new Map(store && candidates.map((candidate) => [candidate, store.begin(this.#identityOf(candidate, record))]));
     try {
       const onFailure = (candidate: Candidate, error: unknown): void => {
-        if (!operation.isAborted && isRefusal(error)) this.#revoke(candidate);
+        if (!operation.aborted && isRefusal(error)) this.#revoke(candidate);
       };
-      const unwrapped = await unwrapAny(candidates, record, this.#keyContext, this.#policy.retry, operation, onFailure);
+      const unwrapped = await unwrapAny(candidates, record, this.#keyContext, operation, onFailure);
       const { recipient } = unwrapped.candidate;
       const key = new SharedDataKey(unwrapped.dataKey, [recipient]);
       const begun = pending.get(unwrapped.candidate);
-      if (begun !== undefined) await store?.keep(begun, key, this.#onEvict(recipient));
+      if (begun !== undefined) store?.keep(begun, key, this.#onEvict(recipient));
       return key;
     } finally {
       for (const begun of pending.values()) store?.end(begun);

@@ -7,7 +7,7 @@ import { commitmentOf, DataKey, secretBytesOf } from "../data-key/data-key.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import type { GuardedProvider } from "../resilience/guarded-provider.ts";
 import type { Operation } from "../resilience/operation.ts";
-import { type RetryPolicy, tryOn, tryOne } from "../resilience/retry.ts";
+import { tryOn } from "../resilience/retry.ts";
 
 /**
  * Wraps a data key for every provider at once; all of them become recipients, in the order of `providers`.
@@ -18,12 +18,10 @@ export async function wrapForAll(
   providers: readonly GuardedProvider[],
   dataKey: DataKey,
   keyContext: KeyContext,
-  retry: RetryPolicy,
   operation: Operation,
 ): Promise<readonly Recipient[]> {
   const secret = secretBytesOf(dataKey);
-  const wrapWith = (provider: GuardedProvider): Promise<Recipient> =>
-    tryOne(provider, "wrap", (attempt) => provider.wrap(secret, keyContext, operation, attempt), retry, operation);
+  const wrapWith = (provider: GuardedProvider): Promise<Recipient> => provider.wrap(secret, keyContext, operation);
   const [only, ...others] = providers;
   if (only !== undefined && others.length === 0) return [await wrapWith(only)];
   const recipients: Recipient[] = [];
@@ -53,7 +51,6 @@ export async function unwrapAny(
   candidates: Candidates,
   { keyCommit }: KeyRecord,
   keyContext: KeyContext,
-  retry: RetryPolicy,
   operation: Operation,
   onFailure: (candidate: Candidate, error: unknown) => void,
 ): Promise<Unwrapped> {
@@ -74,7 +71,7 @@ export async function unwrapAny(
       }
     };
     const attempts = { call: "unwrap", providerOf: ({ provider }: Candidate) => provider, run, giveUp: unwrapFailure } as const;
-    return await tryOn(error, ordered, attempts, retry, operation);
+    return await tryOn(error, ordered, attempts, operation);
   }
 }
 
@@ -86,13 +83,12 @@ export async function unwrapAny(
 export async function isStale(
   providers: readonly GuardedProvider[],
   recipients: readonly Recipient[],
-  retry: RetryPolicy,
   operation: Operation,
 ): Promise<boolean> {
   const isForeign = recipients.some((recipient) => !providers.some((provider) => provider.isFor(recipient)));
   if (isForeign || recipients.length !== providers.length) return true;
   for (const provider of providers) {
-    const current = await tryOne(provider, "current", (attempt) => provider.current(operation, attempt), retry, operation);
+    const current = await provider.current(operation);
     const isFresh = recipients.some((recipient) => provider.isFor(recipient) && (current ?? recipient.keyId) === recipient.keyId);
     if (!isFresh) return true;
   }

@@ -1,8 +1,9 @@
 import type { Clock } from "../base/clock.ts";
 import { EnvelockError, type ErrorCode, invalidArgument } from "../base/errors.ts";
+import { waitFor } from "../base/wait.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import { countOrInfinity, positive } from "../resilience/checks.ts";
-import { bounded, type Operation } from "../resilience/operation.ts";
+import type { Operation } from "../resilience/operation.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
 /** One data key for many encryptions. Each bound holds by itself. */
@@ -77,7 +78,7 @@ export class ReusedDataKey {
         this.#refreshIfDue(current, now);
         return current.wrapped;
       }
-      await bounded(this.#fetch(), caller, { ms: caller.remainingMs, error: tooLate });
+      await waitFor(this.#fetch(), caller.bounds(caller.remainingMs, tooLate));
     }
   }
 

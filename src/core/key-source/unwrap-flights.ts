@@ -1,8 +1,9 @@
 import { equalPublicBytes, readUint32 } from "../base/bytes.ts";
 import { EnvelockError } from "../base/errors.ts";
+import { waitFor } from "../base/wait.ts";
 import type { Recipient } from "../contracts/key-provider.ts";
 import type { KeyRecord } from "../format/key-record.ts";
-import { bounded, type Operation } from "../resilience/operation.ts";
+import type { Operation } from "../resilience/operation.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
 /** One unwrap for all callers of one keyring that ask for the same key record at the same time. */
@@ -60,7 +61,7 @@ class Flight {
     this.#waiting++;
     try {
       if (!caller.hasSignal) return await this.#landing;
-      return await bounded(this.#landing, caller, undefined, (late) => late.release());
+      return await waitFor(this.#landing, caller.bounds(), (late) => late.release());
     } finally {
       this.#waiting--;
       if (this.#waiting === 0 && !this.#hasLanded) this.#abandon();

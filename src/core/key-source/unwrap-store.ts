@@ -1,10 +1,10 @@
-import type { LRUCache } from "lru-cache";
 import { equalPublicBytes, readUint32 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { KeyContext } from "../base/context.ts";
+import { RecentMap } from "../base/recent-map.ts";
 import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
-import type { EvictionReason, KeyVersion } from "../telemetry/events.ts";
-import type { ForgetFilter } from "./data-key-cache.ts";
+import type { EvictionReason } from "../telemetry/events.ts";
+import { type ForgetFilter, meets } from "./forget-filter.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
 /** All that decides which data key an unwrap gives. What differs in any part is another key. */
@@ -32,24 +32,23 @@ export interface PendingUnwrap {
 
 /** What stands behind a `DataKeyCache`. Looks up by a short hash, then compares every part of the identity. */
 export class UnwrapStore {
-  readonly #maxEntries: number;
   readonly #maxAgeMs: number;
   readonly #clock: Clock;
   readonly #providerIds = new WeakMap<KeyProvider, number>();
   readonly #pending = new Set<PendingUnwrap>();
   #providers = 0;
-  #entries: LRUCache<number, StoredKey> | undefined;
+  readonly #entries: RecentMap<number, StoredKey>;
   #evictionReason: EvictionReason = "size";
   #cancelSweep: (() => void) | undefined;
 
   constructor(maxEntries: number, maxAgeMs: number, clock: Clock) {
-    this.#maxEntries = maxEntries;
+    this.#entries = new RecentMap({ maxEntries, onLeave: (stored) => this.#letGo(stored) });
     this.#maxAgeMs = maxAgeMs;
     this.#clock = clock;
   }
 
   get size(): number {
-    return this.#entries?.size ?? 0;
+    return this.#entries.size;
   }
 
   /** How long ago a key was unwrapped. */
@@ -59,7 +58,7 @@ export class UnwrapStore {
 
   /** @returns what the caller must `hold` before anything else happens */
   find(identity: UnwrapIdentity): StoredKey | undefined {
-    if (this.#entries === undefined) return undefined;
+    if (this.#entries.size === 0) return undefined;
     const place = this.#placeOf(identity);
     const stored = this.#entries.get(place);
     if (stored === undefined || !isSameIdentity(stored.identity, identity)) return undefined;
@@ -80,11 +79,8 @@ export class UnwrapStore {
   }
 
   /** Keeps what an unwrap gave, and holds it, unless it was to be forgotten meanwhile. */
-  async keep(pending: PendingUnwrap, key: SharedDataKey, onEvict: StoredKey["onEvict"]): Promise<void> {
-    // Loaded when first needed: most processes that import the library never cache.
-    const { LRUCache } = await import("lru-cache");
+  keep(pending: PendingUnwrap, key: SharedDataKey, onEvict: StoredKey["onEvict"]): void {
     if (pending.isForgotten) return;
-    this.#entries ??= new LRUCache({ max: this.#maxEntries, dispose: (stored) => this.#letGo(stored) });
     const { identity } = pending;
     key.hold();
     this.#entries.set(this.#placeOf(identity), { identity, key, bornAt: this.#clock.monotonicMs(), onEvict });
@@ -108,14 +104,14 @@ export class UnwrapStore {
 
   #evictWhere(isMet: (stored: StoredKey) => boolean, reason: EvictionReason): number {
     const places: number[] = [];
-    for (const [place, stored] of this.#entries?.entries() ?? []) if (isMet(stored)) places.push(place);
+    for (const [place, stored] of this.#entries.entries()) if (isMet(stored)) places.push(place);
     this.#evict(places, reason);
     return places.length;
   }
 
   #evict(places: readonly number[], reason: EvictionReason): void {
     this.#evictionReason = reason;
-    for (const place of places) this.#entries?.delete(place);
+    for (const place of places) this.#entries.delete(place);
     this.#evictionReason = "size";
     if (this.size > 0) return;
     this.#cancelSweep?.();
@@ -149,15 +145,6 @@ export class UnwrapStore {
     this.#providerIds.set(provider, ++this.#providers);
     return this.#providers;
   }
-}
-
-/** Whether a key meets every part that the filter gives. */
-export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, filter: ForgetFilter): boolean {
-  return (
-    (filter.provider === undefined || filter.provider === provider) &&
-    (filter.keyId === undefined || filter.keyId === keyId) &&
-    Object.entries(filter.context ?? {}).every(([key, value]) => keyContext.map[key] === value)
-  );
 }
 
 function isSameIdentity(a: UnwrapIdentity, b: UnwrapIdentity): boolean {

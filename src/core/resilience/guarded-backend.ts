@@ -1,11 +1,13 @@
 import type { Clock } from "../base/clock.ts";
 import { EnvelockError } from "../base/errors.ts";
+import { waitFor } from "../base/wait.ts";
+import { CallSignal } from "../contracts/call-signal.ts";
 import type { BreakerState, ProviderCall } from "../telemetry/events.ts";
 import type { Observer } from "../telemetry/observer.ts";
-import { bounded, type Limit, type Operation } from "./operation.ts";
+import type { Operation } from "./operation.ts";
 import type { Guard, ResiliencePolicy } from "./policy.ts";
 import { providerError } from "./provider-contract.ts";
-import { CIRCUIT_OPEN, type RetriedProvider } from "./retry.ts";
+import { CIRCUIT_OPEN, type RetriedProvider, type RetryPolicy, tryOn } from "./retry.ts";
 
 /** How things stand with one provider, or with the generator of a keyring. */
 export interface ProviderStatus {
@@ -20,17 +22,19 @@ export interface ProviderStatus {
 }
 
 /**
- * One backend as one keyring calls it: each attempt goes past the breaker, in its turn, within its time, and what comes back is held
- * to the backend's contract.
+ * One backend as one keyring calls it: each attempt passes the breaker, waits for its turn and is bounded in time, what comes back is
+ * checked against the backend's contract, and what may pass is tried again.
  */
 export class GuardedBackend<B extends Backend> implements RetriedProvider {
+  readonly retry: RetryPolicy;
   protected readonly backend: B;
   readonly #guard: Guard;
   readonly #clock: Clock;
   readonly #attemptDeadlineMs: number;
   readonly #observer: Observer | undefined;
 
-  constructor(backend: B, { guards, clock, attemptDeadlineMs }: ResiliencePolicy, observer: Observer | undefined) {
+  constructor(backend: B, { guards, clock, attemptDeadlineMs, retry }: ResiliencePolicy, observer: Observer | undefined) {
+    this.retry = retry;
     this.backend = backend;
     this.#guard = guards.of(backend);
     this.#clock = clock;
@@ -64,6 +68,25 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   }
 
   /**
+   * Makes attempts until one succeeds, as the retry policy says.
+   *
+   * @throws as `attempt`: the last failure, as an `EnvelockError`; the abort's reason at once
+   */
+  protected async call<R, T>(operation: Operation, step: Step<R, T>): Promise<T> {
+    try {
+      return await this.attempt(operation, 1, step);
+    } catch (error) {
+      const attempts = {
+        call: step.call,
+        providerOf: (backend: this) => backend,
+        run: (backend: this, attempt: number) => backend.attempt(operation, attempt, step),
+        giveUp: ([failure = this.failureOf(error)]: readonly EnvelockError[]) => failure,
+      };
+      return await tryOn<this, T>(error, [this], attempts, operation);
+    }
+  }
+
+  /**
    * Makes one attempt, and tells of it.
    *
    * @throws what the step throws, `timeout`, `unavailable` for an open breaker, the abort's reason
@@ -84,20 +107,22 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   }
 
   async #attempt<R, T>(operation: Operation, { call, start, accept, discard }: Step<R, T>): Promise<T> {
-    const { limiter, controllers } = this.#guard;
+    const { limiter } = this.#guard;
     operation.throwIfAborted();
     this.#requireAdmission();
-    if (!limiter.tryEnter()) await limiter.enter(operation, this.#limit(operation.remainingMs, `had no place free to ${call}`));
+    if (!limiter.tryEnter()) {
+      const { remainingMs } = operation;
+      await limiter.enter(operation.bounds(remainingMs, () => this.#tooLate(`had no place free to ${call}`, remainingMs)));
+    }
     let isProbe: boolean | undefined;
     try {
       this.#requireAdmission(); // much may have happened while this one stood in line
       isProbe = this.#begin();
-      const controller = controllers.pop() ?? new AbortController();
-      const pending = start(controller.signal);
-      const early = new Early(pending);
+      const signal = new CallSignal();
+      const pending = start(signal);
+      const progress = new Progress(pending);
       await undefined; // one microtask: a key in this process has answered by now, and needs neither timer nor listener
-      if (early.isSettled) controllers.push(controller);
-      const value = accept(early.isSettled ? await pending : await this.#late(call, pending, controller, operation, discard));
+      const value = accept(progress.hasEnded ? await pending : await this.#late(call, pending, progress, signal, operation, discard));
       this.#answered();
       return value;
     } catch (error) {
@@ -111,21 +136,23 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   async #late<R>(
     call: ProviderCall,
     pending: Promise<R>,
-    controller: AbortController,
+    progress: Progress,
+    signal: CallSignal,
     operation: Operation,
     discard: ((raw: R) => void) | undefined,
   ): Promise<R> {
-    const limit = this.#limit(Math.min(this.#attemptDeadlineMs, operation.remainingMs), `gave no answer to ${call}`);
+    const ms = Math.min(this.#attemptDeadlineMs, operation.remainingMs);
     try {
-      return await bounded(pending, operation, limit, discard);
+      const bounds = operation.bounds(ms, () => this.#tooLate(`gave no answer to ${call}`, ms));
+      return await waitFor(pending, bounds, discard);
     } catch (error) {
-      controller.abort(error); // nobody waits any more: the provider may stop
+      if (!progress.hasEnded) signal.abort(error); // nothing waits for the call any more: the provider may stop
       throw error;
     }
   }
 
-  #limit(ms: number, what: string): Limit {
-    return { ms, error: () => new EnvelockError("timeout", `provider ${this.backend.name} ${what} within ${Math.round(ms)} ms`) };
+  #tooLate(what: string, ms: number): EnvelockError {
+    return new EnvelockError("timeout", `provider ${this.backend.name} ${what} within ${Math.round(ms)} ms`);
   }
 
   #requireAdmission(): void {
@@ -155,12 +182,12 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
 
   #failed(isProbe: boolean, operation: Operation, error: unknown): void {
     const { breaker } = this.#guard;
-    if (operation.isAborted) {
+    if (operation.aborted) {
       breaker.abandoned(isProbe);
       return;
     }
     if (!(error instanceof EnvelockError) || !error.retryable || error.code === "rate-limited") {
-      this.#answered(); // one that throttles is alive, and whoever waits gets a turn
+      this.#answered(); // a backend that throttles is alive, and the next call in line gets its turn
       return;
     }
     const wasClosed = breaker.isClosed;
@@ -181,22 +208,22 @@ interface Backend {
 /** One call of the backend: how to start it, and how to hold what comes back to the contract. */
 export interface Step<R, T> {
   readonly call: ProviderCall;
-  start(signal: AbortSignal): Promise<R>;
+  start(signal: CallSignal): Promise<R>;
   accept(raw: R): T;
   /** Which version was called, once it is known. */
   keyIdOf(value: T | undefined): string | undefined;
-  /** Gets what comes back when nobody waits for it any more. */
+  /** Gets what comes back after the wait for it has ended. */
   discard?: (raw: R) => void;
 }
 
-/** Notes whether a promise settles before anybody would have to wait for it. */
-class Early {
-  isSettled = false;
+/** Notes whether a call has ended. */
+class Progress {
+  hasEnded = false;
 
   constructor(pending: Promise<unknown>) {
-    const settle = (): void => {
-      this.isSettled = true;
+    const end = (): void => {
+      this.hasEnded = true;
     };
-    pending.then(settle, settle);
+    pending.then(end, end);
   }
 }

@@ -5,37 +5,37 @@ import { GuardedBackend } from "./guarded-backend.ts";
 import type { Operation } from "./operation.ts";
 import { discardSecret } from "./provider-contract.ts";
 
-/** A provider that wraps keys of other formats, guarded. Each method is one attempt. */
+/** A provider that wraps keys of other formats, guarded. */
 export class GuardedKeyWrapper extends GuardedBackend<KeyWrapper> {
-  /** Whether a key id is one of this provider's, in whatever case: other formats keep it as it was typed. */
+  /** Whether a key id is one of this provider's, in either case: other formats keep it as it was typed. */
   owns(keyId: string): boolean {
     return this.backend.owns(keyId) || this.backend.owns(keyId.toLowerCase());
   }
 
-  currentKey(operation: Operation, attempt: number): Promise<Omit<WrappedKey, "wrapped">> {
-    return this.attempt(operation, attempt, {
+  currentKey(operation: Operation): Promise<Omit<WrappedKey, "wrapped">> {
+    return this.call(operation, {
       call: "current",
-      start: (signal) => this.backend.currentKey({ signal }),
+      start: ({ signal }) => this.backend.currentKey({ signal }),
       accept: (key) => key,
       keyIdOf: (key) => key?.keyId,
     });
   }
 
   /** @param key shared: read only while the attempt runs */
-  wrapKey(key: Uint8Array, operation: Operation, attempt: number): Promise<WrappedKey> {
-    return this.attempt(operation, attempt, {
+  wrapKey(key: Uint8Array, operation: Operation): Promise<WrappedKey> {
+    return this.call(operation, {
       call: "wrap",
-      start: (signal) => this.backend.wrapKey(key, { signal }),
+      start: ({ signal }) => this.backend.wrapKey(key, { signal }),
       accept: (wrapped) => wrapped,
       keyIdOf: (wrapped) => wrapped?.keyId,
     });
   }
 
   /** @returns bytes of the caller's, to wipe */
-  unwrapKey(key: WrappedKey, operation: Operation, attempt: number): Promise<OwnedBytes> {
-    return this.attempt(operation, attempt, {
+  unwrapKey(key: WrappedKey, operation: Operation): Promise<OwnedBytes> {
+    return this.call(operation, {
       call: "unwrap",
-      start: (signal) => this.backend.unwrapKey(key, { signal }),
+      start: ({ signal }) => this.backend.unwrapKey(key, { signal }),
       accept: (secret) => this.#taken(secret),
       keyIdOf: () => key.keyId,
       discard: discardSecret,

@@ -5,7 +5,7 @@ import { GuardedBackend } from "./guarded-backend.ts";
 import type { Operation } from "./operation.ts";
 import { checkedRecipient, discardSecret, takenSecret, wrapOptions } from "./provider-contract.ts";
 
-/** A provider of keys, guarded. Each method is one attempt. */
+/** A provider of keys, guarded. */
 export class GuardedProvider extends GuardedBackend<KeyProvider> {
   get provider(): KeyProvider {
     return this.backend;
@@ -26,9 +26,9 @@ export class GuardedProvider extends GuardedBackend<KeyProvider> {
   }
 
   /** @param dek shared: read only while the attempt runs */
-  wrap(dek: Uint8Array, keyContext: KeyContext, operation: Operation, attempt: number): Promise<Recipient> {
+  wrap(dek: Uint8Array, keyContext: KeyContext, operation: Operation): Promise<Recipient> {
     const { provider } = this;
-    return this.attempt(operation, attempt, {
+    return this.call(operation, {
       call: "wrap",
       start: (signal) => provider.wrap(dek, wrapOptions(provider, keyContext, signal)),
       accept: (recipient) => checkedRecipient(provider, recipient),
@@ -36,7 +36,7 @@ export class GuardedProvider extends GuardedBackend<KeyProvider> {
     });
   }
 
-  /** @returns 32 bytes, the caller's to wipe */
+  /** Makes one attempt, because the next may be another provider's. @returns 32 bytes, the caller's to wipe */
   unwrap(recipient: Recipient, keyContext: KeyContext, operation: Operation, attempt: number): Promise<OwnedBytes> {
     const { provider } = this;
     return this.attempt(operation, attempt, {
@@ -49,12 +49,12 @@ export class GuardedProvider extends GuardedBackend<KeyProvider> {
   }
 
   /** The key id that `wrap` would use now, where the provider can tell. */
-  async current(operation: Operation, attempt: number): Promise<string | undefined> {
+  async current(operation: Operation): Promise<string | undefined> {
     const { provider } = this;
     if (provider.current === undefined) return undefined;
-    return await this.attempt(operation, attempt, {
+    return await this.call(operation, {
       call: "current",
-      start: async (signal) => await provider.current?.({ signal }),
+      start: async ({ signal }) => await provider.current?.({ signal }),
       accept: (keyId) => keyId,
       keyIdOf: (keyId) => keyId,
     });

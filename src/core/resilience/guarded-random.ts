@@ -7,12 +7,12 @@ import { discardSecret, takenSecret } from "./provider-contract.ts";
 
 /** A source of randomness, guarded. */
 export class GuardedRandom extends GuardedBackend<RandomSource> {
-  /** One attempt. @returns as many bytes as a data key has, the caller's to wipe */
-  dataKeyBytes(operation: Operation, attempt: number): Promise<OwnedBytes> {
+  /** @returns as many bytes as a data key has, the caller's to wipe */
+  dataKeyBytes(operation: Operation): Promise<OwnedBytes> {
     const { backend } = this;
-    return this.attempt(operation, attempt, {
+    return this.call(operation, {
       call: "random",
-      start: (signal) => backend.randomBytes(DATA_KEY_BYTES, { signal }),
+      start: ({ signal }) => backend.randomBytes(DATA_KEY_BYTES, { signal }),
       accept: (bytes) => takenSecret(backend, "randomBytes", bytes),
       keyIdOf: () => undefined,
       discard: discardSecret,

@@ -1,6 +1,6 @@
-import type { Limit, Operation } from "./operation.ts";
+import { type WaitBounds, waitWithin } from "../base/wait.ts";
 
-/** At most so many at once; who comes first is served first. */
+/** Lets a bounded number of calls run at once; the others wait, first come, first served. */
 export class Limiter {
   readonly #maxConcurrent: number;
   readonly #waiting = new Set<() => void>();
@@ -28,31 +28,19 @@ export class Limiter {
   /**
    * Waits for a place.
    *
-   * @throws the abort's reason or the limit's error, and then holds no place
+   * @throws as `waitWithin`, and then holds no place
    */
-  enter(operation: Operation, limit: Limit): Promise<void> {
-    return new Promise((resolve, reject) => {
-      operation.throwIfAborted();
-      const finish = (): void => {
-        this.#waiting.delete(enter);
-        cancelTimer();
-        stopListening();
-      };
+  enter(bounds: WaitBounds): Promise<void> {
+    return waitWithin<void>(bounds, (resolve) => {
       const enter = (): void => {
-        finish();
         resolve();
       };
-      const giveUp = (reason: unknown): void => {
-        finish();
-        reject(reason);
-      };
-      const cancelTimer = operation.clock.after(limit.ms, () => giveUp(limit.error()), "awaited");
-      const stopListening = operation.onAbort(giveUp);
       this.#waiting.add(enter);
+      return () => this.#waiting.delete(enter);
     });
   }
 
-  /** Gives the place to the one that waits longest. */
+  /** Gives the place to the call that has waited longest. */
   leave(): void {
     const [next] = this.#waiting;
     if (next === undefined) this.#active--;

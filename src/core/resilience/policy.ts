@@ -66,7 +66,7 @@ export class ProviderGuards {
   of(provider: object): Guard {
     const known = this.#guards.get(provider);
     if (known !== undefined) return known;
-    const guard = { breaker: new Breaker(this.#breaker), limiter: new Limiter(this.#maxConcurrent), controllers: [] };
+    const guard = { breaker: new Breaker(this.#breaker), limiter: new Limiter(this.#maxConcurrent) };
     this.#guards.set(provider, guard);
     return guard;
   }
@@ -76,8 +76,6 @@ export class ProviderGuards {
 export interface Guard {
   readonly breaker: Breaker;
   readonly limiter: Limiter;
-  /** Of attempts that ended at once and left no trace on them; a new one costs as much as an encryption. */
-  readonly controllers: AbortController[];
 }
 
 function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {

@@ -1,14 +1,22 @@
 import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../base/bytes.ts";
 import type { KeyContext } from "../base/context.ts";
 import { EnvelockError } from "../base/errors.ts";
+import { CALL_SIGNAL, type CallSignal } from "../contracts/call-signal.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
 import { encodeWrapAad, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "../format/key-record.ts";
 
 // What the core hands to a provider, and what it holds the provider to.
 
-export function wrapOptions(provider: KeyProvider, keyContext: KeyContext, signal: AbortSignal): WrapOptions {
-  return { keyContext: keyContext.map, wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, keyContext.bytes), signal };
+export function wrapOptions(provider: KeyProvider, keyContext: KeyContext, call: CallSignal): WrapOptions {
+  return call.carriedBy({
+    keyContext: keyContext.map,
+    wrapAad: (keyId: string) => encodeWrapAad(provider.name, keyId, keyContext.bytes),
+    [CALL_SIGNAL]: call,
+    get signal() {
+      return call.signal;
+    },
+  });
 }
 
 /**
@@ -44,7 +52,7 @@ export function takenSecret(provider: Named, call: "unwrap" | "randomBytes", sec
   return owned;
 }
 
-/** For what a provider returns when nobody waits for it any more. */
+/** Wipes what a provider returns after the wait for it has ended. */
 export function discardSecret(secret: unknown): void {
   if (isBytes(secret)) wipe(secret);
 }

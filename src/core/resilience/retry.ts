@@ -1,4 +1,5 @@
 import type { EnvelockError } from "../base/errors.ts";
+import { sleep } from "../base/wait.ts";
 import type { ProviderCall } from "../telemetry/events.ts";
 import type { Operation } from "./operation.ts";
 
@@ -25,6 +26,7 @@ export interface Attempts<C, T> {
 }
 
 export interface RetriedProvider {
+  readonly retry: RetryPolicy;
   /** Makes an error of the library's of whatever an attempt ended in. */
   failureOf(error: unknown): EnvelockError;
   /** Another attempt comes, after `delayMs`. */
@@ -42,15 +44,14 @@ export async function tryOn<C, T>(
   firstError: unknown,
   [first, ...others]: readonly [C, ...C[]],
   attempts: Attempts<C, T>,
-  retry: RetryPolicy,
   operation: Operation,
 ): Promise<T> {
-  const failed = [failedTry(attempts, first, 1, firstError, retry, operation)];
+  const failed = [failedTry(attempts, first, 1, firstError, operation)];
   for (const candidate of others) {
     try {
       return await attempts.run(candidate, 1);
     } catch (error) {
-      failed.push(failedTry(attempts, candidate, 1, error, retry, operation));
+      failed.push(failedTry(attempts, candidate, 1, error, operation));
     }
   }
   for (;;) {
@@ -59,38 +60,12 @@ export async function tryOn<C, T>(
     if (delayMs >= operation.remainingMs) throw attempts.giveUp(failed.map(({ failure }) => failure));
     const attempt = next.attempt + 1;
     attempts.providerOf(next.candidate).tellRetry(attempts.call, attempt, next.failure, delayMs);
-    if (delayMs > 0) await operation.sleep(delayMs);
+    if (delayMs > 0) await sleep(operation.clock, delayMs, operation);
     try {
       return await attempts.run(next.candidate, attempt);
     } catch (error) {
-      failed[failed.indexOf(next)] = failedTry(attempts, next.candidate, attempt, error, retry, operation);
+      failed[failed.indexOf(next)] = failedTry(attempts, next.candidate, attempt, error, operation);
     }
-  }
-}
-
-/**
- * Tries one provider until it answers.
- *
- * @param run makes one attempt, counted from 1
- * @throws the abort's reason, at once; else the last failure
- */
-export async function tryOne<T>(
-  provider: RetriedProvider,
-  call: ProviderCall,
-  run: (attempt: number) => Promise<T>,
-  retry: RetryPolicy,
-  operation: Operation,
-): Promise<T> {
-  try {
-    return await run(1);
-  } catch (error) {
-    const attempts: Attempts<RetriedProvider, T> = {
-      call,
-      providerOf: (only) => only,
-      run: (_only, attempt) => run(attempt),
-      giveUp: ([failure = provider.failureOf(error)]) => failure,
-    };
-    return await tryOn(error, [provider], attempts, retry, operation);
   }
 }
 
@@ -109,16 +84,11 @@ function sooner<C>(a: FailedTry<C>, b: FailedTry<C>): FailedTry<C> {
   return b.readyAt < a.readyAt ? b : a;
 }
 
-function failedTry<C, T>(
-  attempts: Attempts<C, T>,
-  candidate: C,
-  attempt: number,
-  error: unknown,
-  { delaysMs, jitter }: RetryPolicy,
-  operation: Operation,
-): FailedTry<C> {
+function failedTry<C, T>(attempts: Attempts<C, T>, candidate: C, attempt: number, error: unknown, operation: Operation): FailedTry<C> {
   operation.throwIfAborted();
-  const failure = attempts.providerOf(candidate).failureOf(error);
+  const provider = attempts.providerOf(candidate);
+  const { delaysMs, jitter } = provider.retry;
+  const failure = provider.failureOf(error);
   const longestMs = delaysMs[attempt - 1] ?? delayBeyond(delaysMs, failure);
   if (!failure.retryable || longestMs === undefined || (attempt === 1 && failure.detail === CIRCUIT_OPEN)) {
     return { candidate, attempt, failure, readyAt: Number.POSITIVE_INFINITY };

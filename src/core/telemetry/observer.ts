@@ -34,7 +34,7 @@ export interface ObservedOperation {
   /** What is told of the call when it ends; none if nobody listens. */
   report: OperationReport | undefined;
   /** Whether the caller's signal ended it. */
-  readonly isAborted: boolean;
+  readonly aborted: boolean;
 }
 
 /** What a call found out about itself on its way. */
@@ -85,7 +85,7 @@ export class Observer {
         end("ok");
         return value;
       } catch (error) {
-        end(operation.isAborted ? "aborted" : outcomeOf(error));
+        end(operation.aborted ? "aborted" : outcomeOf(error));
         throw error;
       }
     };

@@ -1,11 +1,11 @@
 import { isBytes, type OwnedBytes, toBase64Url } from "../../core/base/bytes.ts";
 import type { CallOptions } from "../../core/base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { waitFor } from "../../core/base/wait.ts";
 import type { KeyWrapper, WrappedKey } from "../../core/contracts/key-wrapper.ts";
 import { GuardedKeyWrapper } from "../../core/resilience/guarded-key-wrapper.ts";
-import { bounded, Operation } from "../../core/resilience/operation.ts";
+import { Operation } from "../../core/resilience/operation.ts";
 import { type ResilienceOptions, type ResiliencePolicy, resiliencePolicy } from "../../core/resilience/policy.ts";
-import { tryOne } from "../../core/resilience/retry.ts";
 import { type KeyCacheBounds, UnwrappedKeys } from "./unwrapped-keys.ts";
 
 /** One version of a KEK, in the shape of `IKeyEncryptionKey` of Azure's client libraries. */
@@ -78,7 +78,7 @@ export function keyEncryptionKeyResolver(
       const wrapped = { keyId, algorithm, wrapped: encryptedKey };
       const id = `${keyId} ${algorithm} ${toBase64Url(encryptedKey)}`;
       const flight = unwrapped.of(id, () => unwrapWith(owner, wrapped, policy)); // shared: it outlives who gives up
-      return await bounded(flight, operationOf(policy, signal), undefined);
+      return await waitFor(flight, { signal });
     },
   });
   return {
@@ -92,7 +92,7 @@ export function keyEncryptionKeyResolver(
     },
     async current({ signal } = {}) {
       unwrapped.requireOpen();
-      const { keyId, algorithm } = await currentOf(wrapper, policy, operationOf(policy, signal));
+      const { keyId, algorithm } = await wrapper.currentKey(operationOf(policy, signal));
       return { ...kekOf(wrapper, keyId), algorithm };
     },
     close: () => unwrapped.close(),
@@ -118,25 +118,16 @@ async function wrapWith(
     throw invalidArgument("a key to wrap has 16 to 128 bytes in multiples of 8");
   }
   const operation = operationOf(policy, signal);
-  const current = await currentOf(owner, policy, operation);
+  const current = await owner.currentKey(operation);
   if (current.keyId !== keyId.toLowerCase()) throw rotated(keyId);
   if (current.algorithm !== algorithm) throw invalidArgument(`this key wraps with ${current.algorithm}, not ${algorithm.slice(0, 40)}`);
-  const wrapped = await tryOne(owner, "wrap", (attempt) => owner.wrapKey(key, operation, attempt), policy.retry, operation);
+  const wrapped = await owner.wrapKey(key, operation);
   if (wrapped.keyId !== current.keyId) throw rotated(keyId);
   return wrapped.wrapped;
 }
 
 async function unwrapWith(owner: GuardedKeyWrapper, wrapped: WrappedKey, policy: ResiliencePolicy): Promise<OwnedBytes> {
-  const operation = operationOf(policy, undefined);
-  return await tryOne(owner, "unwrap", (attempt) => owner.unwrapKey(wrapped, operation, attempt), policy.retry, operation);
-}
-
-async function currentOf(
-  owner: GuardedKeyWrapper,
-  { retry }: ResiliencePolicy,
-  operation: Operation,
-): Promise<Omit<WrappedKey, "wrapped">> {
-  return await tryOne(owner, "current", (attempt) => owner.currentKey(operation, attempt), retry, operation);
+  return await owner.unwrapKey(wrapped, operationOf(policy, undefined));
 }
 
 function operationOf({ clock, deadlineMs }: ResiliencePolicy, signal: AbortSignal | undefined): Operation {
