@@ -35,11 +35,12 @@ export function parseKeyRecord(bytes: Uint8Array): KeyRecord {
 
 /** Reads the key record between `start` and `limit`; `end` is where it stopped. The record owns its bytes. */
 export function readKeyRecord(bytes: Uint8Array, start: number, limit: number): { record: KeyRecord; end: number } {
-  if (limit - start > MAX_KEY_RECORD_BYTES) throw malformed(`key record takes ${limit - start} bytes, at most ${MAX_KEY_RECORD_BYTES}`);
   const reader = new ProfileReader(bytes, start, limit);
   reader.array("key record", 3, 3);
   const suite = reader.uint("suite");
   if (suite !== SUITE) throw new EnvelockError("unsupported-version", `suite is ${suite}, expected ${SUITE}`);
+  // after the suite: what a later one allows is not known here
+  if (limit - start > MAX_KEY_RECORD_BYTES) throw malformed(`key record takes ${limit - start} bytes, at most ${MAX_KEY_RECORD_BYTES}`);
   const keyCommit = copyOf(reader.bytes("keyCommit", 32, 32));
   const recipients: Recipient[] = [];
   for (let left = reader.array("recipients", 1, MAX_RECIPIENTS); left > 0; left--) recipients.push(readRecipient(reader));
