@@ -141,10 +141,11 @@ export async function openSeekable(access: StreamAccess, source: SeekableSource,
   const prefix = await checked.read(0, Math.min(HEADER_PREFIX_BYTES, checked.size), signal);
   const headerBytes = headerBytesOf(prefix);
   const bodyOffset = headerBytes + BODY_PREFIX_BYTES;
+  const isCut = checked.size <= headerBytes; // then there is nothing to read, and `parseHeader` says what is missing
+  const start = isCut ? prefix : concatBytes(prefix, await checked.read(prefix.length, Math.min(bodyOffset, checked.size), signal));
+  const { record } = parseHeader(start.subarray(0, headerBytes)); // before the length of the body: docs/format.md §4.1
   const claimedBytes = plaintextBytesOf(checked.size - headerBytes);
   if (claimedBytes === undefined) throw malformed(`no envelope with this header has ${checked.size} bytes`);
-  const start = concatBytes(prefix, await checked.read(prefix.length, bodyOffset, signal));
-  const { record } = parseHeader(start.subarray(0, headerBytes));
   const keys = resumeBody(await access.startOpening(record, options), start.subarray(headerBytes));
   return new SeekableBlob(checked, chunkJob("open", keys), () => wipeBodyKeys(keys), bodyOffset, claimedBytes);
 }
