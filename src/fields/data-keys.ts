@@ -230,7 +230,7 @@ export class DataKeys {
   #scopeOf(scope: Context | undefined, purpose: KeyPurpose = "fields"): Scope {
     this.#requireOpen();
     const fields = this.#keyContext.with(scope);
-    const taken = RESERVED.find((name) => Object.hasOwn(fields.map, name));
+    const taken = Object.keys(fields.map).find((name) => RESERVED.includes(name) || name.startsWith(RESERVED_PREFIX));
     if (taken !== undefined) throw invalidArgument(`"${taken}" is filled in by the library: a scope cannot have it`);
     const context = purpose === "fields" ? fields : fields.with({ [PURPOSE]: purpose });
     return { context, text: scopeText(context), purpose };
@@ -301,4 +301,6 @@ type NullOf<N extends boolean> = N extends true ? null : never;
 type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
 
 /** Pairs of a context that a token or an index adds to its scope. */
-const RESERVED: readonly string[] = ["table", "column", "row", "form", "index", "version", PURPOSE];
+// docs/format.md §5.2
+const RESERVED_PREFIX = "envelock:";
+const RESERVED: readonly string[] = ["table", "column", "row", "form", "index", "version"];
