@@ -151,7 +151,7 @@ describe("reading", () => {
     const fetched = vi.spyOn(globalThis, "fetch");
     let count = 0;
     for (const vector of records.vectors.filter(({ error = "" }) => early.has(error))) {
-      const provider = watchedKek(records.shared, vector.unwrapWith[0] ?? "");
+      const provider = watchedKek(records.shared, [vector.unwrapWith[0] ?? ""].flat()[0] ?? "");
       const keyring = new Keyring({ wrapWith: [provider], context: Object.fromEntries(pairsOf(vector.keyContext)) });
       expect(await refusalCode(() => keyring.unwrapDataKey(bytesOf(vector.record)))).toBe(vector.error);
       expect(provider.calls, vector.name).toEqual([]);

@@ -4,7 +4,7 @@ import { DataKey, deriveIndexKey } from "../../src/core/data-key/data-key.ts";
 import { type BlindIndexValue, blindIndex } from "../../src/fields/blind-index.ts";
 import type { BlindIndexVector } from "../format/blind-index-vectors.ts";
 import { readVectors } from "../format/read-vectors.ts";
-import { hex } from "../format/vector-file.ts";
+import { hex, textOf } from "../format/vector-file.ts";
 import type { IndexedValue } from "../format/writer.ts";
 import { noise, runs, texts } from "../support/arbitraries.ts";
 import { refusalCode } from "../support/refusal.ts";
@@ -12,9 +12,9 @@ import { refusalCode } from "../support/refusal.ts";
 describe("docs/vectors/blind-indexes.json", () => {
   const { vectors } = readVectors<BlindIndexVector>("blind-indexes.json");
 
-  test("31 good vectors, 2 broken ones", () => {
-    expect(vectors.filter(({ error }) => error === undefined)).toHaveLength(31);
-    expect(vectors.filter(({ error }) => error !== undefined)).toHaveLength(2);
+  test("40 good vectors, 7 broken ones", () => {
+    expect(vectors.filter(({ error }) => error === undefined)).toHaveLength(40);
+    expect(vectors.filter(({ error }) => error !== undefined)).toHaveLength(7);
   });
 
   test.each(vectors)("$name", async (vector) => {
@@ -143,7 +143,8 @@ function indexedValue(value: IndexedValue): BlindIndexValue | readonly BlindInde
 }
 
 function scalarOf(value: IndexedValue): BlindIndexValue {
-  if ("text" in value) return value.text;
+  if ("text" in value) return textOf(value.text);
+  if ("binary64" in value) return Buffer.from(value.binary64, "hex").readDoubleBE();
   if ("bytes" in value) return Buffer.from(value.bytes, "hex");
   if ("number" in value) return value.number;
   if ("integer" in value) return BigInt(value.integer);

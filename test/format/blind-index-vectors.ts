@@ -91,6 +91,16 @@ const CASES: readonly Case[] = [
   ["compound, cut elsewhere", { list: [{ text: "AdaL" }, { text: "ovelace" }] }, 64, { context: NAMES }],
   ["compound of several types", { list: [{ number: 5 }, { truth: true }, { bytes: "00" }] }, 64, { context: NAMES }],
   ["compound of one", { list: [{ text: "Ada" }] }, 64, { context: NAMES }],
+  ["key context of indexes", EMAIL_TEXT, 128, { keyContext: [...TENANT, ["envelock:purpose", "blind-indexes"]] }],
+  // -0 is indexed as 0, and a length beyond 16 bits takes all four bytes of its field
+  ["number -0", { binary64: "8000000000000000" }, 128],
+  ["least number above 0", { binary64: "0000000000000001" }, 128],
+  ["compound with number -0", { list: [{ binary64: "8000000000000000" }, { text: "" }] }, 64, { context: NAMES }],
+  ["text of 255 bytes", { text: { repeat: "a", times: 255 } }, 128],
+  ["text of 256 bytes", { text: { repeat: "a", times: 256 } }, 128],
+  ["text of 65535 bytes", { text: { repeat: "a", times: 65535 } }, 128],
+  ["text of 65536 bytes", { text: { repeat: "a", times: 65536 } }, 128],
+  ["compound of more than 65536 bytes", { list: [{ text: { repeat: "a", times: 65536 } }, { text: "a" }] }, 64, { context: NAMES }],
 ];
 
 function broken(name: string, value: IndexedValue, note: string): Vector<BlindIndexVector> {
@@ -101,4 +111,9 @@ function broken(name: string, value: IndexedValue, note: string): Vector<BlindIn
 const BROKEN: readonly Vector<BlindIndexVector>[] = [
   broken("lone surrogate", { text: "\ud800" }, "half of a pair is no text"),
   broken("empty list", { list: [] }, "nothing to find"),
+  broken("NaN", { binary64: "7ff8000000000000" }, "equal to nothing, itself included"),
+  broken("infinity", { binary64: "7ff0000000000000" }, "not finite"),
+  broken("negative infinity", { binary64: "fff0000000000000" }, "not finite"),
+  broken("NaN in a list", { list: [{ number: 1 }, { binary64: "7ff8000000000000" }] }, "one bad value is enough"),
+  broken("lone surrogate in a list", { list: [{ text: "a" }, { text: "\udc00" }] }, "one bad value is enough"),
 ];

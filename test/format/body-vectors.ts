@@ -85,6 +85,9 @@ const GOOD_BYTES: readonly number[] = [
   CHUNK_BYTES + 1,
   2 * CHUNK_BYTES,
   THREE_CHUNKS_BYTES,
+  // the first chunk number whose nonce a sum gives wrong, and the first of two bytes
+  4 * CHUNK_BYTES + 7,
+  256 * CHUNK_BYTES + 5,
 ];
 
 function good(plaintextBytes: number): Vector<BodyVector> {

@@ -6,8 +6,11 @@ import { contextVectors } from "./context-vectors.ts";
 import { derivationVectors, localWrapVectors, wrapAadVectors } from "./derivation-vectors.ts";
 import { envelopeVectors } from "./envelope-vectors.ts";
 import { examples } from "./examples.ts";
+import { fieldVectors } from "./field-vectors.ts";
 import { hpkeWrapVectors } from "./hpke-vectors.ts";
 import { keyRecordVectors } from "./key-record-vectors.ts";
+import { otherWrapVectors } from "./other-wrap-vectors.ts";
+import { rangeVectors } from "./range-vectors.ts";
 import { successionVectors } from "./succession-vectors.ts";
 import { tokenVectors } from "./token-vectors.ts";
 import { formatVectorFile } from "./vector-file.ts";
@@ -31,6 +34,9 @@ export function generatedFiles(): ReadonlyMap<string, string | Uint8Array> {
     ["envelopes.json", formatVectorFile(envelopeVectors())],
     ["tokens.json", formatVectorFile(tokenVectors())],
     ["blind-indexes.json", formatVectorFile(blindIndexVectors())],
+    ["other-wraps.json", formatVectorFile(otherWrapVectors())],
+    ["fields.json", formatVectorFile(fieldVectors())],
+    ["ranges.json", formatVectorFile(rangeVectors())],
     ["bodies.json", formatVectorFile(bodyVectors())],
     [THREE_CHUNKS_FILE, join(bodyOf(THREE_CHUNKS_BYTES))],
   ]);

@@ -1,6 +1,15 @@
 import { x25519 } from "@noble/curves/ed25519.js";
+import { hexToBytes } from "@noble/hashes/utils.js";
 import { ml_kem768_x25519 } from "@noble/post-quantum/hybrid.js";
-import { type Encapsulated, encapsulateHybrid, encapsulateX25519, hpkeKeys, hpkeWrap } from "./hpke-writer.ts";
+import {
+  type Encapsulated,
+  encapsulateHybrid,
+  encapsulateX25519,
+  encapsulateZeroHybrid,
+  encapsulateZeroX25519,
+  hpkeKeys,
+  hpkeWrap,
+} from "./hpke-writer.ts";
 import { DATA_KEY, flip, OTHER_TENANT, run, TENANT } from "./material.ts";
 import { hex, type Vector, type VectorFile } from "./vector-file.ts";
 import { encodeContext, join, type Pair, wrapAadParts } from "./writer.ts";
@@ -47,6 +56,8 @@ interface RecipientKey {
   readonly randomnessBytes: number;
   readonly encBytes: number;
   readonly encapsulate: (publicKey: Uint8Array, randomness: Uint8Array) => Encapsulated;
+  /** With a point of small order in place of the ephemeral public key. */
+  readonly encapsulateZero: (publicKey: Uint8Array, point: Uint8Array, randomness: Uint8Array) => Encapsulated;
 }
 
 function good(key: RecipientKey): readonly Vector<HpkeWrapVector>[] {
@@ -113,8 +124,21 @@ function broken(key: RecipientKey): readonly Vector<HpkeWrapVector>[] {
       "key schedule of AES-128-GCM",
       hpkeWrap(encapsulated, hpkeKeys(encapsulated, info, 0x0001), DATA_KEY),
     ),
+    ...SMALL_ORDER.map(([order, point]) => {
+      const zero = key.encapsulateZero(key.publicKey, hexToBytes(point), run(0x90, 32));
+      const note = "the X25519 secret is all zero, and the rest is sealed to fit";
+      return refused(`point of order ${order}`, "M-70", note, hpkeWrap(zero, hpkeKeys(zero, info), DATA_KEY));
+    }),
   ];
 }
+
+/** Points of X25519 with which every secret key agrees on zero. RFC 7748 §6.1 */
+const SMALL_ORDER: readonly (readonly [order: string, point: string])[] = [
+  ["4: zero", "00".repeat(32)],
+  ["1: one", `01${"00".repeat(31)}`],
+  ["8", "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"],
+  ["2: p - 1", `ec${"ff".repeat(30)}7f`],
+];
 
 function wrapAadOf({ keyId }: RecipientKey, keyContext: readonly Pair[]): Uint8Array {
   return join(wrapAadParts("local", keyId, encodeContext(keyContext)));
@@ -140,6 +164,7 @@ const X25519_KEY: RecipientKey = {
   randomnessBytes: 32,
   encBytes: 32,
   encapsulate: encapsulateX25519,
+  encapsulateZero: encapsulateZeroX25519,
 };
 
 const HYBRID_KEY: RecipientKey = {
@@ -151,4 +176,5 @@ const HYBRID_KEY: RecipientKey = {
   randomnessBytes: 64,
   encBytes: 1120,
   encapsulate: encapsulateHybrid,
+  encapsulateZero: encapsulateZeroHybrid,
 };

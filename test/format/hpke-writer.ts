@@ -2,8 +2,10 @@ import { gcm } from "@noble/ciphers/aes.js";
 import { x25519 } from "@noble/curves/ed25519.js";
 import { expand, extract } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
+import { sha3_256 } from "@noble/hashes/sha3.js";
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 import { ml_kem768_x25519 } from "@noble/post-quantum/hybrid.js";
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import { uint } from "./writer.ts";
 
 // The second writer's HPKE (RFC 9180): base mode, single shot, with its randomness as an argument. docs/format.md §10.5
@@ -26,6 +28,22 @@ export function encapsulateX25519(publicKey: Uint8Array, ephemeral: Uint8Array):
   const suite = concatBytes(utf8ToBytes("KEM"), uint(2, kem));
   const prk = labeledExtract(suite, NONE, "eae_prk", x25519.getSharedSecret(ephemeral, publicKey));
   return { kem, enc, sharedSecret: labeledExpand(suite, prk, "shared_secret", concatBytes(enc, publicKey), 32) };
+}
+
+/** What a sender reaches who takes a point of small order as `enc`: a secret of zeros, whatever the recipient's key. */
+export function encapsulateZeroX25519(publicKey: Uint8Array, point: Uint8Array): Encapsulated {
+  const kem = 0x0020;
+  const suite = concatBytes(utf8ToBytes("KEM"), uint(2, kem));
+  const prk = labeledExtract(suite, NONE, "eae_prk", new Uint8Array(32));
+  return { kem, enc: point, sharedSecret: labeledExpand(suite, prk, "shared_secret", concatBytes(point, publicKey), 32) };
+}
+
+/** The same of algorithm 5, by the construction of docs/format.md §10.6: the half of ML-KEM-768 is honest. */
+export function encapsulateZeroHybrid(publicKey: Uint8Array, point: Uint8Array, randomness: Uint8Array): Encapsulated {
+  const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey.subarray(0, 1184), randomness);
+  const label = utf8ToBytes("\\.//^\\");
+  const combined = sha3_256(concatBytes(sharedSecret, new Uint8Array(32), point, publicKey.subarray(1184), label));
+  return { kem: 0x647a, enc: concatBytes(cipherText, point), sharedSecret: combined };
 }
 
 /** Algorithm 5: MLKEM768-X25519 with 64 bytes of randomness. */

@@ -190,6 +190,7 @@ function brokenDeterministic(): readonly Vector<TokenVector>[] {
   const bareToken = Uint8Array.of(...barePrefix, ...aessiv(bare.det, deterministicLabel(barePrefix)).encrypt(EMAIL));
   return [
     ...cuts("deterministic", EXAMPLE_DETERMINISTIC, 33),
+    malformed("cut to 32 bytes", "M-42", "one short of an empty plaintext", token.subarray(0, 32)),
     malformed("random token", "M-43", "asked for a deterministic one", join(EXAMPLE_TOKEN)),
     failed("random token under another first byte", "M-47", "long enough, but sealed otherwise", withFirst(join(EXAMPLE_TOKEN), 0xbc)),
     malformed("first byte 9d", "M-42", "no token", withFirst(token, 0x9d)),

@@ -28,7 +28,7 @@ export interface VectorFile<Shape, Shared = object> {
 }
 
 /** Text, or one text many times. */
-type VectorText = string | { readonly repeat: string; readonly times: number };
+export type VectorText = string | { readonly repeat: string; readonly times: number };
 export type VectorPairs = readonly (readonly [key: VectorText, value: VectorText])[];
 
 /** Hex, or what the pieces give when joined. */
@@ -39,7 +39,7 @@ export type BytesPiece =
   /** Bytes [from, to) of another vector of the file. */
   | { readonly of: string; readonly from: number; readonly to: number };
 
-function textOf(text: VectorText): string {
+export function textOf(text: VectorText): string {
   return typeof text === "string" ? text : text.repeat.repeat(text.times);
 }
 

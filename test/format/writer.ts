@@ -2,6 +2,7 @@ import { aessiv, ecb, gcm } from "@noble/ciphers/aes.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha512 } from "@noble/hashes/sha2.js";
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+import { textOf, type VectorText } from "./vector-file.ts";
 
 // The second writer of wire format 1: written from docs/format.md and noble's primitives alone, so that what src/ reads was never
 // written by src/. It takes every nonce, salt and suite byte as an argument, and is for vectors only.
@@ -27,9 +28,11 @@ export interface DerivedKeys {
 
 /** A value that a blind index is made of. */
 export type IndexedValue =
-  | { readonly text: string }
+  | { readonly text: VectorText }
   | { readonly bytes: string }
   | { readonly number: number }
+  /** The same, by its eight bytes, for what JSON has no numeral of. */
+  | { readonly binary64: string }
   | { readonly integer: string }
   | { readonly truth: boolean }
   | { readonly timeMs: number }
@@ -197,9 +200,10 @@ export function proofParts(items: readonly (readonly [kind: number, content: Uin
 /** format.md §5.1 */
 export function indexItem(value: IndexedValue): Uint8Array {
   const item = (type: string, content: Uint8Array): Uint8Array => concatBytes(utf8ToBytes(type), uint(4, content.length), content);
-  if ("text" in value) return item("s", utf8ToBytes(value.text));
+  if ("text" in value) return item("s", utf8ToBytes(textOf(value.text)));
   if ("bytes" in value) return item("b", hexToBytes(value.bytes));
   if ("number" in value) return item("n", binary64(value.number));
+  if ("binary64" in value) return item("n", value.binary64 === NEGATIVE_ZERO ? new Uint8Array(8) : hexToBytes(value.binary64));
   if ("integer" in value) return item("i", utf8ToBytes(value.integer));
   if ("truth" in value) return item("t", uint(1, Number(value.truth)));
   if ("timeMs" in value) return item("d", binary64(value.timeMs));
@@ -216,7 +220,8 @@ export function indexDigits(key: Uint8Array, item: Uint8Array, bits: number): st
     .replace(/.{4}/g, (nibble) => Number.parseInt(nibble, 2).toString(16));
 }
 
-function binary64(value: number): Uint8Array {
+/** IEEE 754 binary64, big-endian. */
+export function binary64(value: number): Uint8Array {
   return Uint8Array.from(new Uint8Array(Float64Array.of(value).buffer)).reverse(); // little-endian as it stands
 }
 
@@ -256,6 +261,12 @@ export function bodyParts(keys: DerivedKeys, salt: Uint8Array, valueContext: Uin
 export function chunkNonce(base: Uint8Array, chunk: number): Uint8Array {
   const counter = uint(12, chunk);
   return base.map((byte, at) => byte ^ (counter[at] ?? 0));
+}
+
+/** format.md §6: the sealed chunk of any number, its plaintext a part of the pattern of `patterned`. */
+export function patternedChunk({ key, base }: BodySecrets, chunk: number, plaintextBytes: number): Uint8Array {
+  const plaintext = Uint8Array.from({ length: plaintextBytes }, (_, at) => (chunk * CHUNK_BYTES + at) % 251);
+  return gcm(key, chunkNonce(base, chunk)).encrypt(plaintext);
 }
 
 /** format.md §10.1. Not noble's, which takes no key shorter than the hash. */
@@ -311,4 +322,5 @@ function recipientParts({ provider, keyId, alg, wrapped }: WrittenRecipient, ind
 }
 
 export const CHUNK_BYTES = 16384;
+const NEGATIVE_ZERO = "8000000000000000";
 const NONE: Uint8Array = new Uint8Array(0);
