@@ -8,6 +8,7 @@ export const ENTRIES = {
   "./telemetry": "src/core/telemetry/index.ts",
   "./keyset-file": "providers/local/keyset-file.ts",
   "./providers/local": "providers/local/index.ts",
+  "./providers/local-hybrid": "providers/local/hybrid.ts",
   "./providers/azure": "providers/azure/index.ts",
   "./providers/pkcs11": "providers/pkcs11/index.ts",
   "./providers/conformance": "providers/conformance/index.ts",

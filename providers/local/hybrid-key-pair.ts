@@ -1,16 +1,12 @@
+import { copyOf } from "../../src/core/base/bytes.ts";
 import { refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { AES_256_GCM, HKDF_SHA256, type HpkeSuite } from "./hpke.ts";
-import {
-  hpkeKekSource,
-  KEY_PAIR_OPTIONS,
-  KEY_PAIRS_OPTIONS,
-  type KeyPairShapes,
-  type LocalKeyPairOptions,
-  type LocalKeyPairsOptions,
-} from "./hpke-kek.ts";
+import { hpkeKekSource, KEY_PAIR_OPTIONS, KEY_PAIRS_OPTIONS, type LocalKeyPairOptions, type LocalKeyPairsOptions } from "./hpke-kek.ts";
+import { HYBRID_KEYS } from "./hybrid-form.ts";
 import { loadHybridKem } from "./hybrid-kem.ts";
+import type { HybridKeys } from "./keyset.ts";
 import { keysOf, localProvider } from "./local-provider.ts";
 
 /**
@@ -44,23 +40,17 @@ export function localHybridKeyPairs(options: LocalKeyPairsOptions): Required<Key
   return localProvider({ alg: WRAP_ALGORITHMS.hpkeMlKem768X25519, versions, primary });
 }
 
+/**
+ * Lets keysets hold hybrid keys: handed to `keysetProviders` and `generateKeysetKey` as `hybrid`.
+ *
+ * @example
+ * keysetProviders(parseKeyset(json), { hybrid: hybridKeys });
+ */
+export const hybridKeys: HybridKeys = {
+  providerOf: localHybridKeyPairs,
+  publicKeyOf: async (seed) => copyOf((await loadHybridKem()).keyPair(seed).publicKey),
+};
+
 async function hybridSuite(): Promise<HpkeSuite> {
   return { kem: await loadHybridKem(), kdf: HKDF_SHA256, aead: AES_256_GCM };
 }
-
-export const HYBRID_KEYS: KeyPairShapes = {
-  publicKey: {
-    what: "an MLKEM768-X25519 public key",
-    bytes: 1216,
-    kty: "AKP",
-    kind: { member: "alg", value: "MLKEM768-X25519" },
-    member: "pub",
-  },
-  privateKey: {
-    what: "an MLKEM768-X25519 private key",
-    bytes: 32,
-    kty: "AKP",
-    kind: { member: "alg", value: "MLKEM768-X25519" },
-    member: "priv",
-  },
-};

@@ -1,9 +1,9 @@
 import { engine } from "#engine";
 import { copyOf, equalPublicBytes, isBytes, type OwnedBytes, toBase64Url } from "../../src/core/base/bytes.ts";
 import { type EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
-import type { KeyPairShapes } from "./hpke-kek.ts";
-import { loadHybridKem } from "./hybrid-kem.ts";
-import { HYBRID_KEYS } from "./hybrid-key-pair.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import type { KeyPairShapes, LocalKeyPairsOptions } from "./hpke-kek.ts";
+import { HYBRID_KEYS } from "./hybrid-form.ts";
 import { jwkBytes, type KeyShape, type LocalJwk } from "./key-forms.ts";
 import { X25519_KEYS } from "./key-pair.ts";
 import { keysetJson, noKeys } from "./keyset-json.ts";
@@ -41,18 +41,28 @@ export interface KeysetKeyPair {
   readonly secret?: Uint8Array;
 }
 
+/** What keysets need for hybrid keys. `hybridKeys` of `envelock/providers/local-hybrid` is the only one. */
+export interface HybridKeys {
+  /** The provider of all versions. */
+  providerOf(options: LocalKeyPairsOptions): KeyProvider;
+  /** Derives the public key, 1216 bytes, from a seed of 32. @throws `provider-failure` if `@noble/post-quantum` is not installed */
+  publicKeyOf(seed: Uint8Array): Promise<Uint8Array>;
+}
+
 /**
  * Makes a new key.
  *
- * @param created the time of making, ISO 8601 in UTC: the library reads no clock
+ * @param options.created the time of making, ISO 8601 in UTC: the library reads no clock
+ * @param options.hybrid needed for `mlkem768-x25519`: `hybridKeys` of `envelock/providers/local-hybrid`
  * @throws `invalid-argument`; `provider-failure` for the hybrid type if `@noble/post-quantum` is not installed
  */
 export async function generateKeysetKey(options: {
   readonly type: KeysetKeyType;
   readonly keyId: string;
   readonly created: string;
+  readonly hybrid?: HybridKeys;
 }): Promise<KeysetKey> {
-  const { type, keyId, created } = options;
+  const { type, keyId, created, hybrid } = options;
   checkName(keyId, created);
   const secret = engine.randomKey(32);
   switch (type) {
@@ -61,7 +71,7 @@ export async function generateKeysetKey(options: {
     case "x25519":
       return { keyId, type, created, publicKey: engine.x25519.keyPair(secret).publicKey, secret };
     case "mlkem768-x25519":
-      return { keyId, type, created, publicKey: await hybridPublicKey(secret), secret };
+      return { keyId, type, created, publicKey: await requireHybrid(hybrid, keyId).publicKeyOf(secret), secret };
     default:
       throw unknownType(type);
   }
@@ -155,8 +165,13 @@ function checkName(keyId: unknown, created: unknown): void {
   }
 }
 
-async function hybridPublicKey(seed: Uint8Array): Promise<Uint8Array> {
-  return copyOf((await loadHybridKem()).keyPair(seed).publicKey);
+/** @throws `invalid-argument` if the caller gave none */
+export function requireHybrid(hybrid: HybridKeys | undefined, keyId: string): HybridKeys {
+  if (hybrid !== undefined) return hybrid;
+  throw invalidArgument(
+    `key "${keyId}" is of type mlkem768-x25519, and the option \`hybrid\` is missing`,
+    "give it `hybridKeys` of envelock/providers/local-hybrid",
+  );
 }
 
 function parseKey(entry: unknown, index: number): KeysetKey {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
+import { hybridKeys } from "../../providers/local/hybrid.ts";
 import {
   formatKeyset,
   generateKeysetKey,
@@ -98,7 +99,7 @@ function withPrimary(keyset: Keyset, keyId: string): Keyset {
 async function newKey({ type, keyId }: KeygenOptions, defaultType: KeysetKeyType): Promise<KeysetKey> {
   const chosen = type ?? defaultType;
   const created = new Date().toISOString();
-  return await generateKeysetKey({ type: chosen, keyId: keyId ?? freshKeyId(chosen, created), created });
+  return await generateKeysetKey({ type: chosen, keyId: keyId ?? freshKeyId(chosen, created), created, hybrid: hybridKeys });
 }
 
 /** Absolute, as key ids must be: no other key anywhere is called the same. */

@@ -1,4 +1,5 @@
 import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
+import { hybridKeys } from "../../providers/local/hybrid.ts";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { pkcs11Key } from "../../providers/pkcs11/index.ts";
@@ -17,7 +18,7 @@ import { pkcs11Options } from "./pkcs11-uri.ts";
  */
 async function openKey(argument: string, azure: AzureConnectionOptions): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
   const scheme = SCHEME.exec(argument)?.[1]?.toLowerCase();
-  if (scheme === undefined) return keysetProviders(await readKeysetFile(argument));
+  if (scheme === undefined) return keysetProviders(await readKeysetFile(argument), { hybrid: hybridKeys });
   if (scheme === "azure") return [azureProvider(argument.slice("azure:".length), azure)];
   if (scheme === "pkcs11") return [pkcs11Key(pkcs11Options(argument))];
   throw usageError(`no kind of key is called "${scheme}:"`, "a keyset file with a colon in its name is given as ./name");

@@ -90,7 +90,7 @@ export const PROVIDERS_SHARE: readonly string[] = ["src/core/contracts/", "src/c
 
 /** The room that may import providers, and the ways in: entry points alone. */
 export const KNOWS_PROVIDERS = "src/cli/";
-const PROVIDER_ENTRY = /^providers\/(?:[\w-]+(?:\/[\w-]+)?\/index|local\/keyset-file)\.ts$/;
+const PROVIDER_ENTRY = /^providers\/(?:[\w-]+(?:\/[\w-]+)?\/index|local\/(?:hybrid|keyset-file))\.ts$/;
 
 /** Why an import is against the rules, or undefined. */
 export function objectionTo({ from, to }: Import): string | undefined {

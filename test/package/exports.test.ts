@@ -39,15 +39,15 @@ test("a lane's worker thread loads what chunks need, no keyring and no format", 
   expect(sources.filter((path) => /keyring|envelope|src\/field/.test(path))).toEqual([]);
 });
 
-test.each(ENTRIES.filter(({ name }) => name.startsWith("envelock/providers/")))("$name brings no other provider", ({ name }) => {
-  const folder = name.slice("envelock/".length);
+test.each(ENTRIES.filter(({ name }) => name.startsWith("envelock/providers/")))("$name brings no other provider", ({ name, types }) => {
+  const [, folder] = /dist\/types\/(providers\/[\w-]+)\//.exec(types) ?? [];
   const providers = loadedBy(name).sources.filter((path) => path.startsWith("providers/"));
   expect(providers.length).toBeGreaterThan(0);
   expect(providers.filter((path) => !path.startsWith(`${folder}/`))).toEqual([]);
 });
 
-test("envelock/providers/local loads no package until one is needed", () => {
-  expect(loadedBy("envelock/providers/local")).toMatchObject({ builtins: ["node:crypto"], packages: [] });
+test.each(["envelock/providers/local", "envelock/providers/local-hybrid"])("%s loads no package until one is needed", (entry) => {
+  expect(loadedBy(entry)).toMatchObject({ builtins: ["node:crypto"], packages: [] });
 });
 
 test.each([

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import * as azure from "../../providers/azure/index.ts";
+import * as hybrid from "../../providers/local/hybrid.ts";
 import * as local from "../../providers/local/index.ts";
 import { AzureEmulator } from "../../src/testing/azure-emulator/index.ts";
 import { refusal } from "../support/refusal.ts";
@@ -16,8 +17,8 @@ const FUNCTIONS: readonly [string, (options: unknown) => unknown, object, string
   ["localKeyset", untyped(local.localKeyset), { keys: [{ keyId: "a", key: KEY }], primary: "a" }, "primry", "primary"],
   ["localKeyPair", untyped(local.localKeyPair), { keyId: "a", publicKey: KEY }, "privatekey", "privateKey"],
   ["localKeyPairs", untyped(local.localKeyPairs), { keyPairs: [], primary: "a" }, "keypairs", "keyPairs"],
-  ["localHybridKeyPair", untyped(local.localHybridKeyPair), { keyId: "a", publicKey: KEY }, "publickey", "publicKey"],
-  ["localHybridKeyPairs", untyped(local.localHybridKeyPairs), { keyPairs: [], primary: "a" }, "primari", "primary"],
+  ["localHybridKeyPair", untyped(hybrid.localHybridKeyPair), { keyId: "a", publicKey: KEY }, "publickey", "publicKey"],
+  ["localHybridKeyPairs", untyped(hybrid.localHybridKeyPairs), { keyPairs: [], primary: "a" }, "primari", "primary"],
   ["azureKey", untyped(azure.azureKey), { keyUrl: KEY_URL, credential: CREDENTIAL }, "versionCacheMS", "versionCacheMs"],
   ["azureSecretKey", untyped(azure.azureSecretKey), { secretUrl: KEY_URL, credential: CREDENTIAL }, "unwrapVersion", "unwrapVersions"],
   [

@@ -1,6 +1,7 @@
 import { describe, test } from "vitest";
 import { engine } from "#engine";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
+import { hybridKeys } from "../../../providers/local/hybrid.ts";
 import { generateKeysetKey, type KeysetKey, type KeysetKeyType, keysetProviders, localKey } from "../../../providers/local/index.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
@@ -26,7 +27,8 @@ function check(provider: string, harness: ConformanceHarness): void {
 }
 
 async function keysetHarness(type: KeysetKeyType): Promise<ConformanceHarness> {
-  const newKey = (keyId: string): Promise<KeysetKey> => generateKeysetKey({ type, keyId, created: "2026-11-21T12:00:00Z" });
+  const newKey = (keyId: string): Promise<KeysetKey> =>
+    generateKeysetKey({ type, keyId, created: "2026-11-21T12:00:00Z", hybrid: hybridKeys });
   const keys = [await newKey("orders/1")];
   const otherKeys = [await newKey("invoices/1")];
   return {
@@ -42,7 +44,7 @@ async function keysetHarness(type: KeysetKeyType): Promise<ConformanceHarness> {
 }
 
 function providerOf(keys: readonly KeysetKey[]): KeyProvider {
-  const [provider] = keysetProviders({ keys, primary: keys.at(-1)?.keyId ?? "" });
+  const [provider] = keysetProviders({ keys, primary: keys.at(-1)?.keyId ?? "" }, { hybrid: hybridKeys });
   if (provider === undefined) throw new Error("a keyset of one type makes one provider");
   return provider;
 }

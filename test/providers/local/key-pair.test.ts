@@ -1,14 +1,9 @@
 import { createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { engine } from "#engine";
+import { hybridKeys, localHybridKeyPair, localHybridKeyPairs } from "../../../providers/local/hybrid.ts";
 import { loadHybridKem } from "../../../providers/local/hybrid-kem.ts";
-import {
-  type LocalKeyMaterial,
-  localHybridKeyPair,
-  localHybridKeyPairs,
-  localKeyPair,
-  localKeyPairs,
-} from "../../../providers/local/index.ts";
+import { type LocalKeyMaterial, localKeyPair, localKeyPairs } from "../../../providers/local/index.ts";
 import { toBase64Url, toHex } from "../../../src/core/base/bytes.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { DEK, foreignWrap, OPTIONS, wrapAad } from "./wrap.ts";
@@ -18,7 +13,7 @@ const PUBLIC = engine.x25519.keyPair(PRIVATE).publicKey;
 const OTHER_PRIVATE = new Uint8Array(32).fill(7);
 const OTHER_PUBLIC = engine.x25519.keyPair(OTHER_PRIVATE).publicKey;
 
-const hybridPublicKey = async (seed: Uint8Array): Promise<Uint8Array> => (await loadHybridKem()).keyPair(seed).publicKey;
+const hybridPublicKey = hybridKeys.publicKeyOf;
 
 const kinds = [
   {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { hybridKeys } from "../../../providers/local/hybrid.ts";
 import {
   formatKeyset,
   generateKeysetKey,
@@ -11,11 +12,15 @@ import {
 import { toBase64Url } from "../../../src/core/base/bytes.ts";
 import { Keyring } from "../../../src/index.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 
 const CREATED = "2026-11-21T09:30:00Z";
+const HYBRID = { hybrid: hybridKeys };
 
 async function keysetOf(...types: readonly KeysetKeyType[]): Promise<Keyset> {
-  const keys = await Promise.all(types.map((type, index) => generateKeysetKey({ type, keyId: `k${index + 1}`, created: CREATED })));
+  const keys = await Promise.all(
+    types.map((type, index) => generateKeysetKey({ type, keyId: `k${index + 1}`, created: CREATED, hybrid: hybridKeys })),
+  );
   return { primary: `k${keys.length}`, keys };
 }
 
@@ -159,8 +164,8 @@ describe("a bad keyset is invalid-argument, without its secrets", () => {
 describe("generateKeysetKey", () => {
   for (const type of ["aes-256", "x25519", "mlkem768-x25519"] as const) {
     test(`makes a new ${type} key each time`, async () => {
-      const first = await generateKeysetKey({ type, keyId: "a", created: CREATED });
-      const second = await generateKeysetKey({ type, keyId: "a", created: CREATED });
+      const first = await generateKeysetKey({ type, keyId: "a", created: CREATED, hybrid: hybridKeys });
+      const second = await generateKeysetKey({ type, keyId: "a", created: CREATED, hybrid: hybridKeys });
       expect(first).toMatchObject({ type, keyId: "a", created: CREATED });
       expect(first.secret).toHaveLength(32);
       expect(first.secret).not.toEqual(second.secret);
@@ -177,10 +182,28 @@ describe("keysetProviders", () => {
   test("one provider for each type, the one with the primary first", async () => {
     const { keys } = await keysetOf("aes-256", "x25519", "aes-256", "mlkem768-x25519");
     const owned = (primary: string): string[][] =>
-      keysetProviders({ primary, keys }).map((provider) => keys.map(({ keyId }) => keyId).filter((keyId) => provider.owns(keyId)));
+      keysetProviders({ primary, keys }, HYBRID).map((provider) => keys.map(({ keyId }) => keyId).filter((keyId) => provider.owns(keyId)));
     expect(owned("k1")).toEqual([["k1", "k3"], ["k2"], ["k4"]]);
     expect(owned("k2")).toEqual([["k2"], ["k1", "k3"], ["k4"]]);
     expect(owned("k4")).toEqual([["k4"], ["k1", "k3"], ["k2"]]);
+  });
+
+  test("a hybrid key without the code for it is refused, with the import that is missing", async () => {
+    const keyset = await keysetOf("x25519", "mlkem768-x25519");
+    for (const work of [
+      () => keysetProviders(keyset),
+      () => keysetProviders({ ...keyset, primary: "k1" }),
+      () => generateKeysetKey({ type: "mlkem768-x25519", keyId: "a", created: CREATED }),
+    ]) {
+      const error = await refusal(work);
+      expect(error.code).toBe("invalid-argument");
+      expect(error.hint).toContain("envelock/providers/local-hybrid");
+    }
+  });
+
+  test("an option that is none is refused", async () => {
+    const keyset = await keysetOf("x25519");
+    expect(await refusalCode(() => keysetProviders(keyset, untyped({ hybird: hybridKeys })))).toBe("invalid-argument");
   });
 
   test("the primary wraps; another type wraps with its last key", async () => {
@@ -192,9 +215,9 @@ describe("keysetProviders", () => {
   for (const type of ["aes-256", "x25519", "mlkem768-x25519"] as const) {
     test(`old envelopes open after a rotation of ${type}, and a rewrap moves them`, async () => {
       const { keys } = await keysetOf(type, type);
-      const before = new Keyring({ wrapWith: keysetProviders({ primary: "k1", keys: keys.slice(0, 1) }) });
-      const after = new Keyring({ wrapWith: keysetProviders({ primary: "k2", keys }) });
-      const only = new Keyring({ wrapWith: keysetProviders({ primary: "k2", keys: keys.slice(1) }) });
+      const before = new Keyring({ wrapWith: keysetProviders({ primary: "k1", keys: keys.slice(0, 1) }, HYBRID) });
+      const after = new Keyring({ wrapWith: keysetProviders({ primary: "k2", keys }, HYBRID) });
+      const only = new Keyring({ wrapWith: keysetProviders({ primary: "k2", keys: keys.slice(1) }, HYBRID) });
       const plaintext = new TextEncoder().encode("rotated");
       const old = await before.encrypt(plaintext);
       expect(await after.decrypt(old)).toEqual(plaintext);
