@@ -2,7 +2,7 @@ import { engine } from "#engine";
 import { isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
 import type { Context, ContextPlan, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { type DataKey, openToken, sealToken } from "../core/data-key/data-key.ts";
+import { type DataKey, openToken, sealedToken, sealToken } from "../core/data-key/data-key.ts";
 import {
   DETERMINISTIC_TOKEN_HEAD,
   TOKEN_HEAD,
@@ -51,19 +51,16 @@ export class ColumnTokens {
     const key = this.#keys.encryptingKey;
     const context = this.#contextOf(row);
     if (this.#isDeterministic) return key.encryptDeterministic(plaintext, this.#place.map);
-    const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
-    sealToken(key, this.#planFor(context), context, plaintext, token);
-    return token;
+    return sealedToken(key, this.#planFor(context), context, plaintext);
   }
 
   /** @returns the token as base64url */
   encryptText(plaintext: Uint8Array, row: RowArgument[0]): string {
-    const length = plaintext.length + TOKEN_OVERHEAD_BYTES;
-    if (this.#isDeterministic || length > SCRATCH_BYTES) return textOfToken(this.encrypt(plaintext, row));
+    if (this.#isDeterministic || plaintext.length + TOKEN_OVERHEAD_BYTES > SCRATCH_BYTES) return textOfToken(this.encrypt(plaintext, row));
     const key = this.#keys.encryptingKey;
     const context = this.#contextOf(row);
     scratch ??= engine.text.scratch(SCRATCH_BYTES);
-    sealToken(key, this.#planFor(context), context, plaintext, scratch);
+    const length = sealToken(key, this.#planFor(context), context, plaintext, scratch);
     return engine.text.toBase64Url(scratch, length);
   }
 

@@ -115,6 +115,79 @@ describe("lanes that fail", () => {
     await workers.gone();
   });
 
+  test("a worker that says `done` for what it did not do: nothing of its memory comes out", async () => {
+    for (const does of ["says done for nothing", "says done for a part"]) {
+      const pool = newPool({ worker: await workerThat(does) });
+      await warmUp(pool, 2);
+      expect(await refusalCode(() => seal(pool, 2))).toBe("invalid-argument");
+      await pool.close();
+    }
+  });
+
+  test("a stream that has left gives nothing more, whatever was reserved before", async () => {
+    const pool = newPool();
+    await warmUp(pool, 2);
+    const job = chunkJob("seal", keys);
+    const lanes = pool.join(job, keys, { lanes: 2 });
+    const [used, late] = [lanes.reserve(), lanes.reserve()];
+    if (used === undefined || late === undefined) throw new Error("no worker is ready");
+    late.input.set(plaintext.subarray(0, late.input.length));
+    const under = refusalCode(() => used.run(0, 64 * CHUNK, false));
+    lanes.leave();
+    expect(await under).toBe("closed");
+    expect(await refusalCode(() => late.run(64, 64 * CHUNK, false))).toBe("closed");
+    expect(late.input.every((byte) => byte === 0)).toBe(true);
+    expect(Buffer.compare(await seal(pool, 2), await seal(newPool(), 1))).toBe(0); // its places are free again
+  });
+
+  test("a batch for a stream that the worker does not know is never `done`", async () => {
+    const { Worker } = await import("node:worker_threads");
+    const worker = new Worker(new URL("../../dist/lanes/worker.js", import.meta.url));
+    const answers: unknown[] = [];
+    worker.on("message", (answer) => answers.push(answer));
+    worker.postMessage({
+      kind: "batch",
+      stream: 77,
+      firstChunk: 0,
+      isEnd: false,
+      input: new ArrayBuffer(CHUNK),
+      inputBytes: CHUNK,
+      output: new ArrayBuffer(CHUNK + 16),
+    });
+    await expect.poll(() => answers.length, { timeout: 10_000 }).toBe(2);
+    expect(answers).toEqual([{ kind: "ready" }, { kind: "unknown-stream" }]);
+    await worker.terminate();
+  });
+
+  test("an abort in the very turn in which a reserved batch is filled ends the stream, and nothing false comes before", async () => {
+    const pool = newPool();
+    const sealed = await seal(pool, 1);
+    await warmUp(pool, 2);
+    for (let turns = 0; turns < 4; turns++) {
+      const abort = new AbortController();
+      const stop = new Error("the client went away");
+      const job = chunkJob("open", keys);
+      const pieces = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+        for (let at = 0, batch = 0; at < sealed.length; batch++) {
+          const end = Math.min(sealed.length, at + 64 * (CHUNK + 16));
+          yield sealed.subarray(at, end - 1);
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          if (batch === 8) {
+            let turn = Promise.resolve();
+            for (let count = 0; count < turns; count++) turn = turn.then(() => undefined);
+            turn.then(() => abort.abort(stop));
+          }
+          yield sealed.subarray(end - 1, end);
+          at = end;
+        }
+      };
+      const lanes = pool.join(job, keys, { lanes: 2 });
+      const { bytes, error } = await collectUntilFailure(pumpChunks(pieces(), job, lanes, abort.signal));
+      expect(error).toBe(stop);
+      expect(Buffer.compare(bytes, plaintext.subarray(0, bytes.length))).toBe(0);
+    }
+  });
+
   test("a worker that hangs does not hold up an abort", async () => {
     const pool = newPool({ worker: await workerThat("hangs at the third batch") });
     await warmUp(pool, 2);
@@ -263,9 +336,12 @@ async function workerThat(does: string): Promise<URL> {
   const folder = await mkdtemp(join(tmpdir(), "envelock-worker-"));
   folders.push(folder);
   const misdeed = does.startsWith("dies") ? "process.exit(1)" : does.startsWith("throws") ? "throw new Error('broken')" : "return";
+  const written = does.endsWith("for nothing") ? "0" : does.endsWith("for a part") ? "1000" : "order.output.byteLength";
   const answer = does.startsWith("answers")
-    ? "parentPort.postMessage({ kind: 'refused', batch: order.batch })"
-    : `if (++batches >= 3) { ${misdeed}; } parentPort.postMessage({ kind: "done", batch: order.batch, input: order.input, output: order.output }, [order.input, order.output])`;
+    ? "parentPort.postMessage({ kind: 'refused' })"
+    : does.startsWith("says")
+      ? `parentPort.postMessage({ kind: "done", writtenBytes: ${written}, input: order.input, output: order.output }, [order.input, order.output])`
+      : `if (++batches >= 3) { ${misdeed}; } parentPort.postMessage({ kind: "done", writtenBytes: ${written}, input: order.input, output: order.output }, [order.input, order.output])`;
   const path = join(folder, "worker.mjs");
   await writeFile(
     path,

@@ -1,7 +1,7 @@
 import { ascii, byteAt, concatBytes, wipe } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { TAG_BYTES } from "../contracts/sizes.ts";
-import type { ChunkCipher } from "./engine/engine.ts";
+import type { ChunkCipher, Written } from "./engine/engine.ts";
 import { hkdfExpand } from "./hkdf.ts";
 
 // Cobblestone-256: C2SP chunked-encryption v1 with AES-256-GCM and HKDF-SHA-512. docs/format.md §6
@@ -55,7 +55,7 @@ export function wipeBodyKeys({ key, base }: BodyKeys): void {
  * The last chunk of a body is the one that is short, so `plaintext` of whole chunks alone is the middle of a body.
  *
  * @param isEnd whether the body ends with `plaintext`: adds the short, possibly empty last chunk
- * @returns undefined when done at once, as on Node
+ * @returns how many bytes were written
  */
 export function sealChunks(
   cipher: ChunkCipher,
@@ -65,7 +65,7 @@ export function sealChunks(
   isEnd: boolean,
   target: Uint8Array,
   offset: number,
-): Promise<void> | undefined {
+): Written {
   return eachChunk(isEnd ? chunkCount(plaintext.length) : plaintext.length / CHUNK_BYTES, (index) =>
     cipher.seal(
       chunkNonce(base, firstChunk + index),
@@ -80,7 +80,7 @@ export function sealChunks(
  * Opens consecutive sealed chunks, the first of them being number `firstChunk`, into `target` at `offset`. The caller wipes `target`
  * if this throws, for chunks before the bad one are in it.
  *
- * @returns undefined when done at once, as on Node
+ * @returns how many bytes were written
  * @throws `authentication-failed` if a tag does not fit
  */
 export function openChunks(
@@ -90,7 +90,7 @@ export function openChunks(
   sealed: Uint8Array,
   target: Uint8Array,
   offset: number,
-): Promise<void> | undefined {
+): Written {
   return eachChunk(Math.ceil(sealed.length / SEALED_CHUNK_BYTES), (index) =>
     cipher.open(
       chunkNonce(base, firstChunk + index),
@@ -109,38 +109,41 @@ export function chunkNonce(base: Uint8Array, chunk: number): Uint8Array {
   return nonce;
 }
 
-/** Sync as long as the engine is; else a few chunks at a time, which is what WebCrypto needs to be fast. */
-function eachChunk(count: number, work: (index: number) => Promise<void> | undefined): Promise<void> | undefined {
+/** Works at once as long as the engine does, else on a few chunks at a time, which is what WebCrypto needs to be fast. */
+function eachChunk(count: number, work: (index: number) => Written): Written {
+  let written = 0;
   for (let index = 0; index < count; index++) {
-    const pending = work(index);
-    if (pending !== undefined) return inLanes(pending, index + 1, count, work);
+    const chunk = work(index);
+    if (typeof chunk !== "number") return severalAtOnce(chunk, index + 1, count, work);
+    written += chunk;
   }
-  return undefined;
+  return written;
 }
 
-async function inLanes(
-  first: Promise<void>,
-  start: number,
-  count: number,
-  work: (index: number) => Promise<void> | undefined,
-): Promise<void> {
+async function severalAtOnce(first: Promise<number>, start: number, count: number, work: (index: number) => Written): Promise<number> {
   let next = start;
+  let written = 0;
   let isBroken = false;
-  const lane = async (pending: Promise<void> | undefined): Promise<void> => {
+  const oneByOne = async (chunk: Written): Promise<void> => {
     try {
-      await pending;
-      while (next < count && !isBroken) await work(next++);
+      const bytes = await chunk;
+      written += bytes;
+      while (next < count && !isBroken) {
+        const more = await work(next++);
+        written += more;
+      }
     } catch (error) {
       isBroken = true;
       throw error;
     }
   };
-  const lanes = [lane(first)];
-  while (lanes.length < LANES && next < count) lanes.push(lane(work(next++)));
+  const chains = [oneByOne(first)];
+  while (chains.length < CHUNKS_AT_ONCE && next < count) chains.push(oneByOne(work(next++)));
   // nothing may still write when the caller goes on to wipe
-  for (const outcome of await Promise.allSettled(lanes)) if (outcome.status === "rejected") throw outcome.reason;
+  for (const outcome of await Promise.allSettled(chains)) if (outcome.status === "rejected") throw outcome.reason;
+  return written;
 }
 
 const INPUT_KEY_BYTES = 32;
-const LANES = 8;
+const CHUNKS_AT_ONCE = 8;
 const INFO: Uint8Array = concatBytes(ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM"), new Uint8Array(1));

@@ -25,8 +25,11 @@ export class Xaes256Gcm {
     this.#masks = masksOf(doubleBlock(this.#blocks.encrypt(new Uint8Array(BLOCK_BYTES))));
   }
 
-  /** Writes `nonce 24 | ciphertext | tag 16` under a new random nonce, `plaintext.length + 40` bytes, into `target` at `offset`. */
-  sealFresh(aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
+  /**
+   * Writes `nonce 24 | ciphertext | tag 16` under a new random nonce, `plaintext.length + 40` bytes, into `target` at `offset`. Returns
+   * how many bytes it wrote.
+   */
+  sealFresh(aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): number {
     if (this.#used === this.#ahead) this.#deriveAhead();
     const place = this.#used++;
     const nonces = this.#nonces;
@@ -37,8 +40,9 @@ export class Xaes256Gcm {
       this.#oneKey[at] = byteAt(keys, from + at);
       keys[from + at] = 0;
     }
-    engine.gcm.seal(this.#oneKey, gcmNonce, aad, plaintext, target, offset + XAES_NONCE_BYTES);
+    const sealed = engine.gcm.seal(this.#oneKey, gcmNonce, aad, plaintext, target, offset + XAES_NONCE_BYTES);
     this.#oneKey.fill(0);
+    return XAES_NONCE_BYTES + sealed;
   }
 
   /** For vectors alone: writes `ciphertext | tag 16`. A nonce that is used twice gives both plaintexts away. */

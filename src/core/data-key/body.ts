@@ -1,6 +1,7 @@
 import { engine } from "#engine";
 import { ascii, concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { authenticationFailed, malformed } from "../base/errors.ts";
+import { requireFilled } from "../base/filled.ts";
 import {
   BODY_PREFIX_BYTES,
   type BodyKeys,
@@ -18,15 +19,16 @@ import { commitmentOf, type DataKey, deriveBodyKey } from "./data-key.ts";
 // docs/format.md §6: a Cobblestone-256 body under a data key
 
 /**
- * Seals a whole body into `target` at `offset`, `bodyBytes(plaintext.length)` bytes, under a fresh salt.
+ * Seals a whole body under a fresh salt into the rest of `target`, from `offset` on: `bodyBytes(plaintext.length)` bytes.
  *
  * @returns undefined when done at once, as on Node
+ * @throws `invalid-argument` if that does not fill `target`, which is then wiped
  */
 export function sealBody(
   dataKey: DataKey,
   valueContext: Uint8Array,
   plaintext: Uint8Array,
-  target: Uint8Array,
+  target: OwnedBytes,
   offset: number,
 ): Promise<void> | undefined {
   const salt = engine.randomNonce(SALT_BYTES);
@@ -34,10 +36,13 @@ export function sealBody(
   target.set(salt, offset);
   target.set(keys.commitment, offset + SALT_BYTES);
   const cipher = engine.chunkCipher(keys.key, chunkCount(plaintext.length));
-  const pending = sealChunks(cipher, keys.base, 0, plaintext, true, target, offset + BODY_PREFIX_BYTES);
-  if (pending !== undefined) return pending.finally(() => wipeBodyKeys(keys));
+  const prove = (sealedBytes: number): undefined => {
+    requireFilled(target, offset + BODY_PREFIX_BYTES + sealedBytes);
+  };
+  const sealed = sealChunks(cipher, keys.base, 0, plaintext, true, target, offset + BODY_PREFIX_BYTES);
+  if (typeof sealed !== "number") return sealed.finally(() => wipeBodyKeys(keys)).then(prove);
   wipeBodyKeys(keys);
-  return undefined;
+  return prove(sealed);
 }
 
 /**
@@ -45,7 +50,7 @@ export function sealBody(
  *
  * @param plaintextBytes what `claimedPlaintextBytes` said of this body
  * @returns a promise only where the engine needs one
- * @throws `authentication-failed`
+ * @throws `authentication-failed`; `invalid-argument` if `body` lost its memory meanwhile
  */
 export function openBody(
   dataKey: DataKey,
@@ -64,14 +69,14 @@ export function openBody(
     wipeBodyKeys(keys);
     throw error;
   };
-  const release = (): OwnedBytes => {
+  const release = (openedBytes: number): OwnedBytes => {
     wipeBodyKeys(keys);
-    return plaintext;
+    return requireFilled(plaintext, openedBytes);
   };
   try {
     const cipher = engine.chunkCipher(keys.key, chunkCount(plaintextBytes));
-    const pending = openChunks(cipher, keys.base, 0, body.subarray(BODY_PREFIX_BYTES), plaintext, 0);
-    return pending === undefined ? release() : pending.then(release, refuse);
+    const opened = openChunks(cipher, keys.base, 0, body.subarray(BODY_PREFIX_BYTES), plaintext, 0);
+    return typeof opened === "number" ? release(opened) : opened.then(release, refuse);
   } catch (error) {
     return refuse(error);
   }

@@ -3,6 +3,7 @@ import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "../base/bytes.ts";
 import { type Context, type ContextPlan, KeyContext } from "../base/context.ts";
 import { authenticationFailed, EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import { requireFilled } from "../base/filled.ts";
 import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
 import type { Siv } from "../crypto/engine/engine.ts";
 import { hkdfExpand } from "../crypto/hkdf.ts";
@@ -22,7 +23,7 @@ import {
 // Filled by DataKey's static block: what the core may see of a key and the public surface may not.
 let secretOf: (key: DataKey) => Uint8Array;
 let commitmentIn: (key: DataKey) => Uint8Array;
-let sealIn: (key: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array) => void;
+let sealIn: (key: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array) => number;
 let openIn: (key: DataKey, plan: ContextPlan, context: Context, token: Uint8Array) => OwnedBytes;
 let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
 
@@ -104,9 +105,9 @@ export class DataKey {
    */
   encryptToken(plaintext: Uint8Array, context?: Context): OwnedBytes {
     if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
-    const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
-    this.#sealToken(this.#keyContext, context, plaintext, token);
-    return token;
+    const steady = viewOf(plaintext);
+    const token = engine.allocate(steady.length + TOKEN_OVERHEAD_BYTES);
+    return requireFilled(token, this.#sealToken(this.#keyContext, context, steady, token));
   }
 
   /**
@@ -196,11 +197,11 @@ export class DataKey {
     return key;
   }
 
-  #sealToken(place: KeyContext | ContextPlan, context: Context | undefined, plaintext: Uint8Array, target: Uint8Array): void {
+  #sealToken(place: KeyContext | ContextPlan, context: Context | undefined, plaintext: Uint8Array, target: Uint8Array): number {
     const cipher = this.#tokens();
     const aad = this.#aadOfToken(place, context);
     this.#writePrefix(target, TOKEN_HEAD);
-    cipher.sealFresh(aad, plaintext, target, TOKEN_PREFIX_BYTES);
+    return TOKEN_PREFIX_BYTES + cipher.sealFresh(aad, plaintext, target, TOKEN_PREFIX_BYTES);
   }
 
   #openToken(place: KeyContext | ContextPlan, context: Context | undefined, token: Uint8Array): OwnedBytes {
@@ -279,12 +280,19 @@ export function deriveIndexKey(dataKey: DataKey, context: Context): Uint8Array {
 }
 
 /**
- * Like `encryptToken`, where most of the context is encoded already: writes the token to the start of `target`.
+ * Like `encryptToken`, where most of the context is encoded already.
  *
- * @param plan of the data key's key context and more
+ * @param plan the plan of the data key's key context and more
+ * @returns the token in its own ArrayBuffer
  */
-export function sealToken(dataKey: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array): void {
-  sealIn(dataKey, plan, context, plaintext, target);
+export function sealedToken(dataKey: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array): OwnedBytes {
+  const token = engine.allocate(plaintext.length + TOKEN_OVERHEAD_BYTES);
+  return requireFilled(token, sealIn(dataKey, plan, context, plaintext, token));
+}
+
+/** Like `sealedToken`, to the start of `target`. Returns how many bytes the token takes. */
+export function sealToken(dataKey: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array): number {
+  return sealIn(dataKey, plan, context, plaintext, target);
 }
 
 /** Like `decryptToken`, as `sealToken` is like `encryptToken`. */

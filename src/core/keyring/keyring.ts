@@ -4,6 +4,7 @@ import { isBytes, type OwnedBytes, viewOf } from "../base/bytes.ts";
 import type { CallOptions, DataKeyOptions, ValueOptions } from "../base/call-options.ts";
 import { type Context, KeyContext } from "../base/context.ts";
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
+import { requireAttached, requireFilled } from "../base/filled.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import { bodyBytes } from "../crypto/cobblestone.ts";
 import { claimedPlaintextBytes, openBody, sealBody } from "../data-key/body.ts";
@@ -15,7 +16,7 @@ import type { ForgetFilter } from "../key-source/forget-filter.ts";
 import type { WrappedDataKey } from "../key-source/reused-data-key.ts";
 import type { Operation } from "../resilience/operation.ts";
 import { resiliencePolicy } from "../resilience/policy.ts";
-import type { StreamAccess, UnlockedKey } from "../stream/beginning.ts";
+import type { BoundOptions, SealingOptions, StreamAccess, UnlockedKey } from "../stream/beginning.ts";
 import { decryptPieces } from "../stream/decrypted-pieces.ts";
 import { EncryptedPieces } from "../stream/encrypted-pieces.ts";
 import type { EncryptStreamOptions, StreamOptions } from "../stream/options.ts";
@@ -60,6 +61,7 @@ export class Keyring {
   readonly #observer: Observer | undefined;
   readonly #streams: StreamAccess = {
     lanes: createLanePool(),
+    encodeContext: (context) => this.#context.encode(context),
     startSealing: (options) => this.#startSealing(options),
     startOpening: (record, options) => this.#startOpening(record, options),
     encrypt: (plaintext, options) => this.encrypt(plaintext, options),
@@ -92,13 +94,16 @@ export class Keyring {
    */
   encrypt(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedBytes> {
     return this.#run("encrypt", options.signal, async (operation) => {
-      const { key, header, valueContext } = await this.#startEncrypt(plaintext, options, operation);
+      const given = this.#input(plaintext, "plaintext");
+      const { length } = given;
+      const { key, header, valueContext } = await this.#startEncrypt(length, options, operation);
       try {
-        const envelope = allocate(header.headerBytes + bodyBytes(plaintext.length));
+        requireAttached(given, length);
+        const envelope = allocate(header.headerBytes + bodyBytes(length));
         header.write(envelope);
-        const pending = sealBody(key.dataKey, valueContext, viewOf(plaintext), envelope, header.headerBytes);
+        const pending = sealBody(key.dataKey, valueContext, given, envelope, header.headerBytes);
         if (pending !== undefined) await pending;
-        return sized(operation, plaintext.length, envelope);
+        return sized(operation, length, envelope);
       } finally {
         key.release();
       }
@@ -108,12 +113,15 @@ export class Keyring {
   /** Like `encrypt`, with header and body apart: store the header where it can be replaced. */
   encryptDetached(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedDetachedEnvelope> {
     return this.#run("encrypt", options.signal, async (operation) => {
-      const { key, header, valueContext } = await this.#startEncrypt(plaintext, options, operation);
+      const given = this.#input(plaintext, "plaintext");
+      const { length } = given;
+      const { key, header, valueContext } = await this.#startEncrypt(length, options, operation);
       try {
-        const body = allocate(bodyBytes(plaintext.length));
-        const pending = sealBody(key.dataKey, valueContext, viewOf(plaintext), body, 0);
+        requireAttached(given, length);
+        const body = allocate(bodyBytes(length));
+        const pending = sealBody(key.dataKey, valueContext, given, body, 0);
         if (pending !== undefined) await pending;
-        return sized(operation, plaintext.length, { header: written(header), body });
+        return sized(operation, length, { header: written(header), body });
       } finally {
         key.release();
       }
@@ -224,12 +232,14 @@ export class Keyring {
       const bytes = this.#input(envelope, "envelope");
       const parsed = parseHeader(bytes);
       const body = bytes.subarray(parsed.headerBytes);
-      claimedPlaintextBytes(body.length);
+      const bodyLength = body.length;
+      claimedPlaintextBytes(bodyLength);
       const header = await this.#rewrapped(parsed, operation);
-      const rewrapped = allocate(header.headerBytes + body.length);
+      const rewrapped = allocate(header.headerBytes + bodyLength);
       header.write(rewrapped);
+      requireAttached(body, bodyLength);
       rewrapped.set(body, header.headerBytes);
-      return rewrapped;
+      return requireFilled(rewrapped, header.headerBytes + bodyLength);
     });
   }
 
@@ -333,18 +343,18 @@ export class Keyring {
   }
 
   /** What is streamed always has a data key of its own: how many bytes it will seal is not known. */
-  #startSealing(options: EncryptOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
-    return this.#run("encrypt-stream", options.signal, async (operation) => {
-      const { header, ...unlocked } = await this.#newEnvelope(options, () => this.#source.fresh(operation));
+  #startSealing({ valueContext, minHeaderBytes, signal }: SealingOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
+    return this.#run("encrypt-stream", signal, async (operation) => {
+      const { header, ...unlocked } = await this.#newEnvelope(valueContext(), minHeaderBytes, () => this.#source.fresh(operation));
       return { header: written(header), ...unlocked };
     });
   }
 
-  #startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey> {
-    return this.#run("decrypt-stream", options.signal, async (operation) => {
+  #startOpening(record: KeyRecord, { valueContext, signal }: BoundOptions): Promise<UnlockedKey> {
+    return this.#run("decrypt-stream", signal, async (operation) => {
       this.#requireOpen();
-      const valueContext = this.#context.encode(options.context);
-      return { key: await this.#source.unwrap(record, operation), valueContext };
+      const encoded = valueContext();
+      return { key: await this.#source.unwrap(record, operation), valueContext: encoded };
     });
   }
 
@@ -370,14 +380,13 @@ export class Keyring {
     return this.#observer.operation(name, operation, map, () => work(operation));
   }
 
-  async #startEncrypt(plaintext: Uint8Array, options: EncryptOptions, operation: Operation): Promise<Encryption> {
-    this.#input(plaintext, "plaintext");
-    return await this.#newEnvelope(options, () => this.#source.forEncryption(plaintext.length, operation));
+  async #startEncrypt(plaintextBytes: number, options: EncryptOptions, operation: Operation): Promise<Encryption> {
+    const valueContext = this.#context.encode(options.context);
+    return await this.#newEnvelope(valueContext, options.minHeaderBytes, () => this.#source.forEncryption(plaintextBytes, operation));
   }
 
-  async #newEnvelope(options: EncryptOptions, source: () => Promise<WrappedDataKey>): Promise<Encryption> {
-    const valueContext = this.#context.encode(options.context);
-    const minHeaderBytes = checkedMinHeaderBytes(options.minHeaderBytes ?? 0);
+  async #newEnvelope(valueContext: Uint8Array, minBytes: number | undefined, source: () => Promise<WrappedDataKey>): Promise<Encryption> {
+    const minHeaderBytes = checkedMinHeaderBytes(minBytes ?? 0);
     this.#requireWrapWith();
     const { key, record } = await source();
     try {
@@ -391,11 +400,13 @@ export class Keyring {
   /** @param parse throws where a rejection is to come of it */
   async #open(parse: () => ParsedEnvelope, options: ValueOptions, operation: Operation): Promise<OwnedBytes> {
     const { record, body } = parse();
-    const plaintextBytes = claimedPlaintextBytes(body.length);
+    const bodyLength = body.length;
+    const plaintextBytes = claimedPlaintextBytes(bodyLength);
     const valueContext = this.#context.encode(options.context);
     const kept = this.#source.unwrap(record, operation);
     const key = kept instanceof Promise ? await kept : kept; // a turn of the queue is a good part of what a hit costs
     try {
+      requireAttached(body, bodyLength);
       const opened = openBody(key.dataKey, valueContext, body, plaintextBytes);
       return sized(operation, plaintextBytes, opened instanceof Promise ? await opened : opened);
     } finally {

@@ -34,7 +34,7 @@ export function checkedRecipient(provider: KeyProvider, recipient: Recipient): R
   if (!isBytes(wrapped) || wrapped.length < 1 || wrapped.length > MAX_WRAPPED_BYTES) {
     throw brokenContract(provider, `a wrapped key has 1 to ${MAX_WRAPPED_BYTES} bytes`);
   }
-  return recipient;
+  return { provider: provider.name, keyId, alg, wrapped: copyOf(wrapped) };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { engine } from "#engine";
 import { copyOf, type OwnedBytes, wipe } from "../base/bytes.ts";
+import { requireFilled } from "../base/filled.ts";
 import type { ChunkJob } from "./chunk-job.ts";
 import type { Lane } from "./lanes/lanes.ts";
 
@@ -15,13 +16,15 @@ export interface Batch {
   abandon(): void;
 }
 
-/** On this thread, straight out of the caller's pieces: for an engine that answers at once. */
+/** Works on this thread, straight out of the caller's pieces. For an engine that answers at once. */
 export class DirectBatch implements Batch {
   readonly #job: ChunkJob;
   readonly #firstChunk: number;
   readonly #chunks: number;
   #taken = 0;
   #target: OwnedBytes = NOTHING;
+  /** Bytes that the input so far makes, and bytes that were made. */
+  #promised = 0;
   #filled = 0;
 
   constructor(job: ChunkJob, firstChunk: number, chunks: number) {
@@ -38,20 +41,22 @@ export class DirectBatch implements Batch {
     const bytes = this.#job.outputBytes(run.length, isEnd);
     if (this.#target.length === 0) this.#target = engine.allocate(isEnd ? bytes : this.#fullBytes());
     try {
-      this.#job.process(this.#firstChunk + this.#taken, run, isEnd, this.#target, this.#filled);
+      const written = this.#job.process(this.#firstChunk + this.#taken, run, isEnd, this.#target, this.#filled);
+      if (typeof written !== "number") throw new TypeError("a direct batch needs an engine that answers at once");
+      this.#filled += written;
+      this.#promised += bytes;
     } catch (error) {
       wipe(this.#target);
       throw error;
     }
-    this.#filled += bytes;
     this.#taken += Math.ceil(run.length / this.#job.chunkBytes);
   }
 
   finish(): OwnedBytes {
-    if (this.#filled === this.#target.length) return this.#target;
-    const output = copyOf(this.#target.subarray(0, this.#filled));
+    if (this.#promised === this.#target.length) return requireFilled(this.#target, this.#filled);
+    const output = copyOf(this.#target.subarray(0, this.#promised));
     wipe(this.#target);
-    return output;
+    return requireFilled(output, this.#filled);
   }
 
   abandon(): void {

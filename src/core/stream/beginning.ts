@@ -1,6 +1,7 @@
 import { engine } from "#engine";
 import { concatBytes, type OwnedBytes } from "../base/bytes.ts";
 import type { ValueOptions } from "../base/call-options.ts";
+import type { Context } from "../base/context.ts";
 import { authenticationFailed } from "../base/errors.ts";
 import { type BodyKeys, SALT_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { bodyKeysOf } from "../data-key/body.ts";
@@ -11,13 +12,49 @@ import type { LanePool } from "./lanes/lanes.ts";
 /** What the streams need of a keyring. */
 export interface StreamAccess {
   readonly lanes: LanePool;
-  /** A fresh data key and the header that wraps it. The caller releases the key. */
-  startSealing(options: ValueOptions & { readonly minHeaderBytes?: number }): Promise<UnlockedKey & { readonly header: OwnedBytes }>;
-  /** The data key of a header. The caller releases it. */
-  startOpening(record: KeyRecord, options: ValueOptions): Promise<UnlockedKey>;
-  /** As of the keyring. */
+  /** Encodes the context of a value. @throws `invalid-argument` */
+  encodeContext(context: Context | undefined): Uint8Array;
+  /** Makes a fresh data key and the header that wraps it. The caller releases the key. */
+  startSealing(options: SealingOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }>;
+  /** Unwraps the data key of a header. The caller releases it. */
+  startOpening(record: KeyRecord, options: BoundOptions): Promise<UnlockedKey>;
+  /** The methods of the keyring. */
   encrypt(plaintext: Uint8Array, options: ValueOptions): Promise<OwnedBytes>;
   decrypt(envelope: Uint8Array, options: ValueOptions): Promise<OwnedBytes>;
+}
+
+/** The options of a call as they were when it was made: a stream begins its work later, and the caller may use the object again. */
+export interface BoundOptions {
+  /** The encoded context. @throws `invalid-argument` for a bad one */
+  valueContext(): Uint8Array;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface SealingOptions extends BoundOptions {
+  readonly minHeaderBytes: number | undefined;
+}
+
+/** Reads and encodes the options of a call that encrypts. @throws `invalid-argument` for a bad context */
+export function sealingOptions(access: StreamAccess, options: ValueOptions, minHeaderBytes: number | undefined): SealingOptions {
+  const { context, signal } = options;
+  const valueContext = access.encodeContext(context);
+  return { valueContext: () => valueContext, signal, minHeaderBytes };
+}
+
+/**
+ * Reads and encodes the options of a call that decrypts. A bad context is refused when it is needed, because a fault of the envelope that
+ * comes before it in the reading order decides (docs/format.md [M-3]).
+ */
+export function openingOptions(access: StreamAccess, { context, signal }: ValueOptions): BoundOptions {
+  try {
+    const valueContext = access.encodeContext(context);
+    return { valueContext: () => valueContext, signal };
+  } catch (error) {
+    const refuse = (): never => {
+      throw error;
+    };
+    return { valueContext: refuse, signal };
+  }
 }
 
 export interface UnlockedKey {
@@ -25,7 +62,7 @@ export interface UnlockedKey {
   readonly valueContext: Uint8Array;
 }
 
-/** The body's keys under a fresh salt, and what stands before the chunks. The data key is released. */
+/** Derives the body's keys under a fresh salt, and gives what stands before the chunks. Releases the data key. */
 export function beginBody(unlocked: UnlockedKey): { readonly keys: BodyKeys; readonly prefix: OwnedBytes } {
   const salt = engine.randomNonce(SALT_BYTES);
   const keys = takeBodyKeys(unlocked, salt);
@@ -33,7 +70,7 @@ export function beginBody(unlocked: UnlockedKey): { readonly keys: BodyKeys; rea
 }
 
 /**
- * The keys of a body that begins with `prefix`, its salt and commitment. The data key is released.
+ * Derives the keys of a body that begins with `prefix`, its salt and commitment. Releases the data key.
  *
  * @throws `authentication-failed`
  */

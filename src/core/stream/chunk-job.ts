@@ -1,6 +1,7 @@
 import { engine } from "#engine";
 import { TAG_BYTES } from "../contracts/sizes.ts";
 import { CHUNK_BYTES, chunkCount, openChunks, SEALED_CHUNK_BYTES, sealChunks } from "../crypto/cobblestone.ts";
+import type { Written } from "../crypto/engine/engine.ts";
 
 export type ChunkMode = "seal" | "open";
 
@@ -15,10 +16,10 @@ export interface ChunkJob {
    * Seals or opens `input`, whose first chunk is number `firstChunk`, into `target` at `offset`.
    *
    * @param isEnd whether the body ends with `input`; otherwise it is whole chunks
-   * @returns undefined when done at once, as on Node
+   * @returns how many bytes were written, with which the caller proves that `target` is filled
    * @throws `authentication-failed`; the caller then wipes `target`
    */
-  process(firstChunk: number, input: Uint8Array, isEnd: boolean, target: Uint8Array, offset: number): Promise<void> | undefined;
+  process(firstChunk: number, input: Uint8Array, isEnd: boolean, target: Uint8Array, offset: number): Written;
 }
 
 /** What a chunk job needs of the body's keys: 32 and 12 bytes, the caller's to wipe. */

@@ -1,4 +1,5 @@
 import { wipe } from "../base/bytes.ts";
+import { invalidArgument } from "../base/errors.ts";
 
 /** Cuts pieces of any size into runs of whole chunks. Copies only chunks that lie across two pieces. */
 export class ChunkSplitter {
@@ -6,6 +7,7 @@ export class ChunkSplitter {
   #carry: Uint8Array = NOTHING;
   #carried = 0;
   #piece: Uint8Array = NOTHING;
+  #pieceBytes = 0;
   #at = 0;
 
   constructor(chunkBytes: number) {
@@ -15,11 +17,17 @@ export class ChunkSplitter {
   /** The next piece; the one before must have been taken to its end. Not to be changed before `take` gives undefined. */
   feed(piece: Uint8Array): void {
     this.#piece = piece;
+    this.#pieceBytes = piece.length;
     this.#at = 0;
   }
 
-  /** Up to `maxChunks` neighbouring whole chunks, valid until the next call, or undefined once the piece is used up. */
+  /**
+   * Takes up to `maxChunks` neighbouring whole chunks, valid until the next call. Returns undefined once the piece is used up.
+   *
+   * @throws `invalid-argument` if the piece lost its memory after it was fed: what is left of it would be dropped in silence
+   */
   take(maxChunks: number): Uint8Array | undefined {
+    if (this.#piece.length !== this.#pieceBytes) throw invalidArgument(DETACHED, "transfer a piece only once the next one is asked for");
     if (this.#carried > 0) {
       this.#fillCarry();
       if (this.#carried < this.#chunkBytes) return undefined;
@@ -55,4 +63,5 @@ export class ChunkSplitter {
   }
 }
 
+const DETACHED = "a stream's piece was detached before all of it was used";
 const NOTHING: Uint8Array = new Uint8Array(0);

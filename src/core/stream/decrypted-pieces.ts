@@ -2,24 +2,36 @@ import type { OwnedBytes } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
 import { BODY_PREFIX_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
-import { resumeBody, type StreamAccess } from "./beginning.ts";
+import { type BoundOptions, openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
 import { InputPieces } from "./input-pieces.ts";
+import { checkedLanes, type LaneCount } from "./lanes/lanes.ts";
 import type { StreamOptions } from "./options.ts";
 import { pumpChunks } from "./pump.ts";
 
 /**
- * Decrypts an envelope as it comes. Gives verified chunks alone, in order; whatever is wrong with the rest ends in an error, never in
- * a clean end.
+ * Decrypts an envelope as it comes. Gives only verified chunks, in order. Anything wrong with the rest ends in an error, never in a
+ * clean end.
  *
- * @throws as `Keyring.decrypt`, and what `pieces` throws
+ * @throws `invalid-argument` for bad `lanes`; the iterator throws as `Keyring.decrypt`, and what `pieces` throws
  */
-export async function* decryptPieces(
+export function decryptPieces(
   pieces: AsyncIterable<Uint8Array>,
   access: StreamAccess,
   options: StreamOptions,
 ): AsyncGenerator<OwnedBytes, void, undefined> {
-  const { signal, lanes, onProgress } = options;
+  const { lanes, onProgress } = options;
+  return decrypted(pieces, access, openingOptions(access, options), checkedLanes(lanes), onProgress);
+}
+
+async function* decrypted(
+  pieces: AsyncIterable<Uint8Array>,
+  access: StreamAccess,
+  bound: BoundOptions,
+  lanes: LaneCount,
+  onProgress: StreamOptions["onProgress"],
+): AsyncGenerator<OwnedBytes, void, undefined> {
+  const { signal } = bound;
   signal?.throwIfAborted();
   const input = new EnvelopeInput(new InputPieces(pieces, signal));
   try {
@@ -29,7 +41,7 @@ export async function* decryptPieces(
     header.set(await input.take(header.length - start.length, "the header"), start.length);
     const { record } = parseHeader(header);
     const prefix = await input.take(BODY_PREFIX_BYTES, "salt and commitment");
-    const keys = resumeBody(await access.startOpening(record, options), prefix);
+    const keys = resumeBody(await access.startOpening(record, bound), prefix);
     try {
       const job = chunkJob("open", keys);
       let opened = 0;
@@ -46,7 +58,7 @@ export async function* decryptPieces(
   }
 }
 
-/** Pieces, of which the first bytes can be taken by their number. */
+/** Pieces of an envelope. A given number of bytes can be taken from their beginning. */
 class EnvelopeInput implements AsyncIterableIterator<Uint8Array> {
   readonly #pieces: AsyncIterableIterator<Uint8Array>;
   #left: Uint8Array = NOTHING;

@@ -1,26 +1,27 @@
 import { concatBytes, copyOf, type OwnedBytes } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { type BodyKeys, wipeBodyKeys } from "../crypto/cobblestone.ts";
-import { beginBody, type StreamAccess } from "./beginning.ts";
+import { beginBody, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
 import { InputPieces } from "./input-pieces.ts";
-import { checkedLanes } from "./lanes/lanes.ts";
+import { checkedLanes, type LaneOptions } from "./lanes/lanes.ts";
 import type { EncryptStreamOptions } from "./options.ts";
 import { pumpChunks } from "./pump.ts";
 
 /** An envelope in the making: the header first, then batches of whole chunks, each in its own ArrayBuffer. */
 export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   readonly #access: StreamAccess;
-  readonly #options: EncryptStreamOptions;
+  readonly #bound: SealingOptions;
   readonly #output: AsyncGenerator<OwnedBytes, void, undefined>;
   #beginning: Promise<Beginning> | undefined;
 
   constructor(pieces: AsyncIterable<Uint8Array>, access: StreamAccess, options: EncryptStreamOptions) {
-    checkedLanes(options.lanes);
-    checkedPlaintextBytes(options.plaintextBytes);
+    const { lanes, plaintextBytes, minHeaderBytes, onProgress } = options;
+    checkedLanes(lanes);
+    checkedPlaintextBytes(plaintextBytes);
     this.#access = access;
-    this.#options = options;
-    this.#output = this.#run(pieces);
+    this.#bound = sealingOptions(access, options, minHeaderBytes);
+    this.#output = this.#run(pieces, { lanes, plaintextBytes }, onProgress);
   }
 
   /**
@@ -47,14 +48,18 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
     return this;
   }
 
-  async *#run(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<OwnedBytes, void, undefined> {
-    const { plaintextBytes, lanes, signal, onProgress } = this.#options;
+  async *#run(
+    pieces: AsyncIterable<Uint8Array>,
+    size: LaneOptions,
+    onProgress: EncryptStreamOptions["onProgress"],
+  ): AsyncGenerator<OwnedBytes, void, undefined> {
+    const { signal } = this.#bound;
     const { header, keys, prefix } = await this.#begin();
     try {
       yield concatBytes(header, prefix);
-      const input = new InputPieces(pieces, signal, plaintextBytes);
+      const input = new InputPieces(pieces, signal, size.plaintextBytes);
       const job = chunkJob("seal", keys);
-      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, { lanes, plaintextBytes }), signal)) {
+      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, size), signal)) {
         onProgress?.(input.taken);
         yield batch;
       }
@@ -69,8 +74,8 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   }
 
   async #startOnce(): Promise<Beginning> {
-    this.#options.signal?.throwIfAborted();
-    const { header, ...unlocked } = await this.#access.startSealing(this.#options);
+    this.#bound.signal?.throwIfAborted();
+    const { header, ...unlocked } = await this.#access.startSealing(this.#bound);
     return { header, ...beginBody(unlocked) };
   }
 }

@@ -59,12 +59,13 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
 
   #checked(piece: Uint8Array): Uint8Array {
     if (!isBytes(piece)) throw this.#refusal("a stream's pieces must be Uint8Arrays");
-    this.taken += piece.length;
+    const steady = viewOf(piece);
+    this.taken += steady.length;
     const expected = this.#expectedBytes;
     if (expected !== undefined && this.taken > expected) {
       throw this.#refusal(`plaintextBytes is ${expected}, the source gave at least ${this.taken}`);
     }
-    return viewOf(piece);
+    return steady;
   }
 
   #end(): IteratorResult<Uint8Array> {

@@ -1,4 +1,4 @@
-import { isBytes, type OwnedBytes } from "../base/bytes.ts";
+import { isBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
 import { TAG_BYTES } from "../contracts/sizes.ts";
 import { type Batch, DirectBatch, GatheredBatch } from "./batch.ts";
@@ -51,7 +51,7 @@ export async function* pumpChunks(
     batch.add(splitter.rest, true);
     inFlight.push(underWay(batch.finish(true)));
     batch = undefined;
-    for (const { output } of inFlight) yield await output;
+    for (let head = inFlight.shift(); head !== undefined; head = inFlight.shift()) yield await head.output;
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
@@ -60,7 +60,10 @@ export async function* pumpChunks(
     batch?.abandon();
     splitter.wipe();
     lanes.leave();
-    await Promise.allSettled(inFlight.map(({ output }) => output)); // nothing may still work when the caller goes on to wipe the keys
+    // nothing may still work when the caller goes on to wipe the keys, and output that is not handed out is wiped too
+    for (const given of await Promise.allSettled(inFlight.map(({ output }) => output))) {
+      if (given.status === "fulfilled") wipe(given.value);
+    }
   }
 }
 

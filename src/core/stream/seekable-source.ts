@@ -19,7 +19,7 @@ export interface SourcePart {
   readonly etag?: string;
 }
 
-/** A source that is taken at its word: exactly the bytes that were asked for, all of one version. */
+/** Wraps a source that is not trusted: checks that each read returns exactly the requested bytes and that all come from one version. */
 export class CheckedSource {
   readonly size: number;
   readonly #source: SeekableSource;
@@ -38,8 +38,9 @@ export class CheckedSource {
     signal?.throwIfAborted();
     const { bytes, etag } = partOf(await this.#fetch(start, end, signal));
     if (etag !== undefined) this.#requireSame(etag);
-    if (bytes.length !== end - start) throw malformed(`the source gave ${bytes.length} bytes for a range of ${end - start}`);
-    return viewOf(bytes);
+    const steady = viewOf(bytes);
+    if (steady.length !== end - start) throw malformed(`the source gave ${steady.length} bytes for a range of ${end - start}`);
+    return steady;
   }
 
   async #fetch(start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array | SourcePart> {

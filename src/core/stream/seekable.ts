@@ -2,9 +2,10 @@ import { engine } from "#engine";
 import { concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import type { CallOptions, ValueOptions } from "../base/call-options.ts";
 import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import { requireFilled } from "../base/filled.ts";
 import { BODY_PREFIX_BYTES, CHUNK_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
-import { resumeBody, type StreamAccess } from "./beginning.ts";
+import { openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
 
@@ -124,9 +125,11 @@ export class SeekableBlob {
     const sealed = await this.#source.read(start, end, signal);
     const plaintext = engine.allocate(this.#job.outputBytes(sealed.length, false)); // no more than what really came
     try {
-      await this.#job.process(first, sealed, false, plaintext, 0);
+      requireFilled(plaintext, await this.#job.process(first, sealed, false, plaintext, 0));
+      this.#requireOpen(); // `close` wiped the keys meanwhile: what was opened with them says nothing
     } catch (error) {
       wipe(plaintext);
+      this.#requireOpen(); // as above, which otherwise looks like a change of the data
       throw error;
     }
     if (last === this.#lastChunk) this.#isSizeVerified = true;
@@ -136,7 +139,8 @@ export class SeekableBlob {
 
 /** @throws as `Keyring.decrypt`, and as `SeekableBlob.read` */
 export async function openSeekable(access: StreamAccess, source: SeekableSource, options: ValueOptions): Promise<SeekableBlob> {
-  const { signal } = options;
+  const bound = openingOptions(access, options);
+  const { signal } = bound;
   const checked = new CheckedSource(source);
   const prefix = await checked.read(0, Math.min(HEADER_PREFIX_BYTES, checked.size), signal);
   const headerBytes = headerBytesOf(prefix);
@@ -146,7 +150,7 @@ export async function openSeekable(access: StreamAccess, source: SeekableSource,
   const { record } = parseHeader(start.subarray(0, headerBytes)); // before the length of the body: docs/format.md §4.1
   const claimedBytes = plaintextBytesOf(checked.size - headerBytes);
   if (claimedBytes === undefined) throw malformed(`no envelope with this header has ${checked.size} bytes`);
-  const keys = resumeBody(await access.startOpening(record, options), start.subarray(headerBytes));
+  const keys = resumeBody(await access.startOpening(record, bound), start.subarray(headerBytes));
   return new SeekableBlob(checked, chunkJob("open", keys), () => wipeBodyKeys(keys), bodyOffset, claimedBytes);
 }
 

@@ -2,6 +2,7 @@ import { engine } from "#engine";
 import { copyOf, isBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import type { CallOptions } from "../base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
+import { requireFilled } from "../base/filled.ts";
 import { BODY_PREFIX_BYTES, type BodyKeys, bodyBytes, CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { partDigest } from "./part-digest.ts";
@@ -121,9 +122,9 @@ export class EncryptedUpload {
     const sealed = engine.allocate(before.length + this.#job.outputBytes(plaintext.length, isEnd));
     sealed.set(before);
     const firstChunk = (index * this.#plan.partBytes) / CHUNK_BYTES;
-    await this.#job.process(firstChunk, plaintext, isEnd, sealed, before.length);
+    const written = await this.#job.process(firstChunk, plaintext, isEnd, sealed, before.length);
     this.#requireOpen(); // else it was sealed with what `close` had wiped
-    return sealed;
+    return requireFilled(sealed, before.length + written);
   }
 }
 

@@ -3,7 +3,7 @@ import type { ValueOptions } from "../base/call-options.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { BODY_PREFIX_BYTES } from "../crypto/cobblestone.ts";
 import { parseDetachedHeader } from "../format/envelope.ts";
-import { beginBody, resumeBody, type StreamAccess } from "./beginning.ts";
+import { beginBody, resumeBody, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
 import { EncryptedUpload, type UploadParts } from "./upload.ts";
 import { checkedPlan, isSamePlan, type UploadPlan } from "./upload-plan.ts";
 import { parseUploadState } from "./upload-state.ts";
@@ -14,37 +14,52 @@ export interface UploadOptions extends UploadPlan, ValueOptions {
 }
 
 export async function startUpload(access: StreamAccess, options: UploadOptions): Promise<EncryptedUpload> {
-  const plan = checkedPlan(options);
-  const { header, ...unlocked } = await access.startSealing(options);
-  const { keys, prefix } = beginBody(unlocked);
-  return new EncryptedUpload({ keys, start: concatBytes(header, prefix), plan, isResumed: false, sealState: sealStates(access, options) });
+  return await begun(access, givenUpload(access, options));
 }
 
-/** The salt stays only if every part has the digest that was stated when the salt was drawn. */
+/** Goes on under the salt of `state` only if every part has the digest that was stated when the salt was drawn. */
 export async function resumeUpload(access: StreamAccess, state: Uint8Array, options: UploadOptions): Promise<EncryptedUpload> {
-  const plan = checkedPlan(options);
+  const given = givenUpload(access, options);
+  const { plan, bound, stateOptions } = given;
   if (plan.partDigests === undefined) throw invalidArgument("to resume an upload, state the part digests again");
-  const plaintext = await access.decrypt(state, stateOptions(options));
+  const plaintext = await access.decrypt(state, stateOptions);
   try {
     const saved = parseUploadState(plaintext);
-    if (!isSamePlan(saved.plan, plan)) return await startUpload(access, options);
+    if (!isSamePlan(saved.plan, plan)) return await begun(access, given);
     const headerBytes = saved.start.length - BODY_PREFIX_BYTES;
     const { record } = parseDetachedHeader(saved.start.subarray(0, headerBytes));
-    const keys = resumeBody(await access.startOpening(record, options), saved.start.subarray(headerBytes));
-    return new EncryptedUpload({ keys, start: saved.start, plan, isResumed: true, sealState: sealStates(access, options) });
+    const keys = resumeBody(await access.startOpening(record, bound), saved.start.subarray(headerBytes));
+    return new EncryptedUpload({ keys, start: saved.start, plan, isResumed: true, sealState: sealStates(access, given) });
   } finally {
     wipe(plaintext);
   }
 }
 
-function sealStates(access: StreamAccess, options: UploadOptions): UploadParts["sealState"] {
-  return async (state, { signal }) => {
-    const { signal: _, ...lasting } = stateOptions(options);
-    return await access.encrypt(state, { ...lasting, ...(signal && { signal }) });
+/** What the caller gave, as it was when the method was called. */
+interface GivenUpload {
+  readonly plan: UploadPlan;
+  readonly bound: SealingOptions;
+  /** A state opens in the upload's own context, and as nothing else. */
+  readonly stateOptions: ValueOptions;
+}
+
+function givenUpload(access: StreamAccess, options: UploadOptions): GivenUpload {
+  const { context, signal, minHeaderBytes } = options;
+  return {
+    plan: checkedPlan(options),
+    bound: sealingOptions(access, options, minHeaderBytes),
+    stateOptions: { context: { ...context, "envelock-upload": "state" }, ...(signal && { signal }) },
   };
 }
 
-/** A state opens in the upload's own context, and as nothing else. */
-function stateOptions({ context, signal }: UploadOptions): ValueOptions {
-  return { context: { ...context, "envelock-upload": "state" }, ...(signal && { signal }) };
+async function begun(access: StreamAccess, given: GivenUpload): Promise<EncryptedUpload> {
+  const { plan, bound } = given;
+  const { header, ...unlocked } = await access.startSealing(bound);
+  const { keys, prefix } = beginBody(unlocked);
+  return new EncryptedUpload({ keys, start: concatBytes(header, prefix), plan, isResumed: false, sealState: sealStates(access, given) });
+}
+
+/** The signal of the start ended with the start. */
+function sealStates(access: StreamAccess, { stateOptions: { context } }: GivenUpload): UploadParts["sealState"] {
+  return (state, { signal }) => access.encrypt(state, { ...(context && { context }), ...(signal && { signal }) });
 }

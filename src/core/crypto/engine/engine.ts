@@ -7,7 +7,7 @@
 export interface Engine {
   readonly name: "node" | "portable";
 
-  /** Bytes with whatever was in memory before: the caller writes every one of them, or wipes and drops the array. */
+  /** Memory with whatever was there before. The caller writes every byte and proves it with `requireFilled`, or wipes the array. */
   allocate(bytes: number): Uint8Array<ArrayBuffer>;
 
   /** Fills from a small pool that is wiped as it is used: for nonces and salts. */
@@ -59,21 +59,23 @@ export interface TextCodec {
 export type HmacHash = "sha256" | "sha512";
 
 export interface OneTimeGcm {
-  /** Writes ciphertext and tag, `plaintext.length + 16` bytes, into `target` at `offset`. */
-  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void;
+  /** Writes ciphertext and tag, `plaintext.length + 16` bytes, into `target` at `offset`. Returns how many bytes it wrote. */
+  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): number;
   /** The plaintext in its own ArrayBuffer, or undefined if the tag does not fit. What is sealed begins at `offset` and ends in the tag. */
   open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, offset?: number): Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** Both return undefined when done at once, as on Node. */
+/** The number of bytes that were written, counted from the output. Known at once on Node, promised on the web. */
+export type Written = number | Promise<number>;
+
 export interface ChunkCipher {
   /** Writes `plaintext.length + 16` bytes into `target` at `offset`. AAD is empty. */
-  seal(nonce: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): Promise<void> | undefined;
+  seal(nonce: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): Written;
   /**
    * Writes the plaintext into `target` at `offset` only once the tag is verified.
    * @throws `authentication-failed` if it does not fit
    */
-  open(nonce: Uint8Array, sealed: Uint8Array, target: Uint8Array, offset: number): Promise<void> | undefined;
+  open(nonce: Uint8Array, sealed: Uint8Array, target: Uint8Array, offset: number): Written;
 }
 
 export interface BlockCipher {

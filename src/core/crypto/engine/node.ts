@@ -24,7 +24,7 @@ import { createNoncePool } from "./nonce-pool.ts";
 
 const gcm: OneTimeGcm = {
   seal(key, nonce, aad, plaintext, target, offset) {
-    seal(gcmName(key.length), cipherKey(key), nonce, aad, plaintext, target, offset);
+    return seal(gcmName(key.length), cipherKey(key), nonce, aad, plaintext, target, offset);
   },
   open: (key, nonce, aad, sealed, offset = 0) => {
     const plaintext = open(gcmName(key.length), cipherKey(key), nonce, aad, sealed, offset);
@@ -34,16 +34,14 @@ const gcm: OneTimeGcm = {
 
 function chunkCipher(key: CipherKey): ChunkCipher {
   return {
-    seal(nonce, plaintext, target, offset) {
-      seal("aes-256-gcm", key, nonce, NO_BYTES, plaintext, target, offset);
-      return undefined;
-    },
+    seal: (nonce, plaintext, target, offset) => seal("aes-256-gcm", key, nonce, NO_BYTES, plaintext, target, offset),
     open(nonce, sealed, target, offset) {
       const plaintext = open("aes-256-gcm", key, nonce, NO_BYTES, sealed, 0);
       if (plaintext === undefined) throw authenticationFailed();
+      const { length } = plaintext; // `release` empties it
       target.set(plaintext, offset);
       release(plaintext);
-      return undefined;
+      return length;
     },
   };
 }
@@ -56,14 +54,17 @@ function seal(
   plaintext: Uint8Array,
   target: Uint8Array,
   offset: number,
-): void {
+): number {
   const cipher = createCipheriv(name, key, nonce);
   if (aad.length > 0) cipher.setAAD(aad);
   const ciphertext = cipher.update(plaintext);
+  const { length } = ciphertext; // `release` empties it
   target.set(ciphertext, offset);
   release(ciphertext);
   cipher.final();
-  target.set(cipher.getAuthTag(), offset + plaintext.length);
+  const tag = cipher.getAuthTag();
+  target.set(tag, offset + length);
+  return length + tag.length;
 }
 
 // Without `authTagLength`, decipher objects take tags of 4 bytes; `update` hands out plaintext before `final` has checked the tag.

@@ -10,7 +10,7 @@ import { createNoncePool } from "./nonce-pool.ts";
 
 const gcm: OneTimeGcm = {
   seal(key, nonce, aad, plaintext, target, offset) {
-    target.set(nobleGcm(key, nonce, aad).encrypt(plaintext), offset);
+    return put(nobleGcm(key, nonce, aad).encrypt(plaintext), target, offset);
   },
   open: (key, nonce, aad, sealed, offset = 0) => refused(() => nobleGcm(key, nonce, aad).decrypt(sealed.subarray(offset))),
 };
@@ -19,16 +19,22 @@ function chunkCipher(key: Uint8Array): ChunkCipher {
   const imported = crypto.subtle.importKey("raw", copyOf(key), "AES-GCM", false, ["encrypt", "decrypt"]);
   return {
     async seal(nonce, plaintext, target, offset) {
-      target.set(new Uint8Array(await crypto.subtle.encrypt(gcmParameters(nonce), await imported, ownedView(plaintext))), offset);
+      const sealed = await crypto.subtle.encrypt(gcmParameters(nonce), await imported, ownedView(plaintext));
+      return put(new Uint8Array(sealed), target, offset);
     },
     async open(nonce, sealed, target, offset) {
       const key = await imported;
       const plaintext = await crypto.subtle.decrypt(gcmParameters(nonce), key, ownedView(sealed)).catch(() => {
         throw authenticationFailed();
       });
-      target.set(new Uint8Array(plaintext), offset);
+      return put(new Uint8Array(plaintext), target, offset);
     },
   };
+}
+
+function put(output: Uint8Array, target: Uint8Array, offset: number): number {
+  target.set(output, offset);
+  return output.length;
 }
 
 function gcmParameters(nonce: Uint8Array): AesGcmParams {

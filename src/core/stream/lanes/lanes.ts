@@ -1,5 +1,5 @@
 import type { OwnedBytes } from "../../base/bytes.ts";
-import { invalidArgument } from "../../base/errors.ts";
+import { EnvelockError, invalidArgument } from "../../base/errors.ts";
 import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
 
 /**
@@ -31,7 +31,7 @@ export interface StreamLanes {
   reserve(): Lane | undefined;
   /** Lets answers of other threads come in, or undefined if none are due: promises alone never let the event loop turn. */
   turn(): Promise<void> | undefined;
-  /** Gives up what is under way: it fails with `closed`, and its bytes are wiped. */
+  /** Gives up what is under way and what comes after: it fails with `closed`, and its bytes are wiped. */
   leave(): void;
 }
 
@@ -49,7 +49,12 @@ export interface Lane {
   abandon(): void;
 }
 
-/** A lane count that was checked. */
+/** What batches of a stream fail with that has left. */
+export function streamEnded(): EnvelockError {
+  return new EnvelockError("closed", "the stream or its keyring has been closed");
+}
+
+/** Checks a lane count. */
 export function checkedLanes(lanes: LaneCount = 1): LaneCount {
   if (lanes === "auto" || (Number.isInteger(lanes) && lanes >= 1 && lanes <= MAX_LANES)) return lanes;
   throw invalidArgument(`lanes is ${lanes}, expected "auto" or an integer from 1 to ${MAX_LANES}`);

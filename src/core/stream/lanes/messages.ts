@@ -14,8 +14,12 @@ export type LaneOrder =
       readonly output: ArrayBuffer;
     };
 
-/** What a worker answers: to batches in the order in which they came. Of one that was refused no bytes come back. */
+/**
+ * What a worker answers, to batches in the order in which they came. A batch that was refused brings no bytes back. One whose stream the
+ * worker does not know was not worked on.
+ */
 export type LaneAnswer =
   | { readonly kind: "ready" }
-  | { readonly kind: "done"; readonly input: ArrayBuffer; readonly output: ArrayBuffer }
-  | { readonly kind: "refused" };
+  | { readonly kind: "done"; readonly input: ArrayBuffer; readonly output: ArrayBuffer; readonly writtenBytes: number }
+  | { readonly kind: "refused" }
+  | { readonly kind: "unknown-stream" };

@@ -2,9 +2,10 @@ import type { Worker } from "node:worker_threads";
 import { engine } from "#engine";
 import { copyOf, type OwnedBytes, wipe } from "../../base/bytes.ts";
 import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
+import { requireFilled } from "../../base/filled.ts";
 import { CHUNK_BYTES } from "../../crypto/cobblestone.ts";
 import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
-import { checkedLanes, type Lane, type LanePool, type StreamLanes } from "./lanes.ts";
+import { checkedLanes, type Lane, type LanePool, type StreamLanes, streamEnded } from "./lanes.ts";
 import type { LaneAnswer, LaneOrder } from "./messages.ts";
 
 export interface LanePoolOptions {
@@ -93,14 +94,25 @@ class WorkerStream implements StreamLanes {
 
   async #run(worker: WorkerLane, input: OwnedBytes, firstChunk: number, inputBytes: number, isEnd: boolean): Promise<OwnedBytes> {
     const stream = this.#stream;
+    if (this.#hasLeft) {
+      worker.load--;
+      wipe(input);
+      throw streamEnded();
+    }
     if (!this.#joined.has(worker)) {
       this.#joined.add(worker);
       worker.join(stream, this.#job.mode, this.#keys);
     }
     const output = engine.allocate(this.#job.outputBytes(inputBytes, isEnd));
     const done = await worker.work(stream, { firstChunk, isEnd, input: input.buffer, inputBytes, output: output.buffer });
-    this.#inputs.push(new Uint8Array(done.input));
-    return new Uint8Array(done.output);
+    const spent = new Uint8Array(done.input);
+    const made = requireFilled(new Uint8Array(done.output), done.writtenBytes);
+    if (this.#hasLeft) {
+      wipe(spent, made);
+      throw streamEnded();
+    }
+    this.#inputs.push(spent);
+    return made;
   }
 }
 
@@ -125,7 +137,7 @@ class WorkerPool {
   }
 
   openStream(): number {
-    if (this.#isClosed) throw closed();
+    if (this.#isClosed) throw streamEnded();
     clearTimeout(this.#idle);
     this.#streams++;
     return ++this.#lastStream;
@@ -208,11 +220,14 @@ class WorkerLane {
 
   leave(stream: number): void {
     this.#order({ kind: "leave", stream });
-    this.#fail(closed(), stream);
+    this.#fail(streamEnded(), stream);
   }
 
   work(stream: number, batch: LaneWork): Promise<DoneBatch> {
-    if (this.#hasEnded) return Promise.reject(died());
+    if (this.#hasEnded) {
+      wipe(new Uint8Array(batch.input));
+      return Promise.reject(died());
+    }
     return new Promise((resolve, reject) => {
       this.#owed.push({ stream, resolve, reject, isAwaited: true });
       this.#worker.ref();
@@ -222,7 +237,7 @@ class WorkerLane {
 
   async end(): Promise<void> {
     this.#hasEnded = true;
-    this.#stop(closed());
+    this.#stop(streamEnded());
     await this.#worker.terminate();
   }
 
@@ -244,7 +259,7 @@ class WorkerLane {
     const owed = this.#owed.shift();
     if (owed?.isAwaited) {
       if (answer.kind === "done") owed.resolve(answer);
-      else owed.reject(authenticationFailed());
+      else owed.reject(answer.kind === "refused" ? authenticationFailed() : undone());
       this.#unrefIfIdle();
     } else if (answer.kind === "done") {
       wipe(new Uint8Array(answer.input), new Uint8Array(answer.output));
@@ -287,8 +302,8 @@ function died(): EnvelockError {
   return new EnvelockError("unavailable", "a lane's worker thread ended before its work was done");
 }
 
-function closed(): EnvelockError {
-  return new EnvelockError("closed", "the stream or its keyring has been closed");
+function undone(): EnvelockError {
+  return new EnvelockError("unavailable", "a lane's worker thread did not do its work");
 }
 
 // All that a lane's heap holds is cipher objects and tags, which die at once: let the collector come often, and memory stays small.

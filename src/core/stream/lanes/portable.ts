@@ -1,7 +1,8 @@
 import { engine } from "#engine";
 import { type OwnedBytes, wipe } from "../../base/bytes.ts";
+import { requireFilled } from "../../base/filled.ts";
 import type { ChunkJob } from "../chunk-job.ts";
-import { checkedLanes, type Lane, type LanePool, type StreamLanes } from "./lanes.ts";
+import { checkedLanes, type Lane, type LanePool, type StreamLanes, streamEnded } from "./lanes.ts";
 
 /** WebCrypto has threads of its own: two batches under way keep them busy, of each a few chunks at a time. */
 export function createLanePool(): LanePool {
@@ -16,6 +17,7 @@ class WebCryptoLanes implements StreamLanes {
   readonly maxInFlight: number;
   readonly #job: ChunkJob;
   readonly #inputs: OwnedBytes[] = [];
+  #hasLeft = false;
 
   constructor(job: ChunkJob, maxInFlight: number) {
     this.#job = job;
@@ -36,19 +38,26 @@ class WebCryptoLanes implements StreamLanes {
   }
 
   leave(): void {
+    this.#hasLeft = true;
     wipe(...this.#inputs);
   }
 
   async #run(input: OwnedBytes, firstChunk: number, inputBytes: number, isEnd: boolean): Promise<OwnedBytes> {
     const output = engine.allocate(this.#job.outputBytes(inputBytes, isEnd));
     try {
-      await this.#job.process(firstChunk, input.subarray(0, inputBytes), isEnd, output, 0);
+      this.#requireJoined();
+      requireFilled(output, await this.#job.process(firstChunk, input.subarray(0, inputBytes), isEnd, output, 0));
+      this.#requireJoined(); // the keys may have been wiped meanwhile
     } catch (error) {
       wipe(output, input);
       throw error;
     }
     this.#inputs.push(input);
     return output;
+  }
+
+  #requireJoined(): void {
+    if (this.#hasLeft) throw streamEnded();
   }
 }
 

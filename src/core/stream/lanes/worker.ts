@@ -13,9 +13,16 @@ function answer(message: LaneAnswer, transfer: readonly ArrayBuffer[] = []): voi
 
 function work({ stream, firstChunk, isEnd, input, inputBytes, output }: LaneOrder & { kind: "batch" }): void {
   const target = new Uint8Array(output);
+  const joined = jobs.get(stream);
+  if (joined === undefined) {
+    wipe(target, new Uint8Array(input));
+    answer({ kind: "unknown-stream" });
+    return;
+  }
   try {
-    jobs.get(stream)?.job.process(firstChunk, new Uint8Array(input, 0, inputBytes), isEnd, target, 0);
-    answer({ kind: "done", input, output }, [input, output]);
+    const writtenBytes = joined.job.process(firstChunk, new Uint8Array(input, 0, inputBytes), isEnd, target, 0);
+    if (typeof writtenBytes !== "number") throw new TypeError("a worker needs an engine that answers at once");
+    answer({ kind: "done", input, output, writtenBytes }, [input, output]);
   } catch {
     wipe(target, new Uint8Array(input)); // a tag that does not fit is all that can fail here
     answer({ kind: "refused" });
