@@ -9,7 +9,7 @@ const config: KnipConfig = {
     "bench/*.ts",
     "test/**/*.test.ts",
     "test/browser/page.ts",
-    "docs/*.ts",
+    "docs/**/*.ts",
     ".config/*.{mjs,ts}",
   ],
   project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],

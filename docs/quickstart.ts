@@ -1,21 +1,18 @@
-// A tour on a real file: `npm run quickstart`, or `npm run quickstart -- <file>`. Runs against the built package.
+// A tour on a real file: `npm run quickstart`, or `npm run quickstart -- <file>`. Imports the built package as an application does.
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { styleText } from "node:util";
-import { EnvelockError, inspect, Keyring } from "envelock";
+import { EnvelockError, type InspectedRecipient, inspect, Keyring } from "envelock";
 import { readKeysetFile, writeKeysetFile } from "envelock/keyset-file";
 import { generateKeysetKey, keysetProviders } from "envelock/providers/local";
-import { byteCount, columns } from "../src/cli/columns.ts";
-import { inspectTable, recipientTable } from "../src/cli/inspect-table.ts";
-import { terminalText } from "../src/cli/terminal-text.ts";
 
 const file = process.argv[2] ?? (await largeFile());
 const plaintext = await readFile(file).catch(() => undefined);
 if (plaintext === undefined) {
-  console.error(`cannot read ${terminalText(file)}: give a file, npm run quickstart -- <file>`);
+  console.error(`cannot read ${shown(file)}: give a file, npm run quickstart -- <file>`);
   process.exitCode = 1;
 } else {
   const folder = await mkdtemp(join(tmpdir(), "envelock-quickstart-"));
@@ -34,7 +31,7 @@ async function tour(path: string, plaintext: Uint8Array, folder: string): Promis
   const envelopePath = join(folder, "file.envelock");
   const context = { file: basename(path) };
   show([
-    ["file", terminalText(relative(process.cwd(), path))],
+    ["file", shown(relative(process.cwd(), path))],
     ["size", byteCount(plaintext.length)],
     ["SHA-256", sha256(plaintext)],
   ]);
@@ -54,13 +51,13 @@ async function tour(path: string, plaintext: Uint8Array, folder: string): Promis
   await writeFile(envelopePath, envelope);
   const growth = envelope.length - plaintext.length;
   show([
-    ["context", `file=${terminalText(context.file)}`],
+    ["context", `file=${shown(context.file)}`],
     ["envelope", `${byteCount(envelope.length)}: ${byteCount(growth)} more, ${percent(growth, plaintext.length)}`],
     ["time", rate(encrypted.ms, plaintext.length)],
   ]);
 
   heading(3, "Look at it without a key", "what anybody can read; the context is not in it");
-  print(inspectTable(inspect(envelope)));
+  showInspection(envelope);
 
   heading(4, "Rotate", "a second key version becomes the primary, and the envelope is rewrapped for it");
   const second = await newKey("quickstart-2");
@@ -70,7 +67,7 @@ async function tour(path: string, plaintext: Uint8Array, folder: string): Promis
   const rewrapped = await timed(() => rotated.rewrap(envelope));
   const moved = rewrapped.result;
   await writeFile(envelopePath, moved);
-  print(recipientTable(inspect(moved)));
+  show(recipientRows(moved));
   print("");
   const [bodyBefore, bodyAfter] = [sha256(bodyOf(envelope)), sha256(bodyOf(moved))];
   show([
@@ -108,6 +105,29 @@ async function tour(path: string, plaintext: Uint8Array, folder: string): Promis
 
 async function newKey(keyId: string): ReturnType<typeof generateKeysetKey> {
   return await generateKeysetKey({ type: "aes-256", keyId, created: new Date().toISOString() });
+}
+
+/** What anybody can read of an envelope. Nothing of it is verified. */
+function showInspection(envelope: Uint8Array): void {
+  const found = inspect(envelope);
+  if (found.kind !== "envelope") throw new TypeError(`expected an envelope, found a ${found.kind}`);
+  show([
+    ["data key", found.kid],
+    ["header", byteCount(found.headerBytes)],
+    ["body", byteCount(found.bodyBytes)],
+    ["plaintext", `${byteCount(found.plaintextBytes)}, if the body is whole`],
+  ]);
+  print("");
+  show(recipientRows(envelope));
+}
+
+function recipientRows(envelope: Uint8Array): readonly (readonly string[])[] {
+  const found = inspect(envelope);
+  const recipients: readonly InspectedRecipient[] = "recipients" in found ? found.recipients : [];
+  const rows = recipients.map(({ provider, algorithm, alg, wrappedBytes, keyId }, at) => {
+    return [`${at + 1}`, shown(provider), algorithm ?? `unknown (${alg})`, byteCount(wrappedBytes), shown(keyId)];
+  });
+  return [["recipient", "provider", "algorithm", "wrapped", "key id"], ...rows];
 }
 
 function bodyOf(envelope: Uint8Array): Uint8Array {
@@ -170,8 +190,29 @@ function heading(step: number, title: string, about: string): void {
   console.log(`\n${step}  ${styled("bold", title)}: ${styled("dim", about)}`);
 }
 
+/** Prints rows with aligned columns. */
 function show(rows: readonly (readonly string[])[]): void {
-  print(columns(rows));
+  const most = Math.max(...rows.map((row) => row.length));
+  const widths = Array.from({ length: most }, (_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  print(
+    rows
+      .map((row) =>
+        row
+          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+          .join("  ")
+          .trimEnd(),
+      )
+      .join("\n"),
+  );
+}
+
+function byteCount(bytes: number): string {
+  return `${bytes.toLocaleString("en-US")} ${bytes === 1 ? "byte" : "bytes"}`;
+}
+
+/** Text from outside, safe to print: anything but letters, digits, punctuation and symbols shows as an escape. */
+function shown(text: string): string {
+  return text.replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
 function print(text: string): void {
