@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { ascii, byteAt, concatBytes, isBytes, toHex, utf8, utf8Length, viewOf, writeUint32 } from "../core/base/bytes.ts";
+import { ascii, byteAt, concatBytes, isBytes, toHex, utf8, utf8Length, viewOf, wipe, wiping, writeUint32 } from "../core/base/bytes.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 
 /** What can be looked up. Two values are the same only if their types are: `5`, `5n` and `"5"` have three indexes. */
@@ -35,7 +35,8 @@ export function blindIndex(
   { bits = DEFAULT_BITS, normalise = "exact" }: BlindIndexOptions = {},
 ): string {
   const digits = Math.ceil(checkedBits(bits) / 4);
-  const mac = engine.hmac("sha512", key, isList(value) ? encodedList(value, normalise) : encoded(value, normalise));
+  const message = isList(value) ? encodedList(value, normalise) : encoded(value, normalise);
+  const mac = wiping(message, (secret) => engine.hmac("sha512", key, secret));
   const last = bits >> 3;
   mac[last] = byteAt(mac, last) & ~(0xff >> (bits & 7));
   return toHex(mac.subarray(0, (digits + 1) >> 1)).slice(0, digits);
@@ -49,7 +50,7 @@ export function checkedBits(bits: number): number {
 
 /** docs/format.md §5.1: `type | u32 length | bytes`. */
 function encoded(value: BlindIndexValue, normalise: Normalise): Uint8Array {
-  if (typeof value === "string") return item("s", textBytes(normalised(value, normalise)));
+  if (typeof value === "string") return wiping(textBytes(normalised(value, normalise)), (bytes) => item("s", bytes));
   if (isBytes(value)) return item("b", viewOf(value));
   if (typeof value === "number") return item("n", doubleBytes(value));
   if (typeof value === "bigint") return item("i", ascii(value.toString()));
@@ -60,7 +61,13 @@ function encoded(value: BlindIndexValue, normalise: Normalise): Uint8Array {
 
 function encodedList(values: readonly BlindIndexValue[], normalise: Normalise): Uint8Array {
   if (values.length === 0) throw invalidArgument("a compound blind index needs at least one value");
-  return item("l", concatBytes(...values.map((value) => encoded(value, normalise))));
+  const items: Uint8Array[] = [];
+  try {
+    for (const value of values) items.push(encoded(value, normalise));
+    return wiping(concatBytes(...items), (bytes) => item("l", bytes));
+  } finally {
+    wipe(...items);
+  }
 }
 
 function item(type: string, bytes: Uint8Array): Uint8Array {

@@ -1,4 +1,4 @@
-import type { OwnedBytes } from "../core/base/bytes.ts";
+import { type OwnedBytes, wiping } from "../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { bytesOfToken, type ColumnTokens } from "./column-tokens.ts";
@@ -43,10 +43,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encrypt(value: T | Null, ...options: Row): string | Null;
   encrypt(value: T | null, ...options: Row): string | null {
     if (this.#isNoValue(value)) return null;
-    const plaintext = this.#plaintextOf(value);
-    const token = this.#parts.tokens.encryptText(plaintext, options[0]);
-    if (this.#parts.codec.isConversion) plaintext.fill(0);
-    return token;
+    return this.#withPlaintext(value, (plaintext) => this.#parts.tokens.encryptText(plaintext, options[0]));
   }
 
   /** Like `encrypt`, to the bytes of the token, in their own ArrayBuffer: for binary columns. */
@@ -54,10 +51,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encryptBytes(value: T | Null, ...options: Row): OwnedBytes | Null;
   encryptBytes(value: T | null, ...options: Row): OwnedBytes | null {
     if (this.#isNoValue(value)) return null;
-    const plaintext = this.#plaintextOf(value);
-    const token = this.#parts.tokens.encrypt(plaintext, options[0]);
-    if (this.#parts.codec.isConversion) plaintext.fill(0);
-    return token;
+    return this.#withPlaintext(value, (plaintext) => this.#parts.tokens.encrypt(plaintext, options[0]));
   }
 
   /**
@@ -170,7 +164,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
    */
   reencrypt(token: Uint8Array | string, ...options: Row): string {
     const { tokens } = this.#parts;
-    return tokens.encryptNewest(tokens.decrypt(bytesOfToken(token), options[0]), options[0]);
+    return wiping(tokens.decrypt(bytesOfToken(token), options[0]), (plaintext) => tokens.encryptNewest(plaintext, options[0]));
   }
 
   get #index(): KeyedIndex {
@@ -190,15 +184,13 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
 
   #valueOf(plaintext: Uint8Array): T {
     const { codec } = this.#parts;
-    const value = codec.decode(plaintext);
-    if (codec.isConversion) plaintext.fill(0);
-    return value;
+    return codec.isConversion ? wiping(plaintext, codec.decode) : codec.decode(plaintext);
   }
 
   /** What was encrypted already is refused: it would be encrypted once more each time that it is saved. */
-  #plaintextOf(value: T | null): Uint8Array {
+  #withPlaintext<R>(value: T | null, use: (plaintext: Uint8Array) => R): R {
     if (this.#parts.tokens.isOurs(value)) throw invalidArgument("the value is a token of this scope already");
-    return this.#parts.codec.encode(value);
+    return this.#parts.codec.withBytes(value, use);
   }
 }
 

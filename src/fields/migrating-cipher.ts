@@ -37,7 +37,7 @@ export class MigratingFieldCipher<T, Null extends null = never, Row extends RowA
     if (isText(stored) && this.#isToken(stored)) return { value: this.decrypt(stored, ...options), was: "token" };
     const { codec, isNullable } = this.#parts;
     if (stored === null && isNullable) return { value: null, was: "plaintext" };
-    return { value: codec.decode(codec.encode(stored)), was: "plaintext" };
+    return { value: codec.withBytes(stored, (bytes) => codec.decode(bytes)), was: "plaintext" };
   }
 
   #isToken(stored: Uint8Array | string): boolean {

@@ -1,4 +1,4 @@
-import { concatBytes, copyOf, isTextOfAtMost, readUint32, textOf, utf8, writeUint32 } from "../core/base/bytes.ts";
+import { concatBytes, copyOf, isTextOfAtMost, readUint32, textOf, utf8, wipe, wiping, writeUint32 } from "../core/base/bytes.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
 import { CODECS, type Codec, type ValueType } from "./values.ts";
 
@@ -15,12 +15,18 @@ export function recordCodec(columns: RecordColumns): Codec<Readonly<Record<strin
   const members = membersOf(columns);
   return {
     isConversion: true,
-    encode(value) {
+    withBytes(value, use) {
       if (typeof value !== "object" || value === null) throw invalidArgument("a record is an object of its columns");
       const given = new Map<string, unknown>(Object.entries(value));
       const foreign = [...given.keys()].find((name) => !members.has(name));
       if (foreign !== undefined) throw invalidArgument(`the record has no column "${foreign}"`);
-      return concatBytes(...[...members].flatMap(([name, member]) => encodedMember(member, given.get(name))));
+      const parts: Uint8Array[] = [];
+      try {
+        for (const [name, member] of members) parts.push(...encodedMember(member, given.get(name)));
+        return wiping(concatBytes(...parts), use);
+      } finally {
+        wipe(...parts);
+      }
     },
     decode(bytes) {
       const values = new Map<string, unknown>([...members.keys()].map((name) => [name, null]));
@@ -59,12 +65,13 @@ function headOf(name: string): Uint8Array {
   return concatBytes(Uint8Array.of(bytes.length), bytes);
 }
 
+/** Returns parts of the caller's own, which it wipes. */
 function encodedMember({ head, codec }: Member, value: unknown): readonly Uint8Array[] {
   if (value === null || value === undefined) return [];
-  const content = copyOf(codec.encode(value));
+  const content = codec.withBytes(value, copyOf);
   const length = new Uint8Array(4);
   writeUint32(length, 0, content.length);
-  return [head, length, content];
+  return [copyOf(head), length, content];
 }
 
 /** @throws `malformed-envelope` for what no record is: each name once, and nothing over */

@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { isBytes, ownedBytes, utf8, viewOf } from "../core/base/bytes.ts";
+import { isBytes, ownedBytes, utf8, viewOf, wiping } from "../core/base/bytes.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
 import { encodeJson, type JsonValue, jsonIn } from "./json.ts";
 
@@ -24,13 +24,15 @@ export type ValueType = keyof ValueTypes;
 
 /** Values of one type to the bytes that are encrypted, and back. The type is not stored: the column has one. */
 export interface Codec<T> {
-  /** Whether `encode` and `decode` make something new of what they get, so that the bytes can be wiped once they are used. */
+  /** Whether `decode` makes something new of the bytes, so that they can be wiped once they are decoded. */
   readonly isConversion: boolean;
   /**
-   * @returns bytes to be used before the next call
+   * Calls `use` with the bytes of a value. Bytes that were made of the value are wiped once `use` has returned or thrown, so it must not
+   * keep them.
+   *
    * @throws `invalid-argument` for a value of another type, or one that would not come back the same
    */
-  encode(value: unknown): Uint8Array;
+  withBytes<R>(value: unknown, use: (bytes: Uint8Array) => R): R;
   /** @throws `malformed-envelope` for bytes that no value of this type has: the column had another type once */
   decode(bytes: Uint8Array): T;
 }
@@ -38,11 +40,12 @@ export interface Codec<T> {
 export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   string: {
     isConversion: true,
-    encode(value) {
+    withBytes(value, use) {
       if (typeof value !== "string") throw wrongType("a string", value);
-      const bytes = engine.text.toUtf8(value);
-      if (bytes === undefined) throw invalidArgument("text holds a lone surrogate");
-      return bytes;
+      return engine.text.withUtf8(value, (bytes) => {
+        if (bytes === undefined) throw invalidArgument("text holds a lone surrogate");
+        return use(bytes);
+      });
     },
     decode(bytes) {
       const text = engine.text.fromUtf8(bytes);
@@ -52,33 +55,33 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   },
   bytes: {
     isConversion: false,
-    encode(value) {
+    withBytes(value, use) {
       if (!isBytes(value)) throw wrongType("a Uint8Array", value);
-      return viewOf(value);
+      return use(viewOf(value));
     },
     decode: ownedBytes,
   },
   number: {
     isConversion: true,
-    encode(value) {
+    withBytes(value, use) {
       if (typeof value !== "number") throw wrongType("a number", value);
-      return float64(value);
+      return wiping(float64(value), use);
     },
     decode: (bytes) => viewOfEight(bytes).getFloat64(0),
   },
   bigint: {
     isConversion: true,
-    encode(value) {
+    withBytes(value, use) {
       if (typeof value !== "bigint") throw wrongType("a bigint", value);
-      return integerBytes(value);
+      return wiping(integerBytes(value), use);
     },
     decode: integerOf,
   },
   boolean: {
     isConversion: true,
-    encode(value) {
+    withBytes(value, use) {
       if (typeof value !== "boolean") throw wrongType("a boolean", value);
-      return Uint8Array.of(value ? 1 : 0);
+      return wiping(Uint8Array.of(value ? 1 : 0), use);
     },
     decode(bytes) {
       const [byte] = bytes;
@@ -88,10 +91,10 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   },
   date: {
     isConversion: true,
-    encode(value) {
+    withBytes(value, use) {
       if (!(value instanceof Date)) throw wrongType("a Date", value);
       if (Number.isNaN(value.getTime())) throw invalidArgument("the date is invalid");
-      return float64(value.getTime());
+      return wiping(float64(value.getTime()), use);
     },
     decode(bytes) {
       const date = new Date(viewOfEight(bytes).getFloat64(0));
@@ -108,7 +111,7 @@ export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
 export function jsonCodec<T>(parse: (value: JsonValue) => T): Codec<T> {
   return {
     isConversion: true,
-    encode: (value) => utf8(encodeJson(value)),
+    withBytes: (value, use) => wiping(utf8(encodeJson(value)), use),
     decode(bytes) {
       const text = engine.text.fromUtf8(bytes);
       const value = text === undefined ? undefined : jsonIn(text);

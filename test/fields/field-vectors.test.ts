@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { copyOf } from "../../src/core/base/bytes.ts";
 import { recordCodec } from "../../src/fields/record.ts";
 import { CODECS, type Codec, type ValueType } from "../../src/fields/values.ts";
 import type { FieldType, FieldVector } from "../format/field-vectors.ts";
@@ -16,7 +17,7 @@ describe("typed values", () => {
     test(titleOf(vector), async () => {
       const codec = codecOf(vector);
       if (value !== undefined) {
-        const encoded = await outcomeOf(() => Uint8Array.from(codec.encode(givenValue(vector.type, value, vector.columns))));
+        const encoded = await outcomeOf(() => bytesOf(codec, givenValue(vector.type, value, vector.columns)));
         expect(encoded).toEqual(error === undefined ? { bytes: plaintext } : { error });
       }
       if (plaintext === undefined) return;
@@ -45,4 +46,8 @@ function givenValue(type: FieldType, value: unknown, columns: FieldVector["colum
   if (type === "date") return new Date(Number(value));
   if (type !== "record" || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, givenValue(columns[name] ?? "string", member)]));
+}
+
+function bytesOf(codec: Codec<unknown>, value: unknown): Uint8Array<ArrayBuffer> {
+  return codec.withBytes(value, copyOf);
 }

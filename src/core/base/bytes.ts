@@ -48,6 +48,15 @@ export function wipe(...secrets: readonly (Uint8Array | undefined)[]): void {
   for (const secret of secrets) secret?.fill(0);
 }
 
+/** Lets `use` work on a copy of a secret that is wiped afterwards, whatever happens. */
+export function wiping<R>(secret: Uint8Array, use: (secret: Uint8Array) => R): R {
+  try {
+    return use(secret);
+  } finally {
+    wipe(secret);
+  }
+}
+
 /** Equality of public bytes; secrets are compared by `engine.timingSafeEqual`. */
 export function equalPublicBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

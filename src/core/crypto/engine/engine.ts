@@ -50,8 +50,11 @@ export interface TextCodec {
   scratch(bytes: number): Uint8Array;
   /** Bytes for the library's own use, for they may stand in shared memory; undefined for all but the one text of some bytes. */
   fromBase64Url(text: string): Uint8Array | undefined;
-  /** The UTF-8 of well-formed text: to be used, and wiped, before the next call. Undefined for a lone surrogate. */
-  toUtf8(text: string): Uint8Array | undefined;
+  /**
+   * Calls `use` with the UTF-8 of well-formed text, or with undefined for text that holds a lone surrogate. The bytes are wiped once
+   * `use` has returned or thrown, so it must not keep them.
+   */
+  withUtf8<R>(text: string, use: (bytes: Uint8Array | undefined) => R): R;
   /** The text, or undefined if the bytes are not well-formed UTF-8. */
   fromUtf8(bytes: Uint8Array): string | undefined;
 }

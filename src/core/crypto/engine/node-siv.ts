@@ -1,5 +1,5 @@
 import { type CipherKey, createCipheriv, createSecretKey, timingSafeEqual } from "node:crypto";
-import { byteAt, copyOf } from "../../base/bytes.ts";
+import { byteAt, copyOf, wiping } from "../../base/bytes.ts";
 import { doubleBlock } from "../double-block.ts";
 import type { Siv } from "./engine.ts";
 
@@ -43,7 +43,7 @@ type Cmac = (message: Uint8Array) => Uint8Array;
 function s2v(cmac: Cmac, associated: readonly Uint8Array[], plaintext: Uint8Array): Uint8Array {
   let digest = cmac(ZERO_BLOCK);
   for (const component of associated) digest = xor(doubleBlock(digest), cmac(component));
-  if (plaintext.length < BLOCK) return cmac(xor(doubleBlock(digest), padded(plaintext)));
+  if (plaintext.length < BLOCK) return wiping(padded(plaintext), (block) => wiping(xor(doubleBlock(digest), block), cmac));
   const last = copyOf(plaintext);
   const start = last.length - BLOCK;
   for (let at = 0; at < BLOCK; at++) last[start + at] = byteAt(last, start + at) ^ byteAt(digest, at);

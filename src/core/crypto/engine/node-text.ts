@@ -1,4 +1,4 @@
-import { textOf, utf8Length, wellFormedUtf8 } from "../../base/bytes.ts";
+import { textOf, utf8Length, wellFormedUtf8, wiping } from "../../base/bytes.ts";
 import type { TextCodec } from "./engine.ts";
 
 /** By Buffer, which takes what is wrong in silence: hence the look at each result. */
@@ -9,12 +9,20 @@ export const nodeText: TextCodec = {
     const bytes = Buffer.from(text, "base64url");
     return bytes.toString("base64url") === text ? bytes : undefined;
   },
-  toUtf8(text) {
-    if (3 * text.length > SCRATCH_BYTES) return wellFormedUtf8(text);
+  withUtf8(text, use) {
+    if (isScratchTaken || 3 * text.length > SCRATCH_BYTES) {
+      const bytes = wellFormedUtf8(text);
+      return bytes === undefined ? use(undefined) : wiping(bytes, use);
+    }
     const length = SCRATCH.write(text, 0, "utf8");
-    if (length === text.length || utf8Length(text) !== undefined) return new Uint8Array(SCRATCH.buffer, 0, length);
-    SCRATCH.fill(0, 0, length);
-    return undefined;
+    isScratchTaken = true;
+    try {
+      const isWellFormed = length === text.length || utf8Length(text) !== undefined;
+      return use(isWellFormed ? new Uint8Array(SCRATCH.buffer, 0, length) : undefined);
+    } finally {
+      SCRATCH.fill(0, 0, length);
+      isScratchTaken = false;
+    }
   },
   fromUtf8(bytes) {
     const text = bufferOf(bytes).toString("utf8");
@@ -29,5 +37,6 @@ function bufferOf(bytes: Uint8Array): Buffer {
 /** What stands for bytes that are no UTF-8, and may stand in a text by right. */
 const REPLACEMENT = "\u{fffd}";
 const SCRATCH_BYTES = 1024;
-// Wiped by whoever was given a view of it.
 const SCRATCH: Buffer = Buffer.from(new ArrayBuffer(SCRATCH_BYTES));
+/** Whether a call further up is using the scratch: what it calls may run a caller's code, which may come here again. */
+let isScratchTaken = false;

@@ -2,7 +2,7 @@ import { aeskw, aessiv, ecb, gcm as nobleGcm } from "@noble/ciphers/aes.js";
 import { x25519 as nobleX25519 } from "@noble/curves/ed25519.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
-import { byteAt, concatBytes, copyOf, fromBase64Url, ownedBytes, textOf, toBase64Url, wellFormedUtf8 } from "../../base/bytes.ts";
+import { byteAt, concatBytes, copyOf, fromBase64Url, ownedBytes, textOf, toBase64Url, wellFormedUtf8, wiping } from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
@@ -101,7 +101,10 @@ export const engine: Engine = {
     toBase64Url: (bytes, length) => toBase64Url(bytes.subarray(0, length)),
     scratch: (bytes) => new Uint8Array(bytes),
     fromBase64Url,
-    toUtf8: wellFormedUtf8,
+    withUtf8(text, use) {
+      const bytes = wellFormedUtf8(text);
+      return bytes === undefined ? use(undefined) : wiping(bytes, use);
+    },
     fromUtf8: textOf,
   },
   timingSafeEqual,
