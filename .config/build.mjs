@@ -23,10 +23,10 @@ const entries = {
 // Each file that a program loads takes it about 1 ms, whatever is in it. So what `envelock` loads is in few chunks. One would do, but other
 // entries are to load no more of it than they need: what runs without an engine no cryptography, worker threads no keyring.
 const CHUNKS = {
-  base: ["providers/conformance"],
-  engines: ["engine/node", "engine/portable"],
-  body: ["lanes/worker"],
-  core: ["index"],
+  base: ["src/core/keyring/inspect.ts", "providers/conformance/index.ts"], // what reads without a key, or without an engine
+  engines: ["src/core/crypto/engine/node.ts", "src/core/crypto/engine/portable.ts"],
+  body: ["src/core/stream/lanes/worker.ts", "src/core/stream/lanes/node.ts", "src/core/stream/lanes/portable.ts"],
+  core: ["src/index.ts"],
 };
 
 const bundle = await rolldown({
@@ -51,12 +51,12 @@ await bundle.write({
 await bundle.close();
 chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may not
 
-/** Whether a module goes into a chunk, unless one before has taken it: the chunk's entries share it with `index` or with each other. */
+/** Whether a module goes into a chunk, unless one before has taken it: the files that a chunk is for share it with the root entry or with each other. */
 function isIn(chunk, id, graph) {
   if (Object.values(entries).some((path) => id === root + path)) return false;
-  const isLoadedBy = (entry) => reachable(root + entries[entry], graph).has(id);
+  const isLoadedBy = (source) => reachable(root + source, graph).has(id);
   const loaders = CHUNKS[chunk].filter(isLoadedBy);
-  return loaders.length > 1 || (loaders.length === 1 && isLoadedBy("index"));
+  return loaders.length > 1 || (loaders.length === 1 && isLoadedBy("src/index.ts"));
 }
 
 function reachable(id, graph, seen = new Set()) {

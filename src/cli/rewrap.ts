@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { invalidArgument } from "../core/base/errors.ts";
-import { claimedPlaintextBytes } from "../core/data-key/body.ts";
+import { claimedPlaintextBytes } from "../core/crypto/body-sizes.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { exitCodeOf, failureText, systemError, usageError } from "./failure.ts";
 import { type Input, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { hasPlace, objectionTo } from "./arrows.ts";
-import { type Import, importsOf, sourceFiles } from "./imports.ts";
+import { cyclesIn, type Import, importsOf, sourceFiles } from "./imports.ts";
 
 const FILES = [...sourceFiles("src"), ...sourceFiles("providers")];
 const IMPORTS = FILES.flatMap(importsOf);
@@ -54,18 +54,4 @@ test("the scanner sees what is there", () => {
 
 function arrow(from: string, to: string): Import {
   return { from, to, isType: false };
-}
-
-/** Each cycle once, from where it is first met. */
-function cyclesIn(imports: readonly Import[]): readonly string[] {
-  const cycles: string[] = [];
-  const done = new Set<string>();
-  const visit = (file: string, trail: readonly string[]): void => {
-    if (trail.includes(file)) cycles.push([...trail.slice(trail.indexOf(file)), file].join(" -> "));
-    if (done.has(file) || trail.includes(file)) return;
-    for (const { to } of imports.filter(({ from }) => from === file)) visit(to, [...trail, file]);
-    done.add(file);
-  };
-  for (const { from } of imports) visit(from, []);
-  return cycles;
 }

@@ -4,11 +4,14 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
 
-/** An import or re-export of a source file. */
-export interface Import {
+/** One file that imports another. */
+export interface Edge {
   readonly from: string;
-  /** A path from the root for files of this repository and for `#engine`, else the name of a package. */
   readonly to: string;
+}
+
+/** An import or re-export of a source file. `to` is a path from the root for files of this repository and for `#engine`, else a package. */
+export interface Import extends Edge {
   /** Gone after compilation. */
   readonly isType: boolean;
 }
@@ -35,6 +38,20 @@ export function importsOf(from: string): readonly Import[] {
   if (statements.length !== expected) throw new Error(`${from}: ${expected} imports, ${statements.length} understood`);
   if (dynamic.some(({ to }) => to === "")) throw new Error(`${from}: a dynamic import must name a literal`);
   return [...statements, ...dynamic];
+}
+
+/** Each cycle once, from where it is first met. */
+export function cyclesIn(imports: readonly Edge[]): readonly string[] {
+  const cycles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, trail: readonly string[]): void => {
+    if (trail.includes(file)) cycles.push([...trail.slice(trail.indexOf(file)), file].join(" -> "));
+    if (done.has(file) || trail.includes(file)) return;
+    for (const { to } of imports.filter(({ from }) => from === file)) visit(to, [...trail, file]);
+    done.add(file);
+  };
+  for (const { from } of imports) visit(from, []);
+  return cycles;
 }
 
 function resolved(from: string, specifier: string): string {

@@ -1,32 +1,21 @@
 import { ascii, byteAt, concatBytes, wipe } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
-import { TAG_BYTES } from "../contracts/sizes.ts";
+import {
+  BODY_PREFIX_BYTES,
+  bodyBytes,
+  CHUNK_BYTES,
+  COMMITMENT_BYTES,
+  chunkCount,
+  plaintextBytesOf,
+  SALT_BYTES,
+  SEALED_CHUNK_BYTES,
+} from "./body-sizes.ts";
 import type { ChunkCipher, Written } from "./engine/engine.ts";
 import { hkdfExpand } from "./hkdf.ts";
 
 // Cobblestone-256: C2SP chunked-encryption v1 with AES-256-GCM and HKDF-SHA-512. docs/format.md §6
 
-export const CHUNK_BYTES = 16384;
-export const SEALED_CHUNK_BYTES: number = CHUNK_BYTES + TAG_BYTES;
-export const SALT_BYTES = 24;
-export const COMMITMENT_BYTES = 32;
-export const BODY_PREFIX_BYTES: number = SALT_BYTES + COMMITMENT_BYTES;
-
-/** The length of a body. The last chunk is always shorter than a full one and so marks the end, hence the `+ 1`. */
-export function bodyBytes(plaintextBytes: number): number {
-  return BODY_PREFIX_BYTES + plaintextBytes + TAG_BYTES * chunkCount(plaintextBytes);
-}
-
-export function chunkCount(plaintextBytes: number): number {
-  return Math.floor(plaintextBytes / CHUNK_BYTES) + 1;
-}
-
-/** The plaintext's length from a body's, or undefined if no body has that length. To be trusted only once the last chunk has opened. */
-export function plaintextBytesOf(bodyLength: number): number | undefined {
-  const chunks = Math.floor((bodyLength - BODY_PREFIX_BYTES) / SEALED_CHUNK_BYTES);
-  const rest = (bodyLength - BODY_PREFIX_BYTES) % SEALED_CHUNK_BYTES;
-  return chunks < 0 || rest < TAG_BYTES ? undefined : CHUNK_BYTES * chunks + rest - TAG_BYTES;
-}
+export { BODY_PREFIX_BYTES, bodyBytes, CHUNK_BYTES, COMMITMENT_BYTES, chunkCount, plaintextBytesOf, SALT_BYTES, SEALED_CHUNK_BYTES };
 
 /** What one salt derives: a chunk key, the base of the nonces, and the commitment to both and to the context. */
 export interface BodyKeys {

@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { ascii, concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
-import { authenticationFailed, malformed } from "../base/errors.ts";
+import { authenticationFailed } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
 import {
   BODY_PREFIX_BYTES,
@@ -8,7 +8,6 @@ import {
   chunkCount,
   deriveBodyKeys,
   openChunks,
-  plaintextBytesOf,
   SALT_BYTES,
   sealChunks,
   wipeBodyKeys,
@@ -80,17 +79,6 @@ export function openBody(
   } catch (error) {
     return refuse(error);
   }
-}
-
-/**
- * The plaintext's length that a body of this length holds, if its last chunk opens.
- *
- * @throws `malformed-envelope` if no body has this length
- */
-export function claimedPlaintextBytes(bodyLength: number): number {
-  const plaintextBytes = plaintextBytesOf(bodyLength);
-  if (plaintextBytes === undefined) throw malformed(`no body has ${bodyLength} bytes: it is cut short`);
-  return plaintextBytes;
 }
 
 /** Everything that one salt derives under a data key; the caller wipes it. @throws `closed` */

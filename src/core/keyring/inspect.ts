@@ -1,7 +1,7 @@
 import { isBytes, toHex, viewOf } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { wrapAlgorithmName } from "../contracts/algorithms.ts";
-import { claimedPlaintextBytes } from "../data-key/body.ts";
+import { claimedPlaintextBytes } from "../crypto/body-sizes.ts";
 import { ENVELOPE_HEAD, parseHeader } from "../format/envelope.ts";
 import { KEY_RECORD_HEAD, type KeyRecord, parseKeyRecord } from "../format/key-record.ts";
 import { KID_BYTES, parseToken } from "../format/token.ts";
