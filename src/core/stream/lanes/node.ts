@@ -9,7 +9,7 @@ import { checkedLanes, type Lane, type LanePool, type StreamLanes, streamEnded }
 import type { LaneAnswer, LaneOrder } from "./messages.ts";
 
 export interface LanePoolOptions {
-  /** The worker's entry. */
+  /** The worker's entry. Default: the file beside the built one. */
   readonly worker?: URL;
   /** How long a worker may stand idle before it ends. */
   readonly idleMs?: number;
@@ -19,7 +19,7 @@ export interface LanePoolOptions {
  * Worker threads shared by the streams of one keyring: started when a stream is large enough to pay for it, ended when idle. They
  * keep no process alive. Where none can be started every stream stays on its own thread.
  */
-export function createLanePool({ worker = new URL("./worker.js", import.meta.url), idleMs = 2000 }: LanePoolOptions = {}): LanePool {
+export function createLanePool({ worker, idleMs = 2000 }: LanePoolOptions = {}): LanePool {
   const pool = new WorkerPool(worker, idleMs);
   return {
     join(job, keys, { lanes, plaintextBytes = 0 }) {
@@ -118,7 +118,7 @@ class WorkerStream implements StreamLanes {
 
 /** The workers themselves, whoever uses them. */
 class WorkerPool {
-  readonly #url: URL;
+  readonly #url: URL | undefined;
   readonly #idleMs: number;
   #workers: WorkerLane[] = [];
   #streams = 0;
@@ -127,7 +127,7 @@ class WorkerPool {
   #cannotStart = false;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(url: URL, idleMs: number) {
+  constructor(url: URL | undefined, idleMs: number) {
     this.#url = url;
     this.#idleMs = idleMs;
   }
@@ -159,7 +159,9 @@ class WorkerPool {
   start(count: number): void {
     while (this.#workers.length < count && !this.#cannotStart) {
       try {
-        const worker: WorkerLane = new WorkerLane(this.#url, () => this.#lost(worker));
+        // made here, because a bundle in CommonJS has no URL of its own and throws
+        const url = this.#url ?? new URL("./worker.js", import.meta.url);
+        const worker: WorkerLane = new WorkerLane(url, () => this.#lost(worker));
         this.#workers.push(worker);
       } catch {
         this.#cannotStart = true; // no threads here: one lane is all there is
