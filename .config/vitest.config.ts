@@ -22,6 +22,9 @@ const ONCE = [
 // Clients that only Node has, and what touches no engine: which it is makes no difference to them.
 const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**", "test/fields/{jobs/**,{values,scope}.test.ts}"];
 
+// npm run test:bundlers
+const BUNDLERS = ["test/package/bundlers/**"];
+
 // Where the SDK is that npm installs on another Node: test/runtimes/run.ts
 const { ENVELOCK_AZURE_SDK: azureSdk } = process.env;
 const ELSEWHERE =
@@ -50,5 +53,5 @@ const database = () => {
 
 export default defineConfig({
   // vitest leaves one core to itself, which on two of them doubles the time
-  test: { maxWorkers: "100%", projects: [engine("node", [...CORE, ...ONCE]), engine("portable", CORE, NODE_ONLY), database()] },
+  test: { maxWorkers: "100%", projects: [engine("node", [...CORE, ...ONCE], BUNDLERS), engine("portable", CORE, NODE_ONLY), database()] },
 });

@@ -1,0 +1,98 @@
+import { mkdirSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { installed } from "../../support/npm-tools.ts";
+import { exportedNames } from "../declarations.ts";
+import { ROOT } from "../imports.ts";
+import { ENTRIES, MANIFEST } from "../manifest.ts";
+import { application, output, write } from "./application.ts";
+
+/** The oldest that is supported, the last one that is written in JavaScript, and the one that the library is made with. */
+const COMPILERS: Readonly<Record<string, () => string>> = {
+  "TypeScript 5.4": () => join(installed("bundlers", ["typescript@5.4.5"]), "typescript/bin/tsc"),
+  "TypeScript 5.9": () => join(installed("bundlers", ["typescript@5.9.3"]), "typescript/bin/tsc"),
+  "TypeScript 7": () => join(ROOT, "node_modules/typescript/bin/tsc"),
+};
+
+const MODULES = [
+  { module: "node16", moduleResolution: "node16" },
+  { module: "nodenext", moduleResolution: "nodenext" },
+  { module: "esnext", moduleResolution: "bundler" },
+];
+
+beforeAll(() => {
+  const modules = join(application(), "node_modules");
+  const peers = Object.keys(MANIFEST.peerDependencies);
+  for (const name of ["@types/node", "undici-types", "@types/pg", "pg-types", "pg-protocol", ...peers]) link(name, modules);
+  write("program.ts", program());
+});
+
+for (const [name, compiler] of Object.entries(COMPILERS)) {
+  describe(name, () => {
+    test.each(MODULES)("module $module, resolution $moduleResolution: types of every entry, and none is any", (options) => {
+      expect(compiled(compiler(), { ...options, skipLibCheck: true })).toBe("");
+    });
+  });
+}
+
+test("TypeScript 5.4 finds no fault in the declarations of what needs no other package", () => {
+  write("program.ts", program(ENTRIES.filter(({ name }) => !NEEDS_PEERS.test(name))));
+  expect(compiled(COMPILERS["TypeScript 5.4"]?.() ?? "", { module: "nodenext", moduleResolution: "nodenext", skipLibCheck: false })).toBe(
+    "",
+  );
+});
+
+/** What the compiler says. */
+function compiled(compiler: string, options: object): string {
+  const compilerOptions = {
+    ...options,
+    target: "es2022",
+    lib: ["es2022", "dom", "dom.iterable", "esnext.disposable"],
+    types: ["node"],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noEmit: true,
+  };
+  write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["program.ts"] }));
+  return output(process.execPath, [compiler, "-p", ".", "--pretty", "false"]);
+}
+
+/** Names every value of every entry and fails to compile where one is `any`. */
+function program(entries: typeof ENTRIES = ENTRIES): string {
+  const lines = entries.flatMap(({ name, types }, at) => [
+    `import type * as entry${at} from "${name}";`,
+    ...exportedNames(join(ROOT, types)).map((exported) => `export type { ${exported} as e${at}_${exported} } from "${name}";`),
+    `export const any${at}: AnyOf<typeof entry${at}> = [];`,
+  ]);
+  return [
+    ...lines,
+    "type IsAny<T> = 0 extends 1 & T ? true : false;",
+    "type NamesOfAny<T> = { [K in keyof T]: IsAny<T[K]> extends true ? K : never }[keyof T];",
+    "/** An empty list, unless a value of the entry or the entry itself is any. */",
+    'type AnyOf<T> = IsAny<T> extends true ? ["the entry is any"] : [NamesOfAny<T>] extends [never] ? [] : [NamesOfAny<T>];',
+    USES,
+  ].join("\n");
+}
+
+function link(name: string, modules: string): void {
+  mkdirSync(dirname(join(modules, name)), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+}
+
+const NEEDS_PEERS = /azure|pkcs11|drizzle|kysely|prisma|typeorm|open-telemetry|postgres/;
+const USES = `
+import { type Context, EnvelockError, type KeyProvider, Keyring } from "envelock";
+import { localKey } from "envelock/providers/local";
+const provider: KeyProvider = localKey({ keyId: "orders", key: new Uint8Array(32) });
+const keyring = new Keyring({ wrapWith: [provider], context: { tenant: "acme" } });
+export async function use(context: Context): Promise<Uint8Array> {
+  const bytes: IsAny<Awaited<ReturnType<Keyring["encrypt"]>>> = false;
+  const envelope: Uint8Array = await keyring.encrypt(new Uint8Array(1), { context });
+  try {
+    return await keyring.decrypt(envelope, { context });
+  } catch (error) {
+    if (error instanceof EnvelockError && !bytes) return new Uint8Array(error.code.length);
+    throw error;
+  }
+}
+`;

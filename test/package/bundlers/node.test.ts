@@ -1,0 +1,59 @@
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { runtimeBinary } from "../../support/npm-tools.ts";
+import { application, output, write } from "./application.ts";
+import { BUNDLERS } from "./bundlers.ts";
+import { HANDLER, PRINTS, ROUND_TRIP, SEEN } from "./programs.ts";
+
+beforeAll(() => {
+  write("round-trip.js", ROUND_TRIP);
+  write("prints.js", PRINTS);
+  write("handler.js", HANDLER);
+});
+
+test("what npm installed runs as it is", () => {
+  expect(output(process.execPath, ["prints.js"])).toBe(`${SEEN}\n`);
+});
+
+describe.each(Object.entries(BUNDLERS))("%s for Node", (name, bundle) => {
+  test.each([
+    ["esm", "mjs"],
+    ["cjs", "cjs"],
+  ] as const)("%s runs where nothing is installed", (format, ending) => {
+    const outfile = `${name}-node.${ending}`;
+    bundle({ entry: "prints.js", outfile, platform: "node", format });
+    expect(outputAlone(outfile, [outfile])).toBe(`${SEEN}\n`);
+  });
+
+  test("the handler of a serverless function is one file", () => {
+    const outfile = `${name}-handler.cjs`;
+    bundle({ entry: "handler.js", outfile, platform: "node", format: "cjs" });
+    const call = `require("./${outfile}").handler({}).then(({ body }) => console.log(body));`;
+    expect(outputAlone(outfile, ["--eval", call])).toBe(`${SEEN}\n`);
+  });
+});
+
+test.each([
+  ["this Node", () => process.execPath],
+  ["Node 22", () => runtimeBinary("node-22")],
+  ["Node 24", () => runtimeBinary("node-24")],
+])("%s requires the package from CommonJS", (_name, binary) => {
+  write(
+    "requires.cjs",
+    `const { Keyring } = require("envelock");\nconst { localKey } = require("envelock/providers/local");\nconsole.log(typeof new Keyring(localKey({ keyId: "k", key: new Uint8Array(32) })).encrypt);\n`,
+  );
+  expect(output(binary(), ["--no-warnings", "requires.cjs"])).toBe("function\n");
+});
+
+/** Runs in a folder with this file alone, and with no node_modules above it. */
+function outputAlone(file: string, args: readonly string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), "envelock-alone-"));
+  try {
+    copyFileSync(join(application(), file), join(folder, file));
+    return output(process.execPath, args, { cwd: folder });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
