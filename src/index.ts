@@ -1,7 +1,13 @@
 export type { CallOptions, DataKeyOptions, ValueOptions } from "./core/base/call-options.ts";
 export type { Clock } from "./core/base/clock.ts";
 export type { Context } from "./core/base/context.ts";
-export { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "./core/base/errors.ts";
+export {
+  EnvelockError,
+  type EnvelockErrorOptions,
+  type ErrorCode,
+  type PlainEnvelockError,
+  type PlainNativeError,
+} from "./core/base/errors.ts";
 export { WRAP_ALGORITHMS } from "./core/contracts/algorithms.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./core/contracts/key-provider.ts";
 export type { KeyWrapper, WrappedKey } from "./core/contracts/key-wrapper.ts";

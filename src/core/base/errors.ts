@@ -44,9 +44,47 @@ export interface EnvelockErrorOptions {
   readonly detail?: string;
 }
 
+/** Says across copies and realms that an object is an `EnvelockError`. */
+const BRAND = Symbol.for("envelock.EnvelockError");
+const isOfPrototype: (this: unknown, value: unknown) => boolean = Function.prototype[Symbol.hasInstance];
+
+/** An `EnvelockError` as JSON, structured clone and messages between threads can carry it. */
+export interface PlainEnvelockError {
+  readonly name: "EnvelockError";
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly hint?: string;
+  readonly detail?: string;
+  readonly cause?: PlainEnvelockError | PlainNativeError;
+}
+
+/** The cause of a {@link PlainEnvelockError} that is no `EnvelockError` itself: name and message, without stack or other members. */
+export interface PlainNativeError {
+  readonly name: string;
+  readonly message: string;
+  /** A native code, such as `ECONNREFUSED`. */
+  readonly code?: string;
+  /** Those of an AggregateError. */
+  readonly errors?: readonly (PlainEnvelockError | PlainNativeError)[];
+  readonly cause?: PlainEnvelockError | PlainNativeError;
+}
+
 /**
  * The library's only error class. Beside it a call rejects only with what the caller brought: the reason of an abort, what a source
  * that is read threw, and in `envelock/node` an error of the file system. Messages say what was expected and found, never a secret.
+ *
+ * `instanceof` and {@link EnvelockError.is} also hold for an error of another copy of the package or of another realm. Structured
+ * clone keeps no code of any error: send {@link EnvelockError.toJSON} between threads, and rebuild it with {@link EnvelockError.from}.
+ *
+ * @example
+ * try {
+ *   await keyring.decrypt(envelope);
+ * } catch (error) {
+ *   if (EnvelockError.is(error) && error.retryable) return "later";
+ *   throw error;
+ * }
  */
 export class EnvelockError extends Error {
   override readonly name = "EnvelockError";
@@ -56,6 +94,15 @@ export class EnvelockError extends Error {
   readonly hint?: string;
   readonly detail?: string;
 
+  static {
+    Object.defineProperty(EnvelockError.prototype, BRAND, { value: true });
+    Object.defineProperty(EnvelockError, Symbol.hasInstance, {
+      value(this: unknown, value: unknown): boolean {
+        return this === EnvelockError ? EnvelockError.is(value) : isOfPrototype.call(this, value); // a subclass asks for its own
+      },
+    });
+  }
+
   constructor(code: ErrorCode, message: string, options: EnvelockErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
@@ -64,6 +111,41 @@ export class EnvelockError extends Error {
     if (options.hint !== undefined) this.hint = options.hint;
     if (options.detail !== undefined) this.detail = options.detail;
   }
+
+  /**
+   * Whether a value is an `EnvelockError`, of whatever copy of the package and whatever realm.
+   *
+   * @example
+   * if (EnvelockError.is(error)) log(error.code, error.hint);
+   */
+  static is(value: unknown): value is EnvelockError {
+    return typeof value === "object" && value !== null && BRAND in value && value[BRAND] === true;
+  }
+
+  /**
+   * Rebuilds an error from what `toJSON` gave, such as a message of a worker thread or a line of JSON.
+   *
+   * @throws `invalid-argument` for anything else
+   * @example
+   * worker.on("message", ({ error }) => reject(EnvelockError.from(error))); // there: postMessage({ error: error.toJSON() })
+   */
+  static from(plain: unknown): EnvelockError {
+    if (EnvelockError.is(plain)) return plain;
+    return fromPlain(plain, 0);
+  }
+
+  /** A plain object that JSON and structured clone can carry: code, message, hint, and the causes by name and message. */
+  toJSON(): PlainEnvelockError {
+    return plainOf(this, 0);
+  }
+}
+
+/**
+ * Whether an error says that a key may not be used, rather than that it cannot be reached: denied, disabled or gone. A refusal purges
+ * what the key had unwrapped; an accident does not.
+ */
+export function isDeliberateRefusal(error: unknown): boolean {
+  return EnvelockError.is(error) && !error.retryable && REFUSALS.has(error.code);
 }
 
 /** Every failure of key, context, commitment or tag. `cause` is only ever a provider's error, never the crypto's. */
@@ -79,4 +161,103 @@ export function invalidArgument(message: string, hint?: string): EnvelockError {
   return new EnvelockError("invalid-argument", message, hint === undefined ? {} : { hint });
 }
 
+/** @throws `invalid-argument` for what is no plain `EnvelockError` */
+function fromPlain(plain: unknown, depth: number): EnvelockError {
+  const fields = fieldsOf(plain);
+  const [code, message, retryable] = [fields.get("code"), fields.get("message"), fields.get("retryable")];
+  if (fields.get("name") !== "EnvelockError" || !isErrorCode(code) || typeof message !== "string" || typeof retryable !== "boolean") {
+    throw invalidArgument(
+      "this is no EnvelockError as toJSON gives it",
+      "Send error.toJSON(): structured clone drops the code of an error.",
+    );
+  }
+  const [retryAfterMs, hint, detail] = [fields.get("retryAfterMs"), fields.get("hint"), fields.get("detail")];
+  return new EnvelockError(code, message, {
+    retryable,
+    ...(typeof retryAfterMs === "number" && { retryAfterMs }),
+    ...(typeof hint === "string" && { hint }),
+    ...(typeof detail === "string" && { detail }),
+    ...(fields.has("cause") && depth < DEEPEST_CAUSE && { cause: causeFrom(fields.get("cause"), depth + 1) }),
+  });
+}
+
+function causeFrom(plain: unknown, depth: number): unknown {
+  const fields = fieldsOf(plain);
+  const [name, message, code, errors] = [fields.get("name"), fields.get("message"), fields.get("code"), fields.get("errors")];
+  if (name === "EnvelockError" && isErrorCode(code)) return fromPlain(plain, depth);
+  const options = fields.has("cause") && depth < DEEPEST_CAUSE ? { cause: causeFrom(fields.get("cause"), depth + 1) } : undefined;
+  const text = typeof message === "string" ? message : "";
+  const members = Array.isArray(errors) && depth < DEEPEST_CAUSE ? errors.slice(0, MOST_CAUSES) : undefined;
+  const error =
+    members === undefined
+      ? new Error(text, options)
+      : new AggregateError(
+          members.map((member) => causeFrom(member, depth + 1)),
+          text,
+          options,
+        );
+  if (typeof name === "string") error.name = name;
+  return typeof code === "string" ? Object.assign(error, { code }) : error;
+}
+
+function plainOf({ code, message, retryable, retryAfterMs, hint, detail, cause }: EnvelockError, depth: number): PlainEnvelockError {
+  return {
+    name: "EnvelockError",
+    code,
+    message,
+    retryable,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(hint !== undefined && { hint }),
+    ...(detail !== undefined && { detail }),
+    ...(cause !== undefined && depth < DEEPEST_CAUSE && { cause: plainCause(cause, depth + 1) }),
+  };
+}
+
+function plainCause(cause: unknown, depth: number): PlainEnvelockError | PlainNativeError {
+  if (EnvelockError.is(cause)) return plainOf(cause, depth);
+  if (typeof cause !== "object" || cause === null) return { name: typeof cause, message: typeof cause === "string" ? cause : "" };
+  const [name, message, code] = [memberOf(cause, "name"), memberOf(cause, "message"), memberOf(cause, "code")];
+  const [errors, deeper] = [memberOf(cause, "errors"), memberOf(cause, "cause")];
+  const hasMore = depth < DEEPEST_CAUSE;
+  return {
+    name: typeof name === "string" ? name : "Error",
+    message: typeof message === "string" ? message : "",
+    ...((typeof code === "string" || typeof code === "number") && { code: `${code}` }),
+    ...(hasMore && Array.isArray(errors) && { errors: errors.slice(0, MOST_CAUSES).map((error) => plainCause(error, depth + 1)) }),
+    ...(hasMore && deeper !== undefined && { cause: plainCause(deeper, depth + 1) }),
+  };
+}
+
+function memberOf(value: object, name: string): unknown {
+  return Reflect.get(value, name);
+}
+
+function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
+  return new Map<string, unknown>(typeof value === "object" && value !== null ? Object.entries(value) : []);
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && Object.hasOwn(CODES, value);
+}
+
+const CODES: Readonly<Record<ErrorCode, true>> = {
+  "invalid-argument": true,
+  "malformed-envelope": true,
+  "unsupported-version": true,
+  "no-matching-provider": true,
+  "authentication-failed": true,
+  "unwrap-rejected": true,
+  "key-not-found": true,
+  "key-disabled": true,
+  "access-denied": true,
+  "rate-limited": true,
+  unavailable: true,
+  timeout: true,
+  closed: true,
+  "provider-failure": true,
+  "key-shredded": true,
+};
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["rate-limited", "unavailable", "timeout"]);
+const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["key-disabled", "access-denied", "key-not-found"]);
+const DEEPEST_CAUSE = 5;
+const MOST_CAUSES = 16;

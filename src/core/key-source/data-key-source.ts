@@ -1,6 +1,7 @@
 import { engine } from "#engine";
 import { copyOf, wipe } from "../base/bytes.ts";
 import type { KeyContext } from "../base/context.ts";
+import { isDeliberateRefusal } from "../base/errors.ts";
 import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import { commitmentOf, DataKey, generateDataKey, secretBytesOf } from "../data-key/data-key.ts";
@@ -15,7 +16,7 @@ import { type Observer, outcomeOf } from "../telemetry/observer.ts";
 import { type CacheOptions, DataKeyCache, storeOf } from "./data-key-cache.ts";
 import { type ForgetFilter, meets } from "./forget-filter.ts";
 import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, wrapForAll } from "./recipients.ts";
-import { isRefusal, ReusedDataKey, type ReuseOptions, type WrappedDataKey } from "./reused-data-key.ts";
+import { ReusedDataKey, type ReuseOptions, type WrappedDataKey } from "./reused-data-key.ts";
 import { SharedDataKey } from "./shared-data-key.ts";
 import { UnwrapFlights } from "./unwrap-flights.ts";
 import type { StoredKey, UnwrapIdentity, UnwrapStore } from "./unwrap-store.ts";
@@ -206,7 +207,7 @@ export class DataKeySource {
     const pending = new Map(store && candidates.map((candidate) => [candidate, store.begin(this.#identityOf(candidate, record))]));
     try {
       const onFailure = (candidate: Candidate, error: unknown): void => {
-        if (!operation.aborted && isRefusal(error)) this.#revoke(candidate);
+        if (!operation.aborted && isDeliberateRefusal(error)) this.#revoke(candidate);
       };
       const unwrapped = await unwrapAny(candidates, record, this.#keyContext, operation, onFailure);
       const { recipient } = unwrapped.candidate;

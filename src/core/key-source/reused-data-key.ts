@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { EnvelockError, type ErrorCode, invalidArgument } from "../base/errors.ts";
+import { EnvelockError, invalidArgument, isDeliberateRefusal } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import { countOrInfinity, positive } from "../resilience/checks.ts";
@@ -124,7 +124,7 @@ export class ReusedDataKey {
       () => this.#supply.onRefresh(undefined, now - bornAt),
       (error: unknown) => {
         // A key that may not be used any more is not the same as one that cannot be reached.
-        if (isRefusal(error) && generation === this.#generation) this.forget(() => true);
+        if (isDeliberateRefusal(error) && generation === this.#generation) this.forget(() => true);
         this.#supply.onRefresh(error, now - bornAt);
       },
     );
@@ -145,11 +145,6 @@ export class ReusedDataKey {
       if (generation === this.#generation) this.#fetching = undefined;
     }
   }
-}
-
-/** Whether a provider said that its key may not be used, rather than that it cannot be reached. */
-export function isRefusal(error: unknown): boolean {
-  return error instanceof EnvelockError && REFUSALS.has(error.code);
 }
 
 function tooLate(): EnvelockError {
@@ -174,5 +169,3 @@ function checkedBounds({
     throw invalidArgument("reuse.refreshAheadMs must be at least 0 and below reuse.maxAgeMs");
   return { maxAgeMs, maxUses: countOrInfinity(maxUses, "reuse.maxUses"), maxBytes: positive(maxBytes, "reuse.maxBytes"), refreshAheadMs };
 }
-
-const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["key-disabled", "access-denied", "key-not-found"]);

@@ -29,6 +29,7 @@ import { resumeUpload, startUpload, type UploadOptions } from "../stream/uploads
 import type { ByteTransform } from "../stream/web-stream.ts";
 import type { OperationName } from "../telemetry/events.ts";
 import { Observer } from "../telemetry/observer.ts";
+import { KeyringLife } from "./keyring-life.ts";
 import { checkProviders, type KeyringOptions, type KeyringStatus } from "./keyring-options.ts";
 
 export interface EncryptOptions extends ValueOptions {
@@ -47,6 +48,9 @@ export interface OwnedDetachedEnvelope {
   readonly header: OwnedBytes;
   readonly body: OwnedBytes;
 }
+
+// Filled by the static block: what the library may listen to and the public surface does not show.
+let lifeIn: (keyring: Keyring) => KeyringLife;
 
 /**
  * Encrypts under fresh data keys that the given providers wrap, and decrypts what they can unwrap.
@@ -68,7 +72,11 @@ export class Keyring {
     encrypt: (plaintext, options) => this.encrypt(plaintext, options),
     decrypt: (envelope, options) => this.decrypt(envelope, options),
   };
-  #isClosed = false;
+  readonly #life = new KeyringLife();
+
+  static {
+    lifeIn = (keyring) => keyring.#life;
+  }
 
   /**
    * @param options a provider alone stands for `{ wrapWith: [provider] }`
@@ -323,7 +331,7 @@ export class Keyring {
    * @returns how many
    */
   forget(filter: ForgetFilter = {}): number {
-    return this.#source.forget(filter);
+    return this.#source.forget(filter) + this.#life.forget(filter);
   }
 
   /** How things stand with the providers and the cache, for a health check or a test. */
@@ -338,7 +346,7 @@ export class Keyring {
    * them.
    */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#life.close();
     this.#source.close();
     await this.#streams.lanes.close();
   }
@@ -444,7 +452,7 @@ export class Keyring {
   }
 
   #requireOpen(): void {
-    if (this.#isClosed) throw new EnvelockError("closed", "this keyring has been closed");
+    if (this.#life.isClosed) throw new EnvelockError("closed", "this keyring has been closed");
   }
 
   /** The edge: from here on it is a plain Uint8Array, and the keyring is open. */
@@ -453,6 +461,11 @@ export class Keyring {
     if (!isBytes(bytes)) throw invalidArgument(`${what} must be a Uint8Array`);
     return viewOf(bytes);
   }
+}
+
+/** What becomes of a keyring, for those that keep data keys of it. */
+export function lifeOf(keyring: Keyring): KeyringLife {
+  return lifeIn(keyring);
 }
 
 interface ParsedEnvelope {

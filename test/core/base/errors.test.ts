@@ -1,0 +1,115 @@
+import { runInNewContext } from "node:vm";
+import { Worker } from "node:worker_threads";
+import { expect, test } from "vitest";
+import { EnvelockError, type ErrorCode, isDeliberateRefusal } from "../../../src/core/base/errors.ts";
+import { refusal } from "../../support/refusal.ts";
+
+const NATIVE = Object.assign(new Error("connect failed"), { code: "ECONNREFUSED", secret: "s3cret" });
+
+function full(): EnvelockError {
+  const inner = new EnvelockError("unavailable", "down", { cause: NATIVE, retryAfterMs: 5 });
+  const cause = new AggregateError([inner, "a string"], "several");
+  return new EnvelockError("provider-failure", "none could", { cause, retryable: true, hint: "Try later.", detail: "firewall" });
+}
+
+test("JSON keeps code and message of an error and of its causes, and nothing else of a native one", () => {
+  const plain: unknown = JSON.parse(JSON.stringify(full()));
+  expect(plain).toEqual({
+    name: "EnvelockError",
+    code: "provider-failure",
+    message: "none could",
+    retryable: true,
+    hint: "Try later.",
+    detail: "firewall",
+    cause: {
+      name: "AggregateError",
+      message: "several",
+      errors: [
+        {
+          name: "EnvelockError",
+          code: "unavailable",
+          message: "down",
+          retryable: true,
+          retryAfterMs: 5,
+          cause: { name: "Error", message: "connect failed", code: "ECONNREFUSED" },
+        },
+        { name: "string", message: "a string" },
+      ],
+    },
+  });
+});
+
+test("an error is rebuilt from JSON, from structured clone and from a worker thread's message", async () => {
+  const error = full();
+  for (const plain of [JSON.parse(JSON.stringify(error)), structuredClone(error.toJSON()), await throughThread(error.toJSON())]) {
+    const rebuilt = EnvelockError.from(plain);
+    expect(rebuilt).toBeInstanceOf(EnvelockError);
+    expect(rebuilt.toJSON()).toEqual(error.toJSON());
+    expect(rebuilt.cause).toBeInstanceOf(AggregateError);
+  }
+  expect(EnvelockError.from(error)).toBe(error);
+});
+
+test.each([
+  undefined,
+  null,
+  "text",
+  new Error("other"),
+  structuredClone(full()),
+  { ...full().toJSON(), code: "no-such-code" },
+  { ...full().toJSON(), name: "Error" },
+  { ...full().toJSON(), message: undefined },
+])("what is no plain EnvelockError is refused: %s", async (value) => {
+  expect((await refusal(() => EnvelockError.from(value))).code).toBe("invalid-argument");
+});
+
+test("a cause that contains itself ends", () => {
+  const cause = new Error("loop");
+  cause.cause = cause;
+  const error = new EnvelockError("provider-failure", "failed", { cause });
+  expect(JSON.stringify(error).match(/loop/g)?.length).toBe(5);
+  expect(EnvelockError.from(error.toJSON()).toJSON()).toEqual(error.toJSON());
+});
+
+test("is and instanceof hold across copies and realms, and for nothing else", () => {
+  const foreign: unknown = runInNewContext(`
+    class EnvelockError extends Error { code = "timeout"; retryable = true; }
+    Object.defineProperty(EnvelockError.prototype, Symbol.for("envelock.EnvelockError"), { value: true });
+    new EnvelockError("elsewhere")`);
+  expect(foreign instanceof Error).toBe(false);
+  expect([EnvelockError.is(foreign), foreign instanceof EnvelockError]).toEqual([true, true]);
+  class Special extends EnvelockError {}
+  expect([
+    new Special("closed", "x") instanceof Special,
+    full() instanceof Special,
+    new Special("closed", "x") instanceof EnvelockError,
+  ]).toEqual([true, false, true]);
+  for (const other of [undefined, null, 1, "EnvelockError", {}, new Error("x"), full().toJSON(), EnvelockError.prototype.constructor]) {
+    expect([EnvelockError.is(other), other instanceof EnvelockError]).toEqual([false, false]);
+  }
+});
+
+test("a refusal is deliberate if a key may not be used, and not if it cannot be reached", () => {
+  const refusals: ErrorCode[] = ["access-denied", "key-disabled", "key-not-found"];
+  for (const code of refusals) {
+    expect(isDeliberateRefusal(new EnvelockError(code, ""))).toBe(true);
+    expect(isDeliberateRefusal(new EnvelockError(code, "", { retryable: true }))).toBe(false);
+  }
+  const accidents: ErrorCode[] = ["unavailable", "timeout", "rate-limited", "unwrap-rejected", "authentication-failed", "closed"];
+  for (const code of accidents) expect(isDeliberateRefusal(new EnvelockError(code, ""))).toBe(false);
+  expect(isDeliberateRefusal(new Error("key-disabled"))).toBe(false);
+});
+
+async function throughThread(value: unknown): Promise<unknown> {
+  const code = `const { parentPort } = require("node:worker_threads"); parentPort.once("message", (m) => parentPort.postMessage(m));`;
+  const worker = new Worker(code, { eval: true });
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.once("message", resolve);
+      worker.once("error", reject);
+      worker.postMessage(value);
+    });
+  } finally {
+    await worker.terminate();
+  }
+}

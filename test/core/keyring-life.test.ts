@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { Keyring, lifeOf } from "../../src/core/keyring/keyring.ts";
+import { kek } from "../support/keks.ts";
+
+test("forget and close reach those that keep data keys beside the keyring, also after one that throws", async () => {
+  const keyring = new Keyring({ wrapWith: [kek()], cache: {} });
+  await keyring.decrypt(await keyring.encrypt(new Uint8Array(1)));
+  const life = lifeOf(keyring);
+  const heard: unknown[] = [];
+  life.onForget(() => {
+    throw new Error("a listener's own fault");
+  });
+  const stop = life.onForget((filter) => heard.push(filter));
+  life.onClose(() => {
+    throw new Error("a listener's own fault");
+  });
+  life.onClose(() => heard.push("closed"));
+  expect(keyring.forget({ context: {} })).toBe(2); // one in the cache, one beside it
+  stop();
+  keyring.forget();
+  expect(life.isClosed).toBe(false);
+  await keyring.close();
+  await keyring.close();
+  expect([heard, life.isClosed]).toEqual([[{ context: {} }, "closed"], true]);
+});
