@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { anyRequest, urlOf } from "./any-request.ts";
 import type { Principal } from "./principals.ts";
 
 /**
@@ -11,7 +12,7 @@ export class ManagedIdentityEndpoint {
 
   private constructor(principal: Principal) {
     this.#principal = principal;
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#server = createServer(anyRequest((request, response) => this.#answer(request, response)));
   }
 
   static async start(principal: Principal): Promise<ManagedIdentityEndpoint> {
@@ -30,12 +31,13 @@ export class ManagedIdentityEndpoint {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  async #answer({ url: path = "/", headers: { metadata } }: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(path, this.url);
-    const resource = searchParams.get("resource");
-    const isKnown = pathname.startsWith("/metadata/identity/oauth2/token") && metadata === "true" && resource !== null;
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = urlOf(request, this.url);
+    const { metadata } = request.headers;
+    const resource = url?.searchParams.get("resource") ?? undefined;
+    const isKnown = url?.pathname.startsWith("/metadata/identity/oauth2/token") === true && metadata === "true";
     response.setHeader("content-type", "application/json");
-    if (!isKnown) {
+    if (!isKnown || resource === undefined) {
       response.writeHead(400).end('{"error":"invalid_request"}');
       return;
     }

@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:https";
 import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { Answer } from "./answer.ts";
+import { anyRequest, urlOf } from "./any-request.ts";
 import { loopbackCertificate } from "./certificate.ts";
 import { type Fault, FaultPlan, isTransportFault, namedAnswer, type RawAnswer, slownessOf, type TransportFault } from "./faults.ts";
 
@@ -79,7 +80,10 @@ export class LoopbackServer {
     this.#clock = clock;
     this.#service = service;
     this.#onRequest = onRequest;
-    this.#server = createServer({ key: privateKey, cert: certificate }, (request, response) => void this.#serve(request, response));
+    this.#server = createServer(
+      { key: privateKey, cert: certificate },
+      anyRequest((request, response) => this.#serve(request, response)),
+    );
     this.#server.on("secureConnection", () => this.#connectionCount++);
   }
 
@@ -115,7 +119,13 @@ export class LoopbackServer {
     const body = await textOf(request).catch(() => undefined);
     if (body === undefined) return; // hung up in the middle of it
     const { method = "", headers } = request;
-    const url = new URL(request.url ?? "/", `https://${this.host}`);
+    const url = urlOf(request, `https://${this.host}`);
+    if (url === undefined) {
+      response
+        .writeHead(400, { "content-type": "application/json" })
+        .end('{"error":{"code":"BadParameter","message":"the target of the request is no path"}}');
+      return;
+    }
     const logged: LoggedRequest = {
       method,
       path: `${method} ${url.pathname}`,
