@@ -2,8 +2,8 @@ import { type Command, Option } from "commander";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { parseRange } from "../core/stream/http-range.ts";
-import { usageError } from "./failure.ts";
-import { type Input, STANDARD_STREAM, withInput } from "./input.ts";
+import { isReaderGone, usageError } from "./failure.ts";
+import { envelopeIn, type Input, STANDARD_STREAM, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";
 import {
   addContextOption,
@@ -61,19 +61,19 @@ async function decrypt(file: string, options: DecryptOptions): Promise<void> {
     }
   };
   try {
-    await withKeyring(options, (keyring) =>
+    await withKeyring(options, [file], (keyring) =>
       withInput(file, async (input) => {
         const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);
         const { range } = options;
         const batches =
           range === undefined
-            ? keyring.decryptPieces(input.chunks, { ...options, onProgress })
+            ? keyring.decryptPieces((await envelopeIn(input)).chunks, { ...options, onProgress })
             : rangeOf(keyring, input, range, options, onProgress);
         await write(counted(batches)).finally(end);
       }),
     );
   } catch (error) {
-    throw isStandardOutput && written > 0 ? afterBeginning(error) : error;
+    throw isStandardOutput && written > 0 && !isReaderGone(error) ? afterBeginning(error) : error;
   }
 }
 

@@ -46,7 +46,7 @@ async function encrypt(file: string, options: EncryptOptions): Promise<void> {
   // A second --key would only unwrap, and so do nothing here, while its owner expects to be able to decrypt.
   if (options.key.length > 1) throw usageError("encrypt takes one --key", "--recipient wraps for one more");
   const write = openOutput(options, NEW_FILE_MODE);
-  await withKeyring(options, (keyring) =>
+  await withKeyring(options, [file], (keyring) =>
     withInput(file, async (input) => {
       const { chunks } = (await peek(input)).input; // what cannot be read fails before a header is written
       const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);

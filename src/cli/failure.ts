@@ -1,6 +1,10 @@
+import { readdirSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { getSystemErrorMap } from "node:util";
 import { CommanderError } from "commander";
 import { EnvelockError, type ErrorCode } from "../core/base/errors.ts";
+import { closest } from "../core/base/options.ts";
+import { commandHint } from "./hints.ts";
 import { terminalText } from "./terminal-text.ts";
 
 /** The command line itself is wrong: nothing was written. Ends with exit code 2. */
@@ -8,11 +12,29 @@ export function usageError(message: string, hint?: string): EnvelockError {
   return new EnvelockError("invalid-argument", message, { detail: USAGE, ...(hint !== undefined && { hint }) });
 }
 
-/** A system call failed: `doing` says on what, such as `cannot read report.pdf`. */
-export function systemError(doing: string, cause: unknown): EnvelockError {
+/** The program that reads standard output has ended, as `head` does. Nothing is said of it; the command ends with exit code 141. */
+export function readerGone(cause: unknown): EnvelockError {
+  return new EnvelockError("unavailable", "nothing reads standard output any more", { detail: READER_GONE, cause });
+}
+
+export function isReaderGone(error: unknown): boolean {
+  return error instanceof EnvelockError && error.detail === READER_GONE;
+}
+
+/**
+ * A system call failed.
+ *
+ * @param doing what was done and with what, such as `cannot read report.pdf`
+ * @param path of a file that an argument names: if it is not there, a name like it is looked for
+ */
+export function systemError(doing: string, cause: unknown, path?: string): EnvelockError {
   if (cause instanceof EnvelockError) return cause;
   const [name, meaning] = systemErrorOf(cause);
-  return new EnvelockError(CODE_BY_SYSTEM_ERROR[name] ?? "unavailable", `${doing}: ${meaning}`, { cause });
+  const hint = name === "ENOENT" && path !== undefined ? hintForMissing(path) : HINT_BY_SYSTEM_ERROR[name];
+  return new EnvelockError(CODE_BY_SYSTEM_ERROR[name] ?? "unavailable", `${doing}: ${meaning}`, {
+    cause,
+    ...(hint !== undefined && { hint }),
+  });
 }
 
 /** The system's name of an error, such as `ENOENT`, and what that means. */
@@ -22,17 +44,42 @@ export function systemErrorOf(error: unknown): readonly [name: string, meaning: 
   return known ?? ["", error instanceof Error ? error.message : "unknown error"];
 }
 
-/** What goes to stderr: `envelock: <code>: <message>`, then `hint: ...` if there is one; the stack and the causes only on demand. */
-export function failureText(error: unknown, isDebug: boolean, file?: string): string {
+/** The next step for a path that names nothing: a name like it, if its folder has one. */
+export function hintForMissing(path: string): string {
+  try {
+    const meant = closest(basename(path), readdirSync(dirname(path)));
+    return meant === undefined ? `check the path: the folder ${dirname(path)} has no such name` : `did you mean ${meant}?`;
+  } catch {
+    return `check the path: there is no folder ${dirname(path)}`;
+  }
+}
+
+/**
+ * Writes an error to standard error: `envelock: <code>: <message>`, then `hint: …` unless the same hint has been given already. The
+ * stack and the causes only on demand.
+ */
+export function tellFailure(error: unknown, isDebug: boolean, file?: string): void {
+  if (isReaderGone(error)) return;
+  const text = failureText(error, isDebug, file, toldHints);
+  const { hint } = describe(error);
+  if (hint !== undefined) toldHints.add(hint);
+  process.stderr.write(text);
+}
+
+/** What `tellFailure` writes. @param told hints that are left out */
+export function failureText(error: unknown, isDebug: boolean, file?: string, told: ReadonlySet<string> = new Set()): string {
   const { code, message, hint } = describe(error);
-  const lines = [file === undefined ? `envelock: ${code}: ${message}` : `envelock: ${code}: ${file}: ${message}`];
-  if (hint !== undefined) lines.push(`hint: ${hint}`);
+  // a message about a file mostly names it already
+  const isNamed = file === undefined || message.includes(file);
+  const lines = [isNamed ? `envelock: ${code}: ${message}` : `envelock: ${code}: ${file}: ${message}`];
+  if (hint !== undefined && !told.has(hint)) lines.push(`hint: ${hint}`);
   if (isDebug) lines.push(...stackLines(error));
   return `${lines.map(terminalText).join("\n")}\n`;
 }
 
-/** 1 for a failure, 2 if the command line was wrong. */
-export function exitCodeOf(error: unknown): 1 | 2 {
+/** 1 for a failure, 2 if the command line was wrong, 141 (128 and SIGPIPE) if the reader of standard output has gone. */
+export function exitCodeOf(error: unknown): 1 | 2 | 141 {
+  if (isReaderGone(error)) return 141;
   const isUsage = error instanceof CommanderError || (error instanceof EnvelockError && error.detail === USAGE);
   return isUsage ? 2 : 1;
 }
@@ -45,12 +92,13 @@ interface Description {
 
 function describe(error: unknown): Description {
   if (error instanceof EnvelockError) {
-    return { code: error.code, message: error.message, hint: HINT_BY_CODE[error.code] ?? error.hint };
+    const { code, message, hint, detail } = error;
+    return { code, message, hint: detail === USAGE ? (hint ?? SEE_HELP) : commandHint({ code, ...(hint !== undefined && { hint }) }) };
   }
   if (error instanceof CommanderError) {
     // commander writes `error: message`, and what the user may have meant on a line of its own
     const [message = "", ...suggestions] = error.message.replace(/^error: /, "").split("\n");
-    return { code: "invalid-argument", message, hint: suggestions[0]?.replace(/^\((.*)\)$/, "$1") ?? "see envelock <command> --help" };
+    return { code: "invalid-argument", message, hint: suggestions[0]?.replace(/^\((.*)\)$/, "$1") ?? SEE_HELP };
   }
   return { code: "unexpected", message: error instanceof Error ? error.message : "unknown error", hint: "run again with --debug" };
 }
@@ -63,6 +111,9 @@ function stackLines(error: unknown): readonly string[] {
 }
 
 const USAGE = "usage";
+const READER_GONE = "reader-gone";
+const SEE_HELP = "see envelock <command> --help";
+const toldHints = new Set<string>();
 
 const CODE_BY_SYSTEM_ERROR: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "invalid-argument",
@@ -76,9 +127,17 @@ const CODE_BY_SYSTEM_ERROR: Readonly<Record<string, ErrorCode>> = {
   EROFS: "access-denied",
 };
 
-// What to do at a shell, where the library's own hints speak of its options.
-const HINT_BY_CODE: Partial<Record<ErrorCode, string>> = {
-  "authentication-failed": "give --context and --key-context exactly as at encryption; if they are right, the data was changed",
-  "no-matching-provider": "`envelock inspect` shows which key ids can open it; name a keyset that holds one of them with --key",
-  "unsupported-version": "a newer release of envelock may have written this",
+const HINT_BY_SYSTEM_ERROR: Readonly<Record<string, string>> = {
+  ENOENT: "check the path: a folder in it is not there",
+  ENOTDIR: "check the path: a part of it is a file, where a folder should be",
+  EISDIR: "name a file; --recursive takes the files in a folder",
+  EEXIST: "--force replaces it",
+  ENAMETOOLONG: "give a shorter name",
+  ELOOP: "name the file itself, not a link to it",
+  EACCES: "`ls -l` shows its owner and mode; run the command as a user who may use it",
+  EPERM: "`ls -l` shows its owner and mode; run the command as a user who may use it",
+  EROFS: "write to another place with --out: this one is read-only",
+  ENOSPC: "make room on the disk, and run it again: nothing was replaced",
+  EDQUOT: "make room in your quota, and run it again: nothing was replaced",
+  EMFILE: "raise the limit of open files (ulimit -n)",
 };

@@ -1,7 +1,9 @@
+import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { concatBytes } from "../core/base/bytes.ts";
 import { invalidArgument } from "../core/base/errors.ts";
-import { HEADER_PREFIX_BYTES, headerBytesOf } from "../core/format/envelope.ts";
+import { ENVELOPE_HEAD, HEADER_PREFIX_BYTES, headerBytesOf } from "../core/format/envelope.ts";
+import { notWhatItReads } from "./appearance.ts";
 import { systemError } from "./failure.ts";
 
 /** A file or standard input, to be read once, from the start. */
@@ -22,14 +24,34 @@ export const STANDARD_STREAM = "-";
 /** Opens what the argument names for as long as `use` takes; `-` is standard input. */
 export async function withInput<T>(path: string, use: (input: Input) => Promise<T>): Promise<T> {
   if (path === STANDARD_STREAM) return await withStandardInput(use);
-  const handle = await open(path, "r").catch((cause: unknown) => {
-    throw systemError(`cannot read ${path}`, cause);
+  return await withOpened(path, constants.O_RDONLY, (_handle, input) => use(input));
+}
+
+/**
+ * Opens a file that is to be replaced by what comes of it.
+ *
+ * @param use also gets what the open file is
+ * @throws `invalid-argument` for a link, and for what is no regular file
+ */
+export async function withFileInPlace<T>(path: string, use: (input: Input, status: Stats) => Promise<T>): Promise<T> {
+  // without O_NONBLOCK a pipe would block here before it can be refused
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+  return await withOpened(path, flags, async (handle, input) => {
+    const status = await handle.stat();
+    if (!status.isFile()) throw invalidArgument(`${path} is not a regular file`, "name the envelope itself");
+    return await use(input, status);
+  });
+}
+
+async function withOpened<T>(path: string, flags: number, use: (handle: FileHandle, input: Input) => Promise<T>): Promise<T> {
+  const handle = await open(path, flags).catch((cause: unknown) => {
+    throw systemError(`cannot read ${path}`, cause, path);
   });
   try {
     const sizeBytes = await sizeOf(handle);
     const chunks = named(path, chunksOf(handle));
     const part = (start: number, end: number): Promise<Uint8Array> => partOf(handle, start, end);
-    return await use({ name: path, sizeBytes, chunks, ...(sizeBytes !== undefined && { part }) });
+    return await use(handle, { name: path, sizeBytes, chunks, ...(sizeBytes !== undefined && { part }) });
   } finally {
     await handle.close();
   }
@@ -59,11 +81,18 @@ export async function readWhole({ name, sizeBytes, chunks }: Input, limitBytes: 
   return bytes.subarray(0, length);
 }
 
-/** The first byte, if there is one, and the same input with nothing missing. */
-export async function peek(input: Input): Promise<{ readonly first: number | undefined; readonly input: Input }> {
+/** The first bytes, at least 8 if there are so many, and the same input with nothing missing. */
+export async function peek(input: Input): Promise<{ readonly start: Uint8Array; readonly input: Input }> {
   const reader = input.chunks[Symbol.asyncIterator]();
-  const start = await atLeast(1, new Uint8Array(0), reader);
-  return { first: start[0], input: { ...input, chunks: restOf(start, reader) } };
+  const start = await atLeast(HEADER_PREFIX_BYTES, new Uint8Array(0), reader);
+  return { start, input: { ...input, chunks: restOf(start, reader) } };
+}
+
+/** The same input, if it begins like an envelope. @throws `malformed-envelope` that says what it looks like instead */
+export async function envelopeIn(input: Input): Promise<Input> {
+  const { start, input: whole } = await peek(input);
+  requireEnvelope(input.name, start);
+  return whole;
 }
 
 /**
@@ -72,12 +101,21 @@ export async function peek(input: Input): Promise<{ readonly first: number | und
  * @returns a header that is as long as it says, unless the input ends before
  * @throws `malformed-envelope`, `unsupported-version` if the input does not begin like an envelope
  */
-export async function splitEnvelope({ chunks }: Input): Promise<{ readonly header: Uint8Array; readonly body: AsyncIterable<Uint8Array> }> {
+export async function splitEnvelope({
+  name,
+  chunks,
+}: Input): Promise<{ readonly header: Uint8Array; readonly body: AsyncIterable<Uint8Array> }> {
   const reader = chunks[Symbol.asyncIterator]();
   const prefix = await atLeast(HEADER_PREFIX_BYTES, new Uint8Array(0), reader);
+  requireEnvelope(name, prefix);
   const headerBytes = headerBytesOf(prefix);
   const start = await atLeast(headerBytes, prefix, reader);
   return { header: start.subarray(0, headerBytes), body: restOf(start.subarray(headerBytes), reader) };
+}
+
+function requireEnvelope(name: string, start: Uint8Array): void {
+  if (start[0] !== ENVELOPE_HEAD || start.length < HEADER_PREFIX_BYTES)
+    throw notWhatItReads(name, start.subarray(0, SHOWN_BYTES), "an envelope");
 }
 
 /** `start` and what is read until there are `bytes` of it, or nothing more comes. */
@@ -100,6 +138,7 @@ async function* restOf(first: Uint8Array, reader: AsyncIterator<Uint8Array>): As
 
 async function withStandardInput<T>(use: (input: Input) => Promise<T>): Promise<T> {
   const name = "standard input";
+  if (process.stdin.isTTY) process.stderr.write("reading from the terminal; Ctrl-D on a line of its own ends the input\n");
   try {
     return await use({ name, sizeBytes: undefined, chunks: named(name, process.stdin) });
   } finally {
@@ -142,3 +181,5 @@ function tooLarge(name: string, limit: string): Error {
 }
 
 const READ_BYTES = 65536;
+/** How much of an input is looked at to tell what it is. */
+const SHOWN_BYTES = 512;

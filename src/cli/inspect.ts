@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { ascii, textOf } from "../core/base/bytes.ts";
-import { malformed } from "../core/base/errors.ts";
 import { ENVELOPE_HEAD } from "../core/format/envelope.ts";
 import { KEY_RECORD_HEAD } from "../core/format/key-record.ts";
 import { DETERMINISTIC_TOKEN_HEAD, TOKEN_HEAD } from "../core/format/token.ts";
 import { type Inspection, inspect, inspectEnvelope } from "../core/keyring/inspect.ts";
+import { notWhatItReads } from "./appearance.ts";
 import { type Input, peek, readWhole, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
 import { inspectTable } from "./inspect-table.ts";
 import { addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";
@@ -38,11 +38,21 @@ async function inspectFile(file: string, { json = false }: JsonOptions): Promise
 }
 
 async function inspectInput(input: Input): Promise<Inspection> {
-  const { first, input: whole } = await peek(input);
+  const { start, input: whole } = await peek(input);
+  const [first = 0] = start;
   if (first === ENVELOPE_HEAD) return await inspectHeader(whole);
-  if (first === undefined || !FIRST_BYTES.has(first)) throw malformed(`${input.name} is no envelope, header, key record or token`);
+  if (!FIRST_BYTES.has(first)) throw notInspectable(input, start);
   const bytes = await readWhole(whole, MAX_TOKEN_BYTES, "16 MiB: no key record is, and no token should be");
-  return inspect(first < 0x80 ? (textOf(bytes)?.trimEnd() ?? "") : bytes);
+  if (first >= 0x80) return inspect(bytes);
+  try {
+    return inspect(textOf(bytes)?.trimEnd() ?? "");
+  } catch {
+    throw notInspectable(input, bytes); // text that begins with n or v by chance
+  }
+}
+
+function notInspectable({ name }: Input, start: Uint8Array): Error {
+  return notWhatItReads(name, start.subarray(0, 512), "an envelope, header, key record or token");
 }
 
 async function inspectHeader(input: Input): Promise<Inspection> {

@@ -5,7 +5,7 @@ import { addDecrypt } from "./decrypt.ts";
 import { addDev } from "./dev.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEncrypt } from "./encrypt.ts";
-import { exitCodeOf, failureText } from "./failure.ts";
+import { exitCodeOf, tellFailure } from "./failure.ts";
 import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
 import { addKeygen } from "./keygen.ts";
@@ -37,7 +37,7 @@ Errors go to standard error as "envelock: <code>: <message>".`,
   } catch (error) {
     const isHelp = error instanceof CommanderError && (error.exitCode === 0 || error.code === "commander.help");
     process.exitCode = isHelp && error.exitCode === 0 ? 0 : exitCodeOf(error);
-    if (!isHelp) process.stderr.write(failureText(error, isDebug));
+    if (!isHelp) tellFailure(error, isDebug);
   }
 }
 

@@ -1,12 +1,16 @@
+import { existsSync } from "node:fs";
 import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
 import { hybridKeys } from "../../providers/local/hybrid.ts";
-import { keysetProviders } from "../../providers/local/index.ts";
+import { type Keyset, keysetProviders, parseKeyset } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { pkcs11Key } from "../../providers/pkcs11/index.ts";
+import { EnvelockError } from "../core/base/errors.ts";
+import { closest } from "../core/base/options.ts";
 import type { KeyProvider } from "../core/contracts/key-provider.ts";
 import { Keyring } from "../core/keyring/keyring.ts";
 import { azureConnection } from "./azure-connection.ts";
-import { usageError } from "./failure.ts";
+import { hintForMissing, usageError } from "./failure.ts";
+import { readWhole, STANDARD_STREAM, withInput } from "./input.ts";
 import type { KeyOptions, RecipientOptions } from "./options.ts";
 import { pkcs11Options } from "./pkcs11-uri.ts";
 
@@ -17,24 +21,34 @@ import { pkcs11Options } from "./pkcs11-uri.ts";
  * @throws `key-not-found`, `access-denied`, `invalid-argument`, `provider-failure`
  */
 async function openKey(argument: string, azure: AzureConnectionOptions): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
-  const scheme = SCHEME.exec(argument)?.[1]?.toLowerCase();
-  if (scheme === undefined) return keysetProviders(await readKeysetFile(argument), { hybrid: hybridKeys });
-  if (scheme === "azure") return [azureProvider(argument.slice("azure:".length), azure)];
-  if (scheme === "pkcs11") return [pkcs11Key(pkcs11Options(argument))];
-  throw usageError(`no kind of key is called "${scheme}:"`, "a keyset file with a colon in its name is given as ./name");
-}
-
-function azureProvider(url: string, connection: AzureConnectionOptions): KeyProvider {
-  return url.includes("/secrets/") ? azureSecretKey({ ...connection, secretUrl: url }) : azureKey({ ...connection, keyUrl: url });
+  const [, scheme, rest = ""] = SCHEME.exec(argument) ?? [];
+  switch (scheme?.toLowerCase()) {
+    case undefined:
+      return keysetProviders(argument === STANDARD_STREAM ? await standardInputKeyset() : await fileKeyset(argument), HYBRID);
+    case "env":
+      return keysetProviders(keysetIn(variable(rest), `the variable ${rest}`), HYBRID);
+    case "azure":
+      return [azureProvider(rest, azure)];
+    case "pkcs11":
+      return [pkcs11Key(pkcs11Options(argument))];
+    default:
+      throw unknownScheme(argument, scheme ?? "");
+  }
 }
 
 /** A keyring for as long as `use` takes: the first `--key` and every `--recipient` wrap, all of them unwrap. */
-export async function withKeyring<T>(options: KeyOptions & RecipientOptions, use: (keyring: Keyring) => Promise<T>): Promise<T> {
+export async function withKeyring<T>(
+  options: KeyOptions & RecipientOptions,
+  inputs: readonly string[],
+  use: (keyring: Keyring) => Promise<T>,
+): Promise<T> {
   const {
     key: [first, ...olderKeys],
     recipient = [],
     keyContext,
   } = options;
+  const readers = [first, ...olderKeys, ...recipient, ...inputs].filter((argument) => argument === STANDARD_STREAM);
+  if (readers.length > 1) throw usageError("standard input can be read once", "name a file in place of one of the -");
   const azure = azureConnection(options); // one for all keys: each credential signs in by itself
   const wrapWith: KeyProvider[] = [];
   const unwrapWith: KeyProvider[] = [];
@@ -51,5 +65,70 @@ export async function withKeyring<T>(options: KeyOptions & RecipientOptions, use
   }
 }
 
+async function fileKeyset(path: string): Promise<Keyset> {
+  // a key that was given in place of a file is not repeated in a message
+  if (BARE_KEY.test(path) && !existsSync(path)) {
+    throw usageError(
+      "--key is the name of a keyset, and this looks like a key itself",
+      "arguments can be seen by others: put the key into a keyset file (docs/providers/local.md), and count it as disclosed",
+    );
+  }
+  if (path === "") throw usageError("--key names no keyset", "name the file that `envelock keygen` made");
+  try {
+    return await readKeysetFile(path);
+  } catch (error) {
+    if (!(error instanceof EnvelockError)) throw error;
+    const { code, message, hint, cause } = error;
+    if (code === "key-not-found") throw new EnvelockError(code, `there is no keyset ${path}`, { hint: hintForMissing(path), cause });
+    throw new EnvelockError(code, message.includes(path) ? message : `${path}: ${message}`, { cause, ...(hint !== undefined && { hint }) });
+  }
+}
+
+async function standardInputKeyset(): Promise<Keyset> {
+  const bytes = await withInput(STANDARD_STREAM, (input) => readWhole(input, MAX_KEYSET_BYTES, "1 MiB: no keyset is"));
+  return keysetIn(bytes, "standard input");
+}
+
+function variable(name: string): string {
+  const value = process.env[name];
+  if (value === undefined || value === "") {
+    throw usageError(
+      `the variable ${name} is ${value === "" ? "empty" : "not set"}`,
+      `export ${name} with the text of a keyset, as \`envelock keygen\` makes it`,
+    );
+  }
+  return value;
+}
+
+function keysetIn(text: string | Uint8Array, name: string): Keyset {
+  try {
+    return parseKeyset(text);
+  } catch (error) {
+    if (!(error instanceof EnvelockError)) throw error;
+    const { code, message, hint } = error;
+    throw new EnvelockError(code, `${name}: ${message}`, hint === undefined ? {} : { hint });
+  }
+}
+
+function azureProvider(url: string, connection: AzureConnectionOptions): KeyProvider {
+  return url.includes("/secrets/") ? azureSecretKey({ ...connection, secretUrl: url }) : azureKey({ ...connection, keyUrl: url });
+}
+
+function unknownScheme(argument: string, scheme: string): EnvelockError {
+  if (/^https:\/\/[^/@]+\/(keys|secrets)\//i.test(argument))
+    return usageError("a key in Azure is named by azure: and its URL", `did you mean azure:${argument}?`);
+  const meant = scheme.toLowerCase() === "file" ? undefined : closest(scheme, ["azure", "pkcs11", "env"]);
+  return usageError(
+    `no kind of key is called "${scheme}:"`,
+    meant === undefined
+      ? "a keyset is named by its path alone, ./name if there is a colon in it; other kinds are env:NAME, azure:URL and pkcs11:…"
+      : `did you mean ${meant}:?`,
+  );
+}
+
 // Two letters at least: C:\keys.json is a path.
-const SCHEME = /^([a-z][a-z0-9+.-]+):/i;
+const SCHEME = /^([a-z][a-z0-9+.-]+):(.*)$/is;
+/** 32 bytes in hexadecimal digits or base64. */
+const BARE_KEY = /^(?:[0-9a-f]{64}|[\w+/-]{43}=?)$/i;
+const HYBRID = { hybrid: hybridKeys };
+const MAX_KEYSET_BYTES = 2 ** 20;

@@ -1,15 +1,18 @@
 import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { EnvelockError } from "../core/base/errors.ts";
+import { closest } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { fileStore } from "../stores/file.ts";
 import { postgresStore } from "../stores/postgres.ts";
 import { type SqliteDatabase, sqliteStore } from "../stores/sqlite.ts";
-import { usageError } from "./failure.ts";
+import { hintForMissing, usageError } from "./failure.ts";
 
 export interface StoreOptions {
   readonly store: string;
   readonly table?: string;
+  /** Whether a scope, or the file of a store, is made where there is none. */
+  readonly create?: boolean;
 }
 
 export function addStoreOptions(command: Command): Command {
@@ -17,14 +20,15 @@ export function addStoreOptions(command: Command): Command {
     .addOption(
       new Option(
         "-s, --store <store>",
-        "postgres://user@host/database, sqlite:<file> or file:<file>; PGPASSWORD is heeded",
+        "postgres://user@host/database, sqlite:<file> or file:<file>; a password goes into PGPASSWORD or ~/.pgpass",
       ).makeOptionMandatory(),
     )
     .addOption(new Option("--table <name>", "of the data keys in a database (default: envelock_data_keys)"));
 }
 
-/** The store that the arguments name, for as long as `use` takes. */
-export async function withStore<T>({ store: argument, table }: StoreOptions, use: (store: DataKeyStore) => Promise<T>): Promise<T> {
+/** The store that the arguments name, for as long as `use` takes. No message holds the argument: there may be a password in it. */
+export async function withStore<T>(options: StoreOptions, use: (store: DataKeyStore) => Promise<T>): Promise<T> {
+  const { store: argument, table, create = false } = options;
   const [, scheme = "", path = ""] = SCHEME.exec(argument) ?? [];
   const named = table === undefined ? {} : { table };
   switch (scheme.toLowerCase()) {
@@ -32,16 +36,37 @@ export async function withStore<T>({ store: argument, table }: StoreOptions, use
     case "postgresql":
       return await withPostgres(argument, (client) => use(postgresStore({ client, ...named })));
     case "sqlite":
+      requireFile(path, "an empty database is never made: the application makes it");
       return await withSqlite(path, (database) => use(sqliteStore({ database, ...named })));
     case "file":
-      if (table !== undefined) throw usageError("--table goes with a database");
+      if (table !== undefined) throw usageError("--table goes with a database", "leave it out: a file holds one table");
+      if (!create) requireFile(path, "`envelock keys rotate --create` makes a new store");
       return await use(fileStore(path));
     default:
-      throw usageError(`"${argument}" is no store`, "give postgres://user@host/database, sqlite:<file> or file:<file>");
+      throw unknownStore(argument, scheme);
   }
 }
 
+function requireFile(path: string, otherwise: string): void {
+  if (path === "") throw usageError("--store names no file", "sqlite:<file> or file:<file>");
+  if (!existsSync(path))
+    throw new EnvelockError("key-not-found", `there is no file ${path}`, { hint: `${hintForMissing(path)}; ${otherwise}` });
+}
+
+function unknownStore(argument: string, scheme: string): EnvelockError {
+  const meant = closest(scheme, STORES);
+  if (scheme !== "" && meant !== undefined) return usageError(`no kind of store is called "${scheme}:"`, `did you mean ${meant}:?`);
+  if (existsSync(argument)) return usageError("--store names no kind of store", `did you mean file:${argument} or sqlite:${argument}?`);
+  return usageError("--store names no kind of store", "give postgres://user@host/database, sqlite:<file> or file:<file>");
+}
+
 async function withPostgres<T>(connectionString: string, use: (client: InstanceType<typeof import("pg").Pool>) => Promise<T>): Promise<T> {
+  if (!URL.canParse(connectionString)) {
+    throw usageError(
+      "the URL of the store cannot be read",
+      "postgres://user@host:port/database; @, /, : and % in a name are written %40, %2F, %3A and %25",
+    );
+  }
   const { Pool } = await import("pg").catch((cause: unknown) => {
     throw new EnvelockError("provider-failure", "a PostgreSQL store needs the package pg, which did not load", {
       cause,
@@ -70,9 +95,8 @@ interface OpenDatabase extends SqliteDatabase {
   close(): void;
 }
 
-/** By Node's own SQLite. An empty database is never made. */
+/** Opens a database with Node's own SQLite. */
 function openSqlite(path: string): OpenDatabase {
-  if (!existsSync(path)) throw new EnvelockError("key-not-found", `no such file: ${path}`);
   const sqlite = process.getBuiltinModule("node:sqlite");
   const Database: unknown = sqlite === undefined ? undefined : Reflect.get(sqlite, "DatabaseSync");
   if (!isClass(Database))
@@ -81,7 +105,10 @@ function openSqlite(path: string): OpenDatabase {
     const database = new Database(path, { timeout: LOCK_WAIT_MS });
     if (isDatabase(database)) return database;
   } catch (cause) {
-    throw new EnvelockError("access-denied", `cannot open ${path}`, { cause });
+    throw new EnvelockError("access-denied", `cannot open ${path}`, {
+      cause,
+      hint: "check that it is a SQLite database, and who may read it",
+    });
   }
   throw new EnvelockError("provider-failure", "what should be SQLite is something else");
 }
@@ -96,6 +123,7 @@ function isDatabase(value: unknown): value is OpenDatabase {
   return typeof value === "object" && value !== null && "prepare" in value && "exec" in value && "close" in value;
 }
 
+const STORES = ["postgres", "postgresql", "sqlite", "file"];
 const SCHEME = /^([a-z]+):(.*)$/is;
 const CONNECTIONS = 8;
 const LOCK_WAIT_MS = 10_000;

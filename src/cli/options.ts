@@ -47,7 +47,7 @@ export interface JsonOptions {
 
 export function addKeyOptions(command: Command, meaning: string): Command {
   return addAzureOptions(command)
-    .addOption(new Option("-k, --key <keyset>", meaning).argParser(collect).makeOptionMandatory())
+    .addOption(new Option("-k, --key <key>", `${meaning}; ${KINDS_OF_KEY}`).argParser(collect).makeOptionMandatory())
     .addOption(
       new Option("--key-context <key=value>", "context of the data key: what every value of one keyring shares (repeatable)").argParser(
         collectPair,
@@ -64,7 +64,9 @@ export function addAzureOptions(command: Command): Command {
 
 export function addRecipientOption(command: Command): Command {
   return command.addOption(
-    new Option("-r, --recipient <keyset>", "also wrap for this key, which may be a public half (repeatable)").argParser(collect),
+    new Option("-r, --recipient <key>", "also wrap for this key, named as for --key, which may be a public half (repeatable)").argParser(
+      collect,
+    ),
   );
 }
 
@@ -123,4 +125,7 @@ function collectPair(text: string, previous: Context = {}): Context {
   return Object.fromEntries([...Object.entries(previous), [key, text.slice(at + 1)]]);
 }
 
+/** What a key may be, in every help. */
+const KINDS_OF_KEY =
+  "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), or pkcs11:<uri>";
 const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;

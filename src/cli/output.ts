@@ -1,23 +1,10 @@
-import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  createWriteStream,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  lstatSync,
-  openSync,
-  renameSync,
-  rmSync,
-  type Stats,
-} from "node:fs";
-import { dirname, join } from "node:path";
+import { lstatSync, type Stats } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { toHex, utf8 } from "../core/base/bytes.ts";
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { systemError, systemErrorOf, usageError } from "./failure.ts";
+import { utf8 } from "../core/base/bytes.ts";
+import { writeDurably } from "../core/base/durable-file.ts";
+import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { systemCodeOf } from "../core/base/file-error.ts";
+import { readerGone, systemError, usageError } from "./failure.ts";
 import { STANDARD_STREAM } from "./input.ts";
 import type { OutputOptions } from "./options.ts";
 
@@ -38,28 +25,30 @@ export function openOutput({ out, force = false }: OutputOptions, mode: number):
   }
   if (out === undefined || out === STANDARD_STREAM) return writeStandardOutput;
   checkTarget(out, force);
-  return (chunks) => writeFile(out, chunks, mode, force ? renameSync : placeNew);
+  return async (chunks) => {
+    try {
+      await writeDurably(out, chunks, { overwrite: force, mode });
+    } catch (cause) {
+      throw systemCodeOf(cause) === "EEXIST" ? exists(out) : systemError(`cannot write ${out}`, cause);
+    }
+  };
 }
 
 /**
  * Replaces a file that was read before, keeping its mode and owner.
  *
  * @param path with no symbolic link in its last part
- * @param before what the file was when it was read
- * @throws `unavailable` if the file has changed since
+ * @param before what the open file was when it was read
+ * @throws `unavailable` if the path names another file by now, or the file has changed
  */
 export function inPlaceOf(path: string, before: Stats): Output {
-  const place = (temporary: string): void => {
-    const now = lstatSync(path);
-    if (now.ino !== before.ino || now.size !== before.size || now.mtimeMs !== before.mtimeMs) {
-      throw new EnvelockError("unavailable", `${path} was changed by somebody else meanwhile`, { hint: "run it again" });
+  return async (chunks) => {
+    try {
+      await writeDurably(path, chunks, { overwrite: true, instead: before });
+    } catch (cause) {
+      throw systemError(`cannot write ${path}`, cause);
     }
-    const own = lstatSync(temporary);
-    if (own.uid !== before.uid || own.gid !== before.gid) chownSync(temporary, before.uid, before.gid);
-    chmodSync(temporary, before.mode & PERMISSIONS);
-    renameSync(temporary, path);
   };
-  return (chunks) => writeFile(path, chunks, before.mode & PERMISSIONS, place);
 }
 
 export async function printLines(text: string): Promise<void> {
@@ -70,74 +59,20 @@ async function writeStandardOutput(chunks: Chunks): Promise<void> {
   try {
     await pipeline(chunks, process.stdout, { end: false });
   } catch (cause) {
-    throw systemError("cannot write standard output", cause);
-  }
-}
-
-// A temporary file in the same folder, so that the last step is one rename.
-async function writeFile(target: string, chunks: Chunks, mode: number, place: (temporary: string, target: string) => void): Promise<void> {
-  const folder = dirname(target);
-  const temporary = join(folder, `.envelock-${toHex(randomBytes(8))}.tmp`);
-  const forget = removeOnSignal(temporary);
-  try {
-    const fd = openSync(temporary, "wx", mode);
-    await pipeline(chunks, createWriteStream(temporary, { fd, flush: true }));
-    place(temporary, target);
-    syncFolder(folder);
-  } catch (cause) {
-    rmSync(temporary, { force: true });
-    throw systemError(`cannot write ${target}`, cause);
-  } finally {
-    forget();
+    throw GONE.has(systemCodeOf(cause) ?? "") ? readerGone(cause) : systemError("cannot write standard output", cause);
   }
 }
 
 function checkTarget(target: string, force: boolean): void {
   const stats = lstatSync(target, { throwIfNoEntry: false });
   if (stats === undefined) return;
-  if (!stats.isFile() && !stats.isSymbolicLink()) throw invalidArgument(`${target} is not a regular file`, "- is standard output");
+  if (stats.isDirectory()) throw invalidArgument(`${target} is a folder`, "name a file in it with --out");
+  if (!stats.isFile() && !stats.isSymbolicLink()) throw invalidArgument(`${target} is not a regular file`, "--out - is standard output");
   if (!force) throw exists(target);
-}
-
-/** Never replaces: a hard link fails if somebody made the target meanwhile, where a rename would not. */
-function placeNew(temporary: string, target: string): void {
-  try {
-    linkSync(temporary, target);
-  } catch (error) {
-    const [name] = systemErrorOf(error);
-    if (existsSync(target)) throw exists(target);
-    if (!LINKS_MISSING.has(name)) throw error;
-    renameSync(temporary, target);
-    return;
-  }
-  rmSync(temporary);
 }
 
 function exists(target: string): EnvelockError {
   return invalidArgument(`${target} exists`, "--force replaces it");
-}
-
-/** Removes the file when a signal ends the process; the signal then does what it would have done. */
-function removeOnSignal(path: string): () => void {
-  const forget = (): void => {
-    for (const signal of ENDING_SIGNALS) process.off(signal, remove);
-  };
-  const remove = (signal: NodeJS.Signals): void => {
-    rmSync(path, { force: true });
-    forget();
-    process.kill(process.pid, signal);
-  };
-  for (const signal of ENDING_SIGNALS) process.on(signal, remove);
-  return forget;
-}
-
-/** Makes the new name last through a power cut. Best effort: not every system lets a folder be synced. */
-function syncFolder(folder: string): void {
-  try {
-    const fd = openSync(folder, "r");
-    fsyncSync(fd);
-    closeSync(fd);
-  } catch {}
 }
 
 /** Ciphertext: as open as the umask lets any other file be. */
@@ -145,6 +80,5 @@ export const NEW_FILE_MODE = 0o666;
 /** Plaintext and secret keys. */
 export const OWNER_ALONE = 0o600;
 
-const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-const LINKS_MISSING: ReadonlySet<string> = new Set(["EPERM", "EACCES", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"]);
-const PERMISSIONS = 0o777;
+// what a stream says whose other end was closed
+const GONE: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"]);

@@ -1,11 +1,8 @@
-import { lstatSync } from "node:fs";
-import { realpath } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { invalidArgument } from "../core/base/errors.ts";
 import { claimedPlaintextBytes } from "../core/crypto/body-sizes.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
-import { exitCodeOf, failureText, systemError, usageError } from "./failure.ts";
-import { type Input, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
+import { exitCodeOf, tellFailure, usageError } from "./failure.ts";
+import { type Input, STANDARD_STREAM, splitEnvelope, withFileInPlace, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";
 import {
   addDebugOption,
@@ -52,13 +49,13 @@ Examples:
 
 async function rewrap(files: readonly string[], options: RewrapOptions): Promise<void> {
   checkFiles(files, options);
-  await withKeyring(options, async (keyring) => {
+  await withKeyring(options, files, async (keyring) => {
     for (const file of files) {
       try {
         await rewrapOne(keyring, file, options);
       } catch (error) {
         // the others are still worth doing
-        process.stderr.write(failureText(error, options.debug === true, file));
+        tellFailure(error, options.debug === true, file);
         process.exitCode = exitCodeOf(error);
       }
     }
@@ -86,15 +83,10 @@ async function check(keyring: Keyring, file: string): Promise<void> {
 }
 
 async function rewrapInPlace(keyring: Keyring, file: string): Promise<void> {
-  const path = await realpath(file).catch((cause: unknown) => {
-    throw systemError(`cannot read ${file}`, cause);
-  });
-  const before = lstatSync(path);
-  if (!before.isFile()) throw invalidArgument("not a regular file");
-  await withInput(path, async (input) => {
+  await withFileInPlace(file, async (input, before) => {
     const { header, body } = await splitEnvelope(input);
     const isStale = await keyring.needsRewrap(header);
-    if (isStale) await inPlaceOf(path, before)(joined(await keyring.rewrapHeader(header), body));
+    if (isStale) await inPlaceOf(file, before)(joined(await keyring.rewrapHeader(header), body));
     await printLines(`${isStale ? "rewrapped" : "current  "}  ${terminalText(file)}`);
   });
 }

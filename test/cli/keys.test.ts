@@ -1,12 +1,14 @@
+import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
+import { scopeLine } from "../../src/cli/keys/describe.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { fileStore } from "../../src/stores/file.ts";
 import { ok, refused, run, scratch } from "./runner.ts";
 
-const { at, write, names } = scratch();
+const { at, read, write, names } = scratch();
 const [keys, store] = [at("keys.json"), at("data-keys.json")];
 const STORE = ["--store", `file:${store}`];
 const WITH_KEY = [...STORE, "--key", keys];
@@ -39,6 +41,39 @@ describe("keys list", () => {
       { scope: { tenant: "bolt" }, purpose: "fields", version: 1, state: "active", recipients: [{ provider: "local" }] },
     ]);
   });
+});
+
+describe("a bad row", () => {
+  test.each<readonly [string, object, RegExp]>([
+    ["a time that no date has", { createdAtMs: 9e15 }, /^envelock: malformed-envelope: tenant=\w+ version 9: its time/],
+    ["a record that is none", { record: "ff" }, /^envelock: malformed-envelope: tenant=\w+ version 9: not a key record/],
+    ["a scope that is none", { scope: "!!!" }, /^envelock: malformed-envelope: \? version 9: the text of its scope/],
+  ])("with %s is reported, and the others are listed", async (_what, damage, said) => {
+    const content: { rows: object[] } = JSON.parse(new TextDecoder().decode(read("data-keys.json")));
+    const row = { ...content.rows[0], version: 9, kid: "0".repeat(32), ...damage };
+    const file = write("bad-row.json", JSON.stringify({ ...content, rows: [...content.rows, row] }));
+    const { exitCode, text, stderr } = await run(["keys", "list", "--store", `file:${file}`]);
+    expect(exitCode).toBe(1);
+    expect(text.trimEnd().split("\n")).toHaveLength(5);
+    expect(stderr).toMatch(said);
+  });
+});
+
+test("no two scopes are written alike", () => {
+  const text = fc.stringMatching(/^[ab,=\\\n\u200b{}u]{0,6}$/);
+  const context = fc.dictionary(
+    text.filter((key) => key !== ""),
+    text,
+    { maxKeys: 3 },
+  );
+  fc.assert(
+    fc.property(context, context, (one, other) => {
+      const same = JSON.stringify(Object.entries(one).sort()) === JSON.stringify(Object.entries(other).sort());
+      expect(scopeLine(one) === scopeLine(other)).toBe(same);
+    }),
+    { numRuns: 2000 },
+  );
+  expect(scopeLine({ tenant: "a,region=b" })).not.toBe(scopeLine({ tenant: "a", region: "b" }));
 });
 
 describe("keys verify", () => {
@@ -84,6 +119,36 @@ describe("keys rewrap", () => {
     ["--table", "x"],
   ])("%s %s %s is a wrong command line", async (...wrong) => {
     await refused(2, "invalid-argument", ["keys", "rewrap", ...WITH_KEY, ...wrong.filter((word) => word !== undefined)]);
+  });
+});
+
+describe("a scope that has no data key", () => {
+  const files = (): string => new TextDecoder().decode(read("data-keys.json"));
+
+  test.each([
+    ["rotate", ["--scope", "tenant=acmee"], "did you mean tenant=acme?"],
+    ["rotate", ["--scope", "tennant=acme"], "did you mean tenant=acme?"],
+    ["rotate", [], "`envelock keys list` shows the scopes"],
+    ["shred", ["--scope", "tenant=acmee", "--dry-run"], "did you mean tenant=acme?"],
+    ["shred", ["--scope", "tenant=acmee"], "did you mean tenant=acme?"],
+  ])("is not made by %s %j", async (verb, options, hint) => {
+    const before = files();
+    const { stderr } = await refused(1, "key-not-found", ["keys", verb, ...WITH_KEY, ...options]);
+    expect(stderr).toContain(hint);
+    expect(files()).toBe(before);
+  });
+
+  test("is made by rotate --create, the file of the store too", async () => {
+    const made = ["--store", `file:${at("made.json")}`, "--key", keys, "--scope", "tenant=new"];
+    await refused(1, "key-not-found", ["keys", "rotate", ...made]);
+    expect((await ok(["keys", "rotate", ...made, "--create"])).text).toContain("tenant=new");
+  });
+
+  test.each(["list", "verify", "rewrap"])("keys %s of a mistyped file is no success", async (verb) => {
+    const key = verb === "list" ? [] : ["--key", keys];
+    const { stderr } = await refused(1, "key-not-found", ["keys", verb, "--store", `file:${at("data-key.json")}`, ...key]);
+    expect(stderr).toContain("did you mean data-keys.json?");
+    expect(names()).not.toContain("data-key.json");
   });
 });
 
@@ -141,6 +206,17 @@ describe("--store", () => {
   test("a database that is not there is not made", async () => {
     await refused(1, "key-not-found", ["keys", "list", "--store", `sqlite:${at("none.db")}`]);
     expect(names()).not.toContain("none.db");
+  });
+
+  test.each([
+    "postgress://app:hunter2@db.example/app",
+    "app:hunter2@db.example/app",
+    "postgres://app:hunter2@[/x",
+    "hunter2",
+  ])("%s: its password is in no message", async (argument) => {
+    const { stderr } = await refused(2, "invalid-argument", ["keys", "list", "--store", argument, "--debug"]);
+    expect(stderr).not.toContain("hunter2");
+    expect(stderr).toMatch(/^hint: .*postgres:/m);
   });
 
   test("a file that is no store is refused", async () => {

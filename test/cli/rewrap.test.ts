@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, statSync, symlinkSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type InspectedEnvelope, inspect } from "../../src/core/keyring/inspect.ts";
@@ -53,11 +54,15 @@ describe("in place", () => {
     expect(keyIdsOf(read("between"))).toEqual(["new-1"]);
   });
 
-  test("follows a link to the file", async () => {
+  test("refuses a link and a pipe, and says what to name instead", async () => {
     write("linked", read("stale"));
     symlinkSync(at("linked"), at("a-link"));
-    await ok(["rewrap", at("a-link"), "--key", keys]);
-    expect(keyIdsOf(read("linked"))).toEqual(["v2"]);
+    const link = await refused(1, "invalid-argument", ["rewrap", at("a-link"), "--key", keys]);
+    expect(link.stderr).toContain("hint: name the file itself, not a link to it");
+    expect(keyIdsOf(read("linked"))).toEqual(["v1"]);
+    execFileSync("mkfifo", [at("a-pipe")]);
+    const pipe = await refused(1, "invalid-argument", ["rewrap", at("a-pipe"), "--key", keys]);
+    expect(pipe.stderr).toContain("not a regular file");
   });
 
   test("needs the key context, and no other", async () => {
@@ -80,8 +85,8 @@ describe("in place", () => {
     const { exitCode, text, stderr } = await run(["rewrap", bad, at("missing"), good, "--key", keys]);
     expect(exitCode).toBe(1);
     expect(text).toBe(`rewrapped  ${good}\n`);
-    expect(stderr).toContain(`envelock: malformed-envelope: ${bad}: `);
-    expect(stderr).toContain(`envelock: invalid-argument: ${at("missing")}: `);
+    expect(stderr).toContain(`envelock: malformed-envelope: ${bad} is not an envelope: it looks like text\n`);
+    expect(stderr).toContain(`envelock: invalid-argument: cannot read ${at("missing")}: `);
     expect(new TextDecoder().decode(read("bad"))).toBe("no envelope");
   });
 
@@ -137,7 +142,7 @@ describe("--check", () => {
   test("exits with 1 if an envelope cannot be read, and names it", async () => {
     const { exitCode, stderr } = await run(["rewrap", at("current"), at("plain"), "--key", keys, "--check"]);
     expect(exitCode).toBe(1);
-    expect(stderr).toContain(`envelock: malformed-envelope: ${at("plain")}: `);
+    expect(stderr).toContain(`envelock: malformed-envelope: ${at("plain")} is not an envelope: `);
   });
 
   test("reads standard input", async () => {

@@ -2,14 +2,20 @@ import type { Context } from "../../core/base/context.ts";
 import type { EnvelockError } from "../../core/base/errors.ts";
 import type { KeyRowFailure, KeyRowsReport } from "../../fields/jobs/key-rows.ts";
 import { PURPOSE } from "../../fields/scope.ts";
-import { failureText } from "../failure.ts";
+import { tellFailure } from "../failure.ts";
 import { terminalText } from "../terminal-text.ts";
 
-/** `tenant=acme,region=eu`, in the order of the canonical encoding; `-` for the empty scope. What the library adds is left out. */
+/**
+ * Returns `region=eu,tenant=acme`, sorted by key; `-` for the empty scope. What the library adds is left out.
+ *
+ * No two scopes have the same line: a backslash stands before commas and backslashes, in keys also before an equals sign.
+ */
 export function scopeLine(context: Context | undefined): string {
   if (context === undefined) return "?";
   const pairs = Object.entries(context).filter(([key]) => key !== PURPOSE);
-  return pairs.length === 0 ? "-" : terminalText(pairs.map(([key, value]) => `${key}=${value}`).join(","));
+  if (pairs.length === 0) return "-";
+  const lines = pairs.map(([key, value]) => `${key.replace(/[\\,=]/g, "\\$&")}=${value.replace(/[\\,]/g, "\\$&")}`);
+  return terminalText(lines.sort().join(","));
 }
 
 /** Tells of what failed on standard error, and makes the command fail. */
@@ -17,7 +23,7 @@ export function tellFailures({ failed, failures }: KeyRowsReport, isDebug: boole
   if (failed === 0) return;
   process.exitCode = 1;
   for (const { scope, version, error } of failures) {
-    process.stderr.write(failureText(error, isDebug, `${scopeLine(scope)} version ${version}`));
+    tellFailure(error, isDebug, `${scopeLine(scope)} version ${version}`);
   }
   if (failed > failures.length) process.stderr.write(`and ${failed - failures.length} more\n`);
 }
@@ -31,6 +37,6 @@ function plainFailure({ scope, version, error }: KeyRowFailure): unknown {
   return { scope, version, error: plainError(error) };
 }
 
-function plainError({ code, message, retryable }: EnvelockError): unknown {
+export function plainError({ code, message, retryable }: EnvelockError): unknown {
   return { code, message, retryable };
 }

@@ -35,10 +35,18 @@ export function addJobOptions(command: Command): Command {
   );
 }
 
-/** Data keys over the store and the keyring that the arguments name, for as long as `use` takes. */
-export async function withDataKeys<T>(options: KeysOptions, use: (dataKeys: DataKeys, store: DataKeyStore) => Promise<T>): Promise<T> {
+/**
+ * Data keys over the store and the keyring that the arguments name, for as long as `use` takes.
+ *
+ * @param inputs what the verb reads beside the keys: `-` if it asks a question on standard input
+ */
+export async function withDataKeys<T>(
+  options: KeysOptions,
+  use: (dataKeys: DataKeys, store: DataKeyStore) => Promise<T>,
+  inputs: readonly string[] = [],
+): Promise<T> {
   return await withStore(options, (store) =>
-    withKeyring(options, async (keyring) => {
+    withKeyring(options, inputs, async (keyring) => {
       const dataKeys = new DataKeys({ keyring, store });
       return await use(dataKeys, store).finally(() => dataKeys.close());
     }),
@@ -92,7 +100,7 @@ export function keyCount(keys: number): string {
 function countOf(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= 256) return count;
-  throw usageError(`"${text}" is no number from 1 to 256`);
+  throw usageError(`--concurrency is a number from 1 to 256, not "${text}"`, "leave it out for 8");
 }
 
 const PAGE_ROWS = 500;

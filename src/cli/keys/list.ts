@@ -1,18 +1,21 @@
 import type { Command } from "commander";
 import type { Context } from "../../core/base/context.ts";
+import { EnvelockError, malformed } from "../../core/base/errors.ts";
 import type { StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import { type InspectedRecipient, inspectKeyRecord } from "../../core/keyring/inspect.ts";
 import { contextOfScope, purposeOf } from "../../fields/scope.ts";
 import { columns } from "../columns.ts";
+import { tellFailure } from "../failure.ts";
 import { addStoreOptions, type StoreOptions, withStore } from "../open-store.ts";
 import { addDebugOption, addScopeOption, type ScopeOptions } from "../options.ts";
 import { printLines } from "../output.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { scopeLine } from "./describe.ts";
+import { plainError, scopeLine } from "./describe.ts";
 import { everyRow } from "./job.ts";
 
 interface ListOptions extends StoreOptions, ScopeOptions {
   readonly json?: boolean;
+  readonly debug?: boolean;
 }
 
 export function addKeysList(group: Command): void {
@@ -38,7 +41,16 @@ async function list({ scope = {}, json = false, ...options }: ListOptions): Prom
     }
   });
   listed.sort(byScope);
-  await printLines(json ? terminalJson(listed) : table(listed));
+  await printLines(json ? terminalJson(listed.map(plain)) : table(listed));
+  for (const { scope: context, version, defect } of listed) {
+    if (defect === undefined) continue;
+    tellFailure(defect, options.debug === true, `${scopeLine(context)} version ${version}`);
+    process.exitCode = 1;
+  }
+}
+
+function plain({ defect, ...key }: ListedKey): unknown {
+  return defect === undefined ? key : { ...key, defect: plainError(defect) };
 }
 
 /** The store's own order is that of an encoding. */
@@ -57,12 +69,26 @@ interface ListedKey {
   readonly created: string;
   readonly kid: string;
   readonly recipients: readonly InspectedRecipient[];
+  readonly defect?: EnvelockError;
 }
 
+/** One bad row does not hide the others: what can be read of it is shown, and what is wrong with it is in `defect`. */
 function listedKey({ record, version, state, createdAtMs, kid }: StoredDataKey, scope: Context | undefined): ListedKey {
-  const recipients = record === null ? [] : inspectKeyRecord(record).recipients;
-  const created = new Date(createdAtMs).toISOString();
-  return { scope, purpose: purposeOf(scope ?? {}), version, state, created, kid, recipients };
+  const created = dateOf(createdAtMs);
+  const row = { scope, purpose: purposeOf(scope ?? {}), version, state, created: created ?? "?", kid };
+  if (scope === undefined) return { ...row, recipients: [], defect: malformed("the text of its scope stands for no scope") };
+  if (created === undefined) return { ...row, recipients: [], defect: malformed("its time of making is none") };
+  try {
+    return { ...row, recipients: record === null ? [] : inspectKeyRecord(record).recipients };
+  } catch (error) {
+    if (error instanceof EnvelockError) return { ...row, recipients: [], defect: error };
+    throw error;
+  }
+}
+
+function dateOf(unixMs: number): string | undefined {
+  const date = new Date(unixMs);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
 function table(listed: readonly ListedKey[]): string {

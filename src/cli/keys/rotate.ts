@@ -4,6 +4,7 @@ import { addRecipientOption, addScopeOption, type ScopeOptions } from "../option
 import { printLines } from "../output.ts";
 import { terminalJson } from "../terminal-text.ts";
 import { scopeLine } from "./describe.ts";
+import { noSuchScope } from "./existing-scope.ts";
 import { addKeysOptions, type KeysOptions, withDataKeys } from "./job.ts";
 
 export function addKeysRotate(group: Command): void {
@@ -17,12 +18,18 @@ export function addKeysRotate(group: Command): void {
   addKeysOptions(command, "the first wraps the new data key, with its primary key (repeatable)");
   addRecipientOption(command);
   addScopeOption(command);
+  command.option("--create", "make the scope, and the file of the store, if there is none; else a scope without data keys is refused");
   command.action(rotate);
 }
 
 async function rotate({ scope, json = false, ...options }: KeysOptions & ScopeOptions): Promise<void> {
-  const { version, kid, state } = await withDataKeys(options, (dataKeys) => dataKeys.rotate(scope));
   const all = { ...options.keyContext, ...scope };
+  const { version, kid, state } = await withDataKeys(options, async (dataKeys, store) => {
+    // a mistyped scope would get a first data key that nothing ever uses, while the one that was meant stays as it is
+    if (options.create !== true && (await dataKeys.list(scope)).length === 0)
+      throw await noSuchScope(store, all, "; --create makes a new one");
+    return await dataKeys.rotate(scope);
+  });
   if (json) return await printLines(terminalJson({ scope: all, version, kid, state }));
   await printLines(
     columns([

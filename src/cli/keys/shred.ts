@@ -2,10 +2,12 @@ import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { usageError } from "../failure.ts";
+import { STANDARD_STREAM } from "../input.ts";
 import { addScopeOption, type ScopeOptions } from "../options.ts";
 import { printLines } from "../output.ts";
 import { terminalJson } from "../terminal-text.ts";
 import { scopeLine } from "./describe.ts";
+import { noSuchScope } from "./existing-scope.ts";
 import { addKeysOptions, type KeysOptions, keyCount, withDataKeys } from "./job.ts";
 
 interface ShredOptions extends KeysOptions, ScopeOptions {
@@ -30,13 +32,20 @@ async function shred({ scope, json = false, dryRun = false, ...options }: ShredO
   const all = { ...options.keyContext, ...scope };
   if (Object.keys(all).length === 0)
     throw usageError("name the scope with --scope or --key-context", "the whole of it, as `keys list` shows it");
-  await withDataKeys(options, async (dataKeys) => {
-    const live = (await dataKeys.list(scope)).filter(({ state }) => state !== "shredded").length;
-    if (!dryRun) await confirm(scopeLine(all), live);
-    const shredded = dryRun ? 0 : await dataKeys.shred(scope);
-    if (json) return await printLines(terminalJson({ scope: all, live, shredded }));
-    await printLines(dryRun ? `${keyCount(live)} would be destroyed` : `${keyCount(shredded)} destroyed`);
-  });
+  const asked = dryRun ? [] : [STANDARD_STREAM];
+  await withDataKeys(
+    options,
+    async (dataKeys, store) => {
+      const keys = await dataKeys.list(scope);
+      if (keys.length === 0) throw await noSuchScope(store, all, "");
+      const live = keys.filter(({ state }) => state !== "shredded").length;
+      if (!dryRun) await confirm(scopeLine(all), live);
+      const shredded = dryRun ? 0 : await dataKeys.shred(scope);
+      if (json) return await printLines(terminalJson({ scope: all, live, shredded }));
+      await printLines(dryRun ? `${keyCount(live)} would be destroyed` : `${keyCount(shredded)} destroyed`);
+    },
+    asked,
+  );
 }
 
 /** @throws `invalid-argument` for any other line than the scope */
@@ -48,11 +57,13 @@ async function confirm(scope: string, live: number): Promise<void> {
   try {
     for await (const line of prompt) {
       if (line === scope) return;
-      throw invalidArgument("that is not the scope: nothing was destroyed");
+      throw invalidArgument("that is not the scope: nothing was destroyed", AGAIN);
     }
-    throw invalidArgument("the scope was not typed again: nothing was destroyed");
+    throw invalidArgument("the scope was not typed again: nothing was destroyed", AGAIN);
   } finally {
     prompt.close();
     process.stdin.destroy(); // a pipe that somebody holds open would keep the process alive
   }
 }
+
+const AGAIN = "run it again, and type the scope as `envelock keys list` shows it";

@@ -1,0 +1,61 @@
+import type { EnvelockError, ErrorCode } from "../core/base/errors.ts";
+import { installLine } from "./install-line.ts";
+
+/**
+ * The next step, as a person at a shell can take it. The library's own hints name its options and functions; here each of them is
+ * said in options of the command.
+ */
+export function commandHint({ code, hint }: Pick<EnvelockError, "code" | "hint">): string | undefined {
+  const forCode = HINT_BY_CODE[code];
+  if (forCode !== undefined) return forCode;
+  if (hint === undefined) return FALLBACK_BY_CODE[code];
+  const [, packages, rest = ""] = /^npm install ((?:@?[\w./-]+ ?)+)(.*)$/s.exec(hint) ?? [];
+  if (packages !== undefined) return `${installLine(packages.trim())}${rest}`;
+  return HINTS.find(([pattern]) => pattern.test(hint))?.[1] ?? hint;
+}
+
+// Codes that always mean the same at a shell.
+const HINT_BY_CODE: Partial<Record<ErrorCode, string>> = {
+  "authentication-failed": "give --context and --key-context exactly as at encryption; if they are right, the data was changed",
+  "no-matching-provider": "`envelock inspect` shows which key ids can open it; name a keyset that holds one of them with --key",
+  "unsupported-version": "a newer release of envelock may have written this",
+};
+
+// Codes that come without a hint.
+const FALLBACK_BY_CODE: Partial<Record<ErrorCode, string>> = {
+  "malformed-envelope": "compare it with a backup; `envelock inspect` shows how much of it can be read",
+  "key-not-found": "check the name; it may have been moved, renamed or deleted",
+  "key-disabled": "enable the key version where it is kept",
+  "access-denied": "check who runs the command, and what that user or identity may do",
+  "rate-limited": "wait a moment and run it again",
+  unavailable: "run it again once the service answers; --debug shows what the system said",
+  timeout: "run it again; --debug shows what was waited for",
+  "provider-failure": "--debug shows what the backend said",
+  "key-shredded": "what this data key encrypted cannot be read again",
+};
+
+/** What the library says, and what it means here. */
+const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
+  [/overwrite/, "--force replaces it"],
+  [
+    /migrate\(\)|Migration\(\)/,
+    "--table names the table, if it has another name; the application that stores keys makes it (docs/stores.md)",
+  ],
+  [/allowedHosts/, "--allow-host names the host if it is yours; else correct the host in the URL"],
+  [/tokenResource/, "check that the URL names your vault; a cloud of its own needs --token-resource"],
+  [/keyUrl/, "check the host in the URL and, for a private link, its DNS zone"],
+  [/tlsOptions/, "if a proxy or vault has its own authority, name that in NODE_EXTRA_CA_CERTS"],
+  [
+    /tenantId|additionallyAllowedTenants/,
+    "the vault is in another tenant than the credential: sign in to that one, or set AZURE_TENANT_ID",
+  ],
+  [/wrap: "remote"/, "name the key without its version, or another key: this one cannot be used from here"],
+  [/rsaWrap/, "put the public key on the token beside the private one, with the same id"],
+  [/privateKey/, "name the whole keyset where data is decrypted, not its public half"],
+  [/maxSessions/, "the token has no more sessions: end other programs that use it, and run this again"],
+  [
+    /\binspect\b.*wrapWith|unwrapWith/,
+    "`envelock inspect` shows which key ids can open it; name a keyset that holds one of them with --key",
+  ],
+  [/reuse data keys/, "wait a moment and run it again; fewer --concurrency asks the vault for less at once"],
+];
