@@ -1,7 +1,7 @@
 import { customType, type PgCustomColumnBuilder } from "drizzle-orm/pg-core";
-import { type CipherSource, cipherOf, decryptedColumn } from "./column-cipher.ts";
+import { type CipherSource, cipherOf, decryptedColumn } from "./encrypted-column.ts";
 
-export type { CipherSource, ColumnCipher } from "./column-cipher.ts";
+export type { CipherSource, TokenCipher } from "./encrypted-column.ts";
 
 /**
  * A column of PostgreSQL whose values are encrypted on their way in and decrypted on their way out. Its type is what the cipher
@@ -19,7 +19,7 @@ export function encrypted<T>(cipher: CipherSource<T>, name = ""): EncryptedColum
   const column = customType<{ data: T; driverData: unknown }>({
     dataType: () => "json",
     toDriver: (value) => `"${cipherOf(cipher).encrypt(value)}"`, // base64url: nothing in it needs escaping
-    fromDriver: (stored) => decryptedColumn(cipher, stored),
+    fromDriver: (stored) => decryptedColumn(cipher, stored, {}),
   });
   return column(name);
 }

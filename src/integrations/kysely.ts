@@ -1,8 +1,19 @@
 import type { KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs, QueryResult, SelectType, UnknownRow } from "kysely";
-import { decryptedColumn, type EncryptedColumn, sourceOf } from "./column-cipher.ts";
-import { EncryptingTransformer, type Tables } from "./kysely-transformer.ts";
+import { refuseUnknown } from "../core/base/options.ts";
+import { ADAPTER_OPTIONS, type AdapterOptions, type EncryptedColumn } from "./encrypted-column.ts";
+import type { QueryOutputs } from "./kysely/outputs.ts";
+import { rewritten } from "./kysely/rewriter.ts";
+import { GuardedTables, type TablesOption } from "./kysely/tables.ts";
 
-export type { CipherSource, ColumnCipher, EncryptedColumn, IndexedColumn, IndexingCipher } from "./column-cipher.ts";
+export type {
+  AdapterOptions,
+  CipherSource,
+  ColumnPlace,
+  EncryptedColumn,
+  IndexedColumn,
+  IndexingCipher,
+  TokenCipher,
+} from "./encrypted-column.ts";
 
 /** Columns by table, as the interface of the database names and types them. */
 export type EncryptedTables<Database> = {
@@ -17,35 +28,34 @@ export type EncryptedTables<Database> = {
 /**
  * A plugin that encrypts what queries write into the named columns, and decrypts what they select or return of them. NULL stays NULL.
  *
- * A column with an index is compared by it: `=` and `in` are rewritten, and each write fills it. Any other use of an encrypted column
- * but `is null` (a filter, join, sort or group, an expression, a nested query that selects it) is refused with `invalid-argument`
- * before anything is sent. Not seen is what stands in the text of `sql` templates; references in them are.
+ * A column with an index is compared by it: `=` and `in` are rewritten, and each write fills it. A query that names a table with
+ * encrypted columns may hold only what the table in docs/recipes/kysely.md lists. Anything else is refused with `invalid-argument`
+ * before it is sent. `db.withoutPlugins()` runs a statement where tokens stay tokens.
  *
+ * @param tables the columns, by table. A table is named as queries name it; without a schema it stands for the table of any schema
+ * @throws `invalid-argument` for what is no cipher, and for unknown options
+ * @example
+ * ```ts
+ * const plugin = encryptedColumns<Database>({ users: { email: { cipher: email, indexColumn: "email_index" }, age } });
+ * const db = new Kysely<Database>({ dialect, plugins: [plugin] });
+ * await db.selectFrom("users").selectAll().where("email", "=", "ada@example.org").execute();
+ * ```
  * @see docs/recipes/kysely.md
  */
-export function encryptedColumns<Database>(tables: EncryptedTables<Database>): KyselyPlugin;
-export function encryptedColumns(tables: Tables): KyselyPlugin {
-  const transformer = new EncryptingTransformer(tables);
-  const outputs = new WeakMap<object, ReadonlyMap<string, EncryptedColumn<unknown>>>();
+export function encryptedColumns<Database>(tables: EncryptedTables<Database>, options?: AdapterOptions): KyselyPlugin;
+export function encryptedColumns(tables: TablesOption, options: AdapterOptions = {}): KyselyPlugin {
+  refuseUnknown(options, ADAPTER_OPTIONS, "encryptedColumns");
+  const guarded = new GuardedTables(tables);
+  const outputs = new WeakMap<object, QueryOutputs>();
   return {
     transformQuery({ node, queryId }: PluginTransformQueryArgs) {
-      const transformed = transformer.transformQuery(node, queryId);
-      outputs.set(queryId, transformed.outputs);
-      return transformed.node;
+      const query = rewritten(node, guarded);
+      outputs.set(queryId, query.outputs);
+      return query.node;
     },
     async transformResult({ queryId, result }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
       const columns = outputs.get(queryId);
-      if (columns === undefined || columns.size === 0) return result;
-      return { ...result, rows: result.rows.map((row) => decrypted(row, columns)) };
+      return columns === undefined || columns.isEmpty ? result : { ...result, rows: columns.opened(result.rows, options) };
     },
   };
-}
-
-function decrypted(row: UnknownRow, columns: ReadonlyMap<string, EncryptedColumn<unknown>>): UnknownRow {
-  const opened = { ...row };
-  for (const [name, column] of columns) {
-    const stored = row[name];
-    if (stored !== null && stored !== undefined) opened[name] = decryptedColumn(sourceOf(column), stored);
-  }
-  return opened;
 }

@@ -1,5 +1,5 @@
 import { invalidArgument } from "../core/base/errors.ts";
-import { cipherOf, indexOf, notComparable, sourceOf } from "./column-cipher.ts";
+import { cipherOf, indexOf, notComparable, sourceOf } from "./encrypted-column.ts";
 import { isRecord, type Model, type Models, modelCalled, recordOr } from "./prisma-models.ts";
 
 /**

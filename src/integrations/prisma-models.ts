@@ -1,5 +1,5 @@
 import { invalidArgument } from "../core/base/errors.ts";
-import { type EncryptedColumn, indexColumnOf } from "./column-cipher.ts";
+import { type EncryptedColumn, indexColumnOf } from "./encrypted-column.ts";
 
 /** Fields of text by model, as the schema names them. The type of a field is the schema's, so what it holds is text. */
 export type EncryptedModels = Readonly<Record<string, Readonly<Record<string, EncryptedColumn<string>>>>>;

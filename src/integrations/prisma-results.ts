@@ -1,4 +1,4 @@
-import { decryptedColumn, sourceOf } from "./column-cipher.ts";
+import { decryptedColumn, sourceOf } from "./encrypted-column.ts";
 import { isRecord, type Models, modelCalled } from "./prisma-models.ts";
 
 /** What an operation gives, with plaintexts for tokens. Counts and groups hold none: they were refused before. */
@@ -13,7 +13,7 @@ function decryptedRecords(models: Models, name: string, records: unknown): unkno
   const opened: Record<string, unknown> = { ...records };
   for (const [field, column] of encrypted) {
     const stored = records[field];
-    if (stored !== null && stored !== undefined) opened[field] = decryptedColumn(sourceOf(column), stored);
+    if (stored !== null && stored !== undefined) opened[field] = decryptedColumn(sourceOf(column), stored, { table: name, column: field });
   }
   for (const [field, target] of relations) {
     if (records[field] !== undefined) opened[field] = decryptedRecords(models, target, records[field]);

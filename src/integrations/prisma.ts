@@ -1,12 +1,12 @@
 import { Prisma } from "@prisma/client/extension";
 import type { Types } from "@prisma/client/runtime/client";
 import { invalidArgument } from "../core/base/errors.ts";
-import { indexColumnOf } from "./column-cipher.ts";
+import { indexColumnOf } from "./encrypted-column.ts";
 import { rewrittenArguments } from "./prisma-arguments.ts";
 import { dataModelOf, type EncryptedModels, type Models } from "./prisma-models.ts";
 import { decryptedResult } from "./prisma-results.ts";
 
-export type { CipherSource, ColumnCipher, EncryptedColumn, IndexedColumn, IndexingCipher } from "./column-cipher.ts";
+export type { CipherSource, EncryptedColumn, IndexedColumn, IndexingCipher, TokenCipher } from "./encrypted-column.ts";
 export type { EncryptedModels } from "./prisma-models.ts";
 
 /**

@@ -1,7 +1,7 @@
 import type { ValueTransformer } from "typeorm";
-import { type CipherSource, cipherOf, decryptedColumn } from "./column-cipher.ts";
+import { type CipherSource, cipherOf, decryptedColumn } from "./encrypted-column.ts";
 
-export type { CipherSource, ColumnCipher } from "./column-cipher.ts";
+export type { CipherSource, TokenCipher } from "./encrypted-column.ts";
 
 /**
  * Options of a column of PostgreSQL whose values are encrypted on their way in and decrypted on their way out: for `@Column(...)`, or
@@ -19,7 +19,7 @@ export function encrypted<T>(cipher: CipherSource<T>): EncryptedColumnOptions {
     type: "json",
     transformer: {
       to: (value: T | null | undefined) => (isNothing(value) ? value : cipherOf(cipher).encrypt(value)),
-      from: (stored: unknown) => (isNothing(stored) ? stored : decryptedColumn(cipher, stored)),
+      from: (stored: unknown) => (isNothing(stored) ? stored : decryptedColumn(cipher, stored, {})),
     },
   };
 }

@@ -1,4 +1,4 @@
-import { type Generated, Kysely, PostgresDialect, sql } from "kysely";
+import { CamelCasePlugin, type Generated, Kysely, PostgresDialect, sql } from "kysely";
 import { jsonArrayFrom } from "kysely/helpers/postgres";
 import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
@@ -13,6 +13,10 @@ interface Database {
     readonly email_index: Generated<string>;
     readonly age: number | null;
   };
+  readonly shared: { readonly id: Generated<number>; readonly email: string; readonly email_index: Generated<string> };
+  readonly moving: { readonly id: Generated<number>; readonly email: string; readonly email_index: Generated<string> };
+  readonly renamed: { readonly id: Generated<number>; readonly homeAddress: string };
+  readonly damaged: { readonly id: number; readonly note: string };
   readonly posts: { readonly id: Generated<number>; readonly author: number; readonly title: string | null; readonly email: string | null };
 }
 
@@ -200,6 +204,96 @@ export function kyselyCases(open: () => Promise<string>): void {
     } finally {
       current = ciphers;
     }
+  });
+
+  test("by a short index only the wanted rows come back, however many share it", async () => {
+    const short = db
+      .withoutPlugins()
+      .withPlugin(encryptedColumns<Database>({ shared: { email: { cipher: ciphers.shortEmail, indexColumn: "email_index" } } }));
+    await pool.query("create table shared (id serial primary key, email text, email_index text)");
+    const values = Array.from({ length: 40 }, (_, at) => ({ email: `user${at}@example.org` }));
+    await short.insertInto("shared").values(values).execute();
+    const found = short.selectFrom("shared").select(["id", "email as address"]).where("email", "=", "USER7@example.org");
+    expect(await found.execute()).toEqual([{ id: 8, address: "user7@example.org" }]);
+    expect(await found.executeTakeFirst()).toEqual({ id: 8, address: "user7@example.org" });
+    const { rows } = await pool.query("select from shared where email_index = any($1)", [
+      ciphers.shortEmail.blindIndexAll("user7@example.org"),
+    ]);
+    expect(rows.length).toBeGreaterThan(1);
+    expect(await refusalCode(() => short.deleteFrom("shared").where("email", "=", "user7@example.org").execute())).toBe("invalid-argument");
+    expect(await refusalCode(() => found.limit(1).execute())).toBe("invalid-argument");
+  });
+
+  test("while a column is being encrypted both are read, and no row is overlooked", async () => {
+    const plaintexts: unknown[] = [];
+    const open = (indexFilled: boolean): Kysely<Database> =>
+      db
+        .withoutPlugins()
+        .withPlugin(
+          encryptedColumns<Database>(
+            { moving: { email: { cipher: ciphers.migratingEmail, indexColumn: "email_index", indexFilled } } },
+            { onPlaintext: (place) => plaintexts.push(place) },
+          ),
+        );
+    await pool.query("create table moving (id serial primary key, email text, email_index text unique)");
+    await pool.query("insert into moving (email) values ('legacy@example.org')");
+    const [before, after] = [open(false), open(true)];
+    expect(await before.selectFrom("moving").select("email").execute()).toEqual([{ email: "legacy@example.org" }]);
+    expect(plaintexts).toEqual([{ table: "moving", column: "email", row: 1 }]);
+    const refused = [
+      () => before.selectFrom("moving").select("email").where("email", "=", "legacy@example.org").execute(),
+      () => before.insertInto("moving").values({ email: "legacy@example.org" }).execute(),
+      () => before.updateTable("moving").set({ email: "legacy@example.org" }).execute(),
+    ];
+    for (const query of refused)
+      expect(await refusal(query)).toMatchObject({ code: "invalid-argument", message: /index is not said to be filled/ });
+
+    await pool.query("update moving set email_index = $1", [ciphers.migratingEmail.blindIndex("legacy@example.org")]);
+    await expect(after.insertInto("moving").values({ email: "legacy@example.org" }).execute()).rejects.toMatchObject({ code: "23505" });
+    await after.insertInto("moving").values({ email: "new@example.org" }).execute();
+    const found = after.selectFrom("moving").select("id").where("email", "in", ["legacy@example.org", "new@example.org"]);
+    expect(await found.orderBy("id").execute()).toMatchObject([{ id: 1 }, { id: 3 }]);
+  });
+
+  test("columns that another plugin renames are decrypted all the same", async () => {
+    await pool.query("create table renamed (id serial primary key, home_address text)");
+    const plugins = [encryptedColumns<Database>({ renamed: { homeAddress: ciphers.note } }), new CamelCasePlugin()];
+    const renaming = plugins.reduce((each, plugin) => each.withPlugin(plugin), db.withoutPlugins());
+    await renaming.insertInto("renamed").values({ homeAddress: "12 Byron St" }).execute();
+    expect(await renaming.selectFrom("renamed").selectAll().execute()).toEqual([{ id: 1, homeAddress: "12 Byron St" }]);
+    const { rows } = await pool.query("select home_address from renamed");
+    expect(ciphers.note.decrypt(rows[0].home_address)).toBe("12 Byron St");
+  });
+
+  test("an error names the table, the column, the row of the result and the data key", async () => {
+    await pool.query("create table damaged (id int, note text)");
+    const [good, bad] = ["fine", "moved"].map((text) => ciphers.note.encrypt(text));
+    await pool.query("insert into damaged values (1, $1), (2, $2)", [good, `${bad?.slice(0, -2)}AA`]);
+    const damaged = db.withoutPlugins().withPlugin(encryptedColumns<Database>({ damaged: { note: ciphers.note } }));
+    const error = await refusal(() => damaged.selectFrom("damaged").selectAll().orderBy("id").execute());
+    expect(error).toMatchObject({ code: "authentication-failed", message: /^damaged\.note, row 2 of the result, data key [0-9a-f]{32}: / });
+  });
+
+  test.each([
+    ["an option", () => Reflect.apply(encryptedColumns, undefined, [{}, { onplaintext: () => undefined }])],
+    [
+      "an option of a column",
+      () => Reflect.apply(encryptedColumns, undefined, [{ users: { email: { cipher: ciphers.email, index: "x" } } }]),
+    ],
+    ["a column without a cipher", () => Reflect.apply(encryptedColumns, undefined, [{ users: { email: "x" } }])],
+    ["an index without its name", () => Reflect.apply(encryptedColumns, undefined, [{ users: { email: { cipher: ciphers.email } } }])],
+    [
+      "an index of two columns",
+      () =>
+        encryptedColumns<Database>({
+          users: {
+            email: { cipher: ciphers.email, indexColumn: "email_index" },
+            age: { ...{ cipher: ciphers.age }, indexColumn: "email_index" },
+          },
+        }),
+    ],
+  ])("%s that is not known is refused when the plugin is made", async (_, make) => {
+    expect(await refusalCode(make)).toBe("invalid-argument");
   });
 
   test("a value that is a token already, and a token that is none, are refused", async () => {
