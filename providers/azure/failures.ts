@@ -1,5 +1,6 @@
 import { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "../../src/core/base/errors.ts";
-import { fieldOf, textFieldOf } from "./fields.ts";
+import { fieldOf, textFieldOf } from "../http/fields.ts";
+import { isCertificateError, isSocketError, TransportError, wordOf } from "../http/transport-failures.ts";
 
 /** What was asked of the service. */
 export interface Asked {
@@ -35,7 +36,7 @@ export function credentialFailure(error: unknown): EnvelockError {
   if (error instanceof EnvelockError) return error;
   const socketCode = textFieldOf(error, "code") ?? "";
   const options = { detail: "credential", cause: new Error(`${nameOf(error)}: ${messageOf(error)}`) };
-  if (SOCKET_CODES.has(socketCode)) return new EnvelockError("unavailable", "Microsoft Entra ID could not be reached", options);
+  if (isSocketError(socketCode)) return new EnvelockError("unavailable", "Microsoft Entra ID could not be reached", options);
   return new EnvelockError("access-denied", "the credential gave no token", {
     ...options,
     hint: "check the managed identity, workload identity or sign-in of this process; the cause has what the credential says",
@@ -161,14 +162,14 @@ function forbidden(innerCode: string, { operation, isManagedHsm }: Asked, caller
 function transportFailure(error: unknown, answer: Answer | undefined, { operation, of }: Asked): EnvelockError {
   const code = wordOf(textFieldOf(error, "code")) ?? nameOf(error);
   const failed = (errorCode: ErrorCode, message: string, options: EnvelockErrorOptions): EnvelockError =>
-    new EnvelockError(errorCode, `${operation} with ${of}: ${message} (${code})`, { ...options, cause: new Error(code) });
+    new EnvelockError(errorCode, `${operation} with ${of}: ${message} (${code})`, { ...options, cause: new TransportError(code) });
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
     return failed("unavailable", "the vault's name did not resolve", {
       detail: "dns",
       hint: "check keyUrl and, for a private link, its DNS zone",
     });
   }
-  if (SOCKET_CODES.has(code)) return failed("unavailable", "the connection failed", { detail: "connection" });
+  if (isSocketError(code)) return failed("unavailable", "the connection failed", { detail: "connection" });
   if (isCertificateError(code)) {
     const hint = "if a proxy or vault of your own has its own authority, name that in client.tlsOptions.ca";
     return failed("unavailable", "the vault's certificate is not trusted", { detail: "tls", retryable: false, hint });
@@ -177,10 +178,6 @@ function transportFailure(error: unknown, answer: Answer | undefined, { operatio
     return failed("provider-failure", "the answer broke off or is not what is documented", { detail: "broken-answer", retryable: true });
   }
   return failed("provider-failure", "the client failed", {});
-}
-
-export function isCertificateError(code: string): boolean {
-  return TLS_CODES.test(code);
 }
 
 function headersOf(response: unknown): (name: string) => string | undefined {
@@ -206,11 +203,6 @@ function waitOfNumber(text: string, unitMs: number): number | undefined {
 
 function shown({ status, code, innerCode }: Answer): string {
   return [status, code, innerCode].filter((part) => part !== undefined).join(" ");
-}
-
-/** Codes and ids alone: what is longer or has other characters might be anything. */
-function wordOf(text: string | undefined): string | undefined {
-  return text !== undefined && /^[\w.:-]{1,64}$/.test(text) ? text : undefined;
 }
 
 function nameOf(error: unknown): string {
@@ -243,18 +235,3 @@ const RIGHTS: Readonly<Record<Asked["operation"], { readonly policy: string; rea
   "read-secret": { policy: "get and list of secrets", action: "secrets/getSecret/action", role: "Key Vault Secrets User" },
   random: { policy: "", action: "", role: "" },
 };
-const SOCKET_CODES: ReadonlySet<string> = new Set([
-  "ECONNRESET",
-  "ECONNREFUSED",
-  "ECONNABORTED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EPIPE",
-  "EPROTO",
-  "ETIMEDOUT",
-  "ESOCKETTIMEDOUT",
-  "REQUEST_SEND_ERROR",
-]);
-const TLS_CODES = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ERR_TLS/;

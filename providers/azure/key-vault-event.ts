@@ -1,5 +1,5 @@
 import { EnvelockError } from "../../src/core/base/errors.ts";
-import { fieldOf, textFieldOf } from "./fields.ts";
+import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { keyVersionUrl } from "./key-url.ts";
 
 /** What Event Grid brought. */

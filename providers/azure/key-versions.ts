@@ -1,8 +1,8 @@
 import type { Clock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
+import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
 import { isVersion } from "./key-url.ts";
-import { shared } from "./sdk/bounded.ts";
 
 /** What a listing of versions says of each. */
 export interface VersionState {
@@ -41,7 +41,7 @@ export interface KeyVersionsOptions<V extends VersionState> {
 export class KeyVersions<V extends VersionState> {
   readonly #options: KeyVersionsOptions<V>;
   #kept: { readonly version: V; readonly untilMs: number } | undefined;
-  #flight: Promise<V> | undefined;
+  readonly #flights: SingleFlights<undefined, V> = new SingleFlights();
   #generation = 0;
 
   constructor(options: KeyVersionsOptions<V>) {
@@ -57,29 +57,21 @@ export class KeyVersions<V extends VersionState> {
     const nowMs = this.#options.clock.unixMs();
     const kept = this.#kept;
     if (kept !== undefined && nowMs < kept.untilMs && obstacleTo(kept.version, nowMs) === undefined) return kept.version;
-    this.#flight ??= this.#fly();
-    return await shared(this.#flight, signal);
+    return await this.#flights.run(undefined, () => this.#fly(), { signal });
   }
 
   /** Looks anew at the next wrap; a look that is under way serves those who wait for it and is not kept. */
   forget(): void {
     this.#kept = undefined;
-    this.#flight = undefined;
+    this.#flights.detach(undefined);
     this.#generation++;
   }
 
-  #fly(): Promise<V> {
+  async #fly(): Promise<V> {
     const generation = this.#generation;
-    const look = async (): Promise<V> => {
-      try {
-        const { version, untilMs } = await this.#look();
-        if (generation === this.#generation) this.#kept = { version, untilMs };
-        return version;
-      } finally {
-        if (generation === this.#generation) this.#flight = undefined;
-      }
-    };
-    return look();
+    const { version, untilMs } = await this.#look();
+    if (generation === this.#generation) this.#kept = { version, untilMs };
+    return version;
   }
 
   async #look(): Promise<{ readonly version: V; readonly untilMs: number }> {

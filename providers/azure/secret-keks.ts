@@ -2,12 +2,13 @@ import type { KeyVaultSecret, SecretClient } from "@azure/keyvault-secrets";
 import { fromBase64Url } from "../../src/core/base/bytes.ts";
 import type { Clock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
+import { RecentMap } from "../../src/core/base/recent-map.ts";
+import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
-import { fieldOf, textFieldOf } from "./fields.ts";
 import { type KeyLocation, keyIdOf } from "./key-url.ts";
 import { type VersionSource, type VersionState, versionStateOf } from "./key-versions.ts";
-import { shared } from "./sdk/bounded.ts";
 import type { GatedClient } from "./sdk/first-call.ts";
 import { missingPackage, type VaultConnection } from "./sdk/vault-connection.ts";
 
@@ -18,8 +19,8 @@ export class SecretKeks implements VersionSource<VersionState> {
   readonly #clock: Clock;
   readonly #keepMs: number;
   readonly #client: GatedClient<SecretClient>;
-  readonly #kept: Map<string, KeptKek> = new Map();
-  readonly #flights: Map<string, Promise<KeptKek>> = new Map();
+  readonly #kept: RecentMap<string, KeptKek> = new RecentMap({ maxEntries: MAX_KEPT, onLeave: dropped });
+  readonly #flights: SingleFlights<string, KeptKek> = new SingleFlights();
 
   constructor(connection: VaultConnection, secret: KeyLocation, clock: Clock, keepMs: number) {
     this.#connection = connection;
@@ -74,7 +75,7 @@ export class SecretKeks implements VersionSource<VersionState> {
    * @throws `provider-failure` if the secret is no AES-256 key, and what the vault answers
    */
   async use<T>(version: string, signal: AbortSignal | undefined, work: (kek: KeyProvider) => Promise<T>): Promise<T> {
-    const kept = this.#fresh(version) ?? (await this.#read(version, signal));
+    const kept = this.#fresh(version) ?? (await this.#flights.run(version, () => this.#fly(version), { signal }));
     kept.users++;
     try {
       return await work(kept.kek);
@@ -86,47 +87,26 @@ export class SecretKeks implements VersionSource<VersionState> {
 
   async close(): Promise<void> {
     this.#connection.close();
-    for (const version of [...this.#kept.keys()]) this.#drop(version);
+    this.#kept.clear();
   }
 
   #fresh(version: string): KeptKek | undefined {
     const kept = this.#kept.get(version);
     if (kept !== undefined && this.#clock.unixMs() < kept.untilMs) return kept;
-    this.#drop(version);
+    this.#kept.delete(version);
     return undefined;
   }
 
-  #read(version: string, signal: AbortSignal | undefined): Promise<KeptKek> {
-    const flight = this.#flights.get(version) ?? this.#fly(version);
-    this.#flights.set(version, flight);
-    return shared(flight, signal);
-  }
-
   async #fly(version: string): Promise<KeptKek> {
-    try {
-      await this.read(version);
-      const kept = this.#kept.get(version);
-      if (kept === undefined) throw new EnvelockError("closed", "this Azure key has been closed");
-      return kept;
-    } finally {
-      this.#flights.delete(version);
-    }
+    await this.read(version);
+    const kept = this.#kept.get(version);
+    if (kept === undefined) throw new EnvelockError("closed", "this Azure key has been closed");
+    return kept;
   }
 
   #keep(version: string, kek: KeyProvider): void {
     this.#connection.requireOpen(); // or the key would outlive `close`
-    this.#drop(version);
     this.#kept.set(version, { kek, untilMs: this.#clock.unixMs() + this.#keepMs, users: 0, isDropped: false });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#drop(oldest);
-  }
-
-  #drop(version: string): void {
-    const kept = this.#kept.get(version);
-    if (kept === undefined) return;
-    this.#kept.delete(version);
-    kept.isDropped = true;
-    wipeUnused(kept);
   }
 }
 
@@ -136,6 +116,11 @@ interface KeptKek {
   readonly untilMs: number;
   users: number;
   isDropped: boolean;
+}
+
+function dropped(kept: KeptKek): void {
+  kept.isDropped = true;
+  wipeUnused(kept);
 }
 
 /** Wipes a dropped key once no call uses it. */

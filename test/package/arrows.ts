@@ -72,7 +72,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
   {
     path: "providers/azure/",
     holds: "Key Vault, Managed HSM",
-    also: ["providers/local/"],
+    also: ["providers/local/", "providers/http/"],
     inner: [["doctor"], ["sdk"]],
     packages: ["@azure/keyvault-keys", "@azure/keyvault-secrets", "node:"],
   },
@@ -82,6 +82,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
     inner: [["token"], ["wrapping"], ["session"], ["cryptoki"]],
     packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"],
   },
+  { path: "providers/http/", holds: "one host over HTTP, shared by services" },
   { path: "providers/conformance/", holds: "the contract as cases", also: ["src/core/format/"] },
 ];
 

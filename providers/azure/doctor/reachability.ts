@@ -2,11 +2,12 @@ import type { IncomingMessage } from "node:http";
 import { fromBase64Url, textOf } from "../../../src/core/base/bytes.ts";
 import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
-import { credentialFailure, isCertificateError } from "../failures.ts";
-import { textFieldOf } from "../fields.ts";
+import { attempt } from "../../http/attempt.ts";
+import { textFieldOf } from "../../http/fields.ts";
+import { isCertificateError } from "../../http/transport-failures.ts";
+import { credentialFailure } from "../failures.ts";
 import type { KeyLocation } from "../key-url.ts";
 import { DEFAULT_TIMEOUT_MS } from "../options.ts";
-import { bounded } from "../sdk/bounded.ts";
 import { type AzureDiagnosisOptions, type AzureFinding, allSkipped, failed, ok } from "./finding.ts";
 
 /** How far a caller without a token comes: the name, the connection, what the vault asks for. */
@@ -37,7 +38,7 @@ export async function tokenFinding(
   try {
     const wanted = { ...(tenantId !== undefined && { tenantId }), enableCae: true };
     const bounds = { clock, timeoutMs, what: "the credential" };
-    const token = await bounded(bounds, (abortSignal) => credential.getToken(`${tokenResource}/.default`, { ...wanted, abortSignal }));
+    const token = await attempt(bounds, (abortSignal) => credential.getToken(`${tokenResource}/.default`, { ...wanted, abortSignal }));
     if (token === null) return failed("token", "the credential gave no token", "check what it reads: docs/providers/azure.md");
     const { aud, tid } = claimsOf(token.token);
     if (aud !== undefined && !isAudience(aud, tokenResource)) {
@@ -65,7 +66,7 @@ async function dnsFinding(
 ): Promise<AzureFinding> {
   try {
     const { lookup } = await import("node:dns/promises");
-    const found = await bounded({ clock, timeoutMs, what: "the resolver" }, () => lookup(hostname, { all: true }));
+    const found = await attempt({ clock, timeoutMs, what: "the resolver" }, () => lookup(hostname, { all: true }));
     const addresses = found.map(({ address }) => address).join(", ");
     const isPrivate = found.some(({ address }) => PRIVATE_ADDRESS.test(address));
     return ok("dns", `${hostname} is ${addresses}${isPrivate ? ", a private endpoint" : ""}`);
@@ -91,7 +92,7 @@ async function askAnonymously(
 ): Promise<AnonymousAnswer> {
   const { request } = await import("node:https");
   const ca = client?.tlsOptions?.ca;
-  return await bounded({ clock, timeoutMs, what: "the vault" }, (signal) => {
+  return await attempt({ clock, timeoutMs, what: "the vault" }, (signal) => {
     return new Promise((resolve, reject) => {
       const trusted = ca === undefined ? {} : { ca: typeof ca === "string" ? ca : [...ca] };
       const asked = request(`${vaultUrl}/keys/${name}?api-version=7.4`, { ...trusted, signal, agent: false }, (response) => {

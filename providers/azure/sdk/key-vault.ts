@@ -1,7 +1,8 @@
 import type { CryptographyClient, KeyClient, KeyVaultKey, KeyWrapAlgorithm } from "@azure/keyvault-keys";
 import { copyOf, isBytes, type OwnedBytes, wipe } from "../../../src/core/base/bytes.ts";
+import { RecentMap } from "../../../src/core/base/recent-map.ts";
+import { fieldOf, textFieldOf } from "../../http/fields.ts";
 import { type Asked, brokenAnswer } from "../failures.ts";
-import { fieldOf, textFieldOf } from "../fields.ts";
 import { type KeyLocation, keyIdOf } from "../key-url.ts";
 import { type VersionState, versionStateOf } from "../key-versions.ts";
 import type { GatedClient } from "./first-call.ts";
@@ -21,7 +22,7 @@ export interface KeyVersion extends VersionState {
 export class KeyVault {
   readonly #connection: VaultConnection;
   readonly #keyClient: GatedClient<KeyClient>;
-  readonly #versionClients: Map<string, GatedClient<CryptographyClient>> = new Map();
+  readonly #versionClients: RecentMap<string, GatedClient<CryptographyClient>> = new RecentMap({ maxEntries: MAX_VERSION_CLIENTS });
 
   constructor(connection: VaultConnection) {
     this.#connection = connection;
@@ -127,16 +128,13 @@ export class KeyVault {
 
   /** The client of a version, kept for the versions that were used last: which there are is up to whoever writes key ids. */
   #versionClient(key: KeyLocation, version: string): GatedClient<CryptographyClient> {
-    const client =
-      this.#versionClients.get(version) ??
-      this.#connection.client(async (_vaultUrl, credential, options) => {
-        const { CryptographyClient: Client } = await loadSdk();
-        return new Client(bareKey(key, version), credential, options);
-      });
-    this.#versionClients.delete(version);
+    const known = this.#versionClients.get(version);
+    if (known !== undefined) return known;
+    const client = this.#connection.client(async (_vaultUrl, credential, options) => {
+      const { CryptographyClient: Client } = await loadSdk();
+      return new Client(bareKey(key, version), credential, options);
+    });
     this.#versionClients.set(version, client);
-    const [oldest] = this.#versionClients.keys();
-    if (this.#versionClients.size > MAX_VERSION_CLIENTS && oldest !== undefined) this.#versionClients.delete(oldest);
     return client;
   }
 }

@@ -1,8 +1,9 @@
 import type { Clock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { SingleFlights } from "../../../src/core/base/single-flight.ts";
+import { attempt } from "../../http/attempt.ts";
 import { credentialFailure } from "../failures.ts";
 import type { AzureCredential, AzureToken, AzureTokenOptions } from "../options.ts";
-import { bounded } from "./bounded.ts";
 
 /**
  * A credential as the SDK's clients are to see it: one token for all of them, made out to one resource whatever the vault asks for,
@@ -14,14 +15,14 @@ import { bounded } from "./bounded.ts";
 export function tokenSource(credential: AzureCredential, resource: string, clock: Clock): AzureCredential {
   const scope = `${resource}/.default`;
   const tokens = new Map<string, AzureToken>();
-  const flights = new Map<string, Promise<AzureToken>>();
+  const flights = new SingleFlights<string, AzureToken>();
 
   const fetchToken = async (tenantId: string, options: AzureTokenOptions): Promise<AzureToken> => {
     const { claims, enableCae } = options;
     const wanted = { ...(tenantId !== "" && { tenantId }), ...(claims !== undefined && { claims }), ...(enableCae && { enableCae }) };
     try {
       const bounds = { clock, timeoutMs: TOKEN_TIMEOUT_MS, what: "the credential" };
-      const token = await bounded(bounds, (abortSignal) => credential.getToken(scope, { ...wanted, abortSignal }));
+      const token = await attempt(bounds, (abortSignal) => credential.getToken(scope, { ...wanted, abortSignal }));
       if (token === null || typeof token.token !== "string") throw new Error("the credential gave no token");
       tokens.set(tenantId, token);
       return token;
@@ -39,9 +40,7 @@ export function tokenSource(credential: AzureCredential, resource: string, clock
       const known = tokens.get(tenantId);
       if (known !== undefined && options.claims === undefined && isFresh(known, clock.unixMs())) return onceOnly(known);
       const flightId = `${tenantId} ${options.claims ?? ""}`;
-      const flight = flights.get(flightId) ?? fetchToken(tenantId, options).finally(() => flights.delete(flightId));
-      flights.set(flightId, flight);
-      return onceOnly(await flight);
+      return onceOnly(await flights.run(flightId, () => fetchToken(tenantId, options)));
     },
   };
 }

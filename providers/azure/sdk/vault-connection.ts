@@ -1,6 +1,7 @@
 import type { KeyClientOptions } from "@azure/keyvault-keys";
 import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { attempt } from "../../http/attempt.ts";
 import { type Asked, serviceFailure } from "../failures.ts";
 import type { VaultLocation } from "../key-url.ts";
 import {
@@ -12,7 +13,6 @@ import {
   checkedMs,
   DEFAULT_TIMEOUT_MS,
 } from "../options.ts";
-import { bounded } from "./bounded.ts";
 import { GatedClient } from "./first-call.ts";
 import { tokenSource } from "./token-source.ts";
 import { type KnownChallenge, transportGuard } from "./transport-guard.ts";
@@ -79,7 +79,7 @@ export class VaultConnection {
     };
     const bounds = { clock: this.#clock, timeoutMs: this.#timeoutMs, what: `${asked.operation} with ${asked.of}`, signal };
     try {
-      return await bounded(bounds, (abortSignal) => work({ abortSignal, onResponse }));
+      return await attempt(bounds, (abortSignal) => work({ abortSignal, onResponse }));
     } catch (error) {
       signal?.throwIfAborted();
       throw serviceFailure(error, lastResponse, asked);

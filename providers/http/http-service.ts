@@ -1,0 +1,161 @@
+import { concatBytes, isBytes, textOf } from "../../src/core/base/bytes.ts";
+import { type Clock, systemClock } from "../../src/core/base/clock.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import type { HttpFetch, HttpFetchAnswer } from "../../src/core/base/http-fetch.ts";
+import { attempt } from "./attempt.ts";
+import { transportFailure } from "./transport-failures.ts";
+
+/** How to reach a service: the same for every provider over HTTP. */
+export interface HttpOptions {
+  /** Sends requests. Default: the global `fetch`. Another one brings a private certificate authority, a client certificate or a proxy. */
+  readonly fetch?: HttpFetch;
+  /** The longest time for one request, in milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** Time and timers. Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+export interface HttpRequest {
+  readonly method: "GET" | "POST" | "PUT";
+  /** Begins with a slash; escaped. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** What is asked for, as the subject of a sentence in errors: never a secret. */
+  readonly what: string;
+}
+
+/** An answer that was read whole. Its text may quote the request, so it belongs in no error. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** The body as JSON, undefined if it is none. */
+  readonly json: unknown;
+  /** When the service answered, by its own clock in Unix milliseconds; undefined without a `date` header. */
+  readonly serverUnixMs: number | undefined;
+  /** How long the service asks to wait, from `retry-after` in seconds. */
+  readonly retryAfterMs: number | undefined;
+  header(name: string): string | undefined;
+}
+
+/**
+ * One host, reached by HTTP as providers must reach it: no redirect is followed, an answer is read up to 64 KiB, a request has a
+ * deadline, and no body gets into an error.
+ */
+export class HttpService {
+  /** `https://host:port`, without a slash at its end. */
+  readonly origin: string;
+  readonly #fetch: HttpFetch;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+
+  /** @throws `invalid-argument` unless `origin` is an HTTPS origin, or an HTTP one on loopback */
+  constructor(origin: string, { fetch = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock }: HttpOptions) {
+    this.origin = checkedOrigin(origin);
+    if (typeof fetch !== "function") throw invalidArgument("fetch must be a function of the shape of the global fetch");
+    if (!(Number.isFinite(timeoutMs) && timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
+      throw invalidArgument(`timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS} milliseconds`);
+    }
+    this.#fetch = fetch;
+    this.#timeoutMs = timeoutMs;
+    this.#clock = clock;
+  }
+
+  /**
+   * Sends one request and reads its answer. Does not judge the status, but for redirects.
+   *
+   * @throws `timeout`; `unavailable` if there was no answer; `provider-failure` for a redirect or an answer that is too long; the
+   *   signal's reason
+   */
+  async send({ method, path, headers = {}, body, what }: HttpRequest, signal: AbortSignal | undefined): Promise<HttpAnswer> {
+    try {
+      return await attempt({ clock: this.#clock, timeoutMs: this.#timeoutMs, what, signal }, async (abort) => {
+        const request = { method, headers, ...(body !== undefined && { body }), redirect: "manual", signal: abort } as const;
+        const answer = await this.#fetch(this.origin + path, request);
+        const text = await boundedText(answer.body, what);
+        if (answer.status === 0 || (answer.status >= 300 && answer.status < 400)) throw redirected(what);
+        return httpAnswer(answer, text, this.#clock);
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw transportFailure(error, what);
+    }
+  }
+}
+
+function httpAnswer({ status, headers }: HttpFetchAnswer, text: string, clock: Clock): HttpAnswer {
+  const header = (name: string): string | undefined => headers.get(name) ?? undefined;
+  const date = Date.parse(header("date") ?? "");
+  return {
+    status,
+    header,
+    json: jsonOf(text),
+    serverUnixMs: Number.isNaN(date) ? undefined : date,
+    retryAfterMs: waitOf(header("retry-after"), clock),
+  };
+}
+
+/** Leaving the loop cancels the stream, and with it the connection. */
+async function boundedText(body: ReadableStream<Uint8Array> | null, what: string): Promise<string> {
+  if (body === null) return "";
+  const reader = body.getReader();
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  let isWhole = false;
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      if (!isBytes(next.value)) throw new EnvelockError("provider-failure", `${what}: the answer holds something other than bytes`);
+      bytes += next.value.length;
+      if (bytes > MAX_ANSWER_BYTES) throw tooLong(what);
+      parts.push(next.value);
+    }
+    isWhole = true;
+  } finally {
+    if (!isWhole) await reader.cancel().catch(() => undefined); // the first error is the one to tell
+  }
+  return textOf(concatBytes(...parts)) ?? "";
+}
+
+/** Text of an answer as JSON, whatever its content type says: services name several. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+// RFC 9110 §10.2.3: seconds, or a date
+function waitOf(text: string | undefined, clock: Clock): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,6}$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - clock.unixMs());
+}
+
+function checkedOrigin(origin: string): string {
+  const url = typeof origin === "string" && URL.canParse(origin) ? new URL(origin) : undefined;
+  const isPlain = url !== undefined && (url.origin === origin || `${url.origin}/` === origin);
+  if (url === undefined || !isPlain)
+    throw invalidArgument("an endpoint is an origin such as https://vault.example:8200, without a path or user");
+  const isLoopback = url.hostname === "127.0.0.1" || url.hostname === "[::1]" || url.hostname === "localhost";
+  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback)) return url.origin;
+  throw invalidArgument("an endpoint must be https: it is shown data keys and credentials; http is for loopback alone");
+}
+
+function redirected(what: string): EnvelockError {
+  return new EnvelockError("provider-failure", `${what}: the service answered with a redirect, which is not followed`, {
+    detail: "redirect",
+    hint: "name the host that answers in the configuration: a redirect could carry the credential elsewhere",
+  });
+}
+
+function tooLong(what: string): EnvelockError {
+  return new EnvelockError("provider-failure", `${what}: an answer of more than ${MAX_ANSWER_BYTES} bytes was cut off`, {
+    detail: "transport",
+    retryable: true,
+  });
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+const MAX_ANSWER_BYTES = 65_536;

@@ -1,0 +1,90 @@
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import { fieldOf, textFieldOf } from "./fields.ts";
+
+/** What went wrong below HTTP, in the words of `detail`. */
+export type TransportFault = "dns" | "tls" | "connection" | "client";
+
+/** A copy of what may be shown of a client's error: its code, without the request that it may hold. */
+export class TransportError extends Error {
+  override readonly name = "TransportError";
+  readonly code: string;
+
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/**
+ * An error of a client that got no answer, in our codes. Clients nest the socket's error: its code is looked for in the causes.
+ *
+ * @param what what was asked for, as the subject of a sentence
+ */
+export function transportFailure(error: unknown, what: string): EnvelockError {
+  if (error instanceof EnvelockError) return error;
+  const code = socketCodeOf(error);
+  const fault = transportFaultOf(code);
+  return new EnvelockError(fault === "client" ? "provider-failure" : "unavailable", `${what}: ${MESSAGES[fault]} (${code})`, {
+    detail: fault,
+    retryable: fault === "connection" || fault === "dns",
+    ...(fault in HINTS && { hint: HINTS[fault] }),
+    cause: new TransportError(code),
+  });
+}
+
+export function transportFaultOf(code: string): TransportFault {
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "dns";
+  if (isCertificateError(code)) return "tls";
+  return SOCKET_CODES.has(code) || code.startsWith("UND_ERR_") ? "connection" : "client";
+}
+
+export function isCertificateError(code: string): boolean {
+  return TLS_CODES.test(code);
+}
+
+export function isSocketError(code: string): boolean {
+  return SOCKET_CODES.has(code);
+}
+
+/** The first code that is a word, from the outer error inwards; else the outer error's name. */
+function socketCodeOf(error: unknown): string {
+  let inner: unknown = error;
+  for (let depth = 0; depth < MAX_DEPTH && inner !== undefined; depth++) {
+    const code = wordOf(textFieldOf(inner, "code"));
+    if (code !== undefined) return code;
+    inner = fieldOf(inner, "cause");
+  }
+  return error instanceof Error ? error.name : typeof error;
+}
+
+/** Codes and ids alone: what is longer or has other characters might be anything. */
+export function wordOf(text: string | undefined): string | undefined {
+  return text !== undefined && /^[\w.:-]{1,64}$/.test(text) ? text : undefined;
+}
+
+const MESSAGES: Readonly<Record<TransportFault, string>> = {
+  dns: "the name of the host did not resolve",
+  tls: "the certificate of the host is not trusted",
+  connection: "the connection failed",
+  client: "the client failed",
+};
+const HINTS: Readonly<Partial<Record<TransportFault, string>>> = {
+  dns: "check the configured host, and the network's name service",
+  tls: "give a `fetch` that trusts the authority of that certificate, such as httpsFetch({ ca }) of envelock/node",
+};
+const MAX_DEPTH = 4;
+const SOCKET_CODES: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "ECONNREFUSED",
+  "ECONNABORTED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EPIPE",
+  "EPROTO",
+  "ETIMEDOUT",
+  "ESOCKETTIMEDOUT",
+  "REQUEST_SEND_ERROR",
+]);
+const TLS_CODES = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ERR_TLS/;
