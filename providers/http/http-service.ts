@@ -128,7 +128,7 @@ function jsonOf(text: string): unknown {
 function waitOf(text: string | undefined, clock: Clock): number | undefined {
   if (text === undefined) return undefined;
   if (/^[0-9]{1,6}$/.test(text)) return Number(text) * 1000;
-  const date = Date.parse(text);
+  const date = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - clock.unixMs());
 }
 
@@ -156,6 +156,8 @@ function tooLong(what: string): EnvelockError {
   });
 }
 
+/** `Sun, 06 Nov 1994 08:49:37 GMT`; `Date.parse` takes much else. RFC 9110 §5.6.7 */
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const MAX_ANSWER_BYTES = 65_536;

@@ -14,6 +14,8 @@ export interface Room {
 export interface ProviderRoom extends Room {
   /** Folders that it may import beyond that. */
   readonly also?: readonly string[];
+  /** Whether it is no provider, but what several of them use. */
+  readonly isShared?: boolean;
   /** The folders in it, from the top: arrows between them point down. Files beside them belong to no floor. */
   readonly inner?: readonly (readonly string[])[];
 }
@@ -82,7 +84,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
     inner: [["token"], ["wrapping"], ["session"], ["cryptoki"]],
     packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"],
   },
-  { path: "providers/http/", holds: "one host over HTTP, shared by services" },
+  { path: "providers/http/", holds: "one host over HTTP, shared by key services", isShared: true },
   { path: "providers/conformance/", holds: "the contract as cases", also: ["src/core/format/"] },
 ];
 

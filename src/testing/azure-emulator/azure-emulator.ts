@@ -1,17 +1,18 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { type HeldRequest, LoopbackServer } from "../emulator/loopback-server.ts";
 import { type Answer, asLibraryError, forbidden, keyNotFound } from "./answer.ts";
-import { type Fault, isFaultName } from "./faults.ts";
+import { type Fault, isFaultName, type OwnFault } from "./faults.ts";
 import { keyIdOf } from "./key-bundle.ts";
 import { type Curve, type KeyType, keyKind, newMaterial } from "./key-material.ts";
 import { durationSeconds, keptKind } from "./key-requests.ts";
 import { KeyStore, type StoredVersion, type VersionAttributes } from "./key-store.ts";
+import type { LoggedRequest } from "./logged-request.ts";
 import { ManagedIdentityEndpoint } from "./managed-identity.ts";
 import { type EmulatedToken, Principal, type PrincipalOptions, TokenAuthority, type TokenRequestOptions } from "./principals.ts";
 import type { Right } from "./rights.ts";
 import { type SecretAttributes, SecretStore } from "./secret-store.ts";
-import { type HeldRequest, type LoggedRequest, LoopbackServer } from "./server.ts";
 import { type Shield, VaultService } from "./service.ts";
 import { TransactionLimits } from "./transaction-limits.ts";
 import type { Flavour, Vault } from "./vault.ts";
@@ -92,7 +93,7 @@ export class AzureEmulator {
   readonly #keys: KeyStore;
   readonly #secrets: SecretStore;
   readonly #service: VaultService;
-  readonly #server: LoopbackServer;
+  readonly #server: LoopbackServer<LoggedRequest, OwnFault>;
   readonly #endpoints: ManagedIdentityEndpoint[] = [];
 
   private constructor(given: EmulatorOptions) {
@@ -111,7 +112,7 @@ export class AzureEmulator {
     this.#secrets = new SecretStore(clock);
     const limits = hasLimits && flavour !== "managed-hsm" ? this.limits : undefined;
     this.#service = new VaultService(this.#tokens, apiVersions, () => this.#vault(limits, retryAfterSeconds));
-    this.#server = new LoopbackServer(clock, this.#service, options.onRequest);
+    this.#server = new LoopbackServer(this.#service, { clock, onRequest: options.onRequest });
     this.requests = this.#server.requests;
   }
 

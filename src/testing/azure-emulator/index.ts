@@ -1,4 +1,6 @@
 export type { Clock } from "../../core/base/clock.ts";
+export type { Meanwhile, RawAnswer } from "../emulator/fault-plan.ts";
+export type { HeldRequest } from "../emulator/loopback-server.ts";
 export { Answer, type AnswerBody, forbidden, keyNotFound, throttled } from "./answer.ts";
 export {
   AzureEmulator,
@@ -7,13 +9,13 @@ export {
   type KeySpec,
   type VersionChange,
 } from "./azure-emulator.ts";
-export type { Fault, FaultName, Meanwhile, RawAnswer } from "./faults.ts";
+export type { Fault, FaultName } from "./faults.ts";
 export type { Curve, KeyType } from "./key-material.ts";
 export type { KeyOperation } from "./key-store.ts";
+export type { LoggedRequest } from "./logged-request.ts";
 export type { EmulatedToken, Principal, PrincipalOptions } from "./principals.ts";
 export type { Right } from "./rights.ts";
 export type { SecretAttributes } from "./secret-store.ts";
-export type { HeldRequest, LoggedRequest } from "./server.ts";
 export type { Shield } from "./service.ts";
 export type { TransactionLimits } from "./transaction-limits.ts";
 export type { Flavour } from "./vault.ts";

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { anyRequest, urlOf } from "./any-request.ts";
+import { anyRequest, urlOf } from "../emulator/any-request.ts";
 import type { Principal } from "./principals.ts";
 
 /**

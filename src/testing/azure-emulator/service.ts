@@ -1,16 +1,21 @@
+import { randomUUID } from "node:crypto";
+import type { RawAnswer } from "../emulator/fault-plan.ts";
+import type { EmulatedService, LogEntry, ServedRequest } from "../emulator/loopback-server.ts";
 import { Answer, forbidden } from "./answer.ts";
+import { namedAnswer, type OwnFault } from "./faults.ts";
 import { JsonFields } from "./json-fields.ts";
+import type { LoggedRequest } from "./logged-request.ts";
 import type { TokenAuthority } from "./principals.ts";
 import { type Right, traitsOf } from "./rights.ts";
 import { ROUTES, type Route } from "./routes.ts";
-import type { Service, ServiceAnswer, ServiceRequest } from "./server.ts";
 import type { Vault } from "./vault.ts";
 
 /** From whom the network shields the vault, if it does. */
 export type Shield = "firewall" | "private-link";
 
 /** Who may ask for what: tokens, network, API version and rights come before a route answers. */
-export class VaultService implements Service {
+export class VaultService implements EmulatedService<LoggedRequest, OwnFault> {
+  readonly name = "azure emulator";
   readonly tokens: TokenAuthority;
   /** What is refused to everybody. */
   readonly denied: Map<Right, Answer> = new Map();
@@ -24,8 +29,48 @@ export class VaultService implements Service {
     this.#vault = vault;
   }
 
-  async answer({ method, url, authorization, body, logged }: ServiceRequest): Promise<ServiceAnswer> {
-    const principal = this.tokens.check(authorization);
+  entryOf({ headers }: ServedRequest, base: LogEntry): LoggedRequest {
+    return {
+      ...base,
+      hasToken: headers.authorization !== undefined,
+      requestId: randomUUID(),
+      clientRequestId: headers["x-ms-client-request-id"]?.toString(),
+      principal: undefined,
+      operationName: undefined,
+    };
+  }
+
+  headersOf({ requestId, clientRequestId }: LoggedRequest): Readonly<Record<string, string>> {
+    return {
+      "content-type": "application/json; charset=utf-8",
+      "cache-control": "no-cache",
+      "x-ms-keyvault-region": "loopback",
+      "x-ms-keyvault-service-version": "emulator",
+      "x-ms-keyvault-network-info": "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;",
+      "x-ms-request-id": requestId,
+      ...(clientRequestId !== undefined && { "x-ms-client-request-id": clientRequestId }),
+    };
+  }
+
+  async answer(request: ServedRequest, logged: LoggedRequest): Promise<RawAnswer> {
+    try {
+      return await this.#answer(request, logged);
+    } catch (error) {
+      if (error instanceof Answer) return rawAnswer(error);
+      return { status: 500, text: JSON.stringify({ error: { code: "Emulator", message: `${error}` } }) };
+    }
+  }
+
+  async meet(fault: OwnFault, _request: ServedRequest, { path }: LoggedRequest): Promise<RawAnswer | undefined> {
+    if (fault instanceof Answer) return rawAnswer(fault);
+    if (fault === "claims") return rawAnswer(this.tokens.claimsChallenge());
+    if (fault === "rotation") await this.#rotateKeyIn(path);
+    const answer = namedAnswer(fault);
+    return answer && rawAnswer(answer);
+  }
+
+  async #answer({ method, url, headers, body }: ServedRequest, logged: LoggedRequest): Promise<RawAnswer> {
+    const principal = this.tokens.check(headers.authorization);
     logged.principal = principal.name;
     if (this.shield !== undefined) throw forbidden(this.shield === "firewall" ? "ForbiddenByFirewall" : "ForbiddenByConnection");
     this.#requireApiVersion(url.searchParams.get("api-version"));
@@ -38,14 +83,10 @@ export class VaultService implements Service {
     principal.require(route.right);
     if (body === "" && route.needsBody === true) throw new Answer(400, { code: "BadParameter", message: "The request has no body." });
     const json = await route.answer({ vault, name, version, query: url.searchParams, body: JsonFields.parse(body) });
-    return { status: json === undefined ? 204 : 200, json };
+    return json === undefined ? { status: 204, text: "" } : { status: 200, text: JSON.stringify(json) };
   }
 
-  claimsChallenge(): Answer {
-    return this.tokens.claimsChallenge();
-  }
-
-  async rotateKeyIn(path: string): Promise<void> {
+  async #rotateKeyIn(path: string): Promise<void> {
     const [, name] = /^\w+ \/keys\/([^/]+)/.exec(path) ?? [];
     if (name !== undefined) await this.#vault().newVersion(name);
   }
@@ -55,6 +96,10 @@ export class VaultService implements Service {
     const message = version === null ? "The api-version is missing." : `The api-version ${version} is not known here.`;
     throw new Answer(400, { code: "BadParameter", message });
   }
+}
+
+function rawAnswer({ status, body, headers }: Answer): RawAnswer {
+  return { status, text: JSON.stringify(body), headers };
 }
 
 function routeOf(method: string, path: string): { readonly route: Route; readonly name: string; readonly version: string } {

@@ -1,0 +1,63 @@
+/** What a proxy, a load balancer or a broken service says. */
+export interface RawAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Something that happens while a request is on its way, which is then answered as usual. */
+export interface Meanwhile {
+  meanwhile(): unknown;
+}
+
+/**
+ * A fault that every emulator knows. `reset`, `hang`, `cut` (an answer that breaks off), `endless` (one that never ends) and `garbage`
+ * (a page that is no JSON) break the transport; `slow:2000` waits as many milliseconds, then answers as usual.
+ */
+export type CommonFault = TransportFault | `slow:${number}` | RawAnswer | Meanwhile;
+
+export type TransportFault = "reset" | "hang" | "cut" | "endless" | "garbage";
+
+export function isCommonFaultName(text: string): text is TransportFault | `slow:${number}` {
+  return isTransportFault(text) || slownessOf(text) !== undefined;
+}
+
+export function isTransportFault(fault: unknown): fault is TransportFault {
+  return typeof fault === "string" && TRANSPORT_FAULTS.has(fault);
+}
+
+/** How many milliseconds a `slow` fault takes. */
+export function slownessOf(fault: unknown): number | undefined {
+  return typeof fault === "string" ? numberOf("slow", fault) : undefined;
+}
+
+/** The number in `word:number`, of up to 7 digits. */
+export function numberOf(word: string, text: string): number | undefined {
+  const [, found, digits] = /^([a-z-]+):([0-9]{1,7})$/.exec(text) ?? [];
+  return found === word && digits !== undefined ? Number(digits) : undefined;
+}
+
+/** Faults that were ordered, each for the requests that its pattern fits, in the order they were given. */
+export class FaultPlan<Fault> {
+  readonly #faults: { readonly fault: Fault; readonly on: RegExp; left: number }[] = [];
+
+  add(fault: Fault, on: RegExp, times: number): void {
+    this.#faults.push({ fault, on, left: times });
+  }
+
+  clear(): void {
+    this.#faults.length = 0;
+  }
+
+  /** @param path `METHOD /path`, or what else the service tells requests apart by */
+  take(path: string): Fault | undefined {
+    const index = this.#faults.findIndex(({ on }) => on.test(path));
+    const met = this.#faults[index];
+    if (met === undefined) return undefined;
+    met.left--;
+    if (met.left < 1) this.#faults.splice(index, 1);
+    return met.fault;
+  }
+}
+
+const TRANSPORT_FAULTS: ReadonlySet<string> = new Set(["reset", "hang", "cut", "endless", "garbage"]);

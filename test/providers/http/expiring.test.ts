@@ -1,0 +1,84 @@
+import { expect, test } from "vitest";
+import { Expiring } from "../../../providers/http/expiring.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { deferred } from "../../support/deferred.ts";
+import { type FakeClock, fakeClock } from "../../support/fake-clock.ts";
+
+interface Token {
+  readonly text: string;
+  readonly endMs: number | undefined;
+}
+
+/** Tokens that live for `lifeMs`, counted. */
+function tokens(clock: FakeClock, lifeMs: number | undefined, load?: (count: number) => Promise<void>) {
+  let count = 0;
+  const expiring = new Expiring<Token>({
+    clock,
+    async load() {
+      count++;
+      const text = `token ${count}`;
+      await load?.(count);
+      return { text, endMs: lifeMs === undefined ? undefined : clock.unixMs() + lifeMs };
+    },
+    expiresAtMs: ({ endMs }) => endMs,
+  });
+  return { expiring, text: async () => (await expiring.get()).text, count: () => count };
+}
+
+test("a value is kept until two minutes before its end", async () => {
+  const clock = fakeClock();
+  const { text } = tokens(clock, 3_600_000);
+  expect(await text()).toBe("token 1");
+  clock.advanceNow(3_600_000 - 120_001);
+  expect(await text()).toBe("token 1");
+  clock.advanceNow(1);
+  expect(await text()).toBe("token 2");
+});
+
+test("a short-lived value serves two thirds of its life", async () => {
+  const clock = fakeClock();
+  const { text } = tokens(clock, 30_000);
+  await text();
+  clock.advanceNow(19_999);
+  expect(await text()).toBe("token 1");
+  clock.advanceNow(1);
+  expect(await text()).toBe("token 2");
+});
+
+test("a value without an end is loaded once, until it is refused", async () => {
+  const clock = fakeClock();
+  const { expiring, text } = tokens(clock, undefined);
+  const value = await expiring.get();
+  clock.advanceNow(1e12);
+  expect(await text()).toBe("token 1");
+  expiring.refused(value);
+  expect(await text()).toBe("token 2");
+  expiring.refused(value);
+  expect(await text(), "the refusal was of an older one").toBe("token 2");
+});
+
+test("callers at once share one load, and one that leaves stops none", async () => {
+  const gate = deferred();
+  const { expiring, count } = tokens(fakeClock(), 3_600_000, () => gate.promise);
+  const controller = new AbortController();
+  const leaving = expiring.get(controller.signal).catch((error: unknown) => error);
+  const staying = Promise.all([expiring.get(), expiring.get()]);
+  controller.abort("left");
+  gate.resolve();
+  expect(await leaving).toBe("left");
+  expect((await staying).map(({ text }) => text)).toEqual(["token 1", "token 1"]);
+  expect(count()).toBe(1);
+});
+
+test("while no fresh one can be had an old one serves to its end, and then the failure is told", async () => {
+  const clock = fakeClock();
+  const failure = new EnvelockError("unavailable", "the token service is down");
+  const { expiring, text } = tokens(clock, 600_000, async (count) => {
+    if (count > 1) throw failure;
+  });
+  await text();
+  clock.advanceNow(590_000);
+  expect(await text()).toBe("token 1");
+  clock.advanceNow(6_000);
+  await expect(expiring.get()).rejects.toBe(failure);
+});
