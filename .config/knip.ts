@@ -13,7 +13,7 @@ const config: KnipConfig = {
     ".config/*.{mjs,ts}",
   ],
   project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],
-  ignoreBinaries: ["dpkg-query", "flock"],
+  ignoreBinaries: ["dpkg-query", "flock", "mkfifo", "softhsm2-util"],
   ignoreExportsUsedInFile: true,
 };
 export default config;

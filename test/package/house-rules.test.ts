@@ -49,11 +49,13 @@ const STRING = /"[^"\n]*"|`[^`]*`/g;
 const IN_THE_ROOT: readonly string[] = [
   ".ci",
   ".config",
+  ".github",
   ".gitignore",
   "CHANGELOG.md",
   "CONTRIBUTING.md",
   "LICENSE",
   "README.md",
+  "RELEASING.md",
   "SECURITY.md",
   "bench",
   "biome.json",

@@ -13,7 +13,7 @@ export interface Order {
 }
 
 /** Bundlers by name. Each puts all into one file. @throws with what the bundler said */
-export const BUNDLERS: Readonly<Record<string, (order: Order) => void>> = {
+export const BUNDLERS: Readonly<Record<"esbuild" | "rollup" | "webpack" | "vite", (order: Order) => void>> = {
   esbuild({ entry, outfile, platform, format }) {
     const modules = installed("bundlers", ["esbuild@0.28.2"]);
     output(join(modules, ".bin/esbuild"), [

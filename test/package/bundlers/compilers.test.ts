@@ -8,7 +8,7 @@ import { ENTRIES, MANIFEST } from "../manifest.ts";
 import { application, output, write } from "./application.ts";
 
 /** The oldest that is supported, the last one that is written in JavaScript, and the one that the library is made with. */
-const COMPILERS: Readonly<Record<string, () => string>> = {
+const COMPILERS = {
   "TypeScript 5.4": () => join(installed("bundlers", ["typescript@5.4.5"]), "typescript/bin/tsc"),
   "TypeScript 5.9": () => join(installed("bundlers", ["typescript@5.9.3"]), "typescript/bin/tsc"),
   "TypeScript 7": () => join(ROOT, "node_modules/typescript/bin/tsc"),
@@ -37,9 +37,7 @@ for (const [name, compiler] of Object.entries(COMPILERS)) {
 
 test("TypeScript 5.4 finds no fault in the declarations of what needs no other package", () => {
   write("program.ts", program(ENTRIES.filter(({ name }) => !NEEDS_PEERS.test(name))));
-  expect(compiled(COMPILERS["TypeScript 5.4"]?.() ?? "", { module: "nodenext", moduleResolution: "nodenext", skipLibCheck: false })).toBe(
-    "",
-  );
+  expect(compiled(COMPILERS["TypeScript 5.4"](), { module: "nodenext", moduleResolution: "nodenext", skipLibCheck: false })).toBe("");
 });
 
 /** What the compiler says. */

@@ -28,7 +28,7 @@ test("workerd runs a bundle", async () => {
     "worker.js",
     `import { roundTrip } from "./round-trip.js";\nexport default { async fetch() { return new Response(await roundTrip()); } };\n`,
   );
-  BUNDLERS["esbuild"]?.({ entry: "worker.js", outfile: "worker-bundle.js", platform: "browser", format: "esm" });
+  BUNDLERS.esbuild({ entry: "worker.js", outfile: "worker-bundle.js", platform: "browser", format: "esm" });
   write("worker.capnp", WORKER);
   const workerd = spawn(runtimeBinary("workerd"), ["serve", "worker.capnp", "--socket-addr=http=127.0.0.1:0", "--control-fd=1"], {
     cwd: application(),
