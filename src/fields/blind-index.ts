@@ -36,10 +36,14 @@ export function blindIndex(
 ): string {
   const digits = Math.ceil(checkedBits(bits) / 4);
   const message = isList(value) ? encodedList(value, normalise) : encoded(value, normalise);
-  const mac = wiping(message, (secret) => engine.hmac("sha512", key, secret));
-  const last = bits >> 3;
-  mac[last] = byteAt(mac, last) & ~(0xff >> (bits & 7));
-  return toHex(mac.subarray(0, (digits + 1) >> 1)).slice(0, digits);
+  return wiping(
+    wiping(message, (secret) => engine.hmac("sha512", key, secret)),
+    (mac) => {
+      const last = bits >> 3;
+      mac[last] = byteAt(mac, last) & ~(0xff >> (bits & 7));
+      return toHex(mac.subarray(0, (digits + 1) >> 1)).slice(0, digits);
+    },
+  );
 }
 
 /** @throws `invalid-argument` unless it is a whole number from 1 to 256 */

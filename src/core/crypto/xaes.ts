@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { byteAt, concatBytes, wipe } from "../base/bytes.ts";
+import { byteAt, concatBytes, wipe, wiping } from "../base/bytes.ts";
 import { doubleBlock } from "./double-block.ts";
 import type { BlockCipher } from "./engine/engine.ts";
 
@@ -22,7 +22,7 @@ export class Xaes256Gcm {
   /** @param key 32 bytes; the schedule is kept, the bytes are not. */
   constructor(key: Uint8Array) {
     this.#blocks = engine.blockCipher(key);
-    this.#masks = masksOf(doubleBlock(this.#blocks.encrypt(new Uint8Array(BLOCK_BYTES))));
+    this.#masks = wiping(this.#blocks.encrypt(new Uint8Array(BLOCK_BYTES)), (block) => wiping(doubleBlock(block), masksOf));
   }
 
   /**
@@ -64,6 +64,7 @@ export class Xaes256Gcm {
   /** Wipes what can be wiped; not to be used after. */
   destroy(): void {
     wipe(this.#keys, this.#masks, this.#oneKey);
+    this.#blocks.destroy();
   }
 
   /**

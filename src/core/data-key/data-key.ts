@@ -156,6 +156,7 @@ export class DataKey {
     wipe(this.#secret);
     this.#tokenCipher?.destroy();
     this.#tokenCipher = undefined;
+    this.#deterministicCipher?.destroy();
     this.#deterministicCipher = undefined;
     wipe(...this.#indexKeys.values());
     this.#indexKeys.clear();

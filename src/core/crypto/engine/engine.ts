@@ -82,14 +82,18 @@ export interface ChunkCipher {
 }
 
 export interface BlockCipher {
-  /** Encrypts each 16-byte block of `blocks` on its own. */
+  /** Encrypts each 16-byte block of `blocks` on its own. The result is the caller's, to wipe. */
   encrypt(blocks: Uint8Array): Uint8Array;
+  /** Wipes the copies of the key that can be wiped. Not to be used after. */
+  destroy(): void;
 }
 
 export interface Siv {
   /** `SIV 16 | ciphertext`. */
   seal(associated: readonly Uint8Array[], plaintext: Uint8Array): Uint8Array<ArrayBuffer>;
   open(associated: readonly Uint8Array[], sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined;
+  /** Wipes what is derived from the key and can be wiped. Not to be used after. */
+  destroy(): void;
 }
 
 export interface KeyWrap {

@@ -1,5 +1,5 @@
 import { type CipherKey, createCipheriv, createSecretKey, timingSafeEqual } from "node:crypto";
-import { byteAt, copyOf, wiping } from "../../base/bytes.ts";
+import { byteAt, copyOf, wipe, wiping } from "../../base/bytes.ts";
 import { doubleBlock } from "../double-block.ts";
 import type { Siv } from "./engine.ts";
 
@@ -34,20 +34,25 @@ export function nodeSiv(key: Uint8Array): Siv {
       plaintext.fill(0);
       return undefined;
     },
+    destroy: () => cmac.destroy(),
   };
 }
 
-type Cmac = (message: Uint8Array) => Uint8Array;
+interface Cmac {
+  of(message: Uint8Array): Uint8Array;
+  /** Wipes the subkeys. */
+  destroy(): void;
+}
 
 // RFC 5297 §2.4
 function s2v(cmac: Cmac, associated: readonly Uint8Array[], plaintext: Uint8Array): Uint8Array {
-  let digest = cmac(ZERO_BLOCK);
-  for (const component of associated) digest = xor(doubleBlock(digest), cmac(component));
-  if (plaintext.length < BLOCK) return wiping(padded(plaintext), (block) => wiping(xor(doubleBlock(digest), block), cmac));
+  let digest = cmac.of(ZERO_BLOCK);
+  for (const component of associated) digest = xor(doubleBlock(digest), cmac.of(component));
+  if (plaintext.length < BLOCK) return wiping(padded(plaintext), (block) => wiping(xor(doubleBlock(digest), block), cmac.of));
   const last = copyOf(plaintext);
   const start = last.length - BLOCK;
   for (let at = 0; at < BLOCK; at++) last[start + at] = byteAt(last, start + at) ^ byteAt(digest, at);
-  const tag = cmac(last);
+  const tag = cmac.of(last);
   last.fill(0);
   return tag;
 }
@@ -61,7 +66,7 @@ function createCmac(key: CipherKey, keyBits: number): Cmac {
   };
   const whole = doubleBlock(cbc(ZERO_BLOCK));
   const partial = doubleBlock(whole);
-  return (message) => {
+  const of = (message: Uint8Array): Uint8Array => {
     const isWhole = message.length > 0 && message.length % BLOCK === 0;
     const start = isWhole ? message.length - BLOCK : message.length - (message.length % BLOCK);
     const masked = new Uint8Array(start + BLOCK);
@@ -73,6 +78,7 @@ function createCmac(key: CipherKey, keyBits: number): Cmac {
     masked.fill(0);
     return tag;
   };
+  return { of, destroy: () => wipe(whole, partial) };
 }
 
 function xor(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -97,7 +97,7 @@ function viewIn(bytes: Uint8Array, offset: number, length: number): Uint8Array {
 
 function blockCipher(key: Uint8Array): BlockCipher {
   const cipher = createCipheriv("aes-256-ecb", cipherKey(key), null).setAutoPadding(false);
-  return { encrypt: (blocks) => cipher.update(blocks) };
+  return { encrypt: (blocks) => cipher.update(blocks), destroy: () => undefined };
 }
 
 // Key objects are kept, and public keys go in and out as JWK: OpenSSL's DER decoder takes longer than the agreement itself.

@@ -2,7 +2,18 @@ import { aeskw, aessiv, ecb, gcm as nobleGcm } from "@noble/ciphers/aes.js";
 import { x25519 as nobleX25519 } from "@noble/curves/ed25519.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
-import { byteAt, concatBytes, copyOf, fromBase64Url, ownedBytes, textOf, toBase64Url, wellFormedUtf8, wiping } from "../../base/bytes.ts";
+import {
+  byteAt,
+  concatBytes,
+  copyOf,
+  fromBase64Url,
+  ownedBytes,
+  textOf,
+  toBase64Url,
+  wellFormedUtf8,
+  wipe,
+  wiping,
+} from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
@@ -49,7 +60,7 @@ function ownedView(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 
 function blockCipher(key: Uint8Array): BlockCipher {
   const kept = copyOf(key);
-  return { encrypt: (blocks) => ecb(kept, { disablePadding: true }).encrypt(blocks) };
+  return { encrypt: (blocks) => ecb(kept, { disablePadding: true }).encrypt(blocks), destroy: () => wipe(kept) };
 }
 
 function siv(key: Uint8Array): Siv {
@@ -57,6 +68,7 @@ function siv(key: Uint8Array): Siv {
   return {
     seal: (associated, plaintext) => ownedBytes(aessiv(kept, ...associated).encrypt(plaintext)),
     open: (associated, sealed) => refused(() => aessiv(kept, ...associated).decrypt(sealed)),
+    destroy: () => wipe(kept),
   };
 }
 
