@@ -28,6 +28,8 @@ const CHUNKS = {
   body: ["src/core/stream/lanes/worker.ts", "src/core/stream/lanes/node.ts", "src/core/stream/lanes/portable.ts"],
   core: ["src/index.ts"],
 };
+/** What starts threads shares it. A file of its own would cost every program more than its few lines cost those without threads. */
+const ALSO_IN_BASE = "src/core/base/worker-file.ts";
 
 const bundle = await rolldown({
   input: entries,
@@ -53,6 +55,7 @@ chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may n
 
 /** Whether a module goes into a chunk, unless one before has taken it: the files that a chunk is for share it with the root entry or with each other. */
 function isIn(chunk, id, graph) {
+  if (id === root + ALSO_IN_BASE) return chunk === "base";
   if (Object.values(entries).some((path) => id === root + path)) return false;
   const isLoadedBy = (source) => reachable(root + source, graph).has(id);
   const loaders = CHUNKS[chunk].filter(isLoadedBy);

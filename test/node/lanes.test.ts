@@ -6,13 +6,14 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { workerFile } from "../../src/core/base/worker-file.ts";
 import { deriveBodyKeys } from "../../src/core/crypto/cobblestone.ts";
 import { chunkJob } from "../../src/core/stream/chunk-job.ts";
-import type { LanePool } from "../../src/core/stream/lanes/lanes.ts";
+import type { LaneCount, LanePool } from "../../src/core/stream/lanes/lanes.ts";
 import { createLanePool, type LanePoolOptions } from "../../src/core/stream/lanes/node.ts";
 import { pumpChunks } from "../../src/core/stream/pump.ts";
 import { collect, collectUntilFailure, patterned, piecesOf } from "../support/pieces.ts";
-import { refusalCode } from "../support/refusal.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 
 // the worker is a bundled entry: `npm run build` comes before
 
@@ -202,14 +203,31 @@ describe("lanes that fail", () => {
     await workers.gone();
   });
 
-  test("a worker that cannot start: one lane does it all", async () => {
+  test("a worker that cannot start: a number of lanes is refused, and `auto` does it all alone", async () => {
     const pool = newPool({ worker: pathToFileURL("/nowhere/worker.js") });
     const alone = await seal(newPool(), 1);
-    for (let round = 0; round < 2; round++) expect(Buffer.compare(await seal(pool, 2), alone)).toBe(0);
+    const job = chunkJob("seal", keys);
+    const stream = pool.join(job, keys, { lanes: 2 });
     await expect.poll(() => workers.started).toBe(1);
     await workers.gone();
-    expect(Buffer.compare(await seal(pool, 2), alone)).toBe(0);
+    const late = await refusal(() => stream.reserve());
+    stream.leave();
+    const next = await refusal(() => seal(pool, 2));
+    for (const { code, detail, retryable } of [late, next]) {
+      expect([code, detail, retryable]).toEqual(["unavailable", "no-worker", false]);
+    }
+    expect(late.cause).toBeInstanceOf(Error);
+    for (const lanes of ["auto", 1] as const) expect(Buffer.compare(await seal(pool, lanes), alone)).toBe(0);
     expect(workers.started).toBe(1); // it is not tried again and again
+  });
+
+  test("a module that does not know where it stands, as in a bundle of CommonJS, has no worker file", async () => {
+    for (const moduleUrl of [undefined, pathToFileURL("/nowhere/bundle.js").href]) {
+      const { code, detail, hint } = await refusal(() => workerFile("worker.js", moduleUrl, "a test"));
+      expect([code, detail]).toEqual(["unavailable", "no-worker"]);
+      expect(hint).toContain("external");
+    }
+    expect(workerFile("lanes.test.ts", import.meta.url, "a test")).toBeInstanceOf(URL);
   });
 
   test("closing the pool lets what is under way finish; then the workers end, and later streams are refused", async () => {
@@ -234,50 +252,62 @@ describe("lanes that fail", () => {
   });
 });
 
-test("a process with idle workers ends by itself, and bundled into one file it works on one lane", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "envelock-lanes-"));
-  try {
-    const program = join(folder, "program.mjs");
-    await writeFile(program, PROGRAM);
-    const entry = fileURLToPath(new URL("../../dist/index.js", import.meta.url));
-    const local = fileURLToPath(new URL("../../dist/providers/local.js", import.meta.url));
-    const { stdout } = await run(process.execPath, [program, entry, local], { timeout: 60_000 });
-    expect(stdout.trim()).toBe("round trip, 1 worker");
+test("a process with idle workers ends by itself", async () => {
+  const { stdout } = await run(process.execPath, [await written("program.mjs", programWith("2"))], { timeout: 60_000 });
+  expect(stdout.trim()).toBe("round trip, 1 worker");
+});
 
-    const { rolldown } = await import("rolldown");
-    const source = join(folder, "bundle-me.mjs");
-    await writeFile(
-      source,
-      PROGRAM.replace("await import(process.argv[2])", `await import(${JSON.stringify(entry)})`).replace(
-        "await import(process.argv[3])",
-        `await import(${JSON.stringify(local)})`,
-      ),
-    );
-    const bundle = await rolldown({ input: source, platform: "node", resolve: { conditionNames: ["node"] } });
-    const bundled = join(folder, "out", "bundle.mjs");
-    await bundle.write({ file: bundled, format: "es", codeSplitting: false });
+test.each([
+  "es",
+  "cjs",
+] as const)("bundled into one file (%s), `auto` does without workers, and a number of lanes is refused", async (format) => {
+  const { rolldown } = await import("rolldown");
+  for (const [lanes, outcome] of [
+    ["1", "round trip, 0 workers"],
+    ['"auto"', "round trip, 0 workers"],
+    ["2", "unavailable no-worker"],
+  ] as const) {
+    const input = await written("bundle-me.mjs", programWith(lanes));
+    const bundle = await rolldown({ input, platform: "node", resolve: { conditionNames: ["node"] }, logLevel: "silent" });
+    const file = join(input, "..", "out", format === "es" ? "bundle.mjs" : "bundle.cjs");
+    await bundle.write({ file, format, codeSplitting: false });
     await bundle.close();
-    const alone = await run(process.execPath, [bundled], { timeout: 60_000 });
-    expect(alone.stdout.trim()).toMatch(/^round trip, [01] workers?$/);
-  } finally {
-    await rm(folder, { recursive: true });
+    const { stdout } = await run(process.execPath, [file], { timeout: 60_000 });
+    expect(stdout.trim()).toBe(outcome);
   }
 });
 
 const run = promisify(execFile);
 
-const PROGRAM = `
-const { Keyring } = await import(process.argv[2]);
-const { localKey } = await import(process.argv[3]);
+/** A program that encrypts and decrypts 80 MiB. */
+function programWith(lanes: string): string {
+  const dist = (path: string): string => JSON.stringify(fileURLToPath(new URL(`../../dist/${path}`, import.meta.url)));
+  return `
+import { Keyring } from ${dist("index.js")};
+import { localKey } from ${dist("providers/local.js")};
 let started = 0;
 process.on("worker", () => started++);
 const keyring = new Keyring(localKey({ keyId: "k", key: new Uint8Array(32) }));
 const piece = new Uint8Array(1 << 20);
 async function* pieces(count) { for (let n = 0; n < count; n++) { yield piece; await new Promise((resolve) => setTimeout(resolve, 5)); } }
-let bytes = 0;
-for await (const batch of keyring.decryptPieces(keyring.encryptPieces(pieces(80), { lanes: 2 }), { lanes: 2 })) bytes += batch.length;
-console.log(bytes === 80 << 20 ? "round trip" : "lost bytes", "" + started + " worker" + (started === 1 ? "" : "s"));
-`.replace(`"round trip" : "lost bytes", `, `"round trip," : "lost bytes,", `);
+async function main() {
+  let bytes = 0;
+  const lanes = ${lanes};
+  for await (const batch of keyring.decryptPieces(keyring.encryptPieces(pieces(80), { lanes }), { lanes })) bytes += batch.length;
+  console.log(bytes === 80 << 20 ? "round trip," : "lost bytes,", started, "worker" + (started === 1 ? "" : "s"));
+}
+main().catch((error) => console.log(error.code, error.detail));
+`;
+}
+
+/** A file in a folder of its own. */
+async function written(name: string, text: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "envelock-lanes-"));
+  folders.push(folder);
+  const path = join(folder, name);
+  await writeFile(path, text);
+  return path;
+}
 
 /** The workers that this process has started and that have ended. */
 const workers = {
@@ -321,7 +351,7 @@ async function warmUp(pool: LanePool, lanes: number): Promise<void> {
   stream.leave();
 }
 
-function seal(pool: LanePool, lanes: number, cuts: readonly number[] = []): Promise<Uint8Array> {
+function seal(pool: LanePool, lanes: LaneCount, cuts: readonly number[] = []): Promise<Uint8Array> {
   const job = chunkJob("seal", keys);
   return (async () => await collect(pumpChunks(piecesOf(plaintext, cuts), job, pool.join(job, keys, { lanes }))))();
 }

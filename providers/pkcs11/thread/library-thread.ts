@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { workerFile } from "../../../src/core/base/worker-file.ts";
 import { pinFailure } from "../cryptoki/failures.ts";
 import type { Pkcs11Pin } from "../options.ts";
 import type { TokenKeysOptions } from "../token-keys.ts";
@@ -16,7 +17,12 @@ export class LibraryThread {
   #hasEnded = false;
 
   constructor() {
-    this.#worker = new Worker(new URL("./worker.js", import.meta.url), { name: "envelock pkcs11", env: {}, execArgv: [], stdin: false });
+    this.#worker = new Worker(workerFile(WORKER_FILE, import.meta.url, "PKCS#11"), {
+      name: "envelock pkcs11",
+      env: {},
+      execArgv: [],
+      stdin: false,
+    });
     this.#worker.unref();
     this.#worker.on("message", (answer: ThreadAnswer) => this.#hear(answer));
     this.#worker.on("error", () => this.#lost());
@@ -91,3 +97,5 @@ function died(): EnvelockError {
     cause: new Error("exit of a worker thread"),
   });
 }
+
+const WORKER_FILE = "./worker.js"; // not a text within `new URL`, which bundlers take for a file to copy without what it imports

@@ -4,9 +4,11 @@ import type { LaneCount } from "./lanes/lanes.ts";
 /** An abort by the signal ends both sides of a stream with its reason. */
 export interface StreamOptions extends ValueOptions {
   /**
-   * Threads that work on this stream, the caller's own among them: 1 unless told otherwise. `auto` asks for more once the stream has
-   * shown to be large (64 MiB). Each takes some 40 MiB. They belong to the keyring and end when idle, or with
-   * `keyring.close()`.
+   * The number of threads that work on this stream, the caller's own among them. Defaults to 1. `auto` asks for more once the stream
+   * has shown to be large (64 MiB). Each takes some 40 MiB. They belong to the keyring and end when idle, or with `keyring.close()`.
+   *
+   * Where no thread can be started, as in a bundle of one file, a number above 1 fails with `unavailable` and `detail` `no-worker`, and
+   * `auto` does without.
    */
   readonly lanes?: LaneCount;
   /** Called after each batch with the plaintext bytes that are done so far. */

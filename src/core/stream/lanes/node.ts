@@ -3,6 +3,7 @@ import { engine } from "#engine";
 import { copyOf, type OwnedBytes, wipe } from "../../base/bytes.ts";
 import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
 import { requireFilled } from "../../base/filled.ts";
+import { noWorker, workerFile } from "../../base/worker-file.ts";
 import { CHUNK_BYTES } from "../../crypto/cobblestone.ts";
 import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
 import { checkedLanes, type Lane, type LanePool, type StreamLanes, streamEnded } from "./lanes.ts";
@@ -16,8 +17,9 @@ export interface LanePoolOptions {
 }
 
 /**
- * Worker threads shared by the streams of one keyring: started when a stream is large enough to pay for it, ended when idle. They
- * keep no process alive. Where none can be started every stream stays on its own thread.
+ * Makes a pool of worker threads, shared by the streams of one keyring. They are started when a stream is large enough to pay for it,
+ * ended when idle, and keep no process alive. Where none can be started, a stream that asked for a number of them fails, and one with
+ * `auto` stays on its own thread.
  */
 export function createLanePool({ worker, idleMs = 2000 }: LanePoolOptions = {}): LanePool {
   const pool = new WorkerPool(worker, idleMs);
@@ -25,7 +27,12 @@ export function createLanePool({ worker, idleMs = 2000 }: LanePoolOptions = {}):
     join(job, keys, { lanes, plaintextBytes = 0 }) {
       const checked = checkedLanes(lanes);
       const stream = pool.openStream();
-      return new WorkerStream(pool, stream, job, keys, checked, plaintextBytes);
+      try {
+        return new WorkerStream(pool, stream, job, keys, checked, plaintextBytes);
+      } catch (error) {
+        pool.closeStream();
+        throw error;
+      }
     },
     close: () => pool.close(),
   };
@@ -53,6 +60,7 @@ class WorkerStream implements StreamLanes {
     this.#isAuto = lanes === "auto";
     this.#workers = (lanes === "auto" ? Math.min(process.getBuiltinModule("node:os").availableParallelism(), MAX_AUTO_LANES) : lanes) - 1;
     if (!this.#isAuto || plaintextBytes >= LARGE_CHUNKS * CHUNK_BYTES) pool.start(this.#workers);
+    this.#requireWorkers();
   }
 
   get maxInFlight(): number {
@@ -60,6 +68,7 @@ class WorkerStream implements StreamLanes {
   }
 
   reserve(): Lane | undefined {
+    this.#requireWorkers();
     this.#begunChunks += this.batchChunks;
     if (this.#isAuto && this.#begunChunks >= LARGE_CHUNKS) this.#pool.start(this.#workers);
     const worker = this.#ready.find((each) => each.load < BATCHES_A_WORKER);
@@ -86,6 +95,11 @@ class WorkerStream implements StreamLanes {
     wipe(...this.#inputs);
     for (const worker of this.#joined) worker.leave(this.#stream);
     this.#pool.closeStream();
+  }
+
+  /** Threads that were asked for by their number are not done without in silence. */
+  #requireWorkers(): void {
+    if (!this.#isAuto && this.#workers > 0 && this.#pool.failure !== undefined) throw this.#pool.failure;
   }
 
   get #ready(): readonly WorkerLane[] {
@@ -124,7 +138,8 @@ class WorkerPool {
   #streams = 0;
   #lastStream = 0;
   #isClosed = false;
-  #cannotStart = false;
+  /** Why no worker can be started. They are not tried again and again. */
+  failure: EnvelockError | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(url: URL | undefined, idleMs: number) {
@@ -157,14 +172,14 @@ class WorkerPool {
 
   /** Sees to `count` workers. They are ready some time later. */
   start(count: number): void {
-    while (this.#workers.length < count && !this.#cannotStart) {
+    while (this.#workers.length < count && this.failure === undefined) {
       try {
-        // made here, because a bundle in CommonJS has no URL of its own and throws
-        const url = this.#url ?? new URL("./worker.js", import.meta.url);
-        const worker: WorkerLane = new WorkerLane(url, () => this.#lost(worker));
+        // looked for here and not before: a program that asks for no thread needs no worker file
+        const url = this.#url ?? workerFile(WORKER_FILE, import.meta.url, PURPOSE);
+        const worker: WorkerLane = new WorkerLane(url, (cause) => this.#lost(worker, cause));
         this.#workers.push(worker);
-      } catch {
-        this.#cannotStart = true; // no threads here: one lane is all there is
+      } catch (error) {
+        this.failure = error instanceof EnvelockError ? error : noWorker(PURPOSE, error);
       }
     }
   }
@@ -182,9 +197,9 @@ class WorkerPool {
     await Promise.all(workers.map((worker) => worker.end()));
   }
 
-  #lost(worker: WorkerLane): void {
+  #lost(worker: WorkerLane, cause: unknown): void {
     this.#workers = this.#workers.filter((each) => each !== worker);
-    if (!worker.isReady) this.#cannotStart = true;
+    if (!worker.isReady) this.failure = noWorker(PURPOSE, cause);
   }
 }
 
@@ -199,19 +214,19 @@ class WorkerLane {
   /** Batches reserved or under way. */
   load = 0;
 
-  constructor(url: URL, onLost: () => void) {
+  constructor(url: URL, onLost: (cause: unknown) => void) {
     const threads = process.getBuiltinModule("node:worker_threads"); // loaded here, because most who import the package start none
     this.#worker = new threads.Worker(url, { name: "envelock lane", env: {}, execArgv: [], stdin: false, resourceLimits: SMALL_HEAP });
     this.#worker.unref();
     this.#worker.on("message", (answer: LaneAnswer) => this.#hear(answer));
-    const lost = (): void => {
+    const lost = (cause?: unknown): void => {
       if (this.#hasEnded) return;
       this.#hasEnded = true;
-      onLost();
+      onLost(cause);
       this.#stop(died());
     };
     this.#worker.on("error", lost);
-    this.#worker.on("exit", lost);
+    this.#worker.on("exit", () => lost());
   }
 
   join(stream: number, mode: ChunkJob["mode"], keys: ChunkKeys): void {
@@ -310,6 +325,8 @@ function undone(): EnvelockError {
 
 // All that a lane's heap holds is cipher objects and tags, which die at once: let the collector come often, and memory stays small.
 const SMALL_HEAP = { maxYoungGenerationSizeMb: 2 } as const;
+const PURPOSE = "lanes";
+const WORKER_FILE = "./worker.js"; // not a text within `new URL`, which bundlers take for a file to copy without what it imports
 const MAX_AUTO_LANES = 4;
 const BATCHES_A_WORKER = 2; // one under way and one at hand
 const OWN_BATCHES = 2; // so that this thread works on while a worker is late
