@@ -1,15 +1,18 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { FLOORS, KNOWS_PROVIDERS, PROVIDERS, PROVIDERS_SHARE, type ProviderRoom, type Room } from "../test/package/arrows.ts";
+import { envelopePicture } from "./envelope-picture.ts";
 import { housePicture } from "./house-picture.ts";
 
-// npm run house: writes what CONTRIBUTING.md and docs/design.md say of rooms, and docs/house.svg, from the table in test/package/arrows.ts.
+// npm run house: writes what CONTRIBUTING.md and docs/design.md say of rooms, and docs/house.svg, from the table in test/package/arrows.ts;
+// and draws docs/envelope.svg.
 
-/** The files that are made from the table of rooms, as they must be. Paths are from the root. */
+/** The files that are made here, as they must be. Paths are from the root. */
 export function houseFiles(read: (path: string) => string): ReadonlyMap<string, string> {
   const house = { floors: FLOORS, providers: PROVIDERS, providersShare: PROVIDERS_SHARE, knowsProviders: KNOWS_PROVIDERS };
   return new Map([
     ["docs/house.svg", housePicture(house)],
+    ["docs/envelope.svg", envelopePicture()],
     ["CONTRIBUTING.md", withList(read("CONTRIBUTING.md"), tree())],
     ["docs/design.md", withList(read("docs/design.md"), table())],
   ]);
