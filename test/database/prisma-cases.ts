@@ -1,16 +1,17 @@
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { OPERATION_RULES, ruleOf } from "../../src/integrations/prisma/rules.ts";
 import { encryptedFields } from "../../src/integrations/prisma.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { type TestCiphers, testCiphers } from "./field-ciphers.ts";
-import { prismaClient } from "./prisma-client.ts";
+import { type GeneratedClient, prismaClient } from "./prisma-client.ts";
 
 /** The tests of `envelock/prisma`, on the server that `open` names. */
 export function prismaCases(open: () => Promise<string>): void {
   let ciphers: TestCiphers;
   let current: TestCiphers;
-  let generated: Awaited<ReturnType<typeof prismaClient>>;
-  let plain: (typeof generated)["client"];
+  let generated: GeneratedClient;
+  let plain: GeneratedClient["client"];
   let prisma: typeof plain;
 
   beforeAll(async () => {
@@ -168,6 +169,78 @@ export function prismaCases(open: () => Promise<string>): void {
     });
   });
 
+  test("the fluent API decrypts the records that it gives", async () => {
+    const { id } = await prisma.user.create({ data: { email: "fluent@example.org", posts: { create: { title: "Fluent" } } } });
+    const posts = await prisma.user.findUnique({ where: { id } }).posts();
+    expect(posts).toMatchObject([{ title: "Fluent" }]);
+    const only = { where: { id: posts[0].id } };
+    expect(await prisma.post.findUnique(only).author()).toMatchObject({ email: "fluent@example.org" });
+    expect(await prisma.post.findFirst(only).author({ select: { email: true } })).toEqual({ email: "fluent@example.org" });
+    expect(await prisma.post.findUnique(only).author().posts()).toMatchObject([{ title: "Fluent" }]);
+    await prisma.post.deleteMany({ where: { authorId: id } });
+    await prisma.user.delete({ where: { id } });
+  });
+
+  test("what this client offers is in the rules: its operations, and the arguments of each", () => {
+    const offered = Object.keys(plain.user).filter((name) => typeof plain.user[name] === "function");
+    expect(offered.filter((operation) => ruleOf(operation) === undefined)).toEqual([]);
+    const types = generated.typesOf("User");
+    const told = [...types.matchAll(/export type User(\w+?)Args<[^{]*= \{\n([\s\S]*?)\n\}/g)].flatMap(([, name = "", body = ""]) =>
+      [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, argument = ""]) => [name.charAt(0).toLowerCase() + name.slice(1), argument] as const),
+    );
+    const checked = told.filter(([operation]) => ruleOf(operation) !== undefined);
+    expect(new Set(checked.map(([operation]) => operation)).size).toBeGreaterThan(12);
+    expect(checked.filter(([operation, argument]) => !Object.hasOwn(ruleOf(operation)?.takes ?? {}, argument))).toEqual([]);
+    expect(OPERATION_RULES.length).toBeGreaterThan(10);
+  });
+
+  test("SQL is sent where it names no encrypted table, and refused where it does or cannot be seen", async () => {
+    expect(await prisma.$queryRaw`select ${"x"}::text as one`).toEqual([{ one: "x" }]);
+    expect(await prisma.$executeRawUnsafe("select 1 from (select 1) as users")).toBe(1);
+    for (const query of [
+      () => prisma.$queryRaw`select * from prisma_users`,
+      () => prisma.$executeRaw`insert into "prisma_users" (email) values (${"plain@example.org"})`,
+      () => prisma.$queryRawUnsafe("select * from PRISMA_POSTS"),
+      () => prisma.$executeRawUnsafe("update prisma_users set email = $1", "plain@example.org"),
+    ]) {
+      expect(await refusalCode(query)).toBe("invalid-argument");
+    }
+  });
+
+  test("by a short index only the wanted records come back, and nothing else is done by it", async () => {
+    const open = plain.$extends(encryptedFields({ Shared: { email: { cipher: ciphers.shortEmail, indexColumn: "emailIndex" } } }));
+    await open.shared.createMany({ data: Array.from({ length: 40 }, (_, at) => ({ email: `user${at}@example.org` })) });
+    expect(await open.shared.findMany({ where: { email: "USER7@example.org" } })).toMatchObject([{ id: 8, email: "user7@example.org" }]);
+    for (const query of [
+      () => open.shared.deleteMany({ where: { email: "user7@example.org" } }),
+      () => open.shared.findFirst({ where: { email: "user7@example.org" } }),
+      () => open.shared.count({ where: { NOT: { email: "user7@example.org" } } }),
+    ]) {
+      expect(await refusalCode(query)).toBe("invalid-argument");
+    }
+    expect(await plain.shared.count()).toBe(40);
+    await plain.shared.deleteMany();
+  });
+
+  test("while a field is being encrypted both are read, and no record is overlooked", async () => {
+    const plaintexts: unknown[] = [];
+    const open = (indexFilled: boolean): typeof plain =>
+      plain.$extends(
+        encryptedFields(
+          { Shared: { email: { cipher: ciphers.migratingEmail, indexColumn: "emailIndex", indexFilled } } },
+          { onPlaintext: (place) => plaintexts.push(place) },
+        ),
+      );
+    const { id } = await plain.shared.create({ data: { email: "legacy@example.org" } });
+    const [before, after] = [open(false), open(true)];
+    expect(await before.shared.findMany()).toMatchObject([{ email: "legacy@example.org" }]);
+    expect(plaintexts).toEqual([{ table: "Shared", column: "email", row: 1 }]);
+    expect(await refusalCode(() => before.shared.findFirst({ where: { email: "legacy@example.org" } }))).toBe("invalid-argument");
+    expect(await refusalCode(() => before.shared.create({ data: { email: "legacy@example.org" } }))).toBe("invalid-argument");
+    await plain.shared.update({ where: { id }, data: { emailIndex: ciphers.migratingEmail.blindIndex("legacy@example.org") } });
+    expect(await after.shared.findFirst({ where: { email: "legacy@example.org" } })).toMatchObject({ id, email: "legacy@example.org" });
+  });
+
   test("another tenant's cipher opens nothing", async () => {
     current = await testCiphers("globex");
     try {
@@ -186,6 +259,10 @@ export function prismaCases(open: () => Promise<string>): void {
     ["a model that the schema lacks", { Account: { email: () => ciphers.email } }],
     ["a field that it lacks", { User: { phone: () => ciphers.email } }],
     ["a field that is no text", { User: { id: () => ciphers.email } }],
+    [
+      "an option of a field that is not known",
+      { User: { email: { ...{ indexcolumn: "emailIndex" }, cipher: () => ciphers.email, indexColumn: "emailIndex" } } },
+    ],
     ["an index that it lacks", { User: { email: { cipher: () => ciphers.email, indexColumn: "none" } } }],
   ])("%s is refused when the client is extended", async (_, models) => {
     expect(await refusalCode(() => plain.$extends(encryptedFields(models)))).toBe("invalid-argument");
@@ -202,6 +279,13 @@ model User {
   @@map("prisma_users")
 }
 
+model Shared {
+  id         Int     @id @default(autoincrement())
+  email      String
+  emailIndex String?
+  @@map("prisma_shared")
+}
+
 model Post {
   id       Int     @id @default(autoincrement())
   title    String?
@@ -212,5 +296,6 @@ model Post {
 `;
 const TABLES = `
 create table prisma_users (id serial primary key, email text not null, "emailIndex" text not null unique, note text);
+create table prisma_shared (id serial primary key, email text not null, "emailIndex" text);
 create table prisma_posts (id serial primary key, title text, "authorId" int references prisma_users on delete set null);
 `;

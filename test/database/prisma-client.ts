@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PrismaPg } from "@prisma/adapter-pg";
 
@@ -9,7 +9,7 @@ const FOLDER = import.meta.dirname;
  * A client generated from a schema, over PostgreSQL's driver. Generating takes no engine for the schema, which would be downloaded:
  * any program does in its place.
  */
-export async function prismaClient(models: string, connectionString: string): Promise<{ client: PrismaClient; close(): Promise<void> }> {
+export async function prismaClient(models: string, connectionString: string): Promise<GeneratedClient> {
   const folder = mkdtempSync(join(FOLDER, ".prisma-")); // inside the package, so that its imports are found
   const schema = join(folder, "schema.prisma");
   writeFileSync(schema, `${GENERATOR}\n${models}`);
@@ -22,11 +22,19 @@ export async function prismaClient(models: string, connectionString: string): Pr
   const client = new generated.PrismaClient({ adapter: new PrismaPg({ connectionString, max: 1 }) });
   return {
     client,
+    typesOf: (model) => readFileSync(join(folder, `generated/models/${model}.ts`), "utf8"),
     async close() {
       await client.$disconnect();
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+export interface GeneratedClient {
+  readonly client: PrismaClient;
+  /** The generated types of a model. */
+  typesOf(model: string): string;
+  close(): Promise<void>;
 }
 
 /** What a generated client has, whatever its schema: its types come into being with it. */

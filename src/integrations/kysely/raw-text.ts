@@ -1,7 +1,8 @@
 import { IdentifierNode, type OperationNode, RawNode } from "kysely";
 import { invalidArgument } from "../../core/base/errors.ts";
+import { namesInSql } from "../sql-text.ts";
 import type { Scope } from "./scopes.ts";
-import { folded, type GuardedTables } from "./tables.ts";
+import type { GuardedTables } from "./tables.ts";
 
 /**
  * Refuses text of `sql` templates that names what is encrypted: a table anywhere, a column or all columns where their table is in
@@ -13,9 +14,9 @@ export function checkRawText(node: RawNode, scopes: readonly Scope[], tables: Gu
   const text = rawText(node);
   const sources = scopes.flat().filter(({ table }) => table !== undefined);
   const columns = sources.flatMap(({ table }) => [...(table?.columns.keys() ?? [])]);
-  for (const name of columns) if (names(text, name, false)) throw refused(`the column ${name}`);
+  for (const name of columns) if (namesInSql(text, name, false)) throw refused(`the column ${name}`);
   for (const name of [...tables.names, ...sources.flatMap((source) => source.name ?? [])]) {
-    if (names(text, name, true)) throw refused(`the table ${name}`);
+    if (namesInSql(text, name, true)) throw refused(`the table ${name}`);
   }
   if (sources.length > 0 && ALL_COLUMNS.test(text)) throw refused("all columns");
 }
@@ -23,7 +24,7 @@ export function checkRawText(node: RawNode, scopes: readonly Scope[], tables: Gu
 /** Whether the text of a template, or a name that is put into it, could be that of a table with encrypted columns. */
 export function mentionsTable(node: RawNode, tables: GuardedTables): boolean {
   const text = rawText(node);
-  return tables.names.some((name) => names(text, name, true));
+  return tables.names.some((name) => namesInSql(text, name, true));
 }
 
 /** The text of a template with those that were put into it. Other nodes, which are checked by themselves, are question marks. */
@@ -37,15 +38,6 @@ function textOf(node: OperationNode | undefined): string {
   return IdentifierNode.is(node) ? `"${node.name}"` : "?";
 }
 
-/** A qualifier names no more than the column behind it, which is looked for by itself. */
-function names(text: string, name: string, mayQualify: boolean): boolean {
-  const word = name.replace(/[^\p{L}\p{N}_]/gu, "\\$&").replaceAll("_", "_?");
-  const spelt = name.includes("_") ? word : name.replace(/(?<=[\p{Ll}\p{N}])(?=\p{Lu})/gu, "_?");
-  const quoted = `["\`\\[]${spelt}["\`\\]]`;
-  const bare = RESERVED.has(folded(name)) ? quoted : `(?:${quoted}|(?<![\\p{L}\\p{N}_$])${spelt}(?![\\p{L}\\p{N}_$]))`;
-  return new RegExp(mayQualify ? `${bare}(?!\\s*\\.\\s*[\\p{L}_"\`\\[])` : bare, "iu").test(text);
-}
-
 function refused(what: string): Error {
   return invalidArgument(
     `the text of a sql template names ${what}, which is encrypted`,
@@ -55,10 +47,3 @@ function refused(what: string): Error {
 
 /** A star that is no product: at the beginning, or after a word or sign that a list of columns follows. */
 const ALL_COLUMNS = /(?:^|\.|,|\b(?:all|distinct|returning|select)\b)\s*\*/i;
-/** As the name of a table or column these must be quoted, and without quotes they are something else. */
-const RESERVED: ReadonlySet<string> = new Set([
-  ...["all", "and", "as", "asc", "by", "case", "check", "column", "create", "default", "delete", "desc", "distinct", "else", "end"],
-  ...["from", "grant", "group", "having", "in", "insert", "into", "is", "join", "left", "like", "limit", "not", "null", "offset", "on"],
-  ...["or", "order", "references", "returning", "right", "select", "set", "table", "then", "to", "union", "unique", "update", "user"],
-  ...["using", "values", "when", "where", "with"],
-]);
