@@ -19,6 +19,8 @@ export interface Bench {
   open(): Promise<KeyProvider>;
   /** A new provider on the other KEK. */
   openOther(): Promise<KeyProvider>;
+  /** Closes this provider too when the case ends. */
+  keep(opening: Settled<KeyProvider>): Promise<KeyProvider>;
 }
 
 /** Runs a case and closes what it opened, also when it failed. */
@@ -30,7 +32,7 @@ export async function withBench(harness: ConformanceHarness, run: (bench: Bench)
     return provider;
   };
   try {
-    await run({ harness, open: () => keep(harness.open()), openOther: () => keep(harness.openOther()) });
+    await run({ harness, open: () => keep(harness.open()), openOther: () => keep(harness.openOther()), keep });
   } finally {
     await Promise.allSettled(opened.map(async (provider) => await provider.close?.()));
   }

@@ -25,7 +25,7 @@ export interface ConformanceCase {
 export function conformance(harness: ConformanceHarness): readonly ConformanceCase[] {
   checkHarness(harness);
   const cases: readonly Case[] = [
-    ...wrappingCases(),
+    ...wrappingCases(harness),
     ...refusalCases(harness),
     ...versionCases(harness),
     ...backendCases(harness),

@@ -12,6 +12,9 @@ export interface ConformanceHarness {
   /** The same kind of provider on another KEK, best with a neighbouring key id: same backend, another key. */
   openOther(): Settled<KeyProvider>;
 
+  /** A new provider on a KEK that may wrap and not unwrap, where the backend has such. Its `wrap` must fail: what it gives would be lost. */
+  openOneWay?(): Settled<KeyProvider>;
+
   /** Whether the wrapping authenticates the key context: true for the algorithms 1, 2, 4, 5 and 9 of docs/format.md §3. */
   readonly bindsContext: boolean;
 

@@ -1,14 +1,17 @@
 import { concatBytes, copyOf, equalPublicBytes, isBytes, textOf, toHex, utf8, wipe } from "../../src/core/base/bytes.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
-import { check } from "../../src/core/contracts/conformance-checks.ts";
-import type { Recipient } from "../../src/core/contracts/key-provider.ts";
+import { check, failureOf } from "../../src/core/contracts/conformance-checks.ts";
+import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
 import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/core/format/key-record.ts";
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
+import type { ConformanceHarness, Settled } from "./harness.ts";
 
 /** What every wrapping must do, whatever is behind it. */
-export function wrappingCases(): readonly Case[] {
+export function wrappingCases({ openOneWay }: ConformanceHarness): readonly Case[] {
   return [
+    ...(openOneWay === undefined ? [] : [{ name: ONE_WAY, run: (bench: Bench) => wrapsNothingOneWay(bench, openOneWay) }]),
     { name: "unwrap gives back what wrap took", run: invertsWrap },
     { name: "64 at once do not cross", run: doesNotCross },
     { name: "a recipient is fit to be stored", run: givesFitRecipients },
@@ -20,6 +23,15 @@ export function wrappingCases(): readonly Case[] {
     { name: "wrap keeps no reference to the data key", run: keepsNoDataKey },
     { name: "unwrap leaves the recipient as it was", run: leavesRecipient },
   ];
+}
+
+/** Also when it is asked again: a failure must not count as proof. */
+async function wrapsNothingOneWay({ keep }: Bench, openOneWay: () => Settled<KeyProvider>): Promise<void> {
+  const provider = await keep(openOneWay());
+  for (const when of ["first", "next"]) {
+    const failure = await failureOf(() => wrap(provider, newDataKey()), `the ${when} wrap under a KEK that may not unwrap`);
+    check(failure instanceof EnvelockError && !failure.retryable, "a KEK that may not unwrap must be refused for good");
+  }
 }
 
 async function invertsWrap({ open }: Bench): Promise<void> {
@@ -118,6 +130,7 @@ function zeroed(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return concatBytes(bytes.subarray(0, start), new Uint8Array(end - start), bytes.subarray(end));
 }
 
+const ONE_WAY = "what wraps also unwraps, or wraps nothing";
 const KNOWN_ALGORITHMS: ReadonlySet<number> = new Set<number>(Object.values(WRAP_ALGORITHMS));
 const BINDING_ALGORITHMS: ReadonlySet<number> = new Set<number>([
   WRAP_ALGORITHMS.xaes256Gcm,

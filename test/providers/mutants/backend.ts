@@ -97,7 +97,7 @@ export const BACKEND_MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "lets the service's error out as it is",
-    rejectedBy: failureCases("wrap"),
+    rejectedBy: [...failureCases("wrap"), "what wraps also unwraps, or wraps nothing"],
     change: (sound) => ({
       wrap: async (dek, options) =>
         await sound.wrap(dek, options).catch((error: unknown) => {

@@ -19,6 +19,7 @@ export const VERSION_MUTANTS: readonly Mutant[] = [
       "after a rotation new wraps name the new version",
       "a version opens its own wraps alone",
       "an expired version still unwraps",
+      "what wraps also unwraps, or wraps nothing",
     ],
     change: (sound, service, key) => ({
       async wrap(dek, options) {

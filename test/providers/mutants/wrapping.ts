@@ -1,8 +1,22 @@
 import { concatBytes, copyOf, toHex, wipe } from "../../../src/core/base/bytes.ts";
+import { WRAP_ALGORITHMS } from "../../../src/core/contracts/algorithms.ts";
 import type { Recipient } from "../../../src/core/contracts/key-provider.ts";
+import { toyVersion, translated } from "../toy/toy-key.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const WRAPPING_MUTANTS: readonly Mutant[] = [
+  {
+    fault: "wraps before it knows that the key unwraps",
+    rejectedBy: ["what wraps also unwraps, or wraps nothing"],
+    change: (sound, service, key) => ({
+      async wrap(dek, { wrapAad, signal }) {
+        const keyId = await sound.current({ ...(signal && { signal }) });
+        const version = toyVersion(key, keyId) ?? 0;
+        const wrapped = await translated(service.encrypt(key, version, wrapAad(keyId), dek, signal));
+        return { provider: sound.name, keyId, alg: WRAP_ALGORITHMS.xaes256Gcm, wrapped };
+      },
+    }),
+  },
   {
     fault: "drops leading zeros, as a detour through a big integer does",
     rejectedBy: ["unwrap gives back what wrap took"],

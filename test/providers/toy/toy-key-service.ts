@@ -3,6 +3,9 @@ import type { HeldCall } from "../../../providers/conformance/index.ts";
 import { Xaes256Gcm } from "../../../src/core/crypto/xaes.ts";
 import { deferred } from "../../support/deferred.ts";
 
+/** A key with which nobody may decrypt. */
+export const ONE_WAY_KEY = "one-way";
+
 /** A key service in memory: named keys with versions, and calls that are counted, fail on order and can be held back. */
 export class ToyKeyService {
   calls = 0;
@@ -72,6 +75,7 @@ export class ToyKeyService {
     signal?: AbortSignal,
   ): Promise<Uint8Array | undefined> {
     return await this.#answer(`decrypt ${key}/${version}`, signal, () => {
+      if (key === ONE_WAY_KEY) throw new ToyFailure(401, `decrypt ${key}/${version}`);
       const { cipher } = this.#version(key, version);
       const plaintext = ciphertext.length < 40 ? undefined : cipher.open(aad, ciphertext);
       if (plaintext === undefined) throw new ToyFailure(400, `decrypt ${key}/${version}`);

@@ -2,12 +2,14 @@ import type { ConformanceHarness } from "../../../providers/conformance/index.ts
 import { EnvelockError, type ErrorCode } from "../../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
+import { RoundTrips } from "../../../src/core/contracts/round-trips.ts";
 import { withEmptyEnvironment } from "../empty-environment.ts";
-import { ToyFailure, type ToyKeyService } from "./toy-key-service.ts";
+import { ONE_WAY_KEY, ToyFailure, type ToyKeyService } from "./toy-key-service.ts";
 
 /** A provider that keeps every rule: what each mutant differs from. */
 export function toyKey(service: ToyKeyService, key: string): SoundProvider {
   const isOpen = openness();
+  const roundTrips = new RoundTrips();
   let latest: number | undefined;
   const currentVersion = async (signal: AbortSignal | undefined): Promise<number> => {
     latest ??= await translated(service.latest(key, signal));
@@ -21,6 +23,10 @@ export function toyKey(service: ToyKeyService, key: string): SoundProvider {
       signal?.throwIfAborted();
       const version = await currentVersion(signal);
       const keyId = toyKeyId(key, version);
+      await roundTrips.prove(keyId, async (trial) => {
+        const given = await translated(service.encrypt(key, version, wrapAad(keyId), trial, signal));
+        return await translated(service.decrypt(key, version, wrapAad(keyId), given, signal));
+      });
       const wrapped = await translated(service.encrypt(key, version, wrapAad(keyId), dek, signal));
       return { provider: TOY, keyId, alg: WRAP_ALGORITHMS.xaes256Gcm, wrapped };
     },
@@ -93,6 +99,7 @@ export function toyHarness(
 ): ConformanceHarness {
   service.addVersion("orders");
   service.addVersion("invoices");
+  service.addVersion(ONE_WAY_KEY);
   return {
     bindsContext: true,
     hostileKeyIds: ["toy://keys.example/orders/0", "toy://keys.example/orders/01", "toy://keys.example/orders/1e0"],
@@ -104,6 +111,7 @@ export function toyHarness(
     maxCalls: { wrap: 1, unwrap: 1, current: 0 },
     open: () => open(service, "orders"),
     openOther: () => open(service, "invoices"),
+    openOneWay: () => open(service, ONE_WAY_KEY),
     rotate: () => service.addVersion("orders"),
     expire: (keyId) => service.expire("orders", toyVersion("orders", keyId) ?? 0),
     calls: () => service.calls,
