@@ -8,5 +8,6 @@ export type { Pkcs11KeyDescription } from "./token/key-description.ts";
 export { type NewPkcs11Key, PKCS11_KEY_TYPES, type Pkcs11KeyType } from "./token/key-generation.ts";
 export type { Pkcs11MechanismDescription } from "./token/mechanism-description.ts";
 export { type Pkcs11Token, type Pkcs11TokenDescription, pkcs11Token, pkcs11Tokens } from "./token/pkcs11-token.ts";
-export type { Pkcs11TestResult } from "./token/self-test.ts";
+export type { Pkcs11SelfTestOptions, Pkcs11TestResult } from "./token/self-test.ts";
+export type { Pkcs11TestKey } from "./token/test-keys.ts";
 export type { Pkcs11Mechanism } from "./wrapping/wrappings.ts";

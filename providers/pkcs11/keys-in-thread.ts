@@ -4,5 +4,5 @@ import { ThisThreadKeys, type TokenKeys, type TokenKeysOptions } from "./token-k
 
 /** The keys of a token, in the thread that the caller has chosen. */
 export function keysInThread(options: TokenKeysOptions, { thread = false, pin }: Pkcs11TokenOptions): TokenKeys {
-  return thread ? new ThreadKeys(options, pin) : new ThisThreadKeys(options, pin);
+  return thread ? new ThreadKeys(options, pin) : ThisThreadKeys.open(options, pin);
 }

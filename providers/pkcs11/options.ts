@@ -1,5 +1,6 @@
 import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes } from "../../src/core/base/bytes.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { type Pkcs11Uri, parsePkcs11Uri } from "./pkcs11-uri.ts";
 
 /** Which library, and which token in it. */
@@ -11,19 +12,24 @@ export interface Pkcs11TokenOptions {
   /** By label or serial, or both; slots are not named, because they change their numbers. */
   readonly token?: Pkcs11TokenSelector;
   /**
-   * Asked for the user's PIN when a login is due: at the first call, and after a token was lost. Nothing keeps what it returns, but
-   * JavaScript cannot wipe a string. A PIN that the token refused is not shown to it again.
+   * Returns the user's PIN. Called when a login is due: at the first call, and after the token was lost. The PIN is not kept, but
+   * JavaScript cannot wipe a string. A PIN that the token has refused is not shown to it again in this process, by any provider.
    */
   readonly pin?: Pkcs11Pin;
-  /** What the library wants at C_Initialize, such as NSS's `configdir='sql:…'`. */
+  /**
+   * Shows the PIN also to a token that locks at the next wrong one (CKF_USER_PIN_FINAL_TRY). Default false: such a token is left alone
+   * until a login with its own tool has reset the count.
+   */
+  readonly dangerLastPinTry?: boolean;
+  /** Parameters for C_Initialize, such as NSS's `configdir='sql:…'`. */
   readonly libraryParameters?: string;
   /**
    * Lets the library work in a thread of its own. Opening sessions, logging in, finding keys and beginning an operation block the
-   * thread that they are called in, for as long as the token takes: with a token on the network that should not be the main thread.
-   * All who use a library give the same. Default false.
+   * thread in which they are called, for as long as the token takes: with a token on the network that should not be the main thread.
+   * All users of a library give the same value. Default false.
    */
   readonly thread?: boolean;
-  /** How many calls may be on their way to the token at once, each in its session. Default 8. */
+  /** How many calls may be in flight at once, each in its session. A token that allows fewer sessions gets fewer. Default 8. */
   readonly maxSessions?: number;
 }
 
@@ -48,6 +54,7 @@ export interface TokenLocation {
   readonly libraryParameters: string | undefined;
   readonly token: Pkcs11TokenSelector;
   readonly maxSessions: number;
+  readonly mayUseLastPinTry: boolean;
 }
 
 /** @throws `invalid-argument` */
@@ -66,6 +73,7 @@ export function tokenLocation(options: Pkcs11TokenOptions): TokenLocation & { re
     libraryParameters: options.libraryParameters,
     token,
     maxSessions: checkedCount("maxSessions", options.maxSessions ?? DEFAULT_SESSIONS, MAX_SESSIONS),
+    mayUseLastPinTry: options.dangerLastPinTry === true,
     uri,
   };
 }
@@ -77,6 +85,7 @@ export function moduleLocation(module: string | undefined): string {
 
 /** @throws `invalid-argument` */
 export function keySelector(what: string, key: Pkcs11KeySelector | undefined): Pkcs11KeySelector {
+  if (key !== undefined) refuseUnknown(key, KEY_SELECTOR, what);
   const { label, id } = key ?? {};
   if (label !== undefined && !isTextOfAtMost(MAX_LABEL_BYTES, label))
     throw invalidArgument(`${what}: a label has 1 to ${MAX_LABEL_BYTES} bytes`);
@@ -114,6 +123,7 @@ function isNamed({ label, serial }: Pkcs11TokenSelector): boolean {
 }
 
 function tokenSelector(token: Pkcs11TokenSelector): Pkcs11TokenSelector {
+  refuseUnknown(token, TOKEN_SELECTOR, "`token`");
   const { label, serial, manufacturer, model } = token;
   for (const [name, text] of Object.entries({ label, serial, manufacturer, model })) {
     if (text !== undefined && !isTextOfAtMost(32, text)) throw invalidArgument(`the ${name} of a token has 1 to 32 bytes`); // CK_TOKEN_INFO
@@ -136,6 +146,19 @@ function checkedModule(option: string | undefined, inUri: string | undefined): s
   return module;
 }
 
+/** The options of every function here that opens a token. */
+export const TOKEN_OPTIONS: OptionNames<Pkcs11TokenOptions> = {
+  uri: true,
+  module: true,
+  token: true,
+  pin: true,
+  dangerLastPinTry: true,
+  libraryParameters: true,
+  thread: true,
+  maxSessions: true,
+};
+const TOKEN_SELECTOR: OptionNames<Pkcs11TokenSelector> = { label: true, serial: true, manufacturer: true, model: true };
+const KEY_SELECTOR: OptionNames<Pkcs11KeySelector> = { label: true, id: true };
 const ABSOLUTE = /^(\/|[A-Za-z]:[\\/]|\\\\)/;
 const DEFAULT_SESSIONS = 8;
 const MAX_SESSIONS = 256;

@@ -1,25 +1,33 @@
 import { EnvelockError } from "../../src/core/base/errors.ts";
+import { refuseUnknown } from "../../src/core/base/options.ts";
+import { waitFor } from "../../src/core/base/wait.ts";
 import type { RandomSource } from "../../src/core/contracts/random-source.ts";
-import { orAborted } from "./abort.ts";
 import { keysInThread } from "./keys-in-thread.ts";
-import { checkedCount, type Pkcs11TokenOptions, tokenLocation } from "./options.ts";
+import { checkedCount, type Pkcs11TokenOptions, TOKEN_OPTIONS, tokenLocation } from "./options.ts";
 
 /**
- * The generator of a token, C_GenerateRandom, as a keyring's `randomness`: the keyring mixes what it gives with this machine's own.
+ * The generator of a token, C_GenerateRandom, as a keyring's `randomness`: the keyring mixes its bytes with those of this machine.
  *
- * @throws `invalid-argument`
+ * @throws `invalid-argument`; its methods what a `RandomSource` throws
+ * @example
+ * ```ts
+ * const token = { module: "/usr/lib/softhsm/libsofthsm2.so", token: { label: "hsm" }, pin: () => readPin() };
+ * const keyring = new Keyring({ wrapWith: [key], randomness: pkcs11Random(token) });
+ * ```
  * @see docs/providers/pkcs11.md
  */
 export function pkcs11Random(options: Pkcs11TokenOptions): Required<RandomSource> {
+  refuseUnknown(options, TOKEN_OPTIONS, "pkcs11Random");
   const { uri: _, ...location } = tokenLocation(options);
-  const keys = keysInThread({ location, key: {}, mechanism: undefined, isRsaWrapLocal: false }, options);
+  const keys = keysInThread({ location, key: {}, mechanism: undefined, alsoUnwraps: [], isRsaWrapLocal: false }, options);
   let isClosed = false;
   return {
     name: "pkcs11-random",
     async randomBytes(count, { signal } = {}) {
+      const checked = checkedCount("count", count, MAX_BYTES);
       if (isClosed) throw new EnvelockError("closed", "this PKCS#11 generator has been closed");
       signal?.throwIfAborted();
-      return await orAborted(keys.random(checkedCount("count", count, MAX_BYTES)), signal);
+      return await waitFor(keys.random(checked), { signal });
     },
     async close() {
       isClosed = true;

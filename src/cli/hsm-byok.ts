@@ -6,9 +6,9 @@ import { utf8, wipe } from "../core/base/bytes.ts";
 import { systemError, usageError } from "./failure.ts";
 import { addDebugOption, addOutputOptions, type OutputOptions } from "./options.ts";
 import { NEW_FILE_MODE, openOutput } from "./output.ts";
-import { withToken } from "./pkcs11-uri.ts";
+import { addLoginOption, type LoginOptions, withToken } from "./pkcs11-uri.ts";
 
-interface HsmByokOptions extends OutputOptions {
+interface HsmByokOptions extends OutputOptions, LoginOptions {
   readonly kek: string;
   readonly kekId: string;
   readonly type?: Pkcs11KeyType;
@@ -17,16 +17,17 @@ interface HsmByokOptions extends OutputOptions {
 export function addHsmByok(hsm: Command): void {
   const command = hsm
     .command("byok")
-    .summary("make a .byok file, in which a key travels to Azure")
+    .summary("make a .byok file, which brings a key to Azure")
     .description(
-      "Wraps a key for an Azure vault or Managed HSM, under a key exchange key there: one on a token that may leave it wrapped, or with " +
-        "--type a new one, of which nothing is kept here.",
+      "Wraps a key for an Azure vault or Managed HSM, under a key exchange key there: a key on a token with CKA_EXTRACTABLE, or with " +
+        "--type a new one, which is not kept here.",
     )
     .argument("[uri]", "pkcs11: URI of the key, with object= or id=")
     .addOption(new Option("--kek <file>", "the public half of the key exchange key, in PEM").makeOptionMandatory())
     .addOption(new Option("--kek-id <url>", "its key id in Azure, with the version").makeOptionMandatory())
     .addOption(new Option("-t, --type <type>", "make a new key of this type").choices(PKCS11_KEY_TYPES));
   addOutputOptions(command);
+  addLoginOption(command);
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -44,13 +45,13 @@ async function byok(uri: string | undefined, options: HsmByokOptions): Promise<v
   const write = openOutput(options, NEW_FILE_MODE);
   const kek = { keyId: options.kekId, publicKey: readPem(options.kek) };
   if ((uri === undefined) === (type === undefined)) throw usageError("byok takes the URI of a key, or --type for a new one");
-  await write([utf8(uri === undefined ? ofNewKey(kek, type ?? "aes-256") : await ofToken(kek, uri))]);
+  await write([utf8(uri === undefined ? ofNewKey(kek, type ?? "aes-256") : await ofToken(kek, uri, options))]);
 }
 
-async function ofToken(kek: ByokKek, uri: string): Promise<string> {
+async function ofToken(kek: ByokKek, uri: string, login: LoginOptions): Promise<string> {
   const { object, id } = parsePkcs11Uri(uri);
   const key = { ...(object !== undefined && { label: object }), ...(id !== undefined && { id }) };
-  return await withToken(uri, (token) => token.byokFile(key, kek));
+  return await withToken(uri, login, (token) => token.byokFile(key, kek));
 }
 
 function ofNewKey(kek: ByokKek, type: Pkcs11KeyType): string {

@@ -9,7 +9,7 @@ import {
 import { columns } from "./columns.ts";
 import { addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";
 import { printLines } from "./output.ts";
-import { pkcs11Options, withToken } from "./pkcs11-uri.ts";
+import { addLoginOption, type LoginOptions, pkcs11Options, withToken } from "./pkcs11-uri.ts";
 import { terminalJson, terminalText } from "./terminal-text.ts";
 
 export function addHsmList(hsm: Command): void {
@@ -19,14 +19,15 @@ export function addHsmList(hsm: Command): void {
     .description("Shows the tokens of a library. If the URI names one of them, shows the AES and RSA keys on it, after a login.")
     .argument("[uri]", "pkcs11: URI of a library or a token", "pkcs11:");
   addJsonOption(command);
+  addLoginOption(command);
   addDebugOption(command);
   command.action(list);
 }
 
-async function list(uri: string, { json = false }: JsonOptions): Promise<void> {
+async function list(uri: string, { json = false, ...login }: JsonOptions & LoginOptions): Promise<void> {
   const { token, serial } = parsePkcs11Uri(uri);
   if (token !== undefined || serial !== undefined) {
-    const keys = await withToken(uri, (opened) => opened.keys());
+    const keys = await withToken(uri, login, (opened) => opened.keys());
     return await printLines(json ? terminalJson(keys) : keyTable(keys));
   }
   const tokens = await pkcs11Tokens(moduleOf(uri));

@@ -4,9 +4,9 @@ import { EnvelockError } from "../core/base/errors.ts";
 import { systemError, usageError } from "./failure.ts";
 
 /**
- * Asks for a token's PIN: at `pin-source`, else in the environment, else at the terminal.
+ * Returns a function that gets a token's PIN: from `pin-source`, else from the environment, else from the terminal.
  *
- * @param token for the question
+ * @param token its name, for the question
  * @param pinSource of a `pkcs11:` URI: `file:/path` or `/path`, RFC 7512 §2.4
  */
 export function pinOf(token: string, pinSource: string | undefined): () => Promise<string> {
@@ -32,7 +32,7 @@ function readPinFile(pinSource: string): string {
   }
 }
 
-/** What is typed, without showing it; undefined if there is no terminal. Standard input stays free for what is encrypted. */
+/** Reads a line at the terminal without showing it; undefined if there is no terminal. Standard input stays free for the data. */
 async function askSecret(question: string): Promise<string | undefined> {
   const terminal = openTerminal();
   if (terminal === undefined) return undefined;

@@ -21,8 +21,8 @@ export interface TokenInfo {
 export type Template = ReadonlyMap<number, boolean | number | string | Uint8Array>;
 
 /**
- * One PKCS#11 library, through pkcs11js. All that is called of it is called here, in the forms that do no harm: promises that keep
- * their buffers, output that is long enough, templates of our own. What fails is a `CryptokiError`.
+ * One PKCS#11 library, through pkcs11js. Makes all calls of it, in the forms that do no harm: promises that keep their buffers, output
+ * that is long enough, templates of our own. A call that fails throws a `CryptokiError`.
  */
 export class Cryptoki {
   readonly #library: PKCS11;
@@ -31,7 +31,7 @@ export class Cryptoki {
     this.#library = library;
   }
 
-  /** @returns whether this call did it; false if somebody else in the process had */
+  /** @returns whether this call did it; false if another user of the process had done it */
   initialise(libraryParameters: string | undefined): boolean {
     try {
       called("C_Initialize", () =>
@@ -50,6 +50,12 @@ export class Cryptoki {
   /** Ends every session of this process with every token of the library. */
   finalise(): void {
     called("C_Finalize", () => this.#library.C_Finalize());
+  }
+
+  /** What the library says that it is. */
+  libraryDescription(): string {
+    const { manufacturerID, libraryDescription } = called("C_GetInfo", () => this.#library.C_GetInfo());
+    return `${trimmed(manufacturerID)} ${trimmed(libraryDescription)}`;
   }
 
   /** The slots that have a token. */
@@ -86,11 +92,6 @@ export class Cryptoki {
     called("C_CloseSession", () => this.#library.C_CloseSession(session));
   }
 
-  /** Fails if the session is gone. */
-  checkSession(session: Handle): void {
-    called("C_GetSessionInfo", () => this.#library.C_GetSessionInfo(session));
-  }
-
   /** Whether the user is logged in: without that a token shows no private object, and says nothing of it. */
   isLoggedIn(session: Handle): boolean {
     const { state } = called("C_GetSessionInfo", () => this.#library.C_GetSessionInfo(session));
@@ -117,6 +118,21 @@ export class Cryptoki {
     } finally {
       called("C_FindObjectsFinal", () => this.#library.C_FindObjectsFinal(session));
     }
+  }
+
+  /**
+   * Reads many attributes at once. None of them is a date: what pkcs11js makes of one depends on the others.
+   *
+   * @returns the bytes of those that the object shows
+   * @throws CKR_ATTRIBUTE_TYPE_INVALID if the object lacks one of them
+   */
+  attributes(session: Handle, object: Handle, types: readonly number[]): ReadonlyMap<number, OwnedBytes> {
+    const wanted = types.map((type) => ({ type }));
+    const values = new Map<number, OwnedBytes>();
+    for (const { type, value } of called("C_GetAttributeValue", () => this.#library.C_GetAttributeValue(session, object, wanted))) {
+      if (value instanceof Uint8Array) values.set(type, copyOf(value));
+    }
+    return values;
   }
 
   /** @returns the attribute's bytes, or undefined if the object has none or shows none */
@@ -173,16 +189,11 @@ export class Cryptoki {
     const input = Buffer.from(data);
     const output = Buffer.alloc(outputBytes);
     try {
-      this.decryptInit(session, mechanism, key);
+      called("C_DecryptInit", () => this.#library.C_DecryptInit(session, mechanism, key));
       return copyOf(await calledAsync("C_Decrypt", this.#library.C_DecryptAsync(session, input, output)));
     } finally {
       wipe(output);
     }
-  }
-
-  /** Leaves the session with an operation that has begun. */
-  decryptInit(session: Handle, mechanism: Mechanism, key: Handle): void {
-    called("C_DecryptInit", () => this.#library.C_DecryptInit(session, mechanism, key));
   }
 
   /** Not the promise form: that leaks its mechanism at every call. */

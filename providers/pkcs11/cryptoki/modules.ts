@@ -1,123 +1,197 @@
 import { realpath } from "node:fs/promises";
+import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../../src/core/base/errors.ts";
-import type { LibraryThread } from "../thread/library-thread.ts";
-import { CKR_CRYPTOKI_NOT_INITIALIZED } from "./constants.ts";
+import { singleFlight } from "../../../src/core/base/single-flight.ts";
+import { sleep } from "../../../src/core/base/wait.ts";
 import { type Cryptoki, loadCryptoki } from "./cryptoki.ts";
-import { returns } from "./failures.ts";
+import { startFailure } from "./failures.ts";
+import { LibraryPeers } from "./peers.ts";
 
-/** Somebody with sessions in a module. */
+/** A user of a library in this thread, with sessions. */
 export interface ModuleUser {
-  /** Whether its sessions still answer. Makes a call. */
-  isAlive(): boolean;
+  /** Closes what it can do without. @param all also the session that keeps the login, if no call is in flight @returns whether it closed any */
+  makeRoom(all: boolean): boolean;
+}
+
+/** The thread in which a library works on behalf of this one. */
+export interface ServingThread {
+  /** Whether it has users. */
+  readonly isInUse: boolean;
 }
 
 /**
  * A library as this thread uses it. PKCS#11 has one state for each library and process: a second C_Initialize fails, and C_Finalize
- * ends everybody's sessions. So all who use a library here share one of these.
+ * ends all sessions of the process. So all users of a library in this thread share one of these, and those of all threads agree.
+ *
+ * The library is not finalised when its last user closes: some libraries do damage when they are finalised a second time. It is
+ * finalised only to be initialised anew at once, where a token is missing or lost: many libraries look for their tokens at no other time.
  */
 export class Module {
   readonly cryptoki: Cryptoki;
-  readonly #path: string;
+  readonly peers: LibraryPeers;
+  /** Without links in it. */
+  readonly path: string;
   readonly #users: Set<ModuleUser> = new Set();
   #libraryParameters: string | undefined;
-  #thread: LibraryThread | undefined;
+  #servingThread: ServingThread | undefined;
   #isInitialised = false;
-  /** Whether it was this object that initialised it. */
-  #isOurs = false;
-  #callsUnderWay = 0;
-  /** Counts the times that it was initialised: handles of another count mean nothing, or something else. */
-  generation = 0;
+  #initialisations = 0;
+  /** Settles when calls may begin again. */
+  #held: Promise<unknown> | undefined;
 
   constructor(path: string, cryptoki: Cryptoki) {
-    this.#path = path;
+    this.path = path;
     this.cryptoki = cryptoki;
+    this.peers = new LibraryPeers(path);
+  }
+
+  /** Counts how often the library was initialised. Handles of another count are void, or name other things. */
+  get generation(): number {
+    return this.#initialisations + this.peers.voided;
   }
 
   /** @throws `invalid-argument` for other parameters than those that the library runs with, and what C_Initialize says */
   attach(user: ModuleUser, libraryParameters: string | undefined): void {
-    if (this.#thread?.isInUse === true) throw inOneThread(this.#path);
+    if (this.#servingThread?.isInUse === true) throw inOneThread(this.path);
     if (!this.#isInitialised && this.#users.size === 0) this.#libraryParameters = libraryParameters;
     if (libraryParameters !== this.#libraryParameters) {
-      throw invalidArgument(`${this.#path} runs with other libraryParameters`, "a library is initialised once for the whole process");
+      throw invalidArgument(`${this.path} runs with other libraryParameters`, "a library is initialised once for the whole process");
     }
     if (!this.#isInitialised) this.#initialise();
     this.#users.add(user);
   }
 
-  /**
-   * The thread in which this library works for everybody here, started if there is none.
-   *
-   * @throws `invalid-argument` if it works in this thread
-   */
-  inThread(start: () => LibraryThread): LibraryThread {
-    if (this.#users.size > 0) throw inOneThread(this.#path);
-    if (this.#thread === undefined || this.#thread.hasEnded) this.#thread = start();
-    return this.#thread;
-  }
-
-  /** The last one finalises the library, unless somebody else initialised it or has sessions in it. */
   detach(user: ModuleUser): void {
-    if (!this.#users.delete(user) || this.#users.size > 0) return;
-    if (this.#isOurs && !this.#hasSessions()) this.#finalise();
+    this.#users.delete(user);
+  }
+
+  /** @throws `invalid-argument` if the library works in this thread */
+  requireNotHere(): void {
+    if (this.#users.size > 0) throw inOneThread(this.path);
+  }
+
+  /** Lets the library work in another thread for all users here, as long as that has users. */
+  serveFrom(thread: ServingThread): void {
+    this.#servingThread = thread;
+  }
+
+  /** Begins a call, which `leave` ends. @returns false, and begins none, if the library was initialised anew since `generation` */
+  async enter(generation: number): Promise<boolean> {
+    while (this.#held !== undefined || !this.peers.enter()) await (this.#held ?? sleep(systemClock, POLL_MS));
+    if (generation === this.generation) return true;
+    this.peers.leave();
+    return false;
+  }
+
+  leave(): void {
+    this.peers.leave();
+  }
+
+  /** Asks the other users in this thread to close sessions that they can do without. @returns whether one did */
+  makeRoom(forUser: ModuleUser): boolean {
+    const others = [...this.#users].filter((user) => user !== forUser);
+    return others.filter((user) => user.makeRoom(false)).length > 0 || others.some((user) => user.makeRoom(true));
+  }
+
+  /** Initialises the library after another user of the process has finalised it, and with it all sessions. */
+  initialiseAgain(): void {
+    this.peers.voidAll();
+    this.#initialise();
   }
 
   /**
-   * Finalises and initialises again, after which the library looks for its device anew: some find it again in no other way.
+   * Finalises the library and initialises it anew, as soon as no call is in flight.
    *
-   * @param failure what `lost` was told
-   * @returns false where that would end calls or sessions that work, or sessions of somebody else
+   * @returns false, and leaves it as it is, if calls do not end in time, if another user of the process may have sessions, or if this
+   *   library does not bear it
+   * @throws what C_Initialize says
    */
-  restart(lost: ModuleUser, failure: unknown): boolean {
-    if (!returns(failure, CKR_CRYPTOKI_NOT_INITIALIZED)) {
-      if (!this.#isOurs || this.#callsUnderWay > 0) return false;
-      for (const user of this.#users) if (user !== lost && user.isAlive()) return false;
-      this.#finalise();
-    } // else somebody has finalised it, and with it all sessions
-    this.#initialise();
-    return true;
-  }
+  readonly restart: () => Promise<boolean> = singleFlight(() => this.#restart());
 
-  /** Holds off a restart while `work` is in the library. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    this.#callsUnderWay++;
+  async #restart(): Promise<boolean> {
+    const startMs = systemClock.monotonicMs();
+    this.peers.callTheRoll(startMs);
+    const held = this.#hold();
     try {
-      return await work();
+      await sleep(systemClock, ROLL_CALL_MS);
+      if (!this.#mayRestart()) return false;
+      while (!this.peers.alone(() => this.#finaliseAndInitialise())) {
+        if (systemClock.monotonicMs() - startMs > MOST_WAIT_MS) return false;
+        await sleep(systemClock, POLL_MS);
+      }
+      return true;
     } finally {
-      this.#callsUnderWay--;
+      held();
     }
   }
 
-  #initialise(): void {
-    this.generation++;
-    this.#isOurs = this.cryptoki.initialise(this.#libraryParameters);
-    this.#isInitialised = true;
+  #hold(): () => void {
+    let release = (): void => undefined;
+    this.#held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    return () => {
+      this.#held = undefined;
+      release();
+    };
   }
 
-  #finalise(): void {
-    this.generation++;
-    this.#isOurs = false;
+  #mayRestart(): boolean {
+    if (this.peers.finalisations > 0 && breaksWhenFinalisedTwice(this.cryptoki)) return false;
+    const sessions = this.#sessionsOfProcess();
+    if (sessions !== undefined) return sessions <= this.peers.sessions;
+    return this.peers.areInitialisers;
+  }
+
+  /** How many sessions the process has, or undefined if the library does not tell. No token, no session. */
+  #sessionsOfProcess(): number | undefined {
+    try {
+      let sum = 0;
+      for (const slot of this.cryptoki.slots()) {
+        const { sessions } = this.cryptoki.tokenInfo(slot);
+        if (sessions === undefined) return undefined;
+        sum += sessions;
+      }
+      return sum;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #finaliseAndInitialise(): void {
     this.#isInitialised = false;
     try {
       this.cryptoki.finalise();
     } catch {
       // what a library says to this when its device is gone changes nothing
     }
+    this.#initialise();
   }
 
-  /** Ours are closed by now. */
-  #hasSessions(): boolean {
+  #initialise(): void {
+    this.#initialisations++;
     try {
-      return this.cryptoki.slots().some((slot) => (this.cryptoki.tokenInfo(slot).sessions ?? 1) > 0);
-    } catch {
-      return true;
+      this.peers.setInitialiser(this.cryptoki.initialise(this.#libraryParameters));
+    } catch (error) {
+      throw startFailure(this.path, error);
     }
+    this.#isInitialised = true;
+  }
+}
+
+/** openCryptoki closes a file descriptor at each C_Finalize that is its own the first time alone. Read in 3.8.1 by running it. */
+function breaksWhenFinalisedTwice(cryptoki: Cryptoki): boolean {
+  try {
+    return /meta pkcs11|opencryptoki/i.test(cryptoki.libraryDescription());
+  } catch {
+    return false;
   }
 }
 
 function inOneThread(path: string): EnvelockError {
   return invalidArgument(
     `${path} is in use with another value of thread`,
-    "all that use a library give the same, since its sessions are of one thread",
+    "all users of a library give the same, since its sessions belong to one thread",
   );
 }
 
@@ -142,5 +216,8 @@ export async function openModule(path: string): Promise<Module> {
   return await loading;
 }
 
-/** The one piece of global state of the package, as PKCS#11 itself forces it. docs/design.md */
+/** Global state, because PKCS#11 itself has it: one for each library and thread. docs/design.md */
 const MODULES: Map<string, Promise<Module>> = new Map();
+const ROLL_CALL_MS = 20;
+const MOST_WAIT_MS = 2_000;
+const POLL_MS = 5;

@@ -1,32 +1,19 @@
 import * as ck from "../cryptoki/constants.ts";
-import type { Handle, Mechanism, Template } from "../cryptoki/cryptoki.ts";
-import { refusesMechanism, returns } from "../cryptoki/failures.ts";
-import type { Session } from "./token-sessions.ts";
+import type { Handle, Template } from "../cryptoki/cryptoki.ts";
+import { returns } from "../cryptoki/failures.ts";
+import type { Session } from "./session.ts";
 
-/** What the token says of a mechanism, CKF_ENCRYPT and the like; 0 if it has not got it. */
+/** The flags that the token gives for a mechanism, such as CKF_ENCRYPT; 0 if it does not list the mechanism. */
 export function mechanismFlags({ cryptoki, slot, found }: Session, mechanism: number): number {
   const known = found.mechanismFlags.get(mechanism);
   if (known !== undefined) return known;
-  const flags = cryptoki.mechanisms(slot).includes(mechanism) ? flagsOf({ cryptoki, slot }, mechanism) : 0;
+  found.mechanisms ??= new Set(cryptoki.mechanisms(slot));
+  const flags = found.mechanisms.has(mechanism) ? flagsOf({ cryptoki, slot }, mechanism) : 0;
   found.mechanismFlags.set(mechanism, flags);
   return flags;
 }
 
-/** Whether a key decrypts with these parameters. Asked in a session of its own, for the operation that begins cannot be ended. */
-export function takesDecryption({ cryptoki, slot }: Session, mechanism: Mechanism, key: Handle): boolean {
-  const session = cryptoki.openSession(slot);
-  try {
-    cryptoki.decryptInit(session, mechanism, key);
-    return true;
-  } catch (error) {
-    if (refusesMechanism(error)) return false;
-    throw error;
-  } finally {
-    cryptoki.closeSession(session);
-  }
-}
-
-/** An object of the session for as long as `use` takes. */
+/** Makes an object of the session that exists while `use` runs. */
 export function withObject<T>(session: Session, template: Template, use: (object: Handle) => T): T {
   return withMadeObject(session, session.cryptoki.createObject(session.session, template), use);
 }

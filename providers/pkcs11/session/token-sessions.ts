@@ -1,55 +1,45 @@
+import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { singleFlight } from "../../../src/core/base/single-flight.ts";
+import { sleep } from "../../../src/core/base/wait.ts";
 import * as ck from "../cryptoki/constants.ts";
-import type { Cryptoki, Handle, TokenInfo } from "../cryptoki/cryptoki.ts";
-import { losesObject, losesToken, pinFailure, refusesPin, tokenFailure } from "../cryptoki/failures.ts";
+import type { Handle, TokenInfo } from "../cryptoki/cryptoki.ts";
+import { losesObject, losesToken, returns, tokenFailure } from "../cryptoki/failures.ts";
 import { type Module, type ModuleUser, openModule } from "../cryptoki/modules.ts";
 import type { Pkcs11Pin, TokenLocation } from "../options.ts";
-import type { KeyObject, PublicHalf } from "./key-objects.ts";
-
-/** A token that has been found and logged in to. Its handles are good for as long as it is. */
-export interface Link {
-  readonly cryptoki: Cryptoki;
-  readonly slot: Handle;
-  readonly info: TokenInfo;
-  readonly found: Findings;
-}
-
-/** What was found out about the token, so as not to ask again. */
-export interface Findings {
-  readonly mechanismFlags: Map<number, number>;
-  /** KEKs by their key id. */
-  readonly keys: Map<string, KeyObject>;
-  readonly publicHalves: WeakMap<KeyObject, PublicHalf>;
-  /** Whether CKM_AES_KEY_WRAP_PAD is RFC 5649 here. */
-  isPadKwp?: boolean;
-}
-
-/** A session for one call at a time. */
-export interface Session extends Link {
-  readonly session: Handle;
-}
+import { findToken, isTokenMissing, shownMissing } from "./find-token.ts";
+import { logIn } from "./login.ts";
+import { type OpenLink, openLink, type SessionSeat } from "./open-link.ts";
+import type { Session } from "./session.ts";
 
 /**
- * Sessions with one token: logged in once, a bounded number of them, each used by one call at a time. A session whose call failed is
- * closed, whatever the failure, since what is left in it differs from library to library. When the token is lost everything is let
+ * Sessions with one token: one login, a bounded number of sessions, each used by one call at a time. A session in which a call failed
+ * is closed, whatever the failure, since what is left in it differs from library to library. When the token is lost everything is let
  * go, and the next call finds it anew.
  */
 export class TokenSessions implements ModuleUser {
   readonly #location: TokenLocation;
   readonly #pin: Pkcs11Pin | undefined;
+  readonly #isReadWrite: boolean;
   #link: OpenLink | undefined;
-  #opening: Promise<OpenLink> | undefined;
   #module: Module | undefined;
-  #refusedPin: string | undefined;
   #hasBeenOpen = false;
   #isClosed = false;
   #inUse = 0;
+  /** How many calls may run at once: `maxSessions`, or what the token allows if it has shown that this is less. */
+  #limit: number;
+  #fruitless = 0;
+  #nextRestartMs = 0;
   readonly #waiting: Array<{ readonly go: () => void; readonly stop: (error: EnvelockError) => void }> = [];
   readonly #whenIdle: Array<() => void> = [];
+  readonly #opened: () => Promise<OpenLink> = singleFlight(() => this.#open());
 
-  constructor(location: TokenLocation, pin: Pkcs11Pin | undefined) {
+  /** @param isReadWrite whether the sessions are to make objects that stay */
+  constructor(location: TokenLocation, pin: Pkcs11Pin | undefined, isReadWrite: boolean = false) {
     this.#location = location;
     this.#pin = pin;
+    this.#isReadWrite = isReadWrite;
+    this.#limit = location.maxSessions;
   }
 
   /**
@@ -58,58 +48,80 @@ export class TokenSessions implements ModuleUser {
    * @throws what `work` throws; `closed`, `access-denied`, `key-not-found`, `unavailable` and `provider-failure` if there is no session
    */
   async use<T>(work: (session: Session) => Promise<T> | T): Promise<T> {
-    await this.#turn();
-    try {
-      const link = await this.#openLink();
-      return await link.module.during(() => this.#with(link, work));
-    } finally {
-      this.#release();
+    for (;;) {
+      await this.#turn();
+      try {
+        const link = await this.#openLink();
+        if (!(await link.module.enter(link.generation))) continue;
+        try {
+          const seat = this.#takeSeat(link);
+          if (seat !== undefined) return await this.#with(link, seat, work);
+        } finally {
+          link.module.leave();
+        }
+      } finally {
+        this.#release();
+      }
     }
   }
 
-  isAlive(): boolean {
+  makeRoom(all: boolean): boolean {
     const link = this.#link;
-    if (link === undefined || link.generation !== link.module.generation) return false;
-    try {
-      link.cryptoki.checkSession(link.anchor);
+    if (link === undefined || (all && this.#inUse > 0)) return false;
+    if (all) {
+      this.#lose(link);
       return true;
-    } catch {
-      return false;
     }
+    return link.closeIdle();
   }
 
   requireOpen(): void {
-    if (this.#isClosed) throw new EnvelockError("closed", "this PKCS#11 token has been closed");
+    if (this.#isClosed) throw closed();
   }
 
-  /** Calls under way come to their end first; those that wait for a session do not begin. */
+  /** Calls in flight come to their end first; those that wait for a session do not begin. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const { stop } of this.#waiting.splice(0)) stop(new EnvelockError("closed", "this PKCS#11 token has been closed"));
+    for (const { stop } of this.#waiting.splice(0)) stop(closed());
     if (this.#inUse > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
     this.#lose(this.#link);
     this.#module?.detach(this);
   }
 
-  async #with<T>(link: OpenLink, work: (session: Session) => Promise<T> | T): Promise<T> {
-    let session: Handle | undefined;
+  /** A session for a call, or undefined if the call is to wait for one that another call gives back. */
+  #takeSeat(link: OpenLink): SessionSeat | undefined {
     try {
-      session = link.idle.pop() ?? link.cryptoki.openSession(link.slot);
-      const result = await work({ ...link, session });
-      if (this.#link === link) link.idle.push(session);
-      else closeQuietly(link, session);
+      return link.take();
+    } catch (error) {
+      if (!returns(error, ck.CKR_SESSION_COUNT)) this.#judge(link, error);
+      if (!returns(error, ck.CKR_SESSION_COUNT) || this.#inUse <= 1) throw error;
+      this.#limit = this.#inUse - 1; // the token has no more
+      return undefined;
+    }
+  }
+
+  async #with<T>(link: OpenLink, seat: SessionSeat, work: (session: Session) => Promise<T> | T): Promise<T> {
+    try {
+      const result = await work({ ...link.link, session: seat.session });
+      if (this.#link === link) link.giveBack(seat);
+      else link.discard(seat);
       return result;
     } catch (error) {
-      const isLoggedOut = session !== undefined && (isKeyMissing(error) || losesObject(error)) && !isUser(link, session);
-      if (session !== undefined) closeQuietly(link, session);
-      if (isLoggedOut || losesToken(error)) this.#lose(link);
+      const isLoggedOut = (isKeyMissing(error) || losesObject(error)) && !link.isLoggedIn(seat);
+      if (!link.discard(seat)) this.#lose(link); // it was the one that kept the login
+      if (isLoggedOut) this.#lose(link);
+      this.#judge(link, error);
       throw isLoggedOut && isKeyMissing(error) ? loginLost(error) : error;
     }
   }
 
+  #judge(link: OpenLink, error: unknown): void {
+    if (losesToken(error)) this.#lose(link);
+  }
+
   #turn(): Promise<void> | undefined {
     this.requireOpen();
-    if (this.#inUse < this.#location.maxSessions) {
+    if (this.#inUse < this.#limit) {
       this.#inUse++;
       return undefined;
     }
@@ -117,108 +129,99 @@ export class TokenSessions implements ModuleUser {
   }
 
   #release(): void {
-    const next = this.#waiting.shift();
+    const next = this.#inUse <= this.#limit ? this.#waiting.shift() : undefined;
     if (next === undefined) this.#inUse--;
     else next.go(); // it takes over the place
-    if (this.#inUse === 0) for (const idle of this.#whenIdle.splice(0)) idle();
+    if (this.#inUse > 0) return;
+    this.#limit = this.#location.maxSessions;
+    for (const idle of this.#whenIdle.splice(0)) idle();
   }
 
   async #openLink(): Promise<OpenLink> {
-    if (this.#link !== undefined && this.#link.generation !== this.#link.module.generation) this.#lose(this.#link);
-    if (this.#link !== undefined) return this.#link;
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = undefined;
-    });
-    return await this.#opening;
+    if (this.#link !== undefined && !this.#link.isCurrent) this.#lose(this.#link);
+    return this.#link ?? (await this.#opened());
   }
 
+  /** Looks once, looks again, and at last lets the library look anew: a token is missing only once that has shown it. */
   async #open(): Promise<OpenLink> {
     try {
       this.#module ??= await openModule(this.#location.module);
       this.#module.attach(this, this.#location.libraryParameters);
-      this.#link = await this.#find(this.#module);
+      this.#link = await this.#findPatiently(this.#module);
     } catch (error) {
-      if (!losesToken(error) || this.#module === undefined || !this.#module.restart(this, error)) throw tokenFailure(error);
-      this.#link = await this.#find(this.#module).catch((again: unknown) => {
-        throw tokenFailure(again);
-      });
+      throw tokenFailure(error);
     }
     this.#hasBeenOpen = true;
+    this.#fruitless = 0;
     return this.#link;
   }
 
-  async #find(module: Module): Promise<OpenLink> {
-    const { cryptoki, generation } = module;
-    const { slot, info } = findToken(cryptoki, this.#location, this.#hasBeenOpen);
-    // The login lasts as long as any session: this one does nothing else.
-    const anchor = cryptoki.openSession(slot);
-    const link: OpenLink = { module, generation, cryptoki, slot, info, anchor, idle: [], found: newFindings() };
+  async #findPatiently(module: Module): Promise<OpenLink> {
     try {
-      if ((info.flags & ck.CKF_LOGIN_REQUIRED) !== 0) await this.#login(link);
+      return await this.#find(module);
+    } catch (error) {
+      if (returns(error, ck.CKR_CRYPTOKI_NOT_INITIALIZED)) module.initialiseAgain();
+      else if (!losesToken(error) && !isTokenMissing(error)) throw error;
+      await sleep(systemClock, RESCAN_MS); // another process may be writing to the token
+    }
+    try {
+      return await this.#find(module);
+    } catch (error) {
+      if (!(losesToken(error) || isTokenMissing(error)) || !(await this.#restart(module))) throw error;
+    }
+    return await this.#find(module).catch((error: unknown) => {
+      throw isTokenMissing(error) && !this.#hasBeenOpen ? shownMissing(error) : error;
+    });
+  }
+
+  /** At once at first, then at longer and longer intervals, up to ten seconds. */
+  async #restart(module: Module): Promise<boolean> {
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs < this.#nextRestartMs) return false;
+    this.#nextRestartMs =
+      nowMs + (this.#fruitless < FREE_RESTARTS ? 0 : Math.min(LONGEST_PAUSE_MS, 100 * 2 ** (this.#fruitless - FREE_RESTARTS)));
+    this.#fruitless++;
+    return await module.restart();
+  }
+
+  async #find(module: Module): Promise<OpenLink> {
+    const { generation } = module;
+    const found = findToken(module.cryptoki, this.#location);
+    const link = this.#openAnchor(module, generation, found.slot, found.info);
+    try {
+      if ((found.info.flags & ck.CKF_LOGIN_REQUIRED) !== 0) {
+        await logIn(link, { pin: this.#pin, mayUseLastPinTry: this.#location.mayUseLastPinTry }, () => this.requireOpen());
+      }
       return link;
     } catch (error) {
-      closeQuietly(link, anchor);
+      link.closeAll();
       throw error;
     }
   }
 
-  async #login(link: OpenLink): Promise<void> {
-    const pin = await this.#askPin(link.info);
-    this.requireOpen();
-    if (link.generation !== link.module.generation)
-      throw new EnvelockError("unavailable", "the token was lost while its PIN was asked for");
-    if (pin === this.#refusedPin) {
-      throw new EnvelockError("access-denied", "the PIN is the one that the token has refused before", {
-        detail: "pin",
-        hint: "correct the PIN; the same one is not shown to the token again, because tokens lock after a few",
-        cause: new Error("the token was not asked"),
-      });
-    }
+  /** The login lasts as long as any session does. */
+  #openAnchor(module: Module, generation: number, slot: Handle, info: TokenInfo): OpenLink {
+    const open = (): OpenLink => openLink({ module, generation, slot, info, isReadWrite: this.#isReadWrite, user: this });
     try {
-      link.cryptoki.login(link.anchor, pin);
-      this.#refusedPin = undefined;
+      return open();
     } catch (error) {
-      if (refusesPin(error)) this.#refusedPin = pin;
+      if (returns(error, ck.CKR_SESSION_COUNT) && module.makeRoom(this)) return open();
       throw error;
     }
-  }
-
-  async #askPin({ label, flags }: TokenInfo): Promise<string> {
-    if (this.#pin === undefined) {
-      throw new EnvelockError("access-denied", `the token "${label}" needs a login and no PIN was given`, {
-        detail: "pin",
-        hint:
-          (flags & ck.CKF_PROTECTED_AUTHENTICATION_PATH) === 0
-            ? "give `pin`"
-            : "a PIN that is typed on the device itself cannot be asked for through pkcs11js",
-      });
-    }
-    const pin: unknown = await (async (ask) => await ask())(this.#pin).catch((error: unknown) => {
-      throw pinFailure(error);
-    });
-    if (typeof pin === "string" && pin !== "") return pin;
-    throw new EnvelockError("access-denied", "the pin function returned no PIN", { detail: "pin", cause: new Error("no PIN") });
   }
 
   #lose(link: OpenLink | undefined): void {
     if (link === undefined || this.#link !== link) return;
     this.#link = undefined;
-    for (const session of [...link.idle.splice(0), link.anchor]) closeQuietly(link, session);
+    link.closeAll();
   }
 }
 
-interface OpenLink extends Link {
-  readonly module: Module;
-  readonly generation: number;
-  readonly anchor: Handle;
-  readonly idle: Handle[];
+function closed(): EnvelockError {
+  return new EnvelockError("closed", "this PKCS#11 token has been closed");
 }
 
-function newFindings(): Findings {
-  return { mechanismFlags: new Map(), keys: new Map(), publicHalves: new WeakMap() };
-}
-
-/** A key that a session without a login does not see may well be there. */
+/** A session without a login does not see a private key, which may well be there. */
 function loginLost(cause: unknown): EnvelockError {
   return new EnvelockError("unavailable", "the login to the token was lost", { detail: "token-lost", cause });
 }
@@ -227,63 +230,6 @@ function isKeyMissing(error: unknown): boolean {
   return error instanceof EnvelockError && error.code === "key-not-found";
 }
 
-/** Whether the session sees what the user may see. */
-function isUser({ cryptoki, info }: OpenLink, session: Handle): boolean {
-  try {
-    return (info.flags & ck.CKF_LOGIN_REQUIRED) === 0 || cryptoki.isLoggedIn(session);
-  } catch {
-    return false;
-  }
-}
-
-function closeQuietly({ module, generation, cryptoki }: OpenLink, session: Handle): void {
-  if (generation !== module.generation) return; // by now the number may be another session's
-  try {
-    cryptoki.closeSession(session);
-  } catch {
-    // it is gone already, or with the token
-  }
-}
-
-function findToken(
-  cryptoki: Cryptoki,
-  { module, token }: TokenLocation,
-  hasBeenOpen: boolean,
-): { readonly slot: Handle; readonly info: TokenInfo } {
-  const matches: { slot: Handle; info: TokenInfo }[] = [];
-  const labels: string[] = [];
-  let failure: unknown;
-  for (const slot of cryptoki.slots()) {
-    try {
-      const info = cryptoki.tokenInfo(slot);
-      if ((info.flags & ck.CKF_TOKEN_INITIALIZED) === 0) continue;
-      labels.push(`"${info.label}"`);
-      if (isMeant(token, info)) matches.push({ slot, info });
-    } catch (error) {
-      failure = error; // another slot's trouble, or this one's
-    }
-  }
-  const [match, ...others] = matches;
-  if (match !== undefined && others.length === 0) return match;
-  if (match !== undefined) {
-    throw new EnvelockError("provider-failure", `${matches.length} tokens fit`, {
-      detail: "ambiguous-token",
-      hint: "name the token's serial too",
-    });
-  }
-  if (failure !== undefined) throw failure;
-  throw new EnvelockError(hasBeenOpen ? "unavailable" : "key-not-found", `${module} has no such token`, {
-    detail: hasBeenOpen ? "token-lost" : "token-missing",
-    hint: labels.length === 0 ? "it has no token at all" : `it has ${labels.slice(0, 8).join(", ")}`,
-    cause: new Error("C_GetTokenInfo named other tokens, or none"),
-  });
-}
-
-function isMeant(selector: TokenLocation["token"], info: TokenInfo): boolean {
-  return (
-    (selector.label === undefined || selector.label === info.label) &&
-    (selector.serial === undefined || selector.serial === info.serial) &&
-    (selector.manufacturer === undefined || selector.manufacturer === info.manufacturer) &&
-    (selector.model === undefined || selector.model === info.model)
-  );
-}
+const RESCAN_MS = 10;
+const FREE_RESTARTS = 4;
+const LONGEST_PAUSE_MS = 10_000;

@@ -7,7 +7,7 @@ import type { TokenKeysOptions } from "../token-keys.ts";
 import type { CallResult, KeysCall, ThreadAnswer, ThreadOrder } from "./messages.ts";
 import { receivedError, sentError } from "./sent-errors.ts";
 
-/** One library's thread, shared by all who use the library, as the library is. It keeps no process alive but while a call is owed. */
+/** One library's thread, shared by all its users, as the library is. It keeps the process alive only while a call is in flight. */
 export class LibraryThread {
   readonly #worker: Worker;
   readonly #pins: Map<number, Pkcs11Pin | undefined> = new Map();
@@ -92,10 +92,7 @@ export class LibraryThread {
 }
 
 function died(): EnvelockError {
-  return new EnvelockError("unavailable", "the thread of the PKCS#11 library has ended", {
-    detail: "thread",
-    cause: new Error("exit of a worker thread"),
-  });
+  return new EnvelockError("unavailable", "the thread of the PKCS#11 library has ended", { detail: "thread" });
 }
 
 const WORKER_FILE = "./worker.js"; // not a text within `new URL`, which bundlers take for a file to copy without what it imports

@@ -78,10 +78,16 @@ interface Place {
   readonly user: number;
 }
 
-/** @throws `invalid-argument` if the library works in this thread already */
+/** The library's thread, started if there is none. @throws `invalid-argument` if the library works in this thread */
 async function threadOf(module: Module): Promise<LibraryThread> {
   const { LibraryThread } = await import("./library-thread.ts");
-  return module.inThread(() => new LibraryThread());
+  module.requireNotHere();
+  const known = THREADS.get(module);
+  if (known !== undefined && !known.hasEnded) return known;
+  const thread = new LibraryThread();
+  module.serveFrom(thread);
+  THREADS.set(module, thread);
+  return thread;
 }
 
 function ownBytes(result: CallResult): OwnedBytes {
@@ -94,3 +100,6 @@ function ownBytes(result: CallResult): OwnedBytes {
 function brokenAnswer(): EnvelockError {
   return new EnvelockError("provider-failure", "the thread of the PKCS#11 library answered with something else", { detail: "thread" });
 }
+
+/** The running thread of each library, or one that has ended. */
+const THREADS: WeakMap<Module, LibraryThread> = new WeakMap();

@@ -55,7 +55,7 @@ async function call({ user, call, what }: ThreadOrder & { readonly kind: "call" 
 parentPort?.on("message", (order: ThreadOrder) => {
   if (order.kind === "call") return void call(order);
   if (order.kind === "open") {
-    users.set(order.user, new ThisThreadKeys(order.options, order.hasPin ? pinOf(order.user) : undefined));
+    users.set(order.user, ThisThreadKeys.open(order.options, order.hasPin ? pinOf(order.user) : undefined));
     return;
   }
   const question = questions.get(order.question);

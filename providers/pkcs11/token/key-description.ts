@@ -1,8 +1,7 @@
 import { byteAt, toHex } from "../../../src/core/base/bytes.ts";
 import * as ck from "../cryptoki/constants.ts";
 import { formatKeyId } from "../key-id.ts";
-import type { KeyObject, KeyUsage } from "../session/key-objects.ts";
-import type { Session } from "../session/token-sessions.ts";
+import type { KeyObject, KeyUsage, Session } from "../session/session.ts";
 
 export interface Pkcs11KeyDescription {
   /** What stands in recipients of this key. */

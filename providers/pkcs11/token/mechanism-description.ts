@@ -1,6 +1,6 @@
 import * as ck from "../cryptoki/constants.ts";
+import type { Session } from "../session/session.ts";
 import { mechanismFlags } from "../session/session-calls.ts";
-import type { Session } from "../session/token-sessions.ts";
 
 export interface Pkcs11MechanismDescription {
   readonly number: number;

@@ -1,64 +1,123 @@
 import { byteAt, copyOf, equalPublicBytes, type OwnedBytes, wipe } from "../../../src/core/base/bytes.ts";
-import * as ck from "../cryptoki/constants.ts";
-import type { Template } from "../cryptoki/cryptoki.ts";
+import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../../src/core/base/options.ts";
+import { DATA_KEY_BYTES } from "../../../src/core/contracts/sizes.ts";
 import { tokenFailure } from "../cryptoki/failures.ts";
-import { type KeyObject, readKey } from "../session/key-objects.ts";
-import type { Session } from "../session/token-sessions.ts";
+import { keySelector, type Pkcs11KeySelector } from "../options.ts";
+import { findKeys, keyMissing, requireUsable } from "../session/key-objects.ts";
+import type { KeyObject, Session, UseSession } from "../session/session.ts";
 import { type Pkcs11Mechanism, unwrapUnder, WRAPPINGS, type Wrapping, wrapUnder } from "../wrapping/wrappings.ts";
+import { isListed, type Pkcs11TestKey, withTestKey } from "./test-keys.ts";
+
+export interface Pkcs11SelfTestOptions {
+  /** Tries this key, in place of keys that are made for the test. */
+  readonly key?: Pkcs11KeySelector;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock;
+}
 
 export interface Pkcs11TestResult {
   readonly mechanism: Pkcs11Mechanism;
-  /** The medians of a few calls, one after the other; undefined if it does not work here. */
+  /** Medians of a few calls, one after the other; undefined if the mechanism does not work here. */
   readonly wrapMs: number | undefined;
   readonly unwrapMs: number | undefined;
-  /** Why it does not work; undefined if it does. */
+  /** The key that was used: an object of the session, one on the token that was deleted again, or the named one. Undefined if there was none. */
+  readonly key: Pkcs11TestKey | undefined;
+  /** The reason for which it does not work; undefined if it works. */
   readonly failure: string | undefined;
+  /** One sentence that says what the result means for a provider. */
+  readonly meaning: string;
 }
 
-/** Wraps and unwraps with every mechanism, and checks that what was changed is refused. The keys are those of the session, and end with it. */
-export async function selfTestOn(session: Session, nowMs: () => number): Promise<readonly Pkcs11TestResult[]> {
+/**
+ * Wraps and unwraps with every mechanism as a provider does, and checks that changed bytes are refused.
+ *
+ * @param use gives sessions that may write
+ * @throws `invalid-argument` for the options, `key-not-found` for the named key; what the token says if it is lost
+ */
+export async function selfTest(use: UseSession, options: Pkcs11SelfTestOptions): Promise<readonly Pkcs11TestResult[]> {
+  refuseUnknown(options, OPTIONS, "selfTest");
+  const { clock = systemClock } = options;
+  const selector = options.key === undefined ? undefined : keySelector("the key", options.key);
   const results: Pkcs11TestResult[] = [];
-  for (const kind of ["aes", "rsa"] as const) {
-    const own = { ...session, session: session.cryptoki.openSession(session.slot) };
-    try {
-      const key = attempt(() => (kind === "aes" ? makeAesKey(own) : makeRsaKey(own)));
-      for (const wrapping of WRAPPINGS.filter((candidate) => candidate.kind === kind)) {
-        results.push(
-          typeof key === "string" ? failed(wrapping, key) : await inOwnSession(session, (inner) => trial(inner, key, wrapping, nowMs)),
-        );
-      }
-    } finally {
-      session.cryptoki.closeSession(own.session);
-    }
+  const nowMs = (): number => clock.monotonicMs();
+  for (const wrapping of await wrappingsFor(use, selector)) {
+    const test = (): Promise<Pkcs11TestResult> => use((session) => testOf(session, wrapping, selector, nowMs));
+    results.push(await test().catch(async (error: unknown) => (isBusy(error) ? await test() : await Promise.reject(error))));
   }
   return results;
 }
 
-async function trial(session: Session, key: KeyObject, wrapping: Wrapping, nowMs: () => number): Promise<Pkcs11TestResult> {
+async function wrappingsFor(use: UseSession, selector: Pkcs11KeySelector | undefined): Promise<readonly Wrapping[]> {
+  if (selector === undefined) return WRAPPINGS;
+  const { kind } = await use((session) => namedKey(session, selector));
+  return WRAPPINGS.filter((wrapping) => wrapping.kind === kind);
+}
+
+async function testOf(
+  session: Session,
+  wrapping: Wrapping,
+  selector: Pkcs11KeySelector | undefined,
+  nowMs: () => number,
+): Promise<Pkcs11TestResult> {
+  if (!isListed(session, wrapping))
+    return failed(wrapping, undefined, "the token does not list it", "the token does not have this mechanism");
+  if (selector !== undefined) return await trial(session, { key: namedKey(session, selector), origin: "named" }, wrapping, nowMs);
+  return await withTestKey(session, wrapping.kind, {
+    made: (key, origin) => trial(session, { key, origin }, wrapping, nowMs),
+    notMade: (error) =>
+      Promise.resolve(
+        failed(
+          wrapping,
+          undefined,
+          `no test key could be made: ${tokenFailure(error).message}`,
+          "tells nothing about keys that exist: name one by object= in the URI to try it",
+        ),
+      ),
+  });
+}
+
+async function trial(
+  session: Session,
+  { key, origin }: { readonly key: KeyObject; readonly origin: Pkcs11TestKey },
+  wrapping: Wrapping,
+  nowMs: () => number,
+): Promise<Pkcs11TestResult> {
   const wrapTimes: number[] = [];
   const unwrapTimes: number[] = [];
   try {
+    requireUsable(key);
     let wrapped: OwnedBytes = new Uint8Array(0);
     for (let round = 0; round < ROUNDS; round++) {
-      const dek = crypto.getRandomValues(new Uint8Array(32));
+      const dek = crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES));
       const startMs = nowMs();
       wrapped = await wrapUnder(session, key, wrapping, dek, AAD, false);
       const middleMs = nowMs();
       const opened = await unwrapUnder(session, key, wrapping, wrapped, AAD);
       unwrapTimes.push(nowMs() - middleMs);
       wrapTimes.push(middleMs - startMs);
-      if (!equalPublicBytes(opened, dek)) return failed(wrapping, "another data key came back");
+      if (!equalPublicBytes(opened, dek))
+        return failed(wrapping, origin, "another data key came back", "cannot be used: data would be lost");
       wipe(opened, dek);
     }
-    if (!(await inOwnSession(session, (inner) => refuses(inner, key, wrapping, wrapped))))
-      return failed(wrapping, "what was changed is not refused");
-    return { mechanism: wrapping.name, wrapMs: median(wrapTimes), unwrapMs: median(unwrapTimes), failure: undefined };
+    if (!(await refusesChanges(session, key, wrapping, wrapped)))
+      return failed(wrapping, origin, "changed bytes are not refused", "must not be used: it does not notice changes");
   } catch (error) {
-    return failed(wrapping, tokenFailure(error).message);
+    const failure = tokenFailure(error);
+    if (failure.retryable && failure.detail === "session") throw error;
+    return failed(
+      wrapping,
+      origin,
+      failure.message,
+      origin === "named" ? "this key cannot be used with it" : "the token lists it and does not do it",
+    );
   }
+  const meaning = "works: a provider can use it";
+  return { mechanism: wrapping.name, wrapMs: median(wrapTimes), unwrapMs: median(unwrapTimes), key: origin, failure: undefined, meaning };
 }
 
-async function refuses(session: Session, key: KeyObject, wrapping: Wrapping, wrapped: OwnedBytes): Promise<boolean> {
+async function refusesChanges(session: Session, key: KeyObject, wrapping: Wrapping, wrapped: OwnedBytes): Promise<boolean> {
   const changed = copyOf(wrapped);
   changed[changed.length - 1] = byteAt(changed, changed.length - 1) ^ 1;
   try {
@@ -69,56 +128,19 @@ async function refuses(session: Session, key: KeyObject, wrapping: Wrapping, wra
   }
 }
 
-function makeAesKey(session: Session): KeyObject {
-  const handle = session.cryptoki.generateKey(
-    session.session,
-    { mechanism: ck.CKM_AES_KEY_GEN },
-    template(
-      [ck.CKA_VALUE_LEN, 32],
-      ...[ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_WRAP, ck.CKA_UNWRAP].map((use) => [use, true] as const),
-      ...SECRET,
-    ),
-  );
-  return readKey(session, handle, "aes");
-}
-
-function makeRsaKey(session: Session): KeyObject {
-  const { publicKey, privateKey } = session.cryptoki.generateKeyPair(
-    session.session,
-    { mechanism: ck.CKM_RSA_PKCS_KEY_PAIR_GEN },
-    template([ck.CKA_MODULUS_BITS, 2048], [ck.CKA_PUBLIC_EXPONENT, Uint8Array.of(1, 0, 1)], [ck.CKA_ENCRYPT, true]),
-    template([ck.CKA_DECRYPT, true], ...SECRET),
-  );
-  const key = readKey(session, privateKey, "rsa");
-  session.found.publicHalves.set(key, { handle: publicKey, encrypt: true });
+function namedKey(session: Session, selector: Pkcs11KeySelector): KeyObject {
+  const [key] = findKeys(session, selector);
+  if (key === undefined) throw keyMissing({ label: selector.label ?? "", id: selector.id ?? new Uint8Array(0) });
   return key;
 }
 
-function template(...attributes: readonly (readonly [number, boolean | number | Uint8Array])[]): Template {
-  return new Map([[ck.CKA_TOKEN, false], ...attributes]);
+/** Whether what went before has left an operation in the session, which is closed by now. */
+function isBusy(error: unknown): boolean {
+  return error instanceof EnvelockError && error.detail === "session";
 }
 
-/** What a failed operation leaves in a session differs from token to token, so each has its own. */
-async function inOwnSession<T>(session: Session, work: (session: Session) => Promise<T>): Promise<T> {
-  const own = session.cryptoki.openSession(session.slot);
-  try {
-    return await work({ ...session, session: own });
-  } finally {
-    session.cryptoki.closeSession(own);
-  }
-}
-
-/** The result, or why there is none. */
-function attempt<T>(work: () => T): T | string {
-  try {
-    return work();
-  } catch (error) {
-    return tokenFailure(error).message;
-  }
-}
-
-function failed({ name }: Wrapping, failure: string): Pkcs11TestResult {
-  return { mechanism: name, wrapMs: undefined, unwrapMs: undefined, failure };
+function failed({ name }: Wrapping, key: Pkcs11TestKey | undefined, failure: string, meaning: string): Pkcs11TestResult {
+  return { mechanism: name, wrapMs: undefined, unwrapMs: undefined, key, failure, meaning };
 }
 
 function median(values: readonly number[]): number | undefined {
@@ -127,7 +149,4 @@ function median(values: readonly number[]): number | undefined {
 
 const ROUNDS = 5;
 const AAD: Uint8Array = Uint8Array.of(1);
-const SECRET = [
-  [ck.CKA_SENSITIVE, true],
-  [ck.CKA_EXTRACTABLE, false],
-] as const;
+const OPTIONS: OptionNames<Pkcs11SelfTestOptions> = { key: true, clock: true };

@@ -3,8 +3,8 @@ import { EnvelockError } from "../../../src/core/base/errors.ts";
 import * as ck from "../cryptoki/constants.ts";
 import type { Template } from "../cryptoki/cryptoki.ts";
 import { losesToken } from "../cryptoki/failures.ts";
+import type { Session } from "../session/session.ts";
 import { mechanismFlags, withObject } from "../session/session-calls.ts";
-import type { Session } from "../session/token-sessions.ts";
 import { wrapPadded } from "./rfc5649.ts";
 
 /**
@@ -27,7 +27,6 @@ export function requiredKwp(session: Session): number {
   throw new EnvelockError("provider-failure", "the token has no mechanism that is known to be RFC 5649", {
     detail: "mechanism",
     hint: 'use "aes-gcm" or "aes-kw"',
-    cause: new Error("CKM_AES_KEY_WRAP_KWP is not in C_GetMechanismList, and CKM_AES_KEY_WRAP_PAD wrapped to other bytes"),
   });
 }
 

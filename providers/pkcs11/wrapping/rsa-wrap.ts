@@ -1,6 +1,6 @@
 import { copyOf, type OwnedBytes, toBase64Url, wipe } from "../../../src/core/base/bytes.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
-import type { RsaPublicKey } from "../session/key-objects.ts";
+import type { RsaPublicKey } from "../session/session.ts";
 
 /** RSA-OAEP in this process, with SHA-256 or SHA-1 for hash and mask alike, which the token alone can undo. */
 export async function wrapWithRsa({ modulus, exponent }: RsaPublicKey, isSha256: boolean, dek: Uint8Array): Promise<OwnedBytes> {

@@ -4,9 +4,9 @@ import { WRAP_ALGORITHMS } from "../../../src/core/contracts/algorithms.ts";
 import { DATA_KEY_BYTES, TAG_BYTES } from "../../../src/core/contracts/sizes.ts";
 import * as ck from "../cryptoki/constants.ts";
 import type { Handle, Mechanism, Template } from "../cryptoki/cryptoki.ts";
-import { type KeyObject, publicHalf, publicNumbers } from "../session/key-objects.ts";
-import { mechanismFlags, takesDecryption, withMadeObject, withObject } from "../session/session-calls.ts";
-import type { Session } from "../session/token-sessions.ts";
+import { publicHalf, publicNumbers } from "../session/key-objects.ts";
+import type { KeyObject, Session } from "../session/session.ts";
+import { mechanismFlags, withMadeObject, withObject } from "../session/session-calls.ts";
 import { kwpMechanism, requiredKwp } from "./kwp.ts";
 import { wrapWithRsa } from "./rsa-wrap.ts";
 
@@ -28,21 +28,24 @@ export const WRAPPINGS: readonly Wrapping[] = [
   { name: "rsa-oaep-sha1", kind: "rsa", alg: WRAP_ALGORITHMS.rsaOaepSha1 },
 ];
 
-/**
- * The best wrapping that the token has and the key's attributes allow.
- *
- * @throws `provider-failure` if there is none
- */
-export function bestWrapping(session: Session, key: KeyObject): Wrapping {
-  const best = WRAPPINGS.find((wrapping) => wrapping.kind === key.kind && isPossible(session, key, wrapping));
-  if (best !== undefined) return best;
-  throw new EnvelockError(
+/** The wrappings that could be possible by the token's mechanisms and the key's attributes, the best first. A trial shows which are. */
+export function* possibleWrappings(session: Session, key: KeyObject): Generator<Wrapping> {
+  for (const wrapping of WRAPPINGS) if (wrapping.kind === key.kind && isPossible(session, key, wrapping)) yield wrapping;
+}
+
+/** The best wrapping that a key which may no longer wrap could have wrapped with, or undefined. */
+export function pastWrapping(session: Session, key: KeyObject): Wrapping | undefined {
+  return WRAPPINGS.find((wrapping) => wrapping.kind === key.kind && mayOpen(session, key, wrapping));
+}
+
+/** @param tried what a trial said to each that was possible */
+export function noWrapping(key: KeyObject, tried: readonly string[]): EnvelockError {
+  return new EnvelockError(
     "provider-failure",
-    `the token has no mechanism with which this ${key.kind.toUpperCase()} key may wrap and unwrap`,
+    `the token has no mechanism with which this ${key.kind.toUpperCase()} key may wrap and unwrap${tried.length === 0 ? "" : `: ${tried.join("; ")}`}`,
     {
       detail: "mechanism",
       hint: "the key needs CKA_ENCRYPT and CKA_DECRYPT, or CKA_WRAP and CKA_UNWRAP; look with `envelock hsm mechanisms`",
-      cause: new Error("C_GetMechanismList and the key's attributes"),
     },
   );
 }
@@ -115,6 +118,13 @@ function mechanismOf(session: Session, { name }: Wrapping): Mechanism {
   return oaep(name === "rsa-oaep-256");
 }
 
+/** The numbers of the mechanisms that a wrapping could use. */
+export function mechanismNumbers({ name }: Wrapping): readonly number[] {
+  if (name === "aes-gcm") return [ck.CKM_AES_GCM];
+  if (name === "aes-kwp") return [ck.CKM_AES_KEY_WRAP_KWP, ck.CKM_AES_KEY_WRAP_PAD];
+  return name === "aes-kw" ? [ck.CKM_AES_KEY_WRAP] : [ck.CKM_RSA_PKCS_OAEP];
+}
+
 /** RSA-OAEP with one hash for label and mask, SHA-1 if not SHA-256. */
 export function oaep(isSha256: boolean): Mechanism {
   const [hashAlg, mgf] = isSha256 ? [ck.CKM_SHA256, ck.CKG_MGF1_SHA256] : [ck.CKM_SHA_1, ck.CKG_MGF1_SHA1];
@@ -156,14 +166,19 @@ function dataKeyTemplate({ info }: Session): Template {
 }
 
 function isPossible(session: Session, key: KeyObject, wrapping: Wrapping): boolean {
-  const mechanism = wrapping.name === "aes-kwp" && kwpMechanism(session) === undefined ? undefined : mechanismOf(session, wrapping);
-  if (mechanism === undefined) return false;
-  const flags = mechanismFlags(session, mechanism.mechanism);
+  if (!mayOpen(session, key, wrapping)) return false;
+  if (key.kind === "rsa") return true; // another object wraps
+  const flags = mechanismFlags(session, mechanismOf(session, wrapping).mechanism);
+  const asCipher = key.usage.encrypt && (flags & ck.CKF_ENCRYPT) !== 0 && key.usage.decrypt && (flags & ck.CKF_DECRYPT) !== 0;
+  const asWrap = key.usage.wrap && (flags & ck.CKF_WRAP) !== 0 && key.usage.unwrap && (flags & ck.CKF_UNWRAP) !== 0;
+  return asCipher || (asWrap && wrapping.name !== "aes-gcm");
+}
+
+function mayOpen(session: Session, key: KeyObject, wrapping: Wrapping): boolean {
+  if (wrapping.name === "aes-kwp" && kwpMechanism(session) === undefined) return false;
+  const flags = mechanismFlags(session, mechanismOf(session, wrapping).mechanism);
   const canDecrypt = key.usage.decrypt && (flags & ck.CKF_DECRYPT) !== 0;
-  const canUnwrap = key.usage.unwrap && (flags & ck.CKF_UNWRAP) !== 0;
-  if (key.kind === "rsa") return canDecrypt ? takesDecryption(session, mechanism, key.handle) : canUnwrap;
-  if (canDecrypt && key.usage.encrypt && (flags & ck.CKF_ENCRYPT) !== 0) return true;
-  return wrapping.name !== "aes-gcm" && canUnwrap && key.usage.wrap && (flags & ck.CKF_WRAP) !== 0;
+  return canDecrypt || (wrapping.name !== "aes-gcm" && key.usage.unwrap && (flags & ck.CKF_UNWRAP) !== 0);
 }
 
 const NONCE_BYTES = 12;

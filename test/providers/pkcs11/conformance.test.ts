@@ -1,4 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import pkcs11js from "pkcs11js";
 import { afterAll, describe, test } from "vitest";
 import { type ConformanceHarness, conformance } from "../../../providers/conformance/index.ts";
 import { type Pkcs11KeyOptions, type Pkcs11Mechanism, pkcs11Key } from "../../../providers/pkcs11/index.ts";
@@ -38,17 +39,18 @@ function check(module: string, token: TestToken, wrapping: Pkcs11Mechanism, opti
 function harnessOf(token: TestToken, wrapping: Pkcs11Mechanism, options: Partial<Pkcs11KeyOptions>): ConformanceHarness {
   const label = [wrapping, ...Object.values(options)].join(" ");
   const isAes = wrapping.startsWith("aes");
-  const addKey = (of: string, rsa: KeyObject | undefined): void => {
-    const key = { label: of, id: (++keys).toString(16).padStart(4, "0") };
+  const addKey = (of: string, rsa: KeyObject | undefined, attributes: Readonly<Record<number, boolean>> = {}): void => {
+    const key = { label: of, id: (++keys).toString(16).padStart(4, "0"), attributes };
     token.addKey(isAes || rsa === undefined ? { ...key, aes: noise(32, keys) } : { ...key, rsa });
   };
   const rotate = (): void => addKey(label, pairs[keys % pairs.length]);
   rotate();
   addKey(`${label} 2`, otherPair);
+  addKey(`${label} one way`, otherPair, { [pkcs11js.CKA_DECRYPT]: false, [pkcs11js.CKA_UNWRAP]: false });
   const open = (key: string) => pkcs11Key({ ...locationOf(token), key: { label: key }, ...options });
   return {
     bindsContext: wrapping === "aes-gcm",
-    alsoUnwraps: options.mechanism === undefined ? (isAes ? [2, 6, 7] : [3, 8]) : [],
+    alsoUnwraps: options.mechanism === undefined && !isAes ? [3, 8] : [], // an AES key is bound to the one that it wraps with
     flips: isAes ? "each-bit" : "each-byte",
     secrets: [Buffer.from(token.pin)],
     hostileKeyIds: [
@@ -59,6 +61,7 @@ function harnessOf(token: TestToken, wrapping: Pkcs11Mechanism, options: Partial
     ],
     open: () => open(label),
     openOther: () => open(`${label} 2`),
+    openOneWay: () => open(`${label} one way`),
     rotate,
     withEmptyEnvironment,
   };

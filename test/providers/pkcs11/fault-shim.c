@@ -3,8 +3,12 @@
  *
  * Before each call it reads FOLDER/fault, one line `generation function return-value delay-ms times`, of which the function may be `*`.
  * While `times` lasts (-1: for ever) it sleeps and, if the value is not 0, answers it in place of the module. A new generation starts
- * the count anew. Values that say that a session, a login or the token is gone make it so, else whoever carries on as if nothing had
- * happened would be right.
+ * the count anew. Values that say that a session, a login or the token is gone make it so: else a caller that
+ * carries on as if nothing had happened would be right.
+ *
+ * FOLDER/token says in one line what kind of token it is, `flags sessions refusals`: flags that C_GetTokenInfo adds; how many sessions
+ * there may be (0: as many as the module allows); and what it refuses in templates of new keys, 1 for objects of the session, 2 for
+ * rights that are false, 4 for keys made in sessions that only read.
  *
  * It appends the name of each call to FOLDER/calls and keeps the number of open sessions in FOLDER/sessions.
  */
@@ -39,6 +43,41 @@ static CK_RV counted(CK_RV value, long change, int is_all)
 	if (value == CKR_OK)
 		count_sessions(change, is_all);
 	return value;
+}
+
+static unsigned long token_setting(int place)
+{
+	unsigned long settings[3] = {0, 0, 0};
+	char line[96] = "";
+	int file = open(FOLDER "/token", O_RDONLY);
+	if (file >= 0) {
+		if (read(file, line, sizeof line - 1) > 0)
+			sscanf(line, "%lu %lu %lu", &settings[0], &settings[1], &settings[2]);
+		close(file);
+	}
+	return settings[place];
+}
+
+static int is_false(const CK_ATTRIBUTE *attribute)
+{
+	return attribute->ulValueLen == 1 && *(CK_BBOOL *)attribute->pValue == CK_FALSE;
+}
+
+static CK_RV template_refusal(CK_SESSION_HANDLE session, const CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	unsigned long refusals = token_setting(2);
+	CK_SESSION_INFO info;
+	CK_ULONG at;
+	if ((refusals & 4) && module->C_GetSessionInfo(session, &info) == CKR_OK && !(info.flags & CKF_RW_SESSION))
+		return CKR_SESSION_READ_ONLY;
+	for (at = 0; at < count; at++) {
+		CK_ATTRIBUTE_TYPE type = template[at].type;
+		if ((refusals & 1) && type == CKA_TOKEN && is_false(&template[at]))
+			return CKR_ATTRIBUTE_VALUE_INVALID;
+		if ((refusals & 2) && type >= CKA_ENCRYPT && type <= CKA_DERIVE && is_false(&template[at]))
+			return CKR_ATTRIBUTE_TYPE_INVALID;
+	}
+	return CKR_OK;
 }
 
 /* Makes true what the return value says. */
@@ -104,7 +143,6 @@ static CK_RV fault_for(const char *function)
 
 INTERCEPT(C_Initialize, 0, (a), CK_VOID_PTR a)
 INTERCEPT(C_GetSlotList, 0, (a, b, c), CK_BBOOL a, CK_SLOT_ID_PTR b, CK_ULONG_PTR c)
-INTERCEPT(C_GetTokenInfo, 0, (a, b), CK_SLOT_ID a, CK_TOKEN_INFO_PTR b)
 INTERCEPT(C_GetMechanismList, 0, (a, b, c), CK_SLOT_ID a, CK_MECHANISM_TYPE_PTR b, CK_ULONG_PTR c)
 INTERCEPT(C_GetMechanismInfo, 0, (a, b, c), CK_SLOT_ID a, CK_MECHANISM_TYPE b, CK_MECHANISM_INFO_PTR c)
 INTERCEPT(C_Login, s, (s, a, b, c), CK_SESSION_HANDLE s, CK_USER_TYPE a, CK_CHAR_PTR b, CK_ULONG c)
@@ -126,6 +164,42 @@ INTERCEPT(C_UnwrapKey, s, (s, a, b, c, d, e, f, g), CK_SESSION_HANDLE s, CK_MECH
 	CK_ATTRIBUTE_PTR e, CK_ULONG f, CK_OBJECT_HANDLE_PTR g)
 INTERCEPT(C_GenerateRandom, s, (s, a, b), CK_SESSION_HANDLE s, CK_BYTE_PTR a, CK_ULONG b)
 
+static CK_RV faulty_C_GetTokenInfo(CK_SLOT_ID id, CK_TOKEN_INFO_PTR info)
+{
+	CK_RV value = fault_for("C_GetTokenInfo");
+	if (value != CKR_OK) {
+		lose(value, 0);
+		return value;
+	}
+	FORWARD(value, module->C_GetTokenInfo(id, info));
+	if (value == CKR_OK)
+		info->flags |= token_setting(0);
+	return value;
+}
+
+static CK_RV faulty_C_GenerateKey(CK_SESSION_HANDLE s, CK_MECHANISM_PTR a, CK_ATTRIBUTE_PTR b, CK_ULONG c, CK_OBJECT_HANDLE_PTR d)
+{
+	CK_RV value = fault_for("C_GenerateKey");
+	if (value == CKR_OK)
+		value = template_refusal(s, b, c);
+	if (value == CKR_OK)
+		FORWARD(value, module->C_GenerateKey(s, a, b, c, d));
+	return value;
+}
+
+static CK_RV faulty_C_GenerateKeyPair(CK_SESSION_HANDLE s, CK_MECHANISM_PTR a, CK_ATTRIBUTE_PTR b, CK_ULONG c, CK_ATTRIBUTE_PTR d, CK_ULONG e,
+	CK_OBJECT_HANDLE_PTR f, CK_OBJECT_HANDLE_PTR g)
+{
+	CK_RV value = fault_for("C_GenerateKeyPair");
+	if (value == CKR_OK)
+		value = template_refusal(s, b, c);
+	if (value == CKR_OK)
+		value = template_refusal(s, d, e);
+	if (value == CKR_OK)
+		FORWARD(value, module->C_GenerateKeyPair(s, a, b, c, d, e, f, g));
+	return value;
+}
+
 static CK_RV faulty_C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR a, CK_NOTIFY b, CK_SESSION_HANDLE_PTR session)
 {
 	CK_RV value = fault_for("C_OpenSession");
@@ -133,6 +207,8 @@ static CK_RV faulty_C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR a, 
 		lose(value, 0);
 		return value;
 	}
+	if (token_setting(1) != 0 && sessions >= (long)token_setting(1))
+		return CKR_SESSION_COUNT;
 	slot = id;
 	FORWARD(value, counted(module->C_OpenSession(id, flags, a, b, session), 1, 0));
 	return value;
@@ -185,6 +261,6 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list)
 	REPLACE(C_FindObjectsInit) REPLACE(C_FindObjects) REPLACE(C_FindObjectsFinal) REPLACE(C_GetAttributeValue)
 	REPLACE(C_CreateObject) REPLACE(C_DestroyObject)
 	REPLACE(C_EncryptInit) REPLACE(C_Encrypt) REPLACE(C_DecryptInit) REPLACE(C_Decrypt)
-	REPLACE(C_WrapKey) REPLACE(C_UnwrapKey) REPLACE(C_GenerateRandom)
+	REPLACE(C_WrapKey) REPLACE(C_UnwrapKey) REPLACE(C_GenerateRandom) REPLACE(C_GenerateKey) REPLACE(C_GenerateKeyPair)
 	return CKR_OK;
 }

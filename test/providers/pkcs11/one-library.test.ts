@@ -38,14 +38,13 @@ test("a library that somebody else finalises is lost once, and then initialised 
   await provider.close();
 });
 
-test("a library of ours is finalised after the last of us, and initialised for the next", async () => {
+test("a library stays initialised after the last of us, for the next: some do damage when they are finalised twice", async () => {
   const [first, second] = [open(onNss), open(onNss)];
   const recipient = await first.wrap(DEK, OPTIONS);
   await second.current();
   await first.close();
-  expect(() => initialised(onNss)).toThrow("CKR_CRYPTOKI_ALREADY_INITIALIZED");
   await second.close();
-  initialised(onNss).C_Finalize();
+  expect(() => initialised(onNss)).toThrow("CKR_CRYPTOKI_ALREADY_INITIALIZED");
   const third = open(onNss);
   expect(Buffer.from(await third.unwrap(recipient, OPTIONS))).toEqual(Buffer.from(DEK));
   await third.close();

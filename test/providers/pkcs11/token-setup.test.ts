@@ -82,7 +82,7 @@ describe.each([
   test("the self-test finds what works, and leaves nothing", async () => {
     const before = place.countObjects();
     let ms = 0;
-    const results = await token.selfTest({ ...systemClock, monotonicMs: () => ms++ });
+    const results = await token.selfTest({ clock: { ...systemClock, monotonicMs: () => ms++ } });
     const working = results.filter(({ failure }) => failure === undefined);
     expect(working.map(({ mechanism }) => mechanism)).toEqual(WORKING[name]);
     expect(working.every(({ wrapMs, unwrapMs }) => wrapMs === 1 && unwrapMs === 1)).toBe(true);

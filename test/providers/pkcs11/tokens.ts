@@ -40,6 +40,8 @@ export interface AesTestKey extends TestKey {
 /** Put there as private and public key. */
 export interface RsaTestKey extends TestKey {
   readonly rsa: KeyObject;
+  /** As `attributes`, for the public half. */
+  readonly publicAttributes?: TestKey["attributes"];
 }
 
 /** Tokens in a folder of their own; `remove` deletes it. */
@@ -58,17 +60,28 @@ export interface TestTokens<T> {
 export function softHsmTokens<const L extends readonly string[]>(...labels: L): TestTokens<{ readonly [K in keyof L]: TestToken }>;
 export function softHsmTokens(...labels: readonly string[]): TestTokens<readonly TestToken[]> {
   const module = softHsmModule();
-  const util = fileOfPackages(["/usr/bin/softhsm2-util"], ["softhsm2"]);
   const folder = mkdtempSync(join(tmpdir(), "envelock-softhsm-"));
   mkdirSync(join(folder, "tokens"));
   const settings = [`directories.tokendir = ${join(folder, "tokens")}`, "objectstore.backend = file", "log.level = ERROR"];
   const configuration = join(folder, "softhsm2.conf");
   writeFileSync(configuration, `${settings.join("\n")}\n`);
   Object.assign(process.env, { SOFTHSM2_CONF: configuration });
-  for (const label of labels) {
-    execFileSync(util, ["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "5678"], { stdio: "pipe" });
-  }
+  for (const label of labels) initialiseSoftHsm(label);
   return { folder, tokens: labels.map((label) => testToken({ module, label })), remove: () => rmSync(folder, { recursive: true }) };
+}
+
+/** Makes a further token beside those of `softHsmTokens`, in another process: a module that is loaded already does not know it. */
+export function initialiseSoftHsm(label: string): void {
+  const util = fileOfPackages(["/usr/bin/softhsm2-util"], ["softhsm2"]);
+  execFileSync(util, ["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "5678"], { stdio: "pipe" });
+}
+
+/** Puts an AES key on a token of SoftHSM, in another process. */
+export function importIntoSoftHsm(token: string, label: string, id: string, aes: Uint8Array, folder: string): void {
+  const util = fileOfPackages(["/usr/bin/softhsm2-util"], ["softhsm2"]);
+  const file = join(folder, `${label}-${id}.key`);
+  writeFileSync(file, aes);
+  execFileSync(util, ["--import", file, "--aes", "--token", token, "--label", label, "--id", id, "--pin", PIN], { stdio: "pipe" });
 }
 
 /** SoftHSM's shared object. */
@@ -194,7 +207,7 @@ function templatesOf(key: AesTestKey | RsaTestKey): readonly Attribute[][] {
   ]);
   return [
     attributesOf({ ...common, ...RSA_PRIVATE_KEY, ...publicNumbers, ...secretNumbers, ...ownOf(key) }),
-    attributesOf({ ...common, ...RSA_PUBLIC_KEY, ...publicNumbers }),
+    attributesOf({ ...common, ...RSA_PUBLIC_KEY, ...publicNumbers, ...ownOf({ ...key, attributes: key.publicAttributes ?? {} }) }),
   ];
 }
 
@@ -207,7 +220,8 @@ function attributesOf(values: Template): Attribute[] {
   return Object.entries(values).map(([type, value]) => ({ type: Number(type), value }));
 }
 
-const PIN = "1234-test";
+/** The user PIN of every token here. */
+export const PIN = "1234-test";
 
 const AES_KEY: Template = {
   [pkcs11js.CKA_CLASS]: pkcs11js.CKO_SECRET_KEY,

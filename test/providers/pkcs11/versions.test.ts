@@ -1,8 +1,10 @@
+import pkcs11js from "pkcs11js";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { type Pkcs11KeyOptions, pkcs11Key } from "../../../providers/pkcs11/index.ts";
 import { systemClock } from "../../../src/core/base/clock.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { noise } from "../../support/arbitraries.ts";
+import { hexOf } from "../../support/bytes.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { softHsmTokens } from "./tokens.ts";
@@ -150,6 +152,31 @@ test("what was wrapped otherwise is unwrapped by those that are told so", async 
   expect((await told.wrap(DEK, OPTIONS)).alg).toBe(2);
 });
 
+test("an AES key opens the one algorithm that it wraps with, and others only if the options name them", async () => {
+  const key = { label: "both ways" };
+  token.addKey({ label: "both ways", id: "7a", aes: noise(32, "both ways") });
+  const byKeyWrap = await open({ key, mechanism: "aes-kw" }).wrap(DEK, OPTIONS);
+  const chosen = open({ key });
+  expect(await refusal(() => chosen.unwrap(byKeyWrap, OPTIONS))).toMatchObject({
+    code: "unwrap-rejected",
+    detail: "mechanism",
+    hint: expect.stringContaining("unwrapMechanisms"),
+  });
+  const byGcm = await chosen.wrap(DEK, OPTIONS);
+  expect([byGcm.alg, byKeyWrap.alg]).toEqual([2, 6]);
+  const told = open({ key, unwrapMechanisms: ["aes-kw"] });
+  for (const recipient of [byGcm, byKeyWrap]) expect(hexOf(await told.unwrap(recipient, OPTIONS))).toBe(hexOf(DEK));
+});
+
+test("a key that may no longer wrap still opens what it wrapped", async () => {
+  token.addKey({ label: "retired", id: "7b", aes: noise(32, "retired") });
+  const byGcm = await open({ key: { label: "retired" } }).wrap(DEK, OPTIONS);
+  token.deleteKey("retired");
+  const attributes = { [pkcs11js.CKA_ENCRYPT]: false, [pkcs11js.CKA_WRAP]: false, [pkcs11js.CKA_UNWRAP]: false };
+  token.addKey({ label: "retired", id: "7b", aes: noise(32, "retired"), attributes });
+  expect(hexOf(await open({ key: { label: "retired" } }).unwrap(byGcm, OPTIONS))).toBe(hexOf(DEK));
+});
+
 test.each<[string, Partial<Pkcs11KeyOptions>]>([
   ["no key", {}],
   ["a key without a name", { key: {} }],
@@ -160,7 +187,10 @@ test.each<[string, Partial<Pkcs11KeyOptions>]>([
   ["the token twice", { key: { label: "a" }, uri: "pkcs11:token=a" }],
   ["the key twice", { key: { label: "a" }, uri: "pkcs11:object=a" }],
   ["an unknown mechanism", { key: { label: "a" }, mechanism: JSON.parse('"aes-cbc"') }],
-  ["unwrapMechanisms alone", { key: { label: "a" }, unwrapMechanisms: ["aes-kw"] }],
+  ["an unknown mechanism to unwrap", { key: { label: "a" }, unwrapMechanisms: [JSON.parse('"aes-cbc"')] }],
+  ["a misspelt option", { key: { label: "a" }, ...JSON.parse('{ "mechanisms": "aes-kw" }') }],
+  ["a misspelt part of the key", { key: { ...JSON.parse('{ "lable": "a" }') } }],
+  ["a misspelt part of the token", { key: { label: "a" }, token: { label: "a", ...JSON.parse('{ "serail": "1" }') } }],
   ["a PIN that is no function", { key: { label: "a" }, pin: JSON.parse('"1234"') }],
   ["no session", { key: { label: "a" }, maxSessions: 0 }],
 ])("`invalid-argument` before anything is loaded: %s", async (_what, options) => {
