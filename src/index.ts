@@ -16,10 +16,10 @@ export { DataKey } from "./core/data-key/data-key.ts";
 export { type CacheOptions, DataKeyCache } from "./core/key-source/data-key-cache.ts";
 export type { ForgetFilter } from "./core/key-source/forget-filter.ts";
 export type { ReuseOptions } from "./core/key-source/reused-data-key.ts";
+export type { EncryptOptions } from "./core/keyring/calls.ts";
 export { type InspectedRecipient, type Inspection, inspect } from "./core/keyring/inspect.ts";
 export {
   type DetachedEnvelope,
-  type EncryptOptions,
   Keyring,
   type OwnedDetachedEnvelope,
 } from "./core/keyring/keyring.ts";

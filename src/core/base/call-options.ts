@@ -1,4 +1,6 @@
 import type { Context } from "./context.ts";
+import { invalidArgument } from "./errors.ts";
+import { type OptionNames, refuseUnknown } from "./options.ts";
 
 export interface CallOptions {
   /** Handed to the providers. A call that ends because of it rejects with the signal's reason, which is no `EnvelockError`. */
@@ -20,3 +22,21 @@ export interface DataKeyOptions extends CallOptions {
    */
   readonly keyContext?: Context;
 }
+
+/**
+ * Reads the signal of a call's options, once they are known to hold options alone.
+ *
+ * @param what the method, as a caller writes it
+ * @throws `invalid-argument` for an unknown option, or a signal that is none
+ */
+export function callSignal<T extends CallOptions>(options: T, known: OptionNames<T>, what: string): AbortSignal | undefined {
+  refuseUnknown(options, known, what);
+  const { signal } = options;
+  if (signal === undefined) return undefined;
+  if (typeof signal === "object" && signal !== null && typeof signal.aborted === "boolean" && "addEventListener" in signal) return signal;
+  throw invalidArgument(`the signal of ${what} must be an AbortSignal`);
+}
+
+export const CALL_OPTIONS: OptionNames<CallOptions> = { signal: true };
+export const VALUE_OPTIONS: OptionNames<ValueOptions> = { signal: true, context: true };
+export const DATA_KEY_OPTIONS: OptionNames<DataKeyOptions> = { signal: true, keyContext: true };

@@ -28,11 +28,12 @@ export class KeyContext {
   /** This key context and more that is fixed. @throws as `encode` */
   with(context: Context | undefined): KeyContext {
     if (context === undefined) return this;
-    this.encode(context); // refuses what contradicts
-    return new KeyContext({ ...this.map, ...context });
+    const added = mapOf(pairsOf(context)); // read once: a getter may answer otherwise the next time
+    this.encode(added); // refuses what contradicts
+    return new KeyContext({ ...this.map, ...added });
   }
 
-  /** How contexts with these keys are encoded, for whoever encodes many. @throws as `encode`, save for what a value can have wrong */
+  /** How contexts with these keys are encoded, for a caller that encodes many. @throws as `encode`, save for what a value can have wrong */
   plan(keys: readonly string[]): ContextPlan {
     return new ContextPlan(this.#pairs, keys);
   }
@@ -44,15 +45,17 @@ export class KeyContext {
    */
   encode(context: Context | undefined): Uint8Array {
     if (context === undefined) return this.bytes;
-    const end = this.write(context, this.#scratch, 0);
-    if (end <= this.#scratch.length) return copyOf(this.#scratch.subarray(0, end));
+    const scratch = this.#scratch; // reading the context may run its caller's code, which may encode another meanwhile
+    const end = this.write(context, scratch, 0);
+    if (end <= scratch.length) return copyOf(scratch.subarray(0, end));
     this.#scratch = new Uint8Array(2 * end);
     return this.encode(context);
   }
 
   /**
    * Writes the encoding of the value context and returns where it ends. If that is past the end of `target`, the caller takes a
-   * longer one and writes again: measuring first would cost as much as writing.
+   * longer one and writes again: measuring first would cost as much as writing. The context is read before the first byte is
+   * written, because a getter of it may itself write to `target`.
    *
    * @throws as `encode`
    */
@@ -114,13 +117,16 @@ export class ContextPlan {
 
   /** As `KeyContext.write`; the context has the keys of the plan. */
   write(context: Context = NO_PAIRS, target: Uint8Array, offset: number): number {
+    const values: unknown[] = [];
+    for (const { key } of this.#slots) values.push(context[key]);
     for (const { key, value } of this.#shared) {
       if (context[key] !== value) throw invalidArgument(`context key "${key}" stands in the key context with another value`);
     }
     let at = offset;
+    let place = 0;
     for (const { fixed, key } of this.#slots) {
       at = put(fixed, target, at);
-      at = writeText(checkedValue(key, context[key]), target, at);
+      at = writeText(checkedValue(key, values[place++]), target, at);
     }
     const end = put(this.#tail, target, at);
     if (end - offset > MAX_ENCODED_BYTES) throw tooLong(end - offset);

@@ -153,8 +153,8 @@ export function authenticationFailed(cause?: unknown): EnvelockError {
   return new EnvelockError("authentication-failed", "the key or context does not fit, or the data was changed", { cause });
 }
 
-export function malformed(message: string): EnvelockError {
-  return new EnvelockError("malformed-envelope", message);
+export function malformed(message: string, hint?: string): EnvelockError {
+  return new EnvelockError("malformed-envelope", message, hint === undefined ? {} : { hint });
 }
 
 export function invalidArgument(message: string, hint?: string): EnvelockError {

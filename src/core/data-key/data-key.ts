@@ -4,6 +4,7 @@ import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, vi
 import { type Context, type ContextPlan, KeyContext } from "../base/context.ts";
 import { authenticationFailed, EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
+import { markClass } from "../base/own-class.ts";
 import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
 import type { Siv } from "../crypto/engine/engine.ts";
 import { hkdfExpand } from "../crypto/hkdf.ts";
@@ -51,6 +52,7 @@ export class DataKey {
   #isDestroyed = false;
 
   static {
+    markClass(DataKey.prototype, "DataKey");
     secretOf = (key) => key.#live();
     commitmentIn = (key) => key.#commitment();
     sealIn = (key, plan, context, plaintext, target) => key.#sealToken(plan, context, plaintext, target);
@@ -132,7 +134,8 @@ export class DataKey {
   encryptDeterministic(plaintext: Uint8Array, context?: Context): OwnedBytes {
     if (!isBytes(plaintext)) throw invalidArgument("plaintext must be a Uint8Array");
     const prefix = this.#deterministicPrefix();
-    return concatBytes(prefix, this.#deterministic().seal(this.#deterministicAad(prefix, context), viewOf(plaintext)));
+    const aad = this.#deterministicAad(prefix, context);
+    return concatBytes(prefix, this.#deterministic().seal(aad, viewOf(plaintext)));
   }
 
   /**
@@ -188,8 +191,8 @@ export class DataKey {
   }
 
   #indexKey(context: Context): Uint8Array {
-    const secret = this.#live();
     const encoded = this.#keyContext.encode(context);
+    const secret = this.#live();
     const name = toHex(encoded);
     const known = this.#indexKeys.get(name);
     if (known !== undefined) return known;
@@ -199,21 +202,23 @@ export class DataKey {
   }
 
   #sealToken(place: KeyContext | ContextPlan, context: Context | undefined, plaintext: Uint8Array, target: Uint8Array): number {
+    const aad = this.#aadOfToken(place, context); // first: reading the context may run code that destroys this key
     const cipher = this.#tokens();
-    const aad = this.#aadOfToken(place, context);
     this.#writePrefix(target, TOKEN_HEAD);
     return TOKEN_PREFIX_BYTES + cipher.sealFresh(aad, plaintext, target, TOKEN_PREFIX_BYTES);
   }
 
   #openToken(place: KeyContext | ContextPlan, context: Context | undefined, token: Uint8Array): OwnedBytes {
     this.#requireOwn(token, "token");
-    return opened(this.#tokens().open(this.#aadOfToken(place, context), token, TOKEN_PREFIX_BYTES));
+    const aad = this.#aadOfToken(place, context);
+    return opened(this.#tokens().open(aad, token, TOKEN_PREFIX_BYTES));
   }
 
   // docs/format.md §5: label | head and kid | value context. Written in place, because a fresh array costs as much as an AES call.
   #aadOfToken(place: KeyContext | ContextPlan, context: Context | undefined): Uint8Array {
     const aad = this.#tokenAad ?? this.#newTokenAad(LEAST_AAD_BYTES);
     const end = place.write(context, aad, TOKEN_AAD_BYTES);
+    if (aad !== this.#tokenAad) return end <= aad.length ? aad.subarray(0, end) : this.#aadOfToken(place, context); // replaced meanwhile
     if (end <= aad.length) return this.#aadView?.length === end ? this.#aadView : this.#newAadView(aad, end);
     this.#newTokenAad(2 * end);
     return this.#aadOfToken(place, context);

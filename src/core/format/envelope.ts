@@ -1,6 +1,7 @@
 import { byteAt, readUint32, viewOf, writeUint32 } from "../base/bytes.ts";
 import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
 import { type KeyRecord, prepareKeyRecord, readKeyRecord } from "./key-record.ts";
+import { hintAbout } from "./looks-like.ts";
 
 // docs/format.md §4
 
@@ -35,9 +36,9 @@ export function parseHeader(bytes: Uint8Array): ParsedHeader {
  * @throws `malformed-envelope`, `unsupported-version`
  */
 export function headerBytesOf(bytes: Uint8Array): number {
-  if (bytes.length > 0 && bytes[0] !== ENVELOPE_HEAD) throw malformed("not an envelope: the first byte is not 9E");
+  if (bytes.length > 0 && bytes[0] !== ENVELOPE_HEAD) throw malformed("not an envelope: the first byte is not 9E", hintAbout(bytes));
   if (bytes.length < HEADER_PREFIX_BYTES)
-    throw malformed(`an envelope has at least ${HEADER_PREFIX_BYTES} bytes, ${bytes.length} are there`);
+    throw malformed(`an envelope has at least ${HEADER_PREFIX_BYTES} bytes, ${bytes.length} are there`, hintAbout(bytes));
   if (bytes[1] !== VERSION) throw new EnvelockError("unsupported-version", `format version is ${byteAt(bytes, 1)}, expected ${VERSION}`);
   if (bytes[2] !== 0 || bytes[3] !== 0) throw malformed("reserved header bytes are not zero");
   const area = readUint32(bytes, 4);

@@ -2,6 +2,7 @@ import { ascii, concatBytes, copyOf, type OwnedBytes, utf8, viewOf } from "../ba
 import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
 import type { Recipient } from "../contracts/key-provider.ts";
 import { headBytes, ProfileReader, ProfileWriter } from "./cbor.ts";
+import { hintAbout } from "./looks-like.ts";
 
 /** Who can unwrap a data key, and the commitment that the data key must meet. docs/format.md §3 */
 export interface KeyRecord {
@@ -27,7 +28,7 @@ export const PROVIDER_NAME: RegExp = /^[a-z0-9-]{1,32}$/;
  */
 export function parseKeyRecord(bytes: Uint8Array): KeyRecord {
   const view = viewOf(bytes);
-  if (view[0] !== KEY_RECORD_HEAD) throw malformed("not a key record: the first byte is not 9D");
+  if (view[0] !== KEY_RECORD_HEAD) throw malformed("not a key record: the first byte is not 9D", hintAbout(view));
   const { record, end } = readKeyRecord(view, 1, view.length);
   if (end !== view.length) throw malformed(`key record is followed by ${view.length - end} bytes`);
   return record;

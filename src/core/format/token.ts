@@ -2,6 +2,8 @@ import { fromBase64Url, isBytes, viewOf } from "../base/bytes.ts";
 import { invalidArgument, malformed } from "../base/errors.ts";
 import { TAG_BYTES } from "../contracts/sizes.ts";
 
+import { hintAbout, hintAboutTokenText, hintAboutType, typeInWords } from "./looks-like.ts";
+
 // docs/format.md §5
 
 export const TOKEN_HEAD = 0x9c;
@@ -42,18 +44,22 @@ export function parseToken(token: Uint8Array | string): ParsedToken {
 /** Which kind of token the bytes are. @throws `malformed-envelope` if they are neither, or too short */
 export function tokenKind(bytes: Uint8Array): TokenKind {
   const head = bytes[0];
-  if (head !== TOKEN_HEAD && head !== DETERMINISTIC_TOKEN_HEAD) throw malformed("not a token: the first byte is neither 9C nor BC");
+  if (head !== TOKEN_HEAD && head !== DETERMINISTIC_TOKEN_HEAD)
+    throw malformed("not a token: the first byte is neither 9C nor BC", hintAbout(bytes));
   const isRandom = head === TOKEN_HEAD;
   const least = isRandom ? TOKEN_OVERHEAD_BYTES : DETERMINISTIC_TOKEN_OVERHEAD_BYTES;
-  if (bytes.length < least) throw malformed(`a token of this kind has at least ${least} bytes, ${bytes.length} are there`);
+  if (bytes.length < least) {
+    throw malformed(`a token of this kind has at least ${least} bytes, ${bytes.length} are there`, "It looks cut short.");
+  }
   return isRandom ? "token" : "deterministic-token";
 }
 
 /** A view of a token's bytes. @throws as `parseToken` */
 export function tokenBytes(token: Uint8Array | string): Uint8Array {
   if (isBytes(token)) return viewOf(token);
-  if (typeof token !== "string") throw invalidArgument("a token is a Uint8Array, or base64url text");
+  if (typeof token !== "string")
+    throw invalidArgument(`a token is a Uint8Array or base64url text, not ${typeInWords(token)}`, hintAboutType(token));
   const bytes = fromBase64Url(token);
-  if (bytes === undefined) throw malformed("token text is not base64url without padding");
+  if (bytes === undefined) throw malformed("token text is not base64url without padding", hintAboutTokenText(token));
   return bytes;
 }

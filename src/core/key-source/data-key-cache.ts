@@ -1,6 +1,9 @@
 import { type Clock, systemClock } from "../base/clock.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../base/options.ts";
+import { isMarked, markClass, notOwn } from "../base/own-class.ts";
 import { count, positive } from "../resilience/checks.ts";
-import type { ForgetFilter } from "./forget-filter.ts";
+import { checkedFilter, type ForgetFilter } from "./forget-filter.ts";
 import { UnwrapStore } from "./unwrap-store.ts";
 
 export interface CacheOptions {
@@ -14,6 +17,7 @@ export interface CacheOptions {
 
 // Filled by the static block: what a keyring may do with a cache and its owner may not.
 let storeIn: (cache: DataKeyCache) => UnwrapStore;
+let isCache: (value: object) => value is DataKeyCache;
 
 /**
  * Unwrapped data keys, bounded in number and age, for the keyrings that are given it. Which key a keyring gets from it is decided by
@@ -25,11 +29,15 @@ export class DataKeyCache {
   readonly #store: UnwrapStore;
 
   static {
+    markClass(DataKeyCache.prototype, "DataKeyCache");
     storeIn = (cache) => cache.#store;
+    isCache = (value): value is DataKeyCache => #store in value;
   }
 
   /** @throws `invalid-argument` */
-  constructor({ maxEntries = 1000, maxAgeMs = 300_000, clock = systemClock }: CacheOptions = {}) {
+  constructor(options: CacheOptions = {}) {
+    refuseUnknown(options, CACHE_OPTIONS, "a DataKeyCache");
+    const { maxEntries = 1000, maxAgeMs = 300_000, clock = systemClock } = options;
     this.#store = new UnwrapStore(count(maxEntries, "cache.maxEntries", MOST_ENTRIES), positive(maxAgeMs, "cache.maxAgeMs"), clock);
   }
 
@@ -40,12 +48,34 @@ export class DataKeyCache {
 
   /** Wipes what the filter meets, or everything; also keeps unwraps that are under way from being kept. @returns how many left */
   forget(filter: ForgetFilter = {}): number {
-    return this.#store.forget(filter);
+    return this.#store.forget(checkedFilter(filter));
   }
+}
+
+/**
+ * The cache of a keyring's options: one that was handed in, or a new one within the bounds given.
+ *
+ * @throws `invalid-argument` for a cache of another copy of the package, which `forget` and `status` would not reach
+ */
+export function dataKeyCacheOf(given: CacheOptions | DataKeyCache, clock: Clock): DataKeyCache {
+  if (typeof given === "object" && given !== null) {
+    if (isCache(given)) return given;
+    if (isMarked(given, "DataKeyCache") || !isPlain(given)) throw notOwn(given, "DataKeyCache", "cache");
+    refuseUnknown(given, CACHE_OPTIONS, "cache");
+    return new DataKeyCache({ clock, ...given });
+  }
+  throw invalidArgument("cache must be an object of options, or a DataKeyCache");
 }
 
 export function storeOf(cache: DataKeyCache): UnwrapStore {
   return storeIn(cache);
 }
 
+/** A class instance has no options of its own to show, and would pass for an object without any. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+const CACHE_OPTIONS: OptionNames<CacheOptions> = { maxEntries: true, maxAgeMs: true, clock: true };
 const MOST_ENTRIES = 2 ** 24;

@@ -13,7 +13,7 @@ import { Operation } from "../resilience/operation.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import type { DataKeyOrigin } from "../telemetry/events.ts";
 import { type Observer, outcomeOf } from "../telemetry/observer.ts";
-import { type CacheOptions, DataKeyCache, storeOf } from "./data-key-cache.ts";
+import { type CacheOptions, type DataKeyCache, dataKeyCacheOf, storeOf } from "./data-key-cache.ts";
 import { type ForgetFilter, meets } from "./forget-filter.ts";
 import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, wrapForAll } from "./recipients.ts";
 import { ReusedDataKey, type ReuseOptions, type WrappedDataKey } from "./reused-data-key.ts";
@@ -30,6 +30,8 @@ export interface DataKeySourceOptions {
   readonly reuse: ReuseOptions | undefined;
   readonly cache: DataKeyCache | CacheOptions | undefined;
   readonly observer: Observer | undefined;
+  /** Those of the source that this one is made from. */
+  readonly flights?: UnwrapFlights;
 }
 
 /** Where a keyring's data keys come from: made and wrapped, or unwrapped, or kept from before. */
@@ -41,7 +43,7 @@ export class DataKeySource {
   readonly #keyContext: KeyContext;
   readonly #policy: ResiliencePolicy;
   readonly #observer: Observer | undefined;
-  readonly #flights = new UnwrapFlights();
+  readonly #flights: UnwrapFlights;
   readonly #reused: ReusedDataKey | undefined;
   readonly #cache: DataKeyCache | undefined;
   readonly #store: UnwrapStore | undefined;
@@ -63,10 +65,11 @@ export class DataKeySource {
     this.#keyContext = keyContext;
     this.#policy = policy;
     this.#observer = observer;
-    this.#ownsCache = !(cache instanceof DataKeyCache);
-    this.#cache = cache === undefined || cache instanceof DataKeyCache ? cache : new DataKeyCache({ clock: policy.clock, ...cache });
+    this.#flights = options.flights ?? new UnwrapFlights();
+    this.#cache = cache === undefined ? undefined : dataKeyCacheOf(cache, policy.clock);
+    this.#ownsCache = this.#cache !== cache;
     this.#store = this.#cache && storeOf(this.#cache);
-    this.#reused = reuse && new ReusedDataKey(reuse, this.#supply());
+    this.#reused = reuse === undefined ? undefined : new ReusedDataKey(reuse, this.#supply());
   }
 
   get providers(): readonly ProviderStatus[] {
@@ -93,7 +96,7 @@ export class DataKeySource {
   /** The same providers, guards and cache for data keys of another key context, which are never reused. */
   within(keyContext: KeyContext): DataKeySource {
     if (keyContext === this.#keyContext) return this;
-    return new DataKeySource({ ...this.#options, keyContext, reuse: undefined, cache: this.#cache });
+    return new DataKeySource({ ...this.#options, keyContext, reuse: undefined, cache: this.#cache, flights: this.#flights });
   }
 
   /** A data key to encrypt `bytes` with, which the caller releases. @throws what `wrap` throws */
@@ -194,6 +197,7 @@ export class DataKeySource {
   async #unwrapped(candidates: Candidates, record: KeyRecord, operation: Operation): Promise<SharedDataKey> {
     const key = await this.#flights.join(
       record,
+      this.#keyContext,
       operation,
       () => this.operation(undefined),
       (flight) => this.#fly(candidates, record, flight),

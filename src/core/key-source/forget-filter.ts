@@ -1,4 +1,6 @@
 import type { Context, KeyContext } from "../base/context.ts";
+import { invalidArgument } from "../base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import type { KeyVersion } from "../telemetry/events.ts";
 
 /** Which cached data keys to forget: those that meet every part that is given. */
@@ -19,3 +21,22 @@ export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, f
     Object.entries(filter.context ?? {}).every(([key, value]) => keyContext.map[key] === value)
   );
 }
+
+/**
+ * Refuses a filter that would meet more than its caller meant: a part that is misspelt or of another type would count as not given.
+ *
+ * @throws `invalid-argument`
+ */
+export function checkedFilter(filter: ForgetFilter): ForgetFilter {
+  refuseUnknown(filter, FILTER_PARTS, "forget");
+  const { provider, keyId, context } = filter;
+  for (const [name, part] of Object.entries({ provider, keyId })) {
+    if (part !== undefined && typeof part !== "string") throw invalidArgument(`${name} of forget must be a string`);
+  }
+  if (context !== undefined && (typeof context !== "object" || context === null || Symbol.iterator in context)) {
+    throw invalidArgument("context of forget must be an object of strings");
+  }
+  return { ...filter, ...(context !== undefined && { context: { ...context } }) };
+}
+
+const FILTER_PARTS: OptionNames<ForgetFilter> = { provider: true, keyId: true, context: true };

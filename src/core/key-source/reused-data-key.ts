@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { EnvelockError, invalidArgument, isDeliberateRefusal } from "../base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import { waitFor } from "../base/wait.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import { countOrInfinity, positive } from "../resilience/checks.ts";
@@ -158,14 +159,14 @@ interface InUse {
   bytes: number;
 }
 
-function checkedBounds({
-  maxAgeMs = 300_000,
-  maxUses = 2 ** 20,
-  maxBytes = 2 ** 36,
-  refreshAheadMs = Number.isFinite(maxAgeMs) ? maxAgeMs / 10 : 0,
-}: ReuseOptions): Required<ReuseOptions> {
+function checkedBounds(options: ReuseOptions): Required<ReuseOptions> {
+  refuseUnknown(options, REUSE_OPTIONS, "reuse");
+  const { maxAgeMs = 300_000, maxUses = 2 ** 20, maxBytes = 2 ** 36 } = options;
+  const { refreshAheadMs = Number.isFinite(maxAgeMs) ? maxAgeMs / 10 : 0 } = options;
   positive(maxAgeMs, "reuse.maxAgeMs");
   if (!(refreshAheadMs >= 0 && refreshAheadMs < maxAgeMs))
     throw invalidArgument("reuse.refreshAheadMs must be at least 0 and below reuse.maxAgeMs");
   return { maxAgeMs, maxUses: countOrInfinity(maxUses, "reuse.maxUses"), maxBytes: positive(maxBytes, "reuse.maxBytes"), refreshAheadMs };
 }
+
+const REUSE_OPTIONS: OptionNames<ReuseOptions> = { maxAgeMs: true, maxUses: true, maxBytes: true, refreshAheadMs: true };

@@ -1,4 +1,5 @@
 import { equalPublicBytes, readUint32 } from "../base/bytes.ts";
+import type { KeyContext } from "../base/context.ts";
 import { EnvelockError } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 import type { Recipient } from "../contracts/key-provider.ts";
@@ -6,7 +7,7 @@ import type { KeyRecord } from "../format/key-record.ts";
 import type { Operation } from "../resilience/operation.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
-/** One unwrap for all callers of one keyring that ask for the same key record at the same time. */
+/** One unwrap for all callers of one keyring that ask for the same key record under the same key context at the same time. */
 export class UnwrapFlights {
   readonly #flights = new Map<number, Flight>();
 
@@ -23,6 +24,7 @@ export class UnwrapFlights {
    */
   async join(
     record: KeyRecord,
+    keyContext: KeyContext,
     caller: Operation,
     operation: () => Operation,
     unwrap: (operation: Operation) => Promise<SharedDataKey>,
@@ -30,8 +32,8 @@ export class UnwrapFlights {
     caller.throwIfAborted();
     const place = readUint32(record.keyCommit, 0);
     const flying = this.#flights.get(place);
-    if (flying !== undefined && isSameRecord(flying.record, record)) return await flying.join(caller);
-    const flight = new Flight(record, operation(), unwrap, () => {
+    if (flying?.isFor(record, keyContext)) return await flying.join(caller);
+    const flight = new Flight(record, keyContext, operation(), unwrap, () => {
       if (this.#flights.get(place) === flight) this.#flights.delete(place);
     });
     // Another record in this place, which takes chance or malice, flies alone.
@@ -41,7 +43,8 @@ export class UnwrapFlights {
 }
 
 class Flight {
-  readonly record: KeyRecord;
+  readonly #record: KeyRecord;
+  readonly #keyContext: KeyContext;
   readonly #operation: Operation;
   readonly #onEnd: () => void;
   readonly #landing: Promise<SharedDataKey>;
@@ -49,11 +52,22 @@ class Flight {
   #waiting = 0;
   #hasLanded = false;
 
-  constructor(record: KeyRecord, operation: Operation, unwrap: (operation: Operation) => Promise<SharedDataKey>, onEnd: () => void) {
-    this.record = record;
+  constructor(
+    record: KeyRecord,
+    keyContext: KeyContext,
+    operation: Operation,
+    unwrap: (operation: Operation) => Promise<SharedDataKey>,
+    onEnd: () => void,
+  ) {
+    this.#record = record;
+    this.#keyContext = keyContext;
     this.#operation = operation;
     this.#onEnd = onEnd;
     this.#landing = this.#fly(unwrap);
+  }
+
+  isFor(record: KeyRecord, keyContext: KeyContext): boolean {
+    return equalPublicBytes(this.#keyContext.bytes, keyContext.bytes) && isSameRecord(this.#record, record);
   }
 
   async join(caller: Operation): Promise<SharedDataKey> {

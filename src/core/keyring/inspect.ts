@@ -1,10 +1,11 @@
 import { isBytes, toHex, viewOf } from "../base/bytes.ts";
-import { invalidArgument } from "../base/errors.ts";
+import { invalidArgument, malformed } from "../base/errors.ts";
 import { wrapAlgorithmName } from "../contracts/algorithms.ts";
 import { claimedPlaintextBytes } from "../crypto/body-sizes.ts";
 import { ENVELOPE_HEAD, parseHeader } from "../format/envelope.ts";
 import { KEY_RECORD_HEAD, type KeyRecord, parseKeyRecord } from "../format/key-record.ts";
-import { KID_BYTES, parseToken } from "../format/token.ts";
+import { hintAbout, hintAboutType, typeInWords } from "../format/looks-like.ts";
+import { DETERMINISTIC_TOKEN_HEAD, KID_BYTES, parseToken, TOKEN_HEAD } from "../format/token.ts";
 
 /** What can be read without a key. Nothing in it is verified: whoever can write the bytes can choose every field. */
 export type Inspection = InspectedEnvelope | InspectedHeader | InspectedKeyRecord | InspectedToken;
@@ -65,11 +66,13 @@ export interface InspectedRecipient {
  */
 export function inspect(input: Uint8Array | string): Inspection {
   if (typeof input === "string") return inspectToken(input);
-  if (!isBytes(input)) throw invalidArgument("inspect takes a Uint8Array, or a token as text");
+  if (!isBytes(input))
+    throw invalidArgument(`inspect takes a Uint8Array, or a token as text, not ${typeInWords(input)}`, hintAboutType(input));
   const bytes = viewOf(input);
   if (bytes[0] === ENVELOPE_HEAD) return inspectEnvelope(bytes, bytes.length);
   if (bytes[0] === KEY_RECORD_HEAD) return inspectKeyRecord(bytes);
-  return inspectToken(bytes);
+  if (bytes[0] === TOKEN_HEAD || bytes[0] === DETERMINISTIC_TOKEN_HEAD) return inspectToken(bytes);
+  throw malformed("neither an envelope nor a key record nor a token: the first byte is none of 9E, 9D, 9C and BC", hintAbout(bytes));
 }
 
 /**

@@ -1,12 +1,13 @@
 import type { Context } from "../base/context.ts";
 import { invalidArgument } from "../base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import { MAX_RECIPIENTS, PROVIDER_NAME } from "../format/key-record.ts";
 import type { CacheOptions, DataKeyCache } from "../key-source/data-key-cache.ts";
 import type { ReuseOptions } from "../key-source/reused-data-key.ts";
 import type { ProviderStatus } from "../resilience/guarded-backend.ts";
-import type { ResilienceOptions } from "../resilience/policy.ts";
+import { RESILIENCE_OPTIONS, type ResilienceOptions } from "../resilience/policy.ts";
 import type { KeyringEvent } from "../telemetry/events.ts";
 import type { Telemetry } from "../telemetry/observer.ts";
 
@@ -46,12 +47,62 @@ export interface KeyringStatus {
   readonly hasReusedDataKey: boolean;
 }
 
-/** @throws `invalid-argument` for no provider at all, too many, a bad name, or a `randomness` that gives no bytes */
-export function checkProviders({ wrapWith = [], unwrapWith = [], randomness }: KeyringOptions): void {
+/**
+ * Reads what a keyring is made with.
+ *
+ * @throws `invalid-argument` for an unknown option, no provider at all, too many, one that lacks a method or has a bad name, and for a
+ *   `randomness`, `onEvent` or `telemetry` that cannot be one
+ */
+export function parseKeyringOptions(options: KeyringOptions | KeyProvider): KeyringOptions {
+  if (typeof options !== "object" || options === null) throw invalidArgument("a keyring needs its options, or a provider alone");
+  const given: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
+  refuseUnknown(given, KEYRING_OPTIONS, "Keyring");
+  const wrapWith = providersOf(given.wrapWith, "wrapWith");
+  const unwrapWith = providersOf(given.unwrapWith, "unwrapWith");
+  const { randomness, onEvent, telemetry } = given;
   if (wrapWith.length + unwrapWith.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith");
   if (wrapWith.length > MAX_RECIPIENTS) throw invalidArgument(`wrapWith takes at most ${MAX_RECIPIENTS} providers`);
-  if (randomness !== undefined && typeof randomness.randomBytes !== "function") throw invalidArgument("randomness needs randomBytes");
-  for (const { name } of [...wrapWith, ...unwrapWith, ...(randomness === undefined ? [] : [randomness])]) {
-    if (!PROVIDER_NAME.test(name)) throw invalidArgument("a provider's name has 1 to 32 characters of a-z, 0-9 and -");
-  }
+  if (randomness !== undefined) requireBackend(randomness, RANDOM_METHODS, "randomness");
+  if (onEvent !== undefined && typeof onEvent !== "function") throw invalidArgument("onEvent must be a function");
+  if (telemetry !== undefined) requireMethods(telemetry, TELEMETRY_METHODS, "telemetry");
+  return { ...given, wrapWith, unwrapWith };
 }
+
+function providersOf(given: readonly KeyProvider[] | undefined, what: string): readonly KeyProvider[] {
+  if (given === undefined) return [];
+  if (!Array.isArray(given)) throw invalidArgument(`${what} must be an array of providers`);
+  const providers: readonly KeyProvider[] = [...given];
+  for (const [at, provider] of providers.entries()) requireBackend(provider, PROVIDER_METHODS, `${what}[${at}]`);
+  return providers;
+}
+
+function requireBackend(value: { readonly name: string }, methods: readonly string[], what: string): void {
+  requireMethods(value, methods, what);
+  const { name } = value;
+  if (typeof name === "string" && PROVIDER_NAME.test(name)) return;
+  throw invalidArgument(`the name of ${what} must have 1 to 32 characters of a-z, 0-9 and -`);
+}
+
+function requireMethods(value: unknown, methods: readonly string[], what: string): void {
+  const lacking =
+    typeof value === "object" && value !== null ? methods.filter((name) => typeof Reflect.get(value, name) !== "function") : methods;
+  if (lacking.length === 0) return;
+  const hint = value instanceof Promise ? "It is a promise: await it first." : undefined;
+  throw invalidArgument(`${what} needs the method${lacking.length > 1 ? "s" : ""} ${lacking.join(", ")}`, hint);
+}
+
+const PROVIDER_METHODS: readonly string[] = ["owns", "wrap", "unwrap"];
+const RANDOM_METHODS: readonly string[] = ["randomBytes"];
+const TELEMETRY_METHODS: readonly string[] = ["span", "record"];
+
+const KEYRING_OPTIONS: OptionNames<KeyringOptions> = {
+  ...RESILIENCE_OPTIONS,
+  wrapWith: true,
+  unwrapWith: true,
+  context: true,
+  randomness: true,
+  reuse: true,
+  cache: true,
+  onEvent: true,
+  telemetry: true,
+};

@@ -1,19 +1,19 @@
-import { engine } from "#engine";
 import { createLanePool } from "#lanes";
-import { isBytes, type OwnedBytes, viewOf } from "../base/bytes.ts";
-import type { CallOptions, DataKeyOptions, ValueOptions } from "../base/call-options.ts";
+import type { OwnedBytes } from "../base/bytes.ts";
+import { type CallOptions, callSignal, DATA_KEY_OPTIONS, type DataKeyOptions, type ValueOptions } from "../base/call-options.ts";
 import { type Context, KeyContext } from "../base/context.ts";
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
 import { requireAttached, requireFilled } from "../base/filled.ts";
+import { markClass, notOwn } from "../base/own-class.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import { claimedPlaintextBytes } from "../crypto/body-sizes.ts";
 import { bodyBytes } from "../crypto/cobblestone.ts";
 import { openBody, sealBody } from "../data-key/body.ts";
 import type { DataKey } from "../data-key/data-key.ts";
-import { MAX_HEADER_BYTES, type ParsedHeader, parseDetachedHeader, parseHeader, prepareHeader } from "../format/envelope.ts";
+import { type ParsedHeader, parseDetachedHeader, parseHeader, prepareHeader } from "../format/envelope.ts";
 import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "../format/key-record.ts";
 import { DataKeySource } from "../key-source/data-key-source.ts";
-import type { ForgetFilter } from "../key-source/forget-filter.ts";
+import { checkedFilter, type ForgetFilter } from "../key-source/forget-filter.ts";
 import type { WrappedDataKey } from "../key-source/reused-data-key.ts";
 import type { Operation } from "../resilience/operation.ts";
 import { resiliencePolicy } from "../resilience/policy.ts";
@@ -29,13 +29,19 @@ import { resumeUpload, startUpload, type UploadOptions } from "../stream/uploads
 import type { ByteTransform } from "../stream/web-stream.ts";
 import type { OperationName } from "../telemetry/events.ts";
 import { Observer } from "../telemetry/observer.ts";
+import {
+  type Call,
+  type EncryptCall,
+  type EncryptOptions,
+  encryptCall,
+  type OpenCall,
+  openCall,
+  type ParsedEnvelope,
+  plainCall,
+} from "./calls.ts";
+import { allocate, checkedMinHeaderBytes, inputBytes, type PreparedHeader, sized, written } from "./envelope-bytes.ts";
 import { KeyringLife } from "./keyring-life.ts";
-import { checkProviders, type KeyringOptions, type KeyringStatus } from "./keyring-options.ts";
-
-export interface EncryptOptions extends ValueOptions {
-  /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
-  readonly minHeaderBytes?: number;
-}
+import { type KeyringOptions, type KeyringStatus, parseKeyringOptions } from "./keyring-options.ts";
 
 /** An envelope cut in two: the small header, which rewrap replaces, and the body, which never changes. */
 export interface DetachedEnvelope {
@@ -51,6 +57,7 @@ export interface OwnedDetachedEnvelope {
 
 // Filled by the static block: what the library may listen to and the public surface does not show.
 let lifeIn: (keyring: Keyring) => KeyringLife;
+let isOwn: (value: unknown) => value is Keyring;
 
 /**
  * Encrypts under fresh data keys that the given providers wrap, and decrypts what they can unwrap.
@@ -75,18 +82,20 @@ export class Keyring {
   readonly #life = new KeyringLife();
 
   static {
+    markClass(Keyring.prototype, "Keyring");
     lifeIn = (keyring) => keyring.#life;
+    isOwn = (value): value is Keyring => typeof value === "object" && value !== null && #life in value;
   }
 
   /**
    * @param options a provider alone stands for `{ wrapWith: [provider] }`
-   * @throws `invalid-argument` for no provider at all, too many, a bad provider name, a bad context or a bound out of range
+   * @throws `invalid-argument` for an unknown option, no provider at all, too many, one that is none, a bad context, a bound out of
+   *   range, and a `cache` or `guards` of another copy of the package
    */
   constructor(options: KeyringOptions | KeyProvider) {
-    const given: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
+    const given = parseKeyringOptions(options);
     const { wrapWith = [], unwrapWith = [], context, randomness, reuse, cache, onEvent, telemetry } = given;
     const policy = resiliencePolicy(given);
-    checkProviders(given);
     this.#context = new KeyContext(context);
     if (onEvent !== undefined || telemetry !== undefined) this.#observer = new Observer(policy.clock, onEvent, telemetry);
     const backends = { wrapWith, unwrapWith, randomness };
@@ -102,39 +111,47 @@ export class Keyring {
    *   AggregateError of theirs
    */
   encrypt(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedBytes> {
-    return this.#run("encrypt", options.signal, async (operation) => {
-      const given = this.#input(plaintext, "plaintext");
-      const { length } = given;
-      const { key, header, valueContext } = await this.#startEncrypt(length, options, operation);
-      try {
-        requireAttached(given, length);
-        const envelope = allocate(header.headerBytes + bodyBytes(length));
-        header.write(envelope);
-        const pending = sealBody(key.dataKey, valueContext, given, envelope, header.headerBytes);
-        if (pending !== undefined) await pending;
-        return sized(operation, length, envelope);
-      } finally {
-        key.release();
-      }
-    });
+    return this.#run(
+      "encrypt",
+      () => encryptCall(this.#context, options, "encrypt"),
+      async (operation, call) => {
+        const given = this.#input(plaintext, "plaintext");
+        const { length } = given;
+        const { key, header, valueContext } = await this.#startEncrypt(length, call, operation);
+        try {
+          requireAttached(given, length);
+          const envelope = allocate(header.headerBytes + bodyBytes(length));
+          header.write(envelope);
+          const pending = sealBody(key.dataKey, valueContext, given, envelope, header.headerBytes);
+          if (pending !== undefined) await pending;
+          return sized(operation, length, envelope);
+        } finally {
+          key.release();
+        }
+      },
+    );
   }
 
   /** Like `encrypt`, with header and body apart: store the header where it can be replaced. */
   encryptDetached(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedDetachedEnvelope> {
-    return this.#run("encrypt", options.signal, async (operation) => {
-      const given = this.#input(plaintext, "plaintext");
-      const { length } = given;
-      const { key, header, valueContext } = await this.#startEncrypt(length, options, operation);
-      try {
-        requireAttached(given, length);
-        const body = allocate(bodyBytes(length));
-        const pending = sealBody(key.dataKey, valueContext, given, body, 0);
-        if (pending !== undefined) await pending;
-        return sized(operation, length, { header: written(header), body });
-      } finally {
-        key.release();
-      }
-    });
+    return this.#run(
+      "encrypt",
+      () => encryptCall(this.#context, options, "encryptDetached"),
+      async (operation, call) => {
+        const given = this.#input(plaintext, "plaintext");
+        const { length } = given;
+        const { key, header, valueContext } = await this.#startEncrypt(length, call, operation);
+        try {
+          requireAttached(given, length);
+          const body = allocate(bodyBytes(length));
+          const pending = sealBody(key.dataKey, valueContext, given, body, 0);
+          if (pending !== undefined) await pending;
+          return sized(operation, length, { header: written(header), body });
+        } finally {
+          key.release();
+        }
+      },
+    );
   }
 
   /**
@@ -151,7 +168,11 @@ export class Keyring {
       const { record, headerBytes } = parseHeader(bytes);
       return { record, body: bytes.subarray(headerBytes) };
     };
-    return this.#run("decrypt", options.signal, (operation) => this.#open(parse, options, operation));
+    return this.#run(
+      "decrypt",
+      () => openCall(this.#context, options, "decrypt", parse),
+      (operation, call) => this.#open(call, operation),
+    );
   }
 
   /** Like `decrypt`, of a header and a body that were kept apart. */
@@ -160,7 +181,11 @@ export class Keyring {
       const { record } = parseDetachedHeader(this.#input(envelope?.header, "header"));
       return { record, body: this.#input(envelope.body, "body") };
     };
-    return this.#run("decrypt", options.signal, (operation) => this.#open(parse, options, operation));
+    return this.#run(
+      "decrypt",
+      () => openCall(this.#context, options, "decryptDetached", parse),
+      (operation, call) => this.#open(call, operation),
+    );
   }
 
   /**
@@ -237,25 +262,31 @@ export class Keyring {
    *   providers' `wrap` throws
    */
   rewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    return this.#run("rewrap", options.signal, async (operation) => {
-      const bytes = this.#input(envelope, "envelope");
-      const parsed = parseHeader(bytes);
-      const body = bytes.subarray(parsed.headerBytes);
-      const bodyLength = body.length;
-      claimedPlaintextBytes(bodyLength);
-      const header = await this.#rewrapped(parsed, operation);
-      const rewrapped = allocate(header.headerBytes + bodyLength);
-      header.write(rewrapped);
-      requireAttached(body, bodyLength);
-      rewrapped.set(body, header.headerBytes);
-      return requireFilled(rewrapped, header.headerBytes + bodyLength);
-    });
+    return this.#run(
+      "rewrap",
+      () => plainCall(options, "rewrap"),
+      async (operation) => {
+        const bytes = this.#input(envelope, "envelope");
+        const parsed = parseHeader(bytes);
+        const body = bytes.subarray(parsed.headerBytes);
+        const bodyLength = body.length;
+        claimedPlaintextBytes(bodyLength);
+        const header = await this.#rewrapped(parsed, operation);
+        const rewrapped = allocate(header.headerBytes + bodyLength);
+        header.write(rewrapped);
+        requireAttached(body, bodyLength);
+        rewrapped.set(body, header.headerBytes);
+        return requireFilled(rewrapped, header.headerBytes + bodyLength);
+      },
+    );
   }
 
   /** Like `rewrap`, of a detached header: never needs the body. */
   rewrapHeader(header: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    return this.#run("rewrap", options.signal, async (operation) =>
-      written(await this.#rewrapped(parseDetachedHeader(this.#input(header, "header")), operation)),
+    return this.#run(
+      "rewrap",
+      () => plainCall(options, "rewrapHeader"),
+      async (operation) => written(await this.#rewrapped(parseDetachedHeader(this.#input(header, "header")), operation)),
     );
   }
 
@@ -267,8 +298,10 @@ export class Keyring {
    * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`, `closed`, and what the providers' `current` throws
    */
   needsRewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<boolean> {
-    return this.#run("needs-rewrap", options.signal, (operation) =>
-      this.#isStale(() => parseHeader(this.#input(envelope, "envelope")).record, operation),
+    return this.#run(
+      "needs-rewrap",
+      () => plainCall(options, "needsRewrap"),
+      (operation) => this.#isStale(() => parseHeader(this.#input(envelope, "envelope")).record, operation),
     );
   }
 
@@ -284,7 +317,7 @@ export class Keyring {
    * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws
    */
   createDataKey(options: DataKeyOptions = {}): Promise<{ readonly dataKey: DataKey; readonly keyRecord: OwnedBytes }> {
-    return this.#runWithin("create-data-key", options, async (operation, source) => {
+    return this.#runWithin("create-data-key", "createDataKey", options, async (operation, source) => {
       this.#requireWrapWith();
       const { key, record } = await source.fresh(operation);
       try {
@@ -303,14 +336,14 @@ export class Keyring {
    * @throws as `decrypt`
    */
   unwrapDataKey(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<DataKey> {
-    return this.#runWithin("unwrap-data-key", options, async (operation, source) => {
+    return this.#runWithin("unwrap-data-key", "unwrapDataKey", options, async (operation, source) => {
       return await source.unwrapOwn(parseKeyRecord(this.#input(keyRecord, "key record")), operation);
     });
   }
 
   /** Like `rewrap`, of a key record: tokens under its data key stay as they are. */
   rewrapKeyRecord(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<OwnedBytes> {
-    return this.#runWithin("rewrap", options, async (operation, source) => {
+    return this.#runWithin("rewrap", "rewrapKeyRecord", options, async (operation, source) => {
       const record = parseKeyRecord(this.#input(keyRecord, "key record"));
       return encodeKeyRecord(await this.#rewrapRecord(record, operation, source));
     });
@@ -318,8 +351,10 @@ export class Keyring {
 
   /** Like `needsRewrap`, of a key record. */
   keyRecordNeedsRewrap(keyRecord: Uint8Array, options: CallOptions = {}): Promise<boolean> {
-    return this.#run("needs-rewrap", options.signal, (operation) =>
-      this.#isStale(() => parseKeyRecord(this.#input(keyRecord, "key record")), operation),
+    return this.#run(
+      "needs-rewrap",
+      () => plainCall(options, "keyRecordNeedsRewrap"),
+      (operation) => this.#isStale(() => parseKeyRecord(this.#input(keyRecord, "key record")), operation),
     );
   }
 
@@ -331,7 +366,8 @@ export class Keyring {
    * @returns how many
    */
   forget(filter: ForgetFilter = {}): number {
-    return this.#source.forget(filter) + this.#life.forget(filter);
+    const checked = checkedFilter(filter);
+    return this.#source.forget(checked) + this.#life.forget(checked);
   }
 
   /** How things stand with the providers and the cache, for a health check or a test. */
@@ -353,45 +389,66 @@ export class Keyring {
 
   /** What is streamed always has a data key of its own: how many bytes it will seal is not known. */
   #startSealing({ valueContext, minHeaderBytes, signal }: SealingOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
-    return this.#run("encrypt-stream", signal, async (operation) => {
-      const { header, ...unlocked } = await this.#newEnvelope(valueContext(), minHeaderBytes, () => this.#source.fresh(operation));
-      return { header: written(header), ...unlocked };
-    });
+    return this.#run(
+      "encrypt-stream",
+      () => ({ signal }),
+      async (operation) => {
+        const { header, ...unlocked } = await this.#newEnvelope(valueContext(), minHeaderBytes, () => this.#source.fresh(operation));
+        return { header: written(header), ...unlocked };
+      },
+    );
   }
 
   #startOpening(record: KeyRecord, { valueContext, signal }: BoundOptions): Promise<UnlockedKey> {
-    return this.#run("decrypt-stream", signal, async (operation) => {
-      this.#requireOpen();
-      const encoded = valueContext();
-      return { key: await this.#source.unwrap(record, operation), valueContext: encoded };
-    });
+    return this.#run(
+      "decrypt-stream",
+      () => ({ signal }),
+      async (operation) => {
+        this.#requireOpen();
+        const encoded = valueContext();
+        return { key: await this.#source.unwrap(record, operation), valueContext: encoded };
+      },
+    );
   }
 
   /** For one data key whose key context may be narrower than the keyring's. */
   async #runWithin<T>(
     name: OperationName,
-    { keyContext, signal }: DataKeyOptions,
+    what: string,
+    options: DataKeyOptions,
     work: (operation: Operation, source: DataKeySource) => Promise<T>,
   ): Promise<T> {
-    const context = this.#context.with(keyContext);
+    const signal = callSignal(options, DATA_KEY_OPTIONS, what);
+    const context = this.#context.with(options.keyContext);
     const source = this.#source.within(context);
-    return await this.#run(name, signal, (operation) => work(operation, source), context);
+    return await this.#run(
+      name,
+      () => ({ signal }),
+      (operation) => work(operation, source),
+      context,
+    );
   }
 
-  #run<T>(
+  /** @param read reads and encodes the options, at once: what their owner changes later does not count. A throw is a rejection */
+  #run<G extends Call, T>(
     name: OperationName,
-    signal: AbortSignal | undefined,
-    work: (operation: Operation) => Promise<T>,
+    read: () => G,
+    work: (operation: Operation, given: G) => Promise<T>,
     { map }: KeyContext = this.#context,
   ): Promise<T> {
-    const operation = this.#source.operation(signal);
-    if (this.#observer === undefined) return work(operation);
-    return this.#observer.operation(name, operation, map, () => work(operation));
+    const observer = this.#observer;
+    try {
+      const given = read();
+      const operation = this.#source.operation(given.signal);
+      return observer === undefined ? work(operation, given) : observer.operation(name, operation, map, () => work(operation, given));
+    } catch (error) {
+      const refused = (): Promise<T> => Promise.reject(error);
+      return observer === undefined ? refused() : observer.operation(name, this.#source.operation(undefined), map, refused);
+    }
   }
 
-  async #startEncrypt(plaintextBytes: number, options: EncryptOptions, operation: Operation): Promise<Encryption> {
-    const valueContext = this.#context.encode(options.context);
-    return await this.#newEnvelope(valueContext, options.minHeaderBytes, () => this.#source.forEncryption(plaintextBytes, operation));
+  #startEncrypt(plaintextBytes: number, { valueContext, minHeaderBytes }: EncryptCall, operation: Operation): Promise<Encryption> {
+    return this.#newEnvelope(valueContext, minHeaderBytes, () => this.#source.forEncryption(plaintextBytes, operation));
   }
 
   async #newEnvelope(valueContext: Uint8Array, minBytes: number | undefined, source: () => Promise<WrappedDataKey>): Promise<Encryption> {
@@ -406,12 +463,7 @@ export class Keyring {
     }
   }
 
-  /** @param parse throws where a rejection is to come of it */
-  async #open(parse: () => ParsedEnvelope, options: ValueOptions, operation: Operation): Promise<OwnedBytes> {
-    const { record, body } = parse();
-    const bodyLength = body.length;
-    const plaintextBytes = claimedPlaintextBytes(bodyLength);
-    const valueContext = this.#context.encode(options.context);
+  async #open({ record, body, bodyLength, plaintextBytes, valueContext }: OpenCall, operation: Operation): Promise<OwnedBytes> {
     const kept = this.#source.unwrap(record, operation);
     const key = kept instanceof Promise ? await kept : kept; // a turn of the queue is a good part of what a hit costs
     try {
@@ -458,8 +510,7 @@ export class Keyring {
   /** The edge: from here on it is a plain Uint8Array, and the keyring is open. */
   #input(bytes: Uint8Array, what: string): Uint8Array {
     this.#requireOpen();
-    if (!isBytes(bytes)) throw invalidArgument(`${what} must be a Uint8Array`);
-    return viewOf(bytes);
+    return inputBytes(bytes, what);
   }
 }
 
@@ -468,38 +519,12 @@ export function lifeOf(keyring: Keyring): KeyringLife {
   return lifeIn(keyring);
 }
 
-interface ParsedEnvelope {
-  readonly record: KeyRecord;
-  readonly body: Uint8Array;
+/** @throws `invalid-argument` for what is no keyring of this copy of the package */
+export function requireKeyring(value: unknown, what: string): Keyring {
+  if (isOwn(value)) return value;
+  throw notOwn(value, "Keyring", what);
 }
-
-type PreparedHeader = ReturnType<typeof prepareHeader>;
 
 interface Encryption extends UnlockedKey {
   readonly header: PreparedHeader;
-}
-
-/** Notes for whoever listens how much plaintext there was. */
-function sized<T>({ report }: Operation, bytes: number, result: T): T {
-  if (report !== undefined) report.bytes = bytes;
-  return result;
-}
-
-function written(header: PreparedHeader): OwnedBytes {
-  const bytes = new Uint8Array(header.headerBytes);
-  header.write(bytes);
-  return bytes;
-}
-
-function checkedMinHeaderBytes(bytes: number): number {
-  if (Number.isInteger(bytes) && bytes >= 0 && bytes <= MAX_HEADER_BYTES) return bytes;
-  throw invalidArgument(`minHeaderBytes is ${bytes}, expected an integer from 0 to ${MAX_HEADER_BYTES}`);
-}
-
-function allocate(bytes: number): OwnedBytes {
-  try {
-    return engine.allocate(bytes);
-  } catch (cause) {
-    throw new EnvelockError("invalid-argument", `an envelope of ${bytes} bytes does not fit one array`, { cause });
-  }
 }

@@ -1,5 +1,7 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { invalidArgument } from "../base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../base/options.ts";
+import { markClass, notOwn } from "../base/own-class.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { countOrInfinity, positive } from "./checks.ts";
 import { Limiter } from "./limiter.ts";
@@ -37,6 +39,8 @@ export interface ResiliencePolicy {
 /** @throws `invalid-argument` */
 export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
   const { deadlineMs = 60_000, attemptDeadlineMs = 10_000, retry, guards, breaker, maxConcurrent, clock = systemClock } = options;
+  if (guards !== undefined && !isGuards(guards)) throw notOwn(guards, "ProviderGuards", "guards");
+  if (typeof clock?.monotonicMs !== "function" || typeof clock.after !== "function") throw invalidArgument("clock must be a Clock");
   if (guards !== undefined && (breaker !== undefined || maxConcurrent !== undefined)) {
     throw invalidArgument("breaker and maxConcurrent belong to the guards that are shared: give one or the other");
   }
@@ -45,9 +49,13 @@ export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
     deadlineMs: positive(deadlineMs, "deadlineMs"),
     attemptDeadlineMs: positive(attemptDeadlineMs, "attemptDeadlineMs"),
     retry: retryPolicy(retry),
-    guards: guards ?? new ProviderGuards(options),
+    guards:
+      guards ?? new ProviderGuards({ ...(breaker !== undefined && { breaker }), ...(maxConcurrent !== undefined && { maxConcurrent }) }),
   };
 }
+
+// Filled by the static block.
+let isGuards: (value: unknown) => value is ProviderGuards;
 
 /** Breaker, queue and places of every object that a keyring calls; may be shared by several keyrings. */
 export class ProviderGuards {
@@ -55,8 +63,16 @@ export class ProviderGuards {
   readonly #breaker: Required<BreakerOptions>;
   readonly #maxConcurrent: number;
 
+  static {
+    markClass(ProviderGuards.prototype, "ProviderGuards");
+    isGuards = (value): value is ProviderGuards => typeof value === "object" && value !== null && #guards in value;
+  }
+
   /** @throws `invalid-argument` */
-  constructor({ breaker = {}, maxConcurrent = 64 }: GuardOptions = {}) {
+  constructor(options: GuardOptions = {}) {
+    refuseUnknown(options, GUARD_OPTIONS, "ProviderGuards");
+    const { breaker = {}, maxConcurrent = 64 } = options;
+    if (breaker !== false) refuseUnknown(breaker, BREAKER_OPTIONS, "breaker");
     const { failures = 10, openMs = 15_000 } = breaker === false ? { failures: Number.POSITIVE_INFINITY } : breaker;
     this.#breaker = { failures: countOrInfinity(failures, "breaker.failures"), openMs: positive(openMs, "breaker.openMs") };
     this.#maxConcurrent = countOrInfinity(maxConcurrent, "maxConcurrent");
@@ -79,11 +95,27 @@ export interface Guard {
 }
 
 function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {
+  if (options !== false) refuseUnknown(options, RETRY_OPTIONS, "retry");
   const { delaysMs = RETRY_DELAYS_MS, jitter = "full" } = options === false ? { delaysMs: [] } : options;
-  if (!delaysMs.every((delayMs) => typeof delayMs === "number" && delayMs >= 0))
+  if (jitter !== "full" && jitter !== "none") throw invalidArgument("retry.jitter must be full or none");
+  if (!Array.isArray(delaysMs) || !delaysMs.every((delayMs) => typeof delayMs === "number" && delayMs >= 0))
     throw invalidArgument("retry.delaysMs are numbers of at least 0");
   return { delaysMs: [...delaysMs], jitter };
 }
+
+const GUARD_OPTIONS: OptionNames<GuardOptions> = { breaker: true, maxConcurrent: true };
+const BREAKER_OPTIONS: OptionNames<BreakerOptions> = { failures: true, openMs: true };
+const RETRY_OPTIONS: OptionNames<RetryOptions> = { delaysMs: true, jitter: true };
+
+/** The names of `ResilienceOptions`, for the options of what retries. */
+export const RESILIENCE_OPTIONS: OptionNames<ResilienceOptions> = {
+  ...GUARD_OPTIONS,
+  deadlineMs: true,
+  attemptDeadlineMs: true,
+  retry: true,
+  guards: true,
+  clock: true,
+};
 
 // What Azure Key Vault asks of its clients, and gentle enough for any other service.
 const RETRY_DELAYS_MS: readonly number[] = [1000, 2000, 4000, 8000, 16_000];

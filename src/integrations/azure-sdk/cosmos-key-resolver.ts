@@ -6,7 +6,7 @@ import type { KeyWrapper } from "../../core/contracts/key-wrapper.ts";
 import { commitmentOf, DataKey, secretBytesOf } from "../../core/data-key/data-key.ts";
 import { encodeKeyRecord, type KeyRecord, parseKeyRecord, SUITE } from "../../core/format/key-record.ts";
 import { DataKeySource } from "../../core/key-source/data-key-source.ts";
-import { checkProviders, type KeyringOptions } from "../../core/keyring/keyring-options.ts";
+import { type KeyringOptions, parseKeyringOptions } from "../../core/keyring/keyring-options.ts";
 import { resiliencePolicy } from "../../core/resilience/policy.ts";
 import { keyEncryptionKeyResolver } from "./key-encryption-key.ts";
 
@@ -34,14 +34,14 @@ export type CosmosKeyResolverOptions = Omit<KeyringOptions, "reuse" | "randomnes
  * @throws `invalid-argument`
  */
 export function cosmosKeyResolver({ cache = {}, ...options }: CosmosKeyResolverOptions): CosmosKeyResolver {
-  checkProviders(options);
-  const { wrapWith = [], unwrapWith = [] } = options;
+  const { wrapWith = [], unwrapWith = [] } = parseKeyringOptions(options);
   const keyContext = new KeyContext(options.context);
-  const policy = resiliencePolicy(options);
+  const { wrapWith: _wraps, unwrapWith: _unwraps, context: _context, ...resilience } = options;
+  const policy = resiliencePolicy(resilience);
   const none = { randomness: undefined, reuse: undefined, observer: undefined };
   const source = new DataKeySource({ wrapWith, unwrapWith, keyContext, policy, cache, ...none });
   const [wrapper, ...wrappers] = [...wrapWith, ...unwrapWith].filter(isKeyWrapper);
-  const foreign = wrapper === undefined ? undefined : keyEncryptionKeyResolver([wrapper, ...wrappers], options);
+  const foreign = wrapper === undefined ? undefined : keyEncryptionKeyResolver([wrapper, ...wrappers], resilience);
   let isClosed = false;
   const requireOpen = (): void => {
     if (isClosed) throw new EnvelockError("closed", "this resolver has been closed");

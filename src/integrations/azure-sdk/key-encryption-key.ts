@@ -1,11 +1,12 @@
 import { isBytes, type OwnedBytes, toBase64Url } from "../../core/base/bytes.ts";
 import type { CallOptions } from "../../core/base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import { waitFor } from "../../core/base/wait.ts";
 import type { KeyWrapper, WrappedKey } from "../../core/contracts/key-wrapper.ts";
 import { GuardedKeyWrapper } from "../../core/resilience/guarded-key-wrapper.ts";
 import { Operation } from "../../core/resilience/operation.ts";
-import { type ResilienceOptions, type ResiliencePolicy, resiliencePolicy } from "../../core/resilience/policy.ts";
+import { RESILIENCE_OPTIONS, type ResilienceOptions, type ResiliencePolicy, resiliencePolicy } from "../../core/resilience/policy.ts";
 import { type KeyCacheBounds, UnwrappedKeys } from "./unwrapped-keys.ts";
 
 /** One version of a KEK, in the shape of `IKeyEncryptionKey` of Azure's client libraries. */
@@ -60,8 +61,10 @@ export interface KeyEncryptionKeyOptions extends ResilienceOptions {
  */
 export function keyEncryptionKeyResolver(
   keys: readonly [KeyWrapper, ...KeyWrapper[]],
-  { cache = {}, ...resilience }: KeyEncryptionKeyOptions = {},
+  options: KeyEncryptionKeyOptions = {},
 ): KeyEncryptionKeyResolver {
+  refuseUnknown(options, KEY_OPTIONS, "keyEncryptionKeyResolver");
+  const { cache = {}, ...resilience } = options;
   const policy = resiliencePolicy(resilience);
   const unwrapped = new UnwrappedKeys(policy.clock, cache);
   const [first, ...others] = keys;
@@ -140,3 +143,5 @@ function rotated(keyId: string): EnvelockError {
     hint: "ask the resolver for the current key before each write",
   });
 }
+
+const KEY_OPTIONS: OptionNames<KeyEncryptionKeyOptions> = { ...RESILIENCE_OPTIONS, cache: true };
