@@ -2,6 +2,8 @@ import { type Command, Option } from "commander";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { parseRange } from "../core/stream/http-range.ts";
+import { addRecursiveOption, type BatchOptions, isBatch, isEnvelope, runBatch } from "./batch.ts";
+import { plainFileOf, requireFolder } from "./batch-output.ts";
 import { isReaderGone, usageError } from "./failure.ts";
 import { envelopeIn, type Input, STANDARD_STREAM, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";
@@ -15,11 +17,13 @@ import {
   type KeyOptions,
   type LaneOptions,
   type OutputOptions,
+  valueOptions,
 } from "./options.ts";
-import { OWNER_ALONE, openOutput } from "./output.ts";
+import { type Output, OWNER_ALONE, openOutput, printLines } from "./output.ts";
 import { progressOn } from "./progress.ts";
+import { terminalText } from "./terminal-text.ts";
 
-interface DecryptOptions extends KeyOptions, ContextOptions, OutputOptions, LaneOptions {
+interface DecryptOptions extends KeyOptions, ContextOptions, OutputOptions, LaneOptions, BatchOptions {
   readonly range?: string;
 }
 
@@ -31,7 +35,7 @@ export function addDecrypt(program: Command): void {
       "Decrypts an envelope. A file is written only if all of it is authentic, and a new one is readable by its owner alone. " +
         "Standard output gets what has been verified so far: if the end fails, so does the command, and what came before is not the whole.",
     )
-    .argument("[file]", "the envelope; - is standard input", STANDARD_STREAM);
+    .argument("[files...]", "envelopes; - is standard input. Of several, each <file>.envelock becomes <file>", [STANDARD_STREAM]);
   addKeyOptions(command, "a keyset that can unwrap (repeatable)");
   addContextOption(command);
   addOutputOptions(command);
@@ -39,19 +43,38 @@ export function addDecrypt(program: Command): void {
     new Option("--range <a-b>", "only bytes a to b, both included, of a file; a- is from a on, -n are the last n").argParser(rangeText),
   );
   addLanesOption(command);
+  addRecursiveOption(command, "the envelopes (*.envelock)");
   addDebugOption(command);
   command.addHelpText(
     "after",
     `
 Examples:
   envelock decrypt report.pdf.envelock --key keys.json --context object=reports/7 --out report.pdf
-  envelock decrypt --key keys.json < photos.envelock | tar t`,
+  envelock decrypt --key keys.json < photos.envelock | tar t
+  envelock decrypt --key keys.json --recursive backup --out restored`,
   );
   command.action(decrypt);
 }
 
-async function decrypt(file: string, options: DecryptOptions): Promise<void> {
-  const write = openOutput(options, OWNER_ALONE);
+async function decrypt(files: readonly string[], options: DecryptOptions): Promise<void> {
+  if (!isBatch(files, options)) {
+    const [file = STANDARD_STREAM] = files;
+    const write = openOutput(options, OWNER_ALONE);
+    return await withKeyring(options, files, (keyring) => decryptTo(keyring, file, write, options));
+  }
+  if (options.range !== undefined) throw usageError("--range goes with one file", "name one envelope, without --recursive");
+  await requireFolder(options);
+  await withKeyring(options, files, (keyring) =>
+    runBatch(files, options, isEnvelope, async (found) => {
+      const out = await plainFileOf(found, options);
+      await decryptTo(keyring, found.file, openOutput({ ...options, out }, OWNER_ALONE), { ...options, out });
+      await printLines(`decrypted  ${terminalText(found.file)} -> ${terminalText(out)}`);
+      return "decrypted";
+    }),
+  );
+}
+
+async function decryptTo(keyring: Keyring, file: string, write: Output, options: DecryptOptions): Promise<void> {
   const isStandardOutput = options.out === undefined || options.out === STANDARD_STREAM;
   let written = 0;
   const counted = async function* (batches: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -61,17 +84,15 @@ async function decrypt(file: string, options: DecryptOptions): Promise<void> {
     }
   };
   try {
-    await withKeyring(options, [file], (keyring) =>
-      withInput(file, async (input) => {
-        const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);
-        const { range } = options;
-        const batches =
-          range === undefined
-            ? keyring.decryptPieces((await envelopeIn(input)).chunks, { ...options, onProgress })
-            : rangeOf(keyring, input, range, options, onProgress);
-        await write(counted(batches)).finally(end);
-      }),
-    );
+    await withInput(file, async (input) => {
+      const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);
+      const { range } = options;
+      const batches =
+        range === undefined
+          ? keyring.decryptPieces((await envelopeIn(input)).chunks, { ...valueOptions(options), onProgress })
+          : rangeOf(keyring, input, range, options, onProgress);
+      await write(counted(batches)).finally(end);
+    });
   } catch (error) {
     throw isStandardOutput && written > 0 && !isReaderGone(error) ? afterBeginning(error) : error;
   }
@@ -85,13 +106,18 @@ async function* rangeOf(
   options: DecryptOptions,
   onProgress: (doneBytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  if (part === undefined || sizeBytes === undefined) throw usageError("--range needs a file, not a pipe");
-  const blob = await keyring.openSeekable({ size: sizeBytes, read: part }, options);
+  if (part === undefined || sizeBytes === undefined)
+    throw usageError("--range needs a file, not a pipe", "name the envelope in place of standard input");
+  const blob = await keyring.openSeekable(
+    { size: sizeBytes, read: part },
+    valueOptions({ ...(options.context && { context: options.context }) }),
+  );
   try {
     const size = await blob.size();
     const ranges = parseRange(`bytes=${range}`, size, 1);
     const [{ start, end } = { start: 0, end: size }] = typeof ranges === "string" ? [] : ranges;
-    if (ranges === "unsatisfiable") throw invalidArgument(`the file has ${size} bytes: nothing of it is in ${range}`);
+    if (ranges === "unsatisfiable")
+      throw invalidArgument(`the file has ${size} bytes: nothing of it is in ${range}`, "ask for a range below that");
     for (let at = start; at < end; at += WINDOW_BYTES) {
       const batch = await blob.read(at, Math.min(end, at + WINDOW_BYTES));
       onProgress(at + batch.length - start);
@@ -105,7 +131,8 @@ async function* rangeOf(
 function rangeText(text: string): string {
   const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(text) ?? [];
   const isBackward = first !== "" && last !== "" && Number(last) < Number(first);
-  if (isBackward || (first === "" && last === "")) throw usageError(`"${text}" is no range`, "a-b, a- or -n");
+  if (isBackward || (first === "" && last === ""))
+    throw usageError(`--range ${text} is no range`, "give first and last byte as 0-99, from a byte on as 100-, or the last bytes as -100");
   return text;
 }
 

@@ -5,11 +5,14 @@ import { KEY_RECORD_HEAD } from "../core/format/key-record.ts";
 import { DETERMINISTIC_TOKEN_HEAD, TOKEN_HEAD } from "../core/format/token.ts";
 import { type Inspection, inspect, inspectEnvelope } from "../core/keyring/inspect.ts";
 import { notWhatItReads } from "./appearance.ts";
+import { addRecursiveOption, type BatchOptions, isBatch, isEnvelope, runBatch } from "./batch.ts";
 import { type Input, peek, readWhole, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
 import { inspectTable } from "./inspect-table.ts";
 import { addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";
 import { printLines } from "./output.ts";
-import { terminalJson } from "./terminal-text.ts";
+import { terminalJson, terminalText } from "./terminal-text.ts";
+
+interface InspectOptions extends JsonOptions, BatchOptions {}
 
 export function addInspect(program: Command): void {
   const command = program
@@ -17,10 +20,11 @@ export function addInspect(program: Command): void {
     .summary("show what can be read without a key")
     .description(
       "Shows what stands in clear in an envelope, a detached header, a key record or a field token (bytes or text). " +
-        "Nothing of it is verified: whoever can write the bytes can choose every field. Of an envelope only the header is read.",
+        "Nothing of it is verified: a writer of the bytes can choose every field. Of an envelope only the header is read.",
     )
-    .argument("[file]", "what to look at; - is standard input", STANDARD_STREAM);
+    .argument("[files...]", "what to look at; - is standard input", [STANDARD_STREAM]);
   addJsonOption(command);
+  addRecursiveOption(command, "the envelopes (*.envelock)");
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -29,12 +33,23 @@ Examples:
   envelock inspect report.pdf.envelock
   envelock inspect --json report.pdf.envelock | jq -r '.recipients[].keyId'`,
   );
-  command.action(inspectFile);
+  command.action(inspectFiles);
 }
 
-async function inspectFile(file: string, { json = false }: JsonOptions): Promise<void> {
-  const inspection = await withInput(file, inspectInput);
-  await printLines(json ? terminalJson(inspection) : inspectTable(inspection));
+async function inspectFiles(files: readonly string[], options: InspectOptions): Promise<void> {
+  const { json = false } = options;
+  if (!isBatch(files, options)) {
+    const inspection = await withInput(files[0] ?? STANDARD_STREAM, inspectInput);
+    return await printLines(json ? terminalJson(inspection) : inspectTable(inspection));
+  }
+  const inspected: unknown[] = [];
+  await runBatch(files, { ...options, isSilent: json }, isEnvelope, async ({ file }) => {
+    const inspection = await withInput(file, inspectInput);
+    if (json) inspected.push({ file, ...inspection });
+    else await printLines(`${terminalText(file)}\n${inspectTable(inspection)}\n`);
+    return inspection.kind;
+  });
+  if (json) await printLines(terminalJson(inspected));
 }
 
 async function inspectInput(input: Input): Promise<Inspection> {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { addCompletion } from "./completion.ts";
 import { addDecrypt } from "./decrypt.ts";
 import { addDev } from "./dev.ts";
 import { addDoctor } from "./doctor.ts";
@@ -10,6 +11,7 @@ import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
 import { addKeygen } from "./keygen.ts";
 import { addKeys } from "./keys/keys.ts";
+import { misspeltOption } from "./misspelt.ts";
 import { addRewrap } from "./rewrap.ts";
 
 await main();
@@ -25,16 +27,19 @@ async function main(): Promise<void> {
     .hook("preAction", (_program, command) => {
       isDebug = command.getOptionValue("debug") === true;
     });
-  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addKeys, addHsm, addDoctor, addDev]) addVerb(program);
+  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addKeys, addHsm, addDoctor, addDev, addCompletion])
+    addVerb(program);
   program.addHelpText(
     "after",
     `
-Exit codes: 0 done, 1 failed (or stale, with rewrap --check; or ill, with doctor), 2 wrong command line.
+Exit codes: 0 done, 1 failed (or stale, with rewrap --check; or ill, with doctor), 2 wrong command line, 141 the reader of
+standard output has gone.
 Errors go to standard error as "envelock: <code>: <message>".`,
   );
   try {
     await program.parseAsync();
-  } catch (error) {
+  } catch (thrown) {
+    const error = misspeltOption(thrown, program, process.argv.slice(2)) ?? thrown;
     const isHelp = error instanceof CommanderError && (error.exitCode === 0 || error.code === "commander.help");
     process.exitCode = isHelp && error.exitCode === 0 ? 0 : exitCodeOf(error);
     if (!isHelp) tellFailure(error, isDebug);

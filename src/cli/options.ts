@@ -76,6 +76,11 @@ export function addContextOption(command: Command): Command {
   );
 }
 
+/** What the library takes of the options for one value. */
+export function valueOptions({ context, lanes }: ContextOptions & LaneOptions): ContextOptions & LaneOptions {
+  return { ...(context && { context }), ...(lanes !== undefined && { lanes }) };
+}
+
 export function addScopeOption(command: Command): Command {
   return command.addOption(
     new Option("--scope <key=value>", "a pair of the data key's scope, such as the tenant, beside --key-context (repeatable)").argParser(

@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import { claimedPlaintextBytes } from "../core/crypto/body-sizes.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
-import { exitCodeOf, tellFailure, usageError } from "./failure.ts";
+import { addRecursiveOption, type BatchOptions, isBatch, isEnvelope, type Outcome, runBatch } from "./batch.ts";
+import { usageError } from "./failure.ts";
 import { type Input, STANDARD_STREAM, splitEnvelope, withFileInPlace, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";
 import {
@@ -14,9 +15,10 @@ import {
   type RecipientOptions,
 } from "./options.ts";
 import { inPlaceOf, NEW_FILE_MODE, type Output, openOutput, printLines } from "./output.ts";
+import { progressOn } from "./progress.ts";
 import { terminalText } from "./terminal-text.ts";
 
-interface RewrapOptions extends KeyOptions, RecipientOptions, OutputOptions {
+interface RewrapOptions extends KeyOptions, RecipientOptions, OutputOptions, BatchOptions {
   readonly check?: boolean;
 }
 
@@ -26,7 +28,7 @@ export function addRewrap(program: Command): void {
     .summary("wrap the data keys of envelopes anew")
     .description(
       "Replaces the recipients of envelopes, in place; the body stays as it is. Current envelopes are left alone. " +
-        "Rewrap is not revocation: whoever had the data key can still open the body.",
+        "Rewrap is not revocation: a reader that had the data key can still open the body.",
     )
     .argument("<files...>", "envelopes; - is from standard input to standard output");
   addKeyOptions(command, "the first wraps, with its primary key; all of them unwrap (repeatable)");
@@ -35,6 +37,7 @@ export function addRewrap(program: Command): void {
     new Option("--check", "change nothing; say which envelopes are stale, and exit with 1 if one is").conflicts(["out", "force"]),
   );
   addOutputOptions(command);
+  addRecursiveOption(command, "the envelopes (*.envelock)");
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -48,60 +51,63 @@ Examples:
 }
 
 async function rewrap(files: readonly string[], options: RewrapOptions): Promise<void> {
-  checkFiles(files, options);
+  const inBatch = isBatch(files, options);
+  if (inBatch && options.out !== undefined) throw usageError("--out takes one envelope", "without --out, each is rewrapped in place");
   await withKeyring(options, files, async (keyring) => {
-    for (const file of files) {
-      try {
-        await rewrapOne(keyring, file, options);
-      } catch (error) {
-        // the others are still worth doing
-        tellFailure(error, options.debug === true, file);
-        process.exitCode = exitCodeOf(error);
-      }
-    }
+    if (inBatch) return await runBatch(files, options, isEnvelope, ({ file }) => rewrapOne(keyring, file, options));
+    const [file = STANDARD_STREAM] = files;
+    await rewrapOne(keyring, file, options);
   });
 }
 
-function checkFiles(files: readonly string[], { out, check }: RewrapOptions): void {
-  if (files.length < 2) return;
-  if (out !== undefined) throw usageError("--out takes one envelope", "without --out, each is rewrapped in place");
-  // its envelope and what is said of the others would meet on standard output
-  if (check !== true && files.includes(STANDARD_STREAM)) throw usageError("standard input is rewrapped alone");
-}
-
-async function rewrapOne(keyring: Keyring, file: string, options: RewrapOptions): Promise<void> {
+async function rewrapOne(keyring: Keyring, file: string, options: RewrapOptions): Promise<Outcome> {
   if (options.check === true) return await check(keyring, file);
   if (options.out === undefined && file !== STANDARD_STREAM) return await rewrapInPlace(keyring, file);
   const output = openOutput(options, NEW_FILE_MODE);
   await withInput(file, (input) => writeRewrapped(keyring, input, output));
+  return "rewrapped";
 }
 
-async function check(keyring: Keyring, file: string): Promise<void> {
+async function check(keyring: Keyring, file: string): Promise<Outcome> {
   const isStale = await withInput(file, async (input) => keyring.needsRewrap((await splitEnvelope(input)).header));
   if (isStale) process.exitCode = 1;
   await printLines(`${isStale ? "stale  " : "current"}  ${terminalText(file)}`);
+  return isStale ? "stale" : "current";
 }
 
-async function rewrapInPlace(keyring: Keyring, file: string): Promise<void> {
-  await withFileInPlace(file, async (input, before) => {
-    const { header, body } = await splitEnvelope(input);
-    const isStale = await keyring.needsRewrap(header);
-    if (isStale) await inPlaceOf(file, before)(joined(await keyring.rewrapHeader(header), body));
+async function rewrapInPlace(keyring: Keyring, file: string): Promise<Outcome> {
+  return await withFileInPlace(file, async (input, before) => {
+    const isStale = await writeRewrapped(keyring, input, inPlaceOf(file, before), async (header) => await keyring.needsRewrap(header));
     await printLines(`${isStale ? "rewrapped" : "current  "}  ${terminalText(file)}`);
+    return isStale ? "rewrapped" : "current";
   });
 }
 
-async function writeRewrapped(keyring: Keyring, input: Input, output: Output): Promise<void> {
+/** @returns whether `isWanted` said so, and the envelope was written */
+async function writeRewrapped(
+  keyring: Keyring,
+  input: Input,
+  output: Output,
+  isWanted: (header: Uint8Array) => Promise<boolean> = async () => true,
+): Promise<boolean> {
   const { header, body } = await splitEnvelope(input);
-  await output(joined(await keyring.rewrapHeader(header), body));
+  if (!(await isWanted(header))) return false;
+  const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);
+  await output(joined(await keyring.rewrapHeader(header), body, onProgress)).finally(end);
+  return true;
 }
 
 /** Throws after the last chunk if no body has this length, so that an envelope that was cut short never replaces anything. */
-async function* joined(header: Uint8Array, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* joined(
+  header: Uint8Array,
+  body: AsyncIterable<Uint8Array>,
+  onProgress: (doneBytes: number) => void,
+): AsyncGenerator<Uint8Array> {
   yield header;
   let bodyBytes = 0;
   for await (const chunk of body) {
     bodyBytes += chunk.length;
+    onProgress(header.length + bodyBytes);
     yield chunk;
   }
   if (bodyBytes > 0) claimedPlaintextBytes(bodyBytes); // none at all: a detached header

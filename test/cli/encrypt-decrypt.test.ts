@@ -176,7 +176,7 @@ describe("a wrong command line", () => {
     ["a context key given twice", ["decrypt", file, "--key", keys, "--context", "a=1", "--context", "a=1"]],
     ["a key of an unknown kind", ["encrypt", file, "--key", "azure-key-vault:name/key"]],
     ["an unknown option", ["decrypt", file, "--key", keys, "--contxt", "a=1"]],
-    ["two files", ["decrypt", file, file, "--key", keys]],
+    ["standard input beside a file", ["decrypt", file, "-", "--key", keys]],
   ])("is %s", async (_what, args) => {
     await refused(2, "invalid-argument", args);
   });

@@ -84,7 +84,7 @@ describe("in place", () => {
     const [bad, good] = [write("bad", "no envelope"), write("good", read("stale"))];
     const { exitCode, text, stderr } = await run(["rewrap", bad, at("missing"), good, "--key", keys]);
     expect(exitCode).toBe(1);
-    expect(text).toBe(`rewrapped  ${good}\n`);
+    expect(text).toBe(`rewrapped  ${good}\n1 rewrapped, 2 failed\n`);
     expect(stderr).toContain(`envelock: malformed-envelope: ${bad} is not an envelope: it looks like text\n`);
     expect(stderr).toContain(`envelock: invalid-argument: cannot read ${at("missing")}: `);
     expect(new TextDecoder().decode(read("bad"))).toBe("no envelope");
@@ -130,7 +130,11 @@ describe("--check", () => {
   test("says which envelopes are stale, changes nothing, exits with 1", async () => {
     const before = read("stale");
     const { exitCode, text, stderr } = await run(["rewrap", at("stale"), at("current"), "--key", keys, "--check"]);
-    expect({ exitCode, text, stderr }).toEqual({ exitCode: 1, text: `stale    ${at("stale")}\ncurrent  ${at("current")}\n`, stderr: "" });
+    expect({ exitCode, text, stderr }).toEqual({
+      exitCode: 1,
+      text: `stale    ${at("stale")}\ncurrent  ${at("current")}\n1 stale, 1 current\n`,
+      stderr: "",
+    });
     expect(read("stale")).toEqual(before);
   });
 

@@ -13,10 +13,10 @@ const COMMON = ["--debug", "--help"];
 const AZURE = ["--credential", "--allow-host", "--token-resource"];
 const VERBS: readonly (readonly [string, readonly string[]])[] = [
   ["keygen", ["--type", "--key-id", "--add", "--set-primary", "--public", "--out", "--force"]],
-  ["encrypt", ["--key", "--key-context", "--recipient", "--context", "--out", "--force", "--lanes"]],
-  ["decrypt", ["--key", "--key-context", "--context", "--out", "--force", "--range", "--lanes"]],
-  ["rewrap", ["--key", "--key-context", "--recipient", "--check", "--out", "--force"]],
-  ["inspect", ["--json"]],
+  ["encrypt", ["--key", "--key-context", "--recipient", "--context", "--out", "--force", "--lanes", "--recursive"]],
+  ["decrypt", ["--key", "--key-context", "--context", "--out", "--force", "--range", "--lanes", "--recursive"]],
+  ["rewrap", ["--key", "--key-context", "--recipient", "--check", "--out", "--force", "--recursive"]],
+  ["inspect", ["--json", "--recursive"]],
   ["doctor", ["--azure", "--json"]],
 ];
 
@@ -115,6 +115,9 @@ test("--version is that of the package", async () => {
 test.each<readonly [readonly string[], string]>([
   [["encrpt"], "encrypt"],
   [["inspect", "--jsn"], "--json"],
+  [["encrypt", "a", "--kye", "keys.json"], "--key"],
+  [["keys", "rotate", "--stroe", "file:x", "--key", "k"], "--store"],
+  [["doctor", "--azrue", "https://a.vault.azure.net/keys/k"], "--azure"],
 ])("%j: what was meant is suggested", async (args, meant) => {
   const { stderr } = await refused(2, "invalid-argument", args);
   expect(stderr).toMatch(new RegExp(`^hint: .*${meant}`, "m"));

@@ -5,6 +5,7 @@ import { installPackages, missingPackages } from "./debian-packages.ts";
 
 const PACKAGES = [
   "chromium",
+  "fish",
   "gcc",
   "libc6-dev",
   "libnss3",
@@ -14,6 +15,7 @@ const PACKAGES = [
   "p11-kit-modules",
   "postgresql",
   "softhsm2",
+  "zsh",
 ];
 
 const missing = missingPackages(PACKAGES);

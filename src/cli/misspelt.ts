@@ -1,0 +1,38 @@
+import { type Command, CommanderError } from "commander";
+import type { EnvelockError } from "../core/base/errors.ts";
+import { closest } from "../core/base/options.ts";
+import { usageError } from "./failure.ts";
+
+/**
+ * Names a misspelt option, where commander complains of another that is missing because of it: of `--kye keys.json` it says that
+ * `--key` was not given.
+ *
+ * @param args what stands after the program's name
+ * @returns undefined if no option of the command line is unknown
+ */
+export function misspeltOption(error: unknown, program: Command, args: readonly string[]): EnvelockError | undefined {
+  if (!(error instanceof CommanderError) || !MISLED.has(error.code)) return undefined;
+  const { command, rest } = commandOf(program, args);
+  const known = command.options.flatMap(({ long, short }) => [long, short]).filter((flag) => typeof flag === "string");
+  const end = rest.indexOf("--");
+  const flags = rest.slice(0, end === -1 ? rest.length : end).flatMap((arg) => /^--[a-z][\w-]*/i.exec(arg) ?? []);
+  const unknown = flags.find((flag) => !known.includes(flag) && flag !== "--help");
+  if (unknown === undefined) return undefined;
+  const meant = closest(unknown, known);
+  return usageError(
+    `unknown option '${unknown}'`,
+    meant === undefined ? `envelock ${command.name()} --help lists the options` : `Did you mean ${meant}?`,
+  );
+}
+
+function commandOf(program: Command, args: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } {
+  const [name, ...rest] = args;
+  const verb = program.commands.find((command) => command.name() === name);
+  return verb === undefined ? { command: program, rest: args } : commandOf(verb, rest);
+}
+
+const MISLED: ReadonlySet<string> = new Set([
+  "commander.missingMandatoryOptionValue",
+  "commander.unknownOption",
+  "commander.missingArgument",
+]);
