@@ -43,6 +43,12 @@ export function output(
 ): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: application(), encoding: "utf8", ...options });
   if (error !== undefined) throw error;
-  if (status !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${status}\n${stdout}\n${stderr}`);
+  if (status !== 0) throw new Error(`${command} ${args.join(" ").slice(0, 200)} ended with ${status}\n${shortened(stdout + stderr)}`);
   return stdout;
+}
+
+/** Without the long lines of minified code. */
+function shortened(said: string): string {
+  const lines = said.split("\n").map((line) => line.slice(0, 240));
+  return lines.slice(-40).join("\n");
 }

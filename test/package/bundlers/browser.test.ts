@@ -52,7 +52,7 @@ describe.each(Object.entries(BUNDLERS))("%s for a browser", (name, bundle) => {
 
 describe("what a page loads that imports one name", () => {
   test.each([
-    ["envelock", "EnvelockError", 2],
+    ["envelock", "EnvelockError", 5],
     ["envelock", "inspect", 9],
     ["envelock", "Keyring", 135],
     ["envelock/providers/conformance", "conformance", 40],

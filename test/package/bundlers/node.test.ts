@@ -1,11 +1,11 @@
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runtimeBinary } from "../../support/npm-tools.ts";
 import { application, output, write } from "./application.ts";
 import { BUNDLERS } from "./bundlers.ts";
-import { HANDLER, PRINTS, ROUND_TRIP, SEEN } from "./programs.ts";
+import { HANDLER, LANES, PRINTS, ROUND_TRIP, SEEN } from "./programs.ts";
 
 beforeAll(() => {
   write("round-trip.js", ROUND_TRIP);
@@ -35,6 +35,19 @@ describe.each(Object.entries(BUNDLERS))("%s for Node", (name, bundle) => {
   });
 });
 
+describe("worker threads, which need a file of their own", () => {
+  test("run from what npm installed", () => {
+    write("lanes.js", LANES);
+    expect(output(process.execPath, ["lanes.js"])).toMatch(/^50\d{5}\n$/);
+  });
+
+  test.each(Object.entries(BUNDLERS))("are refused in one file by %s, with what to do", (name, bundle) => {
+    write("lanes.js", LANES);
+    bundle({ entry: "lanes.js", outfile: `${name}-lanes.cjs`, platform: "node", format: "cjs" });
+    expect(outputAlone(`${name}-lanes.cjs`, [`${name}-lanes.cjs`])).toMatch(/^unavailable .*out of the bundle/);
+  });
+});
+
 test.each([
   ["this Node", () => process.execPath],
   ["Node 22", () => runtimeBinary("node-22")],
@@ -47,11 +60,12 @@ test.each([
   expect(output(binary(), ["--no-warnings", "requires.cjs"])).toBe("function\n");
 });
 
-/** Runs in a folder with this file alone, and with no node_modules above it. */
+/** Runs in a folder with this file alone, as on another machine: webpack writes paths of the one that builds into a bundle. */
 function outputAlone(file: string, args: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "envelock-alone-"));
   try {
-    copyFileSync(join(application(), file), join(folder, file));
+    const bundled = readFileSync(join(application(), file), "utf8");
+    writeFileSync(join(folder, file), bundled.replaceAll(application(), "/nowhere"));
     return output(process.execPath, args, { cwd: folder });
   } finally {
     rmSync(folder, { recursive: true });

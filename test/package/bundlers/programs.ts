@@ -11,8 +11,8 @@ export async function roundTrip() {
   const text = new TextDecoder().decode(await keyring.decrypt(envelope, { context }));
   const refused = await keyring.decrypt(envelope).then(() => "nothing", (error) => (error instanceof EnvelockError ? error.code : String(error)));
 
-  const stream = new Blob([new Uint8Array(3_000_000)]).stream().pipeThrough(keyring.encryptStream({ context, lanes: 2 }));
-  const streamed = await new Response(stream.pipeThrough(keyring.decryptStream({ context, lanes: 2 }))).arrayBuffer();
+  const stream = new Blob([new Uint8Array(3_000_000)]).stream().pipeThrough(keyring.encryptStream({ context, lanes: "auto" }));
+  const streamed = await new Response(stream.pipeThrough(keyring.decryptStream({ context }))).arrayBuffer();
 
   const pair = await generateKeysetKey({ type: "x25519", keyId: "pair", created: "2026-11-21T09:30:00Z" });
   const [provider] = keysetProviders(parseKeyset(formatKeyset({ primary: "pair", keys: [pair] })));
@@ -39,3 +39,12 @@ export const HANDLER = `import { roundTrip } from "./round-trip.js";\nexport con
 
 /** The page that shows it in its title. */
 export const PAGE = `import { roundTrip } from "./round-trip.js";\nroundTrip().then((seen) => { document.title = seen; }, (error) => { document.title = "failed: " + error; });\n`;
+
+/** Asks for worker threads, which stand in a file of their own: prints how many bytes came back, or what the refusal says. */
+export const LANES = `
+import { Keyring } from "envelock";
+import { localKey } from "envelock/providers/local";
+const keyring = new Keyring({ wrapWith: [localKey({ keyId: "orders", key: new Uint8Array(32) })] });
+const stream = new Blob([new Uint8Array(5_000_000)]).stream().pipeThrough(keyring.encryptStream({ lanes: 2 }));
+new Response(stream).arrayBuffer().then(({ byteLength }) => console.log(byteLength), (error) => console.log(error.code, error.hint)).then(() => keyring.close());
+`;
