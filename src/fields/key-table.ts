@@ -55,7 +55,7 @@ export class KeyTable {
 
   /** Whether a rewrap would change a record's recipients. @throws as `keyRecordNeedsRewrap` */
   async isStale(record: Uint8Array, options?: CallOptions): Promise<boolean> {
-    return await this.#keyring.keyRecordNeedsRewrap(record, options);
+    return await this.#keyring.keyRecordNeedsRewrap(record, callOptions(options));
   }
 
   /** Every row of a scope, by version. @throws `malformed-envelope`, `authentication-failed`, and what the store throws */
@@ -82,7 +82,7 @@ export class KeyTable {
   async unwrap({ context }: Scope, { record, kid }: LiveRow, options?: CallOptions): Promise<DataKey> {
     const { keyCommit } = parseKeyRecord(record);
     if (toHex(keyCommit.subarray(0, KID_BYTES)) !== kid) throw authenticationFailed();
-    return await this.#keyring.unwrapDataKey(record, { ...options, keyContext: context.map });
+    return await this.#keyring.unwrapDataKey(record, { ...callOptions(options), keyContext: context.map });
   }
 
   /**
@@ -92,7 +92,7 @@ export class KeyTable {
    * @throws `key-shredded` if the scope was shredded meanwhile; `provider-failure` if the store does not keep what it took
    */
   async add(scope: Scope, version: number, options?: CallOptions): Promise<void> {
-    const { dataKey, keyRecord: record } = await this.#keyring.createDataKey({ ...options, keyContext: scope.context.map });
+    const { dataKey, keyRecord: record } = await this.#keyring.createDataKey({ ...callOptions(options), keyContext: scope.context.map });
     const { kid } = dataKey;
     dataKey.destroy();
     const createdAtMs = this.#clock.unixMs();
@@ -122,7 +122,7 @@ export class KeyTable {
   async rewrap(scope: Scope, row: LiveRow, options?: CallOptions): Promise<{ readonly row: StoredDataKey; readonly isRewrapped: boolean }> {
     let before = row;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const record = await this.#keyring.rewrapKeyRecord(before.record, { ...options, keyContext: scope.context.map });
+      const record = await this.#keyring.rewrapKeyRecord(before.record, { ...callOptions(options), keyContext: scope.context.map });
       (await this.unwrap(scope, { ...before, record }, options)).destroy();
       const isRewrapped = await this.#swap(before, { state: before.state, record }, options);
       const now = await this.row(scope, row.kid, options);
@@ -212,6 +212,11 @@ function lost(version: number): EnvelockError {
 
 function noHeadway(): EnvelockError {
   return new EnvelockError("provider-failure", "the data-key store takes none of the changes of a row that it says it has");
+}
+
+/** What the keyring takes of the options of a job, which have more: it refuses what it does not know. */
+function callOptions({ signal }: CallOptions = {}): CallOptions {
+  return signal === undefined ? {} : { signal };
 }
 
 async function fromStore<T>(call: () => Promise<T>, options?: CallOptions): Promise<T> {
