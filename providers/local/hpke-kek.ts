@@ -10,7 +10,7 @@ export interface LocalKeyPairOptions {
   readonly keyId: string;
   /** Wraps. */
   readonly publicKey: LocalKeyMaterial;
-  /** Unwraps. Without it, `unwrap` throws `access-denied`. */
+  /** Unwraps. Without it, `unwrap` throws `unwrap-rejected`. */
   readonly privateKey?: LocalKeyMaterial;
 }
 
@@ -65,7 +65,7 @@ function hpkeKek(suite: HpkeSuite, publicKey: Uint8Array, secretKey: Uint8Array 
 }
 
 function publicKeyAlone(): EnvelockError {
-  return new EnvelockError("access-denied", "this configuration holds the public key alone, which only wraps", {
+  return new EnvelockError("unwrap-rejected", "this configuration holds the public key alone, which only wraps", {
     hint: "give privateKey where data is decrypted",
   });
 }

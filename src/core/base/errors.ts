@@ -148,9 +148,10 @@ export function isDeliberateRefusal(error: unknown): boolean {
   return EnvelockError.is(error) && !error.retryable && REFUSALS.has(error.code);
 }
 
-/** Every failure of key, context, commitment or tag. `cause` is only ever a provider's error, never the crypto's. */
-export function authenticationFailed(cause?: unknown): EnvelockError {
-  return new EnvelockError("authentication-failed", "the key or context does not fit, or the data was changed", { cause });
+/** Every failure of key, context, commitment or tag. `cause` and `hint` are only ever a provider's, never the crypto's. */
+export function authenticationFailed(cause?: unknown, hint?: string): EnvelockError {
+  const message = "the key or context does not fit, or the data was changed";
+  return new EnvelockError("authentication-failed", message, { cause, ...(hint !== undefined && { hint }) });
 }
 
 export function malformed(message: string, hint?: string): EnvelockError {

@@ -1,5 +1,4 @@
-/** The wrapping algorithms of docs/format.md §3. Frozen: an id never changes its meaning. */
-export const WRAP_ALGORITHMS = {
+const IDS = {
   xaes256Gcm: 1,
   aesGcm: 2,
   rsaOaep256: 3,
@@ -11,6 +10,14 @@ export const WRAP_ALGORITHMS = {
   opaqueWithContext: 9,
   opaque: 10,
 } as const;
+
+/**
+ * The wrapping algorithms of docs/format.md §3. Frozen: an id never changes its meaning.
+ *
+ * @example
+ * const isLocalSymmetric = recipient.alg === WRAP_ALGORITHMS.xaes256Gcm;
+ */
+export const WRAP_ALGORITHMS: typeof IDS = Object.freeze(IDS);
 
 /** The name to show for a wrapping algorithm, or undefined if this release does not know the id. */
 export function wrapAlgorithmName(alg: number): string | undefined {

@@ -224,10 +224,15 @@ export class DataKeySource {
     }
   }
 
-  /** What a key had unwrapped or wrapped must not serve once its provider has refused it. */
+  /**
+   * What a key had unwrapped or wrapped must not serve once its provider has refused it. The answer counts for what stands under the
+   * same algorithm: under another, which anybody can write into a header, it says what the mechanism allows and not what became of
+   * the key.
+   */
   #revoke({ provider, recipient }: Candidate): void {
-    this.#store?.revoke(provider.provider, recipient.keyId);
-    this.#reused?.forget(({ record }) => record.recipients.some(({ keyId }) => keyId === recipient.keyId));
+    this.#store?.revoke(provider.provider, recipient);
+    if (!this.wrapWith.includes(provider)) return;
+    this.#reused?.forget(({ record }) => record.recipients.some((own) => isSameKey(own, recipient)));
   }
 
   #identityOf({ provider, recipient }: Candidate, { suite }: KeyRecord): UnwrapIdentity {
@@ -249,6 +254,10 @@ export class DataKeySource {
       },
     };
   }
+}
+
+function isSameKey(a: Recipient, b: Recipient): boolean {
+  return a.provider === b.provider && a.keyId === b.keyId && a.alg === b.alg;
 }
 
 function note(operation: Operation, key: SharedDataKey, dataKey: DataKeyOrigin, dataKeyAgeMs: number): void {

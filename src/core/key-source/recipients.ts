@@ -148,7 +148,8 @@ function committed(secret: OwnedBytes, keyContext: KeyContext, keyCommit: Uint8A
 /** What a wrong key shows of itself stays inside: only what providers said is passed on. */
 function unwrapFailure(failures: readonly EnvelockError[]): EnvelockError {
   const said = failures.filter(({ detail }) => detail !== BREAKS_COMMITMENT);
-  if (said.every(({ code }) => code === "unwrap-rejected")) return authenticationFailed(causeOf(said));
+  if (said.every(({ code }) => code === "unwrap-rejected"))
+    return authenticationFailed(causeOf(said), said.find(({ hint }) => hint !== undefined)?.hint);
   return combined(said, `none of ${failures.length} recipients could be unwrapped`);
 }
 

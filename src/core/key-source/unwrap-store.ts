@@ -92,9 +92,11 @@ export class UnwrapStore {
     return this.#forgetWhere(({ keyContext, recipient }) => meets(keyContext, recipient, filter), "forgotten");
   }
 
-  /** A key version was refused: what it had unwrapped must not serve any longer. */
-  revoke(provider: KeyProvider, keyId: string): void {
-    this.#forgetWhere((identity) => identity.provider === provider && identity.recipient.keyId === keyId, "revoked");
+  /** A key version was refused: what it had unwrapped by this algorithm must not serve any longer. */
+  revoke(provider: KeyProvider, { keyId, alg }: Recipient): void {
+    const isMet = ({ provider: owner, recipient }: UnwrapIdentity): boolean =>
+      owner === provider && recipient.keyId === keyId && recipient.alg === alg;
+    this.#forgetWhere(isMet, "revoked");
   }
 
   #forgetWhere(isMet: (identity: UnwrapIdentity) => boolean, reason: EvictionReason): number {

@@ -39,7 +39,7 @@ for (const { name, alg, wrappedBytes, one, several, publicKeyOf } of kinds) {
       expect(opened).toEqual(DEK);
       expect(opened.buffer.byteLength).toBe(32);
       const error = await refusal(() => writer.unwrap(recipient, OPTIONS));
-      expect(error.code).toBe("access-denied");
+      expect(error.code).toBe("unwrap-rejected");
       expect(error.hint).toContain("privateKey");
     });
 
