@@ -1,8 +1,9 @@
 import { Duplex } from "node:stream";
 import type { OwnedBytes } from "../core/base/bytes.ts";
+import { callSignal } from "../core/base/call-options.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { Duct, type Transform } from "../core/stream/duct.ts";
-import type { EncryptStreamOptions, StreamOptions } from "../core/stream/options.ts";
+import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "../core/stream/options.ts";
 
 /** An encrypting Duplex; its header can be had before anything is read. */
 export interface EncryptDuplex extends Duplex {
@@ -16,7 +17,8 @@ export interface EncryptDuplex extends Duplex {
  * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.encrypt` throws
  */
 export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = {}): EncryptDuplex {
-  const { stream, output } = pieceDuplex((pieces, signal) => keyring.encryptPieces(pieces, { ...options, signal }), options.signal);
+  const given = callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptDuplex");
+  const { stream, output } = pieceDuplex((pieces, signal) => keyring.encryptPieces(pieces, { ...options, signal }), given);
   return Object.assign(stream, { header: () => output.header() });
 }
 
@@ -27,7 +29,8 @@ export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = 
  * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.decrypt` throws
  */
 export function decryptDuplex(keyring: Keyring, options: StreamOptions = {}): Duplex {
-  return pieceDuplex((pieces, signal) => keyring.decryptPieces(pieces, { ...options, signal }), options.signal).stream;
+  const given = callSignal(options, STREAM_OPTIONS, "decryptDuplex");
+  return pieceDuplex((pieces, signal) => keyring.decryptPieces(pieces, { ...options, signal }), given).stream;
 }
 
 function pieceDuplex<Output extends AsyncIterableIterator<OwnedBytes>>(

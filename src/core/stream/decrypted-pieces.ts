@@ -1,25 +1,28 @@
 import type { OwnedBytes } from "../base/bytes.ts";
+import { callSignal } from "../base/call-options.ts";
 import { malformed } from "../base/errors.ts";
 import { BODY_PREFIX_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
 import { type BoundOptions, openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
-import { InputPieces } from "./input-pieces.ts";
+import { InputPieces, requirePieces } from "./input-pieces.ts";
 import { checkedLanes, type LaneCount } from "./lanes/lanes.ts";
-import type { StreamOptions } from "./options.ts";
+import { STREAM_OPTIONS, type StreamOptions } from "./options.ts";
 import { pumpChunks } from "./pump.ts";
 
 /**
  * Decrypts an envelope as it comes. Gives only verified chunks, in order. Anything wrong with the rest ends in an error, never in a
  * clean end.
  *
- * @throws `invalid-argument` for bad `lanes`; the iterator throws as `Keyring.decrypt`, and what `pieces` throws
+ * @throws `invalid-argument` for an unknown option, bad `lanes` or pieces that are none; the iterator throws as `Keyring.decrypt`, and what `pieces` throws
  */
 export function decryptPieces(
   pieces: AsyncIterable<Uint8Array>,
   access: StreamAccess,
   options: StreamOptions,
 ): AsyncGenerator<OwnedBytes, void, undefined> {
+  callSignal(options, STREAM_OPTIONS, "decryptPieces");
+  requirePieces(pieces, "decryptPieces");
   const { lanes, onProgress } = options;
   return decrypted(pieces, access, openingOptions(access, options), checkedLanes(lanes), onProgress);
 }
@@ -34,6 +37,7 @@ async function* decrypted(
   const { signal } = bound;
   signal?.throwIfAborted();
   const input = new EnvelopeInput(new InputPieces(pieces, signal));
+  let hasFailed = false;
   try {
     const start = await input.take(HEADER_PREFIX_BYTES, "the header's start");
     const header = new Uint8Array(headerBytesOf(start)); // at most 64 KiB
@@ -53,8 +57,13 @@ async function* decrypted(
     } finally {
       wipeBodyKeys(keys);
     }
+  } catch (error) {
+    hasFailed = true;
+    throw error;
   } finally {
-    await input.return();
+    // a source that fails when it is closed does not hide what went wrong before
+    if (hasFailed) await input.return().catch(() => undefined);
+    else await input.return();
   }
 }
 

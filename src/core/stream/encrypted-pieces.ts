@@ -1,11 +1,12 @@
 import { concatBytes, copyOf, type OwnedBytes } from "../base/bytes.ts";
+import { callSignal } from "../base/call-options.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { type BodyKeys, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { beginBody, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
-import { InputPieces } from "./input-pieces.ts";
+import { InputPieces, requirePieces } from "./input-pieces.ts";
 import { checkedLanes, type LaneOptions } from "./lanes/lanes.ts";
-import type { EncryptStreamOptions } from "./options.ts";
+import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions } from "./options.ts";
 import { pumpChunks } from "./pump.ts";
 
 /** An envelope in the making: the header first, then batches of whole chunks, each in its own ArrayBuffer. */
@@ -16,6 +17,8 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   #beginning: Promise<Beginning> | undefined;
 
   constructor(pieces: AsyncIterable<Uint8Array>, access: StreamAccess, options: EncryptStreamOptions) {
+    callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptPieces");
+    requirePieces(pieces, "encryptPieces");
     const { lanes, plaintextBytes, minHeaderBytes, onProgress } = options;
     checkedLanes(lanes);
     checkedPlaintextBytes(plaintextBytes);

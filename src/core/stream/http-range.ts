@@ -1,4 +1,4 @@
-/** From the first byte to before `end`. */
+/** The bytes from `start` to before `end`. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
@@ -28,15 +28,6 @@ export function parseRange(header: string | null | undefined, size: number, maxR
   if (ranges.length === 0) return "unsatisfiable";
   const bytes = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
   return bytes > size ? "whole" : joined(ranges);
-}
-
-/** Whether an If-Range header (RFC 9110 §13.1.5) lets the Range header count. Weak tags never match. */
-export function passesIfRange(header: string | null | undefined, etag: string | undefined, lastModified: Date | undefined): boolean {
-  if (header === null || header === undefined) return true;
-  const validator = header.trim();
-  if (validator.startsWith('"')) return validator === etag;
-  if (validator.startsWith("W/")) return false;
-  return lastModified !== undefined && validator === lastModified.toUTCString();
 }
 
 /** `first-last`, `first-` or `-suffix`, cut to `size`; empty if nothing of it exists; undefined if it is none of the three. */

@@ -48,7 +48,7 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       this.#interrupt = reject;
-      this.#source.next().then(resolve, reject);
+      Promise.resolve(this.#source.next()).then(resolve, reject);
     });
   }
 
@@ -82,15 +82,22 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
     return invalidArgument(message);
   }
 
-  // The source is told, but not waited for: it may be what hangs.
+  /** Tells the source and does not wait for it: it may be what hangs. What it throws would reach nobody, and end the process. */
   #dismiss(): void {
-    Promise.resolve(this.#source.return?.()).catch(() => undefined);
+    const told = async (): Promise<unknown> => await this.#source.return?.();
+    told().catch(() => undefined);
   }
 
   #letGo(): void {
     this.#isOver = true;
     this.#signal?.removeEventListener("abort", this.#onAbort);
   }
+}
+
+/** @throws `invalid-argument` for what cannot be iterated asynchronously, such as an array or a stream of an older browser */
+export function requirePieces(pieces: unknown, what: string): void {
+  if (typeof pieces === "object" && pieces !== null && Symbol.asyncIterator in pieces) return;
+  throw invalidArgument(`${what} takes an async iterable of Uint8Arrays`, "pipe a web stream through encryptStream or decryptStream");
 }
 
 const OVER: IteratorResult<Uint8Array> = { done: true, value: undefined };

@@ -1,4 +1,5 @@
-import type { ValueOptions } from "../base/call-options.ts";
+import { VALUE_OPTIONS, type ValueOptions } from "../base/call-options.ts";
+import type { OptionNames } from "../base/options.ts";
 import type { LaneCount } from "./lanes/lanes.ts";
 
 /** An abort by the signal ends both sides of a stream with its reason. */
@@ -21,3 +22,6 @@ export interface EncryptStreamOptions extends StreamOptions {
   /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
   readonly minHeaderBytes?: number;
 }
+
+export const STREAM_OPTIONS: OptionNames<StreamOptions> = { ...VALUE_OPTIONS, lanes: true, onProgress: true };
+export const ENCRYPT_STREAM_OPTIONS: OptionNames<EncryptStreamOptions> = { ...STREAM_OPTIONS, plaintextBytes: true, minHeaderBytes: true };

@@ -2,46 +2,56 @@ import { engine } from "#engine";
 import { ascii, type OwnedBytes, toHex } from "../base/bytes.ts";
 import type { CallOptions } from "../base/call-options.ts";
 import { invalidArgument } from "../base/errors.ts";
-import { type ByteRange, parseRange, passesIfRange } from "./http-range.ts";
+import { type OptionNames, refuseUnknown } from "../base/options.ts";
+import { checkedValidators, passesIfRange, preconditionOf } from "./http-preconditions.ts";
+import { type ByteRange, parseRange } from "./http-range.ts";
 
 /** What the handler serves: a `SeekableBlob`, or anything that reads like one. */
 export interface RangeReadable {
-  /** Verified. */
+  /** The verified length of the plaintext. */
   size(options?: CallOptions): Promise<number>;
   stream(start: number, end: number, options?: CallOptions): ReadableStream<OwnedBytes>;
 }
 
 export interface RangeHandlerOptions {
-  /** Of the plaintext. Defaults to `application/octet-stream`. */
+  /** The media type of the plaintext. Defaults to `application/octet-stream`. */
   readonly contentType?: string;
-  /** Strong and quoted, such as `"v7"`. Without it and `lastModified` no If-Range request is answered in part. */
+  /** A strong entity tag in quotes, such as `"v7"`, which names the version that is served. */
   readonly etag?: string;
+  /** When the version that is served was made; counted in whole seconds. */
   readonly lastModified?: Date;
   /** A request for more ranges gets the whole. Defaults to 16. */
   readonly maxRanges?: number;
 }
 
 /**
- * Answers GET and HEAD for a blob: the whole, one range, several (multipart/byteranges), a suffix, 416 with the verified size, and
- * If-Range. For any framework that has `Request` and `Response`. A body that fails on its way errors, it never ends early and clean.
+ * Answers GET and HEAD for a blob: the whole, one range, several (multipart/byteranges), a suffix, 416 with the verified size, and 304
+ * or 412 where the preconditions of RFC 9110 §13 say so. For any framework that has `Request` and `Response`. A body that fails on its
+ * way errors; it never ends early and clean.
  *
  * @throws `invalid-argument` for bad options; the handler throws what `SeekableBlob.read` throws
+ * @example
+ * const answer = httpRangeHandler(blob, { contentType: "video/mp4", etag: '"v7"' });
+ * const response = await answer(request);
  */
 export function httpRangeHandler(blob: RangeReadable, options: RangeHandlerOptions = {}): (request: Request) => Promise<Response> {
+  refuseUnknown(options, RANGE_HANDLER_OPTIONS, "httpRangeHandler");
   const { contentType = "application/octet-stream", etag, lastModified, maxRanges = 16 } = options;
   if (!Number.isInteger(maxRanges) || maxRanges < 1) throw invalidArgument(`maxRanges is ${maxRanges}, expected an integer from 1`);
   if (!HEADER_TEXT.test(contentType)) throw invalidArgument("contentType must be the text of a header");
-  if (etag !== undefined && !STRONG_ETAG.test(etag)) throw invalidArgument("etag must be strong and quoted");
-  const common: Record<string, string> = {
-    "accept-ranges": "bytes",
+  const validators = checkedValidators(etag, lastModified);
+  const named: Record<string, string> = {
     ...(etag !== undefined && { etag }),
     ...(lastModified !== undefined && { "last-modified": lastModified.toUTCString() }),
   };
+  const common: Record<string, string> = { "accept-ranges": "bytes", ...named };
   return async (request) => {
     const { method, headers, signal } = request;
     if (method !== "GET" && method !== "HEAD") return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
+    const precondition = preconditionOf(headers, validators);
+    if (precondition !== "go") return answer(precondition, precondition === 304 ? named : {});
     const size = await blob.size({ signal });
-    const isRangeAsked = method === "GET" && passesIfRange(headers.get("if-range"), etag, lastModified);
+    const isRangeAsked = method === "GET" && passesIfRange(headers.get("if-range"), validators);
     const ranges = parseRange(isRangeAsked ? headers.get("range") : null, size, maxRanges);
     if (ranges === "unsatisfiable") return answer(416, { ...common, "content-range": `bytes */${size}` });
     const [range, second] = ranges === "whole" ? [] : ranges;
@@ -126,4 +136,4 @@ async function* piecesOf(stream: ReadableStream<OwnedBytes>): AsyncGenerator<Own
 }
 
 const HEADER_TEXT = /^[\x20-\x7e]+$/;
-const STRONG_ETAG = /^"[\x21\x23-\x7e]*"$/;
+const RANGE_HANDLER_OPTIONS: OptionNames<RangeHandlerOptions> = { contentType: true, etag: true, lastModified: true, maxRanges: true };

@@ -27,6 +27,9 @@ export class CheckedSource {
 
   /** @throws `invalid-argument` */
   constructor(source: SeekableSource) {
+    if (typeof source !== "object" || source === null || typeof source.read !== "function") {
+      throw invalidArgument("openSeekable takes an object with size and read");
+    }
     if (!Number.isSafeInteger(source.size) || source.size < 0) throw invalidArgument(`size is ${source.size}, expected an integer from 0`);
     this.size = source.size;
     this.#source = source;

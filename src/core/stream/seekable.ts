@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
-import type { CallOptions, ValueOptions } from "../base/call-options.ts";
+import { CALL_OPTIONS, type CallOptions, callSignal, VALUE_OPTIONS, type ValueOptions } from "../base/call-options.ts";
 import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
 import { BODY_PREFIX_BYTES, CHUNK_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
@@ -37,6 +37,7 @@ export class SeekableBlob {
    * @throws as `read`
    */
   async size(options: CallOptions = {}): Promise<number> {
+    callSignal(options, CALL_OPTIONS, "size");
     this.#requireOpen();
     if (!this.#isSizeVerified) await this.#chunks(this.#lastChunk, this.#lastChunk, options);
     return this.#claimedBytes;
@@ -51,6 +52,7 @@ export class SeekableBlob {
    *   `source-changed`, if its ETag is another; `unavailable` with the source's own error as cause; `closed`
    */
   async read(start: number, end: number, options: CallOptions = {}): Promise<OwnedBytes> {
+    callSignal(options, CALL_OPTIONS, "read");
     const range = await this.#range(start, end, options);
     if (range.start === range.end) return new Uint8Array(0);
     const first = chunkOf(range.start);
@@ -67,8 +69,9 @@ export class SeekableBlob {
    * tells that all is there.
    */
   stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: CallOptions = {}): ReadableStream<OwnedBytes> {
+    const given = callSignal(options, CALL_OPTIONS, "stream");
     const stop = new AbortController();
-    const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+    const signal = given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]);
     let next = start;
     let range: Range | undefined;
     return new ReadableStream<OwnedBytes>(
@@ -139,6 +142,7 @@ export class SeekableBlob {
 
 /** @throws as `Keyring.decrypt`, and as `SeekableBlob.read` */
 export async function openSeekable(access: StreamAccess, source: SeekableSource, options: ValueOptions): Promise<SeekableBlob> {
+  callSignal(options, VALUE_OPTIONS, "openSeekable");
   const bound = openingOptions(access, options);
   const { signal } = bound;
   const checked = new CheckedSource(source);

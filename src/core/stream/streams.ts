@@ -1,11 +1,11 @@
-import type { OwnedBytes } from "../base/bytes.ts";
+import { isBytes, type OwnedBytes } from "../base/bytes.ts";
+import { callSignal } from "../base/call-options.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { bodyBytes } from "../crypto/cobblestone.ts";
 import type { StreamAccess } from "./beginning.ts";
 import { decryptPieces } from "./decrypted-pieces.ts";
 import { EncryptedPieces } from "./encrypted-pieces.ts";
-import { checkedLanes } from "./lanes/lanes.ts";
-import type { EncryptStreamOptions, StreamOptions } from "./options.ts";
+import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "./options.ts";
 import { type ByteTransform, webStream } from "./web-stream.ts";
 
 /** A stream that encrypts, and its header, which can be had before anything is read. */
@@ -21,22 +21,23 @@ export interface EncryptStream extends ByteTransform {
  * @throws `invalid-argument`
  */
 export function encryptedBytes(plaintextBytes: number, header: Uint8Array | number): number {
-  const headerBytes = typeof header === "number" ? header : header.length;
+  const headerBytes = isBytes(header) ? header.length : header;
   if (!isLength(plaintextBytes) || !isLength(headerBytes)) throw invalidArgument("lengths are integers from 0");
   return headerBytes + bodyBytes(plaintextBytes);
 }
 
 export function encryptStream(access: StreamAccess, options: EncryptStreamOptions): EncryptStream {
+  const signal = callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptStream");
   const { readable, writable, output } = webStream(
-    (pieces, signal) => new EncryptedPieces(pieces, access, { ...options, signal }),
-    options.signal,
+    (pieces, stop) => new EncryptedPieces(pieces, access, { ...options, signal: stop }),
+    signal,
   );
   return { readable, writable, header: () => output.header() };
 }
 
 export function decryptStream(access: StreamAccess, options: StreamOptions): ByteTransform {
-  checkedLanes(options.lanes);
-  const { readable, writable } = webStream((pieces, signal) => decryptPieces(pieces, access, { ...options, signal }), options.signal);
+  const signal = callSignal(options, STREAM_OPTIONS, "decryptStream");
+  const { readable, writable } = webStream((pieces, stop) => decryptPieces(pieces, access, { ...options, signal: stop }), signal);
   return { readable, writable };
 }
 

@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { copyOf, isBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
-import type { CallOptions } from "../base/call-options.ts";
+import { CALL_OPTIONS, type CallOptions, callSignal } from "../base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
 import { BODY_PREFIX_BYTES, type BodyKeys, bodyBytes, CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
@@ -81,6 +81,7 @@ export class EncryptedUpload {
    * @throws `invalid-argument` if no digests were stated; `closed`; as `Keyring.encrypt`
    */
   async exportState(options: CallOptions = {}): Promise<OwnedBytes> {
+    callSignal(options, CALL_OPTIONS, "exportState");
     this.#requireOpen();
     if (this.#plan.partDigests === undefined) {
       throw invalidArgument("only an upload whose part digests were stated at its start can be resumed");

@@ -1,6 +1,7 @@
 import { concatBytes, wipe } from "../base/bytes.ts";
-import type { ValueOptions } from "../base/call-options.ts";
+import { callSignal, VALUE_OPTIONS, type ValueOptions } from "../base/call-options.ts";
 import { invalidArgument } from "../base/errors.ts";
+import type { OptionNames } from "../base/options.ts";
 import { BODY_PREFIX_BYTES } from "../crypto/cobblestone.ts";
 import { parseDetachedHeader } from "../format/envelope.ts";
 import { beginBody, resumeBody, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
@@ -14,12 +15,12 @@ export interface UploadOptions extends UploadPlan, ValueOptions {
 }
 
 export async function startUpload(access: StreamAccess, options: UploadOptions): Promise<EncryptedUpload> {
-  return await begun(access, givenUpload(access, options));
+  return await begun(access, givenUpload(access, options, "startUpload"));
 }
 
 /** Goes on under the salt of `state` only if every part has the digest that was stated when the salt was drawn. */
 export async function resumeUpload(access: StreamAccess, state: Uint8Array, options: UploadOptions): Promise<EncryptedUpload> {
-  const given = givenUpload(access, options);
+  const given = givenUpload(access, options, "resumeUpload");
   const { plan, bound, stateOptions } = given;
   if (plan.partDigests === undefined) throw invalidArgument("to resume an upload, state the part digests again");
   const plaintext = await access.decrypt(state, stateOptions);
@@ -43,8 +44,9 @@ interface GivenUpload {
   readonly stateOptions: ValueOptions;
 }
 
-function givenUpload(access: StreamAccess, options: UploadOptions): GivenUpload {
-  const { context, signal, minHeaderBytes } = options;
+function givenUpload(access: StreamAccess, options: UploadOptions, what: string): GivenUpload {
+  const signal = callSignal(options, UPLOAD_OPTIONS, what);
+  const { context, minHeaderBytes } = options;
   return {
     plan: checkedPlan(options),
     bound: sealingOptions(access, options, minHeaderBytes),
@@ -63,3 +65,11 @@ async function begun(access: StreamAccess, given: GivenUpload): Promise<Encrypte
 function sealStates(access: StreamAccess, { stateOptions: { context } }: GivenUpload): UploadParts["sealState"] {
   return (state, { signal }) => access.encrypt(state, { ...(context && { context }), ...(signal && { signal }) });
 }
+
+const UPLOAD_OPTIONS: OptionNames<UploadOptions> = {
+  ...VALUE_OPTIONS,
+  plaintextBytes: true,
+  partBytes: true,
+  partDigests: true,
+  minHeaderBytes: true,
+};

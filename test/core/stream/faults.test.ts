@@ -4,6 +4,8 @@ import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import { collect, collectStream, collectUntilFailure, patterned, piecesOf, streamOf, testKeyring } from "../../support/pieces.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 
 const CHUNK = 16384;
 const DIRECTIONS = ["encrypt", "decrypt"] as const;
@@ -262,3 +264,96 @@ function refusingProvider(): KeyProvider {
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve));
 }
+
+describe("a source whose return() fails", () => {
+  const failing = (pieces: readonly Uint8Array[], onReturn: () => Promise<IteratorResult<Uint8Array>>): AsyncIterable<Uint8Array> => ({
+    [Symbol.asyncIterator]() {
+      let at = 0;
+      return {
+        next: () => (at < pieces.length ? Promise.resolve({ done: false, value: pieces[at++] ?? NOTHING }) : new Promise(() => undefined)),
+        return: onReturn,
+      };
+    },
+  });
+  const broken = new Error("the source cannot be closed");
+  const ways: readonly (readonly [string, () => Promise<IteratorResult<Uint8Array>>])[] = [
+    [
+      "throws",
+      () => {
+        throw broken;
+      },
+    ],
+    ["rejects", () => Promise.reject(broken)],
+  ];
+
+  test.each(ways)("because it %s: an abort still ends the stream with its reason, and nothing is left uncaught", async (_, onReturn) => {
+    const keyring = testKeyring();
+    const envelope = await keyring.encrypt(patterned(100));
+    for (const start of [
+      (signal: AbortSignal) => keyring.encryptPieces(failing([patterned(5)], onReturn), { signal }),
+      (signal: AbortSignal) => keyring.decryptPieces(failing([envelope.subarray(0, 3)], onReturn), { signal }),
+    ]) {
+      const abort = new AbortController();
+      const reason = new Error("stop");
+      const ending = collectUntilFailure(start(abort.signal));
+      setTimeout(() => abort.abort(reason), 5);
+      expect((await ending).error).toBe(reason);
+    }
+  });
+
+  test.each(ways)("because it %s: what was wrong with the envelope is still told", async (_, onReturn) => {
+    const keyring = testKeyring();
+    const envelope = await keyring.encrypt(patterned(100));
+    const changed = envelope.slice();
+    changed[envelope.length - 1] = (changed[envelope.length - 1] ?? 0) ^ 1;
+    const noEnvelope = collectUntilFailure(keyring.decryptPieces(failing([patterned(100)], onReturn)));
+    expect((await noEnvelope).error).toMatchObject({ code: "malformed-envelope" });
+    const tooLong = collectUntilFailure(keyring.encryptPieces(failing([patterned(100)], onReturn), { plaintextBytes: 50 }));
+    expect((await tooLong).error).toMatchObject({ code: "invalid-argument" });
+    const strange = collectUntilFailure(keyring.encryptPieces(failing([untyped<Uint8Array>("text")], onReturn)));
+    expect((await strange).error).toMatchObject({ code: "invalid-argument" });
+  });
+
+  test("pieces that are none are refused when the method is called", async () => {
+    const keyring = testKeyring();
+    for (const pieces of [[patterned(5)], undefined, null, "text", patterned(5), {}]) {
+      const given = untyped<AsyncIterable<Uint8Array>>(pieces);
+      expect(await refusalCode(() => keyring.encryptPieces(given))).toBe("invalid-argument");
+      expect(await refusalCode(() => keyring.decryptPieces(given))).toBe("invalid-argument");
+    }
+  });
+});
+
+test("misspelt options are refused by every method that streams, and the right name is told", async () => {
+  const keyring = testKeyring();
+  const envelope = await keyring.encrypt(patterned(5));
+  const blob = await keyring.openSeekable({ size: envelope.length, read: async (start, end) => envelope.slice(start, end) });
+  const upload = await keyring.startUpload({ plaintextBytes: 5, partBytes: CHUNK });
+  const plan = { plaintextBytes: 5, partBytes: CHUNK };
+  for (const call of [
+    () => keyring.encryptStream(untyped({ contxt: {} })),
+    () => keyring.decryptStream(untyped({ contxt: {} })),
+    () => keyring.encryptPieces(piecesOf(envelope), untyped({ contxt: {} })),
+    () => keyring.decryptPieces(piecesOf(envelope), untyped({ contxt: {} })),
+    () => keyring.openSeekable({ size: 1, read: async () => envelope }, untyped({ contxt: {} })),
+    () => keyring.startUpload(untyped({ ...plan, contxt: {} })),
+    () => keyring.resumeUpload(envelope, untyped({ ...plan, contxt: {} })),
+  ]) {
+    const { code, hint } = await refusal(call);
+    expect([code, hint]).toEqual(["invalid-argument", "did you mean `context`?"]);
+  }
+  for (const call of [
+    () => blob.read(0, 1, untyped({ abort: 1 })),
+    () => blob.size(untyped({ abort: 1 })),
+    () => blob.stream(0, 1, untyped({ abort: 1 })),
+    () => upload.exportState(untyped({ abort: 1 })),
+    () => keyring.openSeekable(untyped(undefined)),
+    () => keyring.openSeekable(untyped({ size: 5 })),
+    () => keyring.startUpload(untyped(undefined)),
+    () => keyring.encryptPieces(piecesOf(envelope), { signal: untyped<AbortSignal>("now") }),
+  ]) {
+    expect(await refusalCode(call)).toBe("invalid-argument");
+  }
+});
+
+const NOTHING: Uint8Array = new Uint8Array(0);

@@ -1,8 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { engine } from "#engine";
 import { localKey } from "../../../providers/local/index.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import type { SeekableBlob } from "../../../src/core/stream/seekable.ts";
 import type { SeekableSource, SourcePart } from "../../../src/core/stream/seekable-source.ts";
+import { deferred } from "../../support/deferred.ts";
 import { collectStream, patterned, testKeyring } from "../../support/pieces.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 
@@ -87,6 +90,48 @@ describe("ranges of a blob", () => {
     const { blob } = await sample(10);
     expect(await refusalCode(() => blob.read(start, end))).toBe("invalid-argument");
     expect(await refusalCode(() => collectStream(blob.stream(start, end)))).toBe("invalid-argument");
+  });
+
+  test("closed while a read is under way: that read says `closed`, whatever it was doing", async () => {
+    const envelope = await keyring.encrypt(patterned(3 * CHUNK));
+    for (const use of [
+      (blob: SeekableBlob) => blob.read(0, 5),
+      (blob: SeekableBlob) => blob.read(CHUNK, 3 * CHUNK),
+      (blob: SeekableBlob) => blob.size(),
+    ]) {
+      const gate = deferred();
+      let isOpened = false;
+      const source = {
+        size: envelope.length,
+        async read(start: number, end: number) {
+          if (isOpened) await gate.promise;
+          return envelope.slice(start, end);
+        },
+      };
+      const late = await keyring.openSeekable(source);
+      isOpened = true;
+      const reading = refusalCode(() => use(late));
+      late.close();
+      gate.resolve();
+      expect(await reading).toBe("closed");
+
+      const { chunkCipher } = engine;
+      let close = (): void => undefined;
+      const spy = vi.spyOn(engine, "chunkCipher").mockImplementation((key, chunks) => {
+        const cipher = chunkCipher(key, chunks);
+        return {
+          ...cipher,
+          open(nonce, sealed, target, offset) {
+            close(); // in the midst of the work
+            return cipher.open(nonce, sealed, target, offset);
+          },
+        };
+      });
+      const blob = await keyring.openSeekable({ size: envelope.length, read: async (start, end) => envelope.slice(start, end) });
+      close = () => blob.close();
+      expect(await refusalCode(() => use(blob))).toBe("closed");
+      spy.mockRestore();
+    }
   });
 
   test("closed, it reads nothing more; twice is fine", async () => {
