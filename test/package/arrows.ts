@@ -81,7 +81,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
   {
     path: "providers/pkcs11/",
     holds: "tokens and HSMs",
-    inner: [["token"], ["wrapping"], ["session"], ["cryptoki"]],
+    inner: [["token", "thread"], ["wrapping"], ["session"], ["cryptoki"]],
     packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"],
   },
   { path: "providers/http/", holds: "one host over HTTP, shared by key services", isShared: true },

@@ -2,6 +2,15 @@ import { equalPublicBytes, isBytes, toBase64Url, toHex } from "../../core/base/b
 import { check } from "../../core/contracts/conformance-checks.ts";
 import type { DataKeyStore, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 
+/** What the cases need to know of a store. */
+export interface StoreConformanceHarness {
+  /** A new store object, each on the same table, file or whatever keeps the rows. The case that asked for it closes it. */
+  open(): DataKeyStore | Promise<DataKeyStore>;
+
+  /** Whether these bytes stand anywhere in what keeps the rows, read past the store: raw, in hex or in base64. */
+  holds?(bytes: Uint8Array): boolean | Promise<boolean>;
+}
+
 /** A case before it is bound to its harness. */
 export interface Case {
   readonly name: string;

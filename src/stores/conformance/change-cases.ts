@@ -1,6 +1,5 @@
 import { check } from "../../core/contracts/conformance-checks.ts";
-import { type Bench, type Case, checkStands, insert, newRecord, newRow, newScope } from "./bench.ts";
-import type { StoreConformanceHarness } from "./conformance.ts";
+import { type Bench, type Case, checkStands, insert, newRecord, newRow, newScope, type StoreConformanceHarness } from "./bench.ts";
 
 /** What may change, and what must not. */
 export function changeCases({ holds }: StoreConformanceHarness): readonly Case[] {

@@ -1,19 +1,10 @@
 import type { DataKeyStore } from "../../core/contracts/data-key-store.ts";
-import type { Bench, Case } from "./bench.ts";
+import type { Bench, Case, StoreConformanceHarness } from "./bench.ts";
 import { changeCases } from "./change-cases.ts";
 import { lifecycleCases } from "./lifecycle-cases.ts";
 import { raceCases } from "./race-cases.ts";
 import { rowCases } from "./row-cases.ts";
 import { scanCases } from "./scan-cases.ts";
-
-/** What the cases need to know of a store. */
-export interface StoreConformanceHarness {
-  /** A new store object, each on the same table, file or whatever keeps the rows. The case that asked for it closes it. */
-  open(): DataKeyStore | Promise<DataKeyStore>;
-
-  /** Whether these bytes stand anywhere in what keeps the rows, read past the store: raw, in hex or in base64. */
-  holds?(bytes: Uint8Array): boolean | Promise<boolean>;
-}
 
 /** One rule of the contract. `run` resolves if the store keeps it, else rejects with an error that says what was broken. */
 export interface StoreConformanceCase {

@@ -1,1 +1,2 @@
-export { type StoreConformanceCase, type StoreConformanceHarness, storeConformance } from "./conformance.ts";
+export type { StoreConformanceHarness } from "./bench.ts";
+export { type StoreConformanceCase, storeConformance } from "./conformance.ts";
