@@ -2,10 +2,11 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import { type Clock, systemClock } from "../core/base/clock.ts";
 import { type Context, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { waitFor } from "../core/base/wait.ts";
+import { SingleFlights } from "../core/base/single-flight.ts";
 import type { DataKeyState, DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
+import { type ForgetFilter, meets } from "../core/key-source/forget-filter.ts";
 import { type InspectedRecipient, inspectKeyRecord } from "../core/keyring/inspect.ts";
-import type { Keyring } from "../core/keyring/keyring.ts";
+import { type Keyring, lifeOf } from "../core/keyring/keyring.ts";
 import { count, positive } from "../core/resilience/checks.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
@@ -24,13 +25,16 @@ import {
   type RowRequired,
 } from "./field-options.ts";
 import type { JobOptions } from "./jobs/pages.ts";
+import { type ProveReport, proveAll } from "./jobs/prove-all.ts";
 import { type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
 import { type VerifyReport, verifyAll } from "./jobs/verify-all.ts";
-import { KeyTable, type Scope } from "./key-table.ts";
+import { KeyTable, keyShredded, type Scope } from "./key-table.ts";
 import { KeyedIndex } from "./keyed-index.ts";
 import { MigratingFieldCipher } from "./migrating-cipher.ts";
 import { type KeyPurpose, PURPOSE, scopeText } from "./scope.ts";
-import { ScopeKeys, type ScopePolicy } from "./scope-keys.ts";
+import { ScopeKeys } from "./scope-keys.ts";
+import { ScopeLedger } from "./scope-ledger.ts";
+import type { ScopePolicy } from "./scope-policy.ts";
 import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
 
 export interface DataKeysOptions {
@@ -40,6 +44,12 @@ export interface DataKeysOptions {
   readonly store: DataKeyStore;
   /** A data key that is older is replaced for new writes when that is next noticed. Default: never. */
   readonly maxAgeMs?: number;
+  /**
+   * How long a data key serves after its unwrap, before it is unwrapped again: how fast a revocation of the KEK takes effect at the
+   * latest. Where the key service refuses, the data key is wiped at once; where it does not answer, `maxStaleMs` later. Default
+   * 3,600,000, an hour.
+   */
+  readonly maxKeyAgeMs?: number;
   /** How often each scope in use is read again, and so how fast a rotation or a shred elsewhere takes effect. Default 60,000. */
   readonly refreshMs?: number;
   /** How long a scope is used though the store cannot be read. Default five times `refreshMs`. */
@@ -49,12 +59,23 @@ export interface DataKeysOptions {
    * `refreshMs`; all processes should agree on it.
    */
   readonly announceMs?: number;
-  /** How many scopes are held at once; the one whose ciphers were used longest ago leaves first. Default 1,000. */
+  /**
+   * How many scopes are held at once. The least recently used is evicted. Scopes that were handed out or used within the last ten
+   * seconds stay, also beyond this number. Default 1,000.
+   */
   readonly maxScopes?: number;
   /** How many versions of a scope are held, newest first. Older ones are fetched by `decryptAsync`. Default 16. */
   readonly maxVersions?: number;
-  /** Told of what fails in the background: a refresh, a rotation by age. It is tried again at the next refresh. */
-  readonly onFailure?: (error: unknown, scope: Context) => void;
+  /**
+   * Kids of data keys that are taken without a proof that the version before them was known to their maker: where that version was
+   * lost, or the row is older than proofs. Default none.
+   */
+  readonly vouchedKids?: readonly string[];
+  /**
+   * Told of what fails in the background: a refresh, a rotation by age, an unwrap, a row that is not believed. It is tried again at the
+   * next refresh. What it throws is ignored.
+   */
+  readonly onFailure?: (error: unknown, scope: Context) => unknown;
   /** For tests. */
   readonly clock?: Clock;
 }
@@ -87,31 +108,48 @@ export class DataKeys {
   readonly #table: KeyTable;
   readonly #policy: ScopePolicy;
   readonly #maxScopes: number;
-  readonly #loading = new Map<string, Promise<ScopeKeys>>();
+  readonly #loading = new SingleFlights<string, ScopeKeys>();
   readonly #scopes = new Map<string, ScopeKeys>();
+  readonly #ledger = new ScopeLedger();
+  readonly #stopListening: () => void;
+  /** What the keyring forgets is a scope of our own, which let go already. */
+  #isShredding = false;
   #isClosed = false;
 
   /** @throws `invalid-argument` */
   constructor(options: DataKeysOptions) {
     const { keyring, store, refreshMs = 60_000, maxAgeMs = Number.POSITIVE_INFINITY, maxStaleMs = 5 * refreshMs } = options;
     const { announceMs = 2 * refreshMs, maxScopes = 1000, maxVersions = 16, onFailure, clock = systemClock } = options;
+    const { maxKeyAgeMs = 3_600_000, vouchedKids = [] } = options;
     this.#keyContext = new KeyContext(keyring.context);
     this.#table = new KeyTable(keyring, store, clock);
     this.#maxScopes = count(maxScopes, "maxScopes");
     this.#policy = {
       clock,
       maxAgeMs: positive(maxAgeMs, "maxAgeMs"),
+      maxKeyAgeMs: positive(maxKeyAgeMs, "maxKeyAgeMs"),
       refreshMs: positive(refreshMs, "refreshMs"),
       maxStaleMs: positive(maxStaleMs, "maxStaleMs"),
       announceMs: atLeastZero(announceMs, "announceMs"),
       maxVersions: count(maxVersions, "maxVersions"),
-      onFailure: (error, { context }) => onFailure?.(error, context.map),
+      vouchedKids: new Set(vouchedKids),
+      ledger: this.#ledger,
+      onFailure: (error, { context }) => void tell(onFailure, error, context.map),
       onShred: ({ context, text }) => {
+        this.#ledger.markShredded(text);
         this.#scopes.get(text)?.shred();
         this.#scopes.delete(text);
+        this.#isShredding = true;
         keyring.forget({ context: context.map });
+        this.#isShredding = false;
       },
-      loads: { count: 0 },
+      onTick: () => this.#makeRoom(this.#maxScopes),
+      time: { nowMs: clock.monotonicMs() },
+    };
+    const life = lifeOf(keyring);
+    const ends = [life.onForget((filter) => this.#forget(filter)), life.onClose(() => this.#end())];
+    this.#stopListening = () => {
+      for (const end of ends) end();
     };
   }
 
@@ -169,10 +207,10 @@ export class DataKeys {
    */
   async rotate(scope?: Context, { immediately = false, ...options }: RotateOptions = {}): Promise<DataKeyInfo> {
     const resolved = this.#scopeOf(scope);
-    const row = await this.#table.rotate(resolved, options);
-    const keys = this.#scopes.get(resolved.text);
-    await keys?.refresh(options);
-    if (immediately) keys?.announceNow(row.version);
+    const isNew = !this.#ledger.hasSeen(resolved.text) && (await this.#table.rows(resolved, options)).length === 0;
+    const keys = await this.#keysOf(resolved, options);
+    const row = isNew && keys.newest?.version === 1 ? keys.newest : await keys.rotate(options);
+    if (immediately) keys.announceNow(row.version);
     return infoOf(row, resolved);
   }
 
@@ -187,8 +225,9 @@ export class DataKeys {
   async shred(scope?: Context, options: CallOptions = {}): Promise<number> {
     let shredded = 0;
     for (const each of this.#bothOf(scope)) {
-      shredded += await this.#table.shred(each, options);
-      this.#policy.onShred(each);
+      const { rows, shredded: now } = await this.#table.shred(each, options);
+      shredded += now;
+      if (rows > 0) this.#policy.onShred(each);
     }
     return shredded;
   }
@@ -214,7 +253,18 @@ export class DataKeys {
     return await rewrapAll(this.#table, options);
   }
 
-  /** Unwraps every data key in the store once, as a check, and changes nothing. @throws as `rewrapAll` */
+  /**
+   * Writes the proofs that rows lack: once, for a table that is older than proofs. It trusts every row that is there, so look at
+   * `list()` first, and let nobody rotate meanwhile. docs/stores.md
+   *
+   * @throws as `rewrapAll`
+   */
+  async proveAll(options: JobOptions = {}): Promise<ProveReport> {
+    this.#requireOpen();
+    return await proveAll(this.#table, options);
+  }
+
+  /** Unwraps every data key in the store, and checks its proof, as a check; changes nothing. @throws as `rewrapAll` */
   async verifyAll(options: JobOptions = {}): Promise<VerifyReport> {
     this.#requireOpen();
     return await verifyAll(this.#table, options);
@@ -222,9 +272,27 @@ export class DataKeys {
 
   /** Wipes what is held. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
   async close(): Promise<void> {
+    this.#end();
+  }
+
+  #end(): void {
     this.#isClosed = true;
+    this.#stopListening();
     for (const keys of this.#scopes.values()) keys.close();
     this.#scopes.clear();
+  }
+
+  /** As the keyring forgets: what a scope held is unwrapped again when a cipher of it is used. */
+  #forget(filter: ForgetFilter): number {
+    let forgotten = 0;
+    if (this.#isShredding) return forgotten;
+    for (const keys of this.#scopes.values()) {
+      const { context } = keys.scope;
+      const isMeant = (record: Uint8Array): boolean =>
+        inspectKeyRecord(record).recipients.some((version) => meets(context, version, filter));
+      if (keys.isUnder(({ record }) => isMeant(record))) forgotten += keys.forget();
+    }
+    return forgotten;
   }
 
   #scopeOf(scope: Context | undefined, purpose: KeyPurpose = "fields"): Scope {
@@ -248,15 +316,13 @@ export class DataKeys {
     return this.#keysOf(this.#scopeOf(options.scope, "blind-indexes"), options);
   }
 
-  async #keysOf(scope: Scope, options: CallOptions): Promise<ScopeKeys> {
+  async #keysOf(scope: Scope, { signal }: CallOptions): Promise<ScopeKeys> {
+    if (this.#ledger.isShredded(scope.text)) throw keyShredded();
     const held = this.#scopes.get(scope.text);
-    if (held !== undefined) {
-      held.usedAt = this.#policy.loads.count;
-      return held;
-    }
-    const loading = this.#loading.get(scope.text) ?? this.#load(scope);
-    this.#loading.set(scope.text, loading);
-    return await waitFor(loading, { signal: options?.signal });
+    this.#policy.time.nowMs = this.#policy.clock.monotonicMs();
+    if (held === undefined) return await this.#loading.run(scope.text, () => this.#load(scope), { signal });
+    await held.ready(signal && { signal });
+    return held;
   }
 
   async #load(scope: Scope): Promise<ScopeKeys> {
@@ -265,25 +331,39 @@ export class DataKeys {
     try {
       await keys.refresh();
       this.#requireOpen();
-      this.#makeRoom();
+      if (this.#ledger.isShredded(scope.text)) throw keyShredded();
+      this.#policy.time.nowMs = this.#policy.clock.monotonicMs();
+      keys.usedAt = this.#policy.time.nowMs;
+      this.#makeRoom(this.#maxScopes - 1);
       this.#scopes.set(scope.text, keys);
       return keys;
     } catch (error) {
       keys.close();
       throw error;
-    } finally {
-      this.#loading.delete(scope.text);
     }
   }
 
-  /** Column types of an ORM ask for their cipher only once, so it is the use of ciphers that counts. */
-  #makeRoom(): void {
-    this.#policy.loads.count++;
-    if (this.#scopes.size < this.#maxScopes) return;
-    const [leastUsed] = [...this.#scopes.values()].sort((a, b) => a.usedAt - b.usedAt);
-    if (leastUsed === undefined) return;
-    leastUsed.close();
-    this.#scopes.delete(leastUsed.scope.text);
+  /**
+   * Evicts scopes until so many are left, but none that is in use. Column types of an ORM ask for their cipher only once, so it is the
+   * use of ciphers that counts, and a map in the order of `field()` would not do.
+   */
+  #makeRoom(most: number): void {
+    if (this.#scopes.size <= most) return;
+    const idleSince = this.#policy.time.nowMs - IN_USE_MS;
+    const idle = [...this.#scopes.values()].filter(({ usedAt }) => usedAt <= idleSince).sort((a, b) => a.usedAt - b.usedAt);
+    for (const keys of idle.slice(0, this.#scopes.size - most)) {
+      keys.close();
+      this.#scopes.delete(keys.scope.text);
+    }
+  }
+}
+
+/** Whatever a listener throws, or rejects with, is its own matter: nobody waits here. */
+async function tell(onFailure: DataKeysOptions["onFailure"], error: unknown, scope: Context): Promise<void> {
+  try {
+    await onFailure?.(error, scope);
+  } catch {
+    // it was told
   }
 }
 
@@ -300,6 +380,7 @@ function atLeastZero(value: number, name: string): number {
 type NullOf<N extends boolean> = N extends true ? null : never;
 type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
 
+const IN_USE_MS = 10_000;
 /** Pairs of a context that a token or an index adds to its scope. */
 // docs/format.md §5.2
 const RESERVED_PREFIX = "envelock:";

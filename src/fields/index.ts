@@ -17,6 +17,7 @@ export type {
 export type { Checkpoint } from "./jobs/checkpoint.ts";
 export type { KeyRowFailure, KeyRowsReport } from "./jobs/key-rows.ts";
 export type { JobOptions, JobProgress } from "./jobs/pages.ts";
+export type { ProveReport } from "./jobs/prove-all.ts";
 export {
   type ColumnChange,
   type ColumnCipher,

@@ -1,11 +1,13 @@
-import { equalPublicBytes, isBytes, toHex } from "../core/base/bytes.ts";
+import { equalPublicBytes, fromHex, isBytes, toHex } from "../core/base/bytes.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { KeyContext } from "../core/base/context.ts";
 import { authenticationFailed, EnvelockError, malformed } from "../core/base/errors.ts";
 import type { DataKeyStore, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
+import { isSuccession, proveSuccession } from "../core/data-key/succession.ts";
 import { parseKeyRecord } from "../core/format/key-record.ts";
+import { MAX_PROOF_BYTES, type SuccessionClaim } from "../core/format/succession.ts";
 import { KID_BYTES } from "../core/format/token.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
@@ -85,31 +87,49 @@ export class KeyTable {
     return await this.#keyring.unwrapDataKey(record, { ...callOptions(options), keyContext: context.map });
   }
 
+  /** Whether a row carries the proof that a holder of `before`, the version before it, has added it. docs/format.md §3.2 */
+  isProven({ context }: Scope, row: StoredDataKey, before: DataKey): boolean {
+    return row.proof !== null && isSuccession(row.proof, before, context, claimOf(row));
+  }
+
+  /** @throws `authentication-failed` as `isProven` says no */
+  requireProof(scope: Scope, row: StoredDataKey, before: DataKey): void {
+    if (!this.isProven(scope, row, before)) throw unproven(row);
+  }
+
   /**
-   * Makes a data key and stores it as `version`, unless somebody else was first. It is not handed out: who is to use it unwraps what
-   * the store has, and so shows that it is durable and can be read again.
+   * Makes a data key and stores it as `version`, unless another process was first. It is not handed out: the caller unwraps what the
+   * store has, and so shows that it is durable and can be read again.
    *
+   * @param before gives the data key of the version before; left out for the first version
    * @throws `key-shredded` if the scope was shredded meanwhile; `provider-failure` if the store does not keep what it took
    */
-  async add(scope: Scope, version: number, options?: CallOptions): Promise<void> {
+  async add(scope: Scope, version: number, before?: () => DataKey, options?: CallOptions): Promise<void> {
     const { dataKey, keyRecord: record } = await this.#keyring.createDataKey({ ...callOptions(options), keyContext: scope.context.map });
     const { kid } = dataKey;
     dataKey.destroy();
-    const createdAtMs = this.#clock.unixMs();
-    const row: LiveRow = { scope: scope.text, version, kid, state: "active", record, createdAtMs, revision: 1 };
+    const createdAtMs = Math.floor(this.#clock.unixMs());
+    const named = { scope: scope.text, version, kid, createdAtMs };
+    const proof = before === undefined ? null : proveSuccession(before(), scope.context, claimOf(named));
+    const row: LiveRow = { ...named, state: "active", record, proof, revision: 1 };
     if (await fromStore(() => this.#store.insertIfAbsent(row, options), options)) await this.#readBack(scope, row, options);
   }
 
-  /** Adds the next version and retires the others. Of several who do it at once, one adds. @returns the newest row */
-  async rotate(scope: Scope, options?: CallOptions): Promise<StoredDataKey> {
-    const rows = await this.rows(scope, options);
-    if (rows.some(isShredded)) throw keyShredded();
-    const version = (rows.at(-1)?.version ?? 0) + 1;
-    await this.add(scope, version, options);
+  /**
+   * Adds the version after `newest` and retires the others. Of several that do it at once, one adds.
+   *
+   * @param before gives the data key of `newest`
+   */
+  async rotate(scope: Scope, newest: StoredDataKey, before: () => DataKey, options?: CallOptions): Promise<void> {
+    const version = newest.version + 1;
+    await this.add(scope, version, before, options);
     await this.#retireBelow(scope, version, options);
-    const newest = (await this.rows(scope, options)).at(-1);
-    if (newest === undefined) throw lost(version);
-    return newest;
+  }
+
+  /** Writes the proof that a row lacks. The caller answers for it. @returns whether the row was still as it is given */
+  async prove(scope: Scope, row: LiveRow, before: DataKey, options?: CallOptions): Promise<boolean> {
+    const proof = proveSuccession(before, scope.context, claimOf(row));
+    return await this.#swap(row, { state: row.state, record: row.record, proof }, options);
   }
 
   /**
@@ -144,12 +164,13 @@ export class KeyTable {
     throw noHeadway();
   }
 
-  /** Shreds every row of a scope, also those that come in meanwhile. @returns how many it was that had to be */
-  async shred(scope: Scope, options?: CallOptions): Promise<number> {
+  /** Shreds every row of a scope, also those that come in meanwhile. @returns how many rows there are, and how many had a key */
+  async shred(scope: Scope, options?: CallOptions): Promise<{ readonly rows: number; readonly shredded: number }> {
     let shredded = 0;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const live = (await this.rows(scope, options)).filter(isLive);
-      if (live.length === 0) return shredded;
+      const rows = await this.rows(scope, options);
+      const live = rows.filter(isLive);
+      if (live.length === 0) return { rows: rows.length, shredded };
       for (const row of live) if (await this.#swap(row, { state: "shredded", record: null }, options)) shredded++;
     }
     throw noHeadway();
@@ -165,18 +186,30 @@ export class KeyTable {
     if (!rows.some(({ kid }) => kid === row.kid)) throw lost(row.version);
   }
 
-  #swap(row: StoredDataKey, change: Pick<StoredDataKey, "state" | "record">, options?: CallOptions): Promise<boolean> {
+  #swap(
+    row: StoredDataKey,
+    change: Pick<StoredDataKey, "state" | "record"> & Partial<StoredDataKey>,
+    options?: CallOptions,
+  ): Promise<boolean> {
     const revision = row.revision + 1;
     return fromStore(() => this.#store.compareAndSwap({ ...row, ...change, revision }, row.revision, options), options);
   }
 }
 
 export function isLive(row: StoredDataKey): row is LiveRow {
-  return row.state !== "shredded";
+  return row.state === "active" || row.state === "retired";
 }
 
 export function isShredded(row: StoredDataKey): boolean {
   return row.state === "shredded";
+}
+
+export function unproven({ version, kid }: StoredDataKey): EnvelockError {
+  return new EnvelockError(
+    "authentication-failed",
+    `version ${version} of a stored data key (${kid}) carries no proof that version ${version - 1} can confirm`,
+    { hint: "If no process of yours added it, somebody else did: remove the row. See docs/stores.md, who may add a key." },
+  );
 }
 
 export function keyShredded(): EnvelockError {
@@ -186,16 +219,22 @@ export function keyShredded(): EnvelockError {
 /** A store is hostile: what a row says of itself is checked here, what its record holds when that is unwrapped. */
 export function checkedRow(row: StoredDataKey, scope: string): StoredDataKey {
   if (row.scope !== scope) throw authenticationFailed();
-  const isGone = isShredded(row);
-  const isWhole =
-    isCount(row.version) &&
-    isCount(row.revision) &&
-    KID.test(row.kid) &&
-    Number.isFinite(row.createdAtMs) &&
-    (isGone || row.state === "active" || row.state === "retired") &&
-    (isGone ? row.record === null : isBytes(row.record));
-  if (!isWhole) throw malformed("a row of the data-key store is not what it should be");
-  return row;
+  const { proof = null } = row; // a store that is older than proofs gives none
+  const wrong = Object.entries({
+    version: isCount(row.version) && row.version < 2 ** 32,
+    revision: isCount(row.revision),
+    kid: KID.test(row.kid),
+    createdAtMs: Number.isFinite(row.createdAtMs) && row.createdAtMs >= 0 && row.createdAtMs <= LATEST_DATE_MS,
+    state: isShredded(row) || isLive(row),
+    record: isShredded(row) ? row.record === null : isBytes(row.record),
+    proof: proof === null || (isBytes(proof) && proof.length <= MAX_PROOF_BYTES),
+  }).find(([, isRight]) => !isRight);
+  if (wrong !== undefined) throw malformed(`a row of the data-key store is not what it should be: its ${wrong[0]} is none`);
+  return { ...row, proof };
+}
+
+function claimOf({ version, kid, createdAtMs }: Pick<StoredDataKey, "version" | "kid" | "createdAtMs">): SuccessionClaim {
+  return { version, kid: fromHex(kid) ?? new Uint8Array(0), createdAtMs };
 }
 
 function isSameRecord(a: Uint8Array | null, b: Uint8Array): boolean {
@@ -229,6 +268,8 @@ async function fromStore<T>(call: () => Promise<T>, options?: CallOptions): Prom
   }
 }
 
+/** The last moment that a `Date` holds. */
+const LATEST_DATE_MS = 8.64e15;
 /** Of changes by others that a change of ours may lose against; each is one that got through. */
 const MAX_ROUNDS = 100;
 const KID = /^[0-9a-f]{32}$/;

@@ -1,53 +1,53 @@
 import { toHex } from "../core/base/bytes.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
-import type { Clock } from "../core/base/clock.ts";
-import { authenticationFailed, EnvelockError } from "../core/base/errors.ts";
-import { waitFor } from "../core/base/wait.ts";
+import { authenticationFailed, EnvelockError, isDeliberateRefusal } from "../core/base/errors.ts";
+import { SingleFlights } from "../core/base/single-flight.ts";
 import type { StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type DataKey, isNamedBy } from "../core/data-key/data-key.ts";
 import { TOKEN_PREFIX_BYTES } from "../core/format/token.ts";
+import { HeldKeys } from "./held-keys.ts";
 import { isLive, isShredded, type KeyTable, keyShredded, type LiveRow, type Scope } from "./key-table.ts";
-
-/** What all scopes of one `DataKeys` share. */
-export interface ScopePolicy {
-  readonly clock: Clock;
-  readonly maxAgeMs: number;
-  readonly refreshMs: number;
-  readonly maxStaleMs: number;
-  readonly announceMs: number;
-  readonly maxVersions: number;
-  /** What was tried in the background has failed, and will be tried again. */
-  onFailure(error: unknown, scope: Scope): void;
-  /** Whatever else holds keys of this scope lets go of them. */
-  onShred(scope: Scope): void;
-  /** Counts the scopes that were loaded: the time by which it is told which one was used last. */
-  readonly loads: { count: number };
-}
+import type { ScopePolicy } from "./scope-policy.ts";
+import { ScopeReader, type Seen } from "./scope-reader.ts";
+import * as refusals from "./scope-refusals.ts";
+import type { Opened } from "./succession.ts";
 
 /**
  * The data keys of one scope as this process holds them: what encrypts, what decrypts, what the store showed last.
  *
- * Reads the store again every `refreshMs`. What turns out to be shredded is wiped. A store that has lost what it once showed stops
- * encryption: nobody could read later what would be written now. A store that cannot be read for `maxStaleMs` stops everything.
+ * Reads the store again every `refreshMs`, and unwraps each key again at `maxKeyAgeMs`. What turns out to be shredded is wiped. A store
+ * that has lost what it once showed stops encryption: nobody could read later what would be written now. A store that cannot be read
+ * for `maxStaleMs` stops everything. A version that no holder of the version before has added is not taken.
  */
 export class ScopeKeys {
   readonly scope: Scope;
-  /** When a cipher last asked for a key, as `loads` counts. */
+  /** When a cipher last asked for a key, or was handed out, as `policy.time` tells it. */
   usedAt: number;
   readonly #table: KeyTable;
+  readonly #reader: ScopeReader;
   readonly #policy: ScopePolicy;
-  /** By kid: the newest versions, and older ones that somebody asked for, of which the first asked for leave first. */
-  readonly #held = new Map<string, DataKey>();
-  readonly #fetched = new Map<string, DataKey>();
+  /** The newest versions. */
+  readonly #held = new HeldKeys();
+  /** Older versions that callers asked for. The first that was asked for is evicted first. */
+  readonly #fetched = new HeldKeys();
   readonly #fetching = new Map<string, Fetch>();
   /** By kid: why a version is not held that should be. */
   readonly #failures = new Map<string, unknown>();
-  /** By kid, newest first: what the store showed. */
+  /** By kid, newest first: what the store showed and is believed. */
   #rows: ReadonlyMap<string, StoredDataKey> = new Map();
+  /** Why a row that the store shows is not believed. */
+  #unbelieved: EnvelockError | undefined;
   #encrypting: { readonly key: DataKey; readonly row: StoredDataKey } | undefined;
   #atOnce = 0;
-  #refreshing: Promise<void> | undefined;
-  #readAt = 0;
+  readonly #reads = new SingleFlights<"read", void>();
+  #readAt: Moment;
+  #hasFailed = false;
+  /** Keys were forgotten on demand: they are unwrapped again when a cipher is used, and not before. */
+  #isDormant = false;
+  /** Counts how often keys were forgotten: what was unwrapped before is not kept. */
+  #generation = 0;
+  /** An unwrap was refused: every key that is held has to be unwrapped again. */
+  #isSuspect = false;
   #state: "open" | "rolled-back" | "stale" | "shredded" | "closed" = "open";
   #cancelTimer: (() => void) | undefined;
 
@@ -55,25 +55,33 @@ export class ScopeKeys {
     this.scope = scope;
     this.#table = table;
     this.#policy = policy;
-    this.usedAt = policy.loads.count;
+    this.#reader = new ScopeReader(scope, table, policy, {
+      rows: () => this.#rows,
+      keyOf: ({ kid }) => this.#held.get(kid),
+      needs: ({ kid }) => !this.#isDormant && this.#isDue(kid),
+      mayRotate: () => !this.#isDormant,
+      requireAlive: (rows) => this.#requireAlive(rows),
+    });
+    this.usedAt = policy.time.nowMs;
+    this.#readAt = this.#now();
   }
 
-  /** The key that encrypts now. @throws `key-shredded`, `closed`, `unavailable`, `provider-failure` */
+  /** The key that encrypts now. @throws `key-shredded`, `closed`, `unavailable`, `provider-failure`, and why it could not be unwrapped */
   get encryptingKey(): DataKey {
-    this.usedAt = this.#policy.loads.count;
-    if (this.#encrypting === undefined) throw this.#refusal() ?? withoutActiveKey();
+    this.usedAt = this.#policy.time.nowMs;
+    if (this.#encrypting === undefined) throw this.#whyNoneEncrypts();
     return this.#encrypting.key;
   }
 
   /** The newest active version: it encrypts, or will once it is announced. */
-  get #newest(): StoredDataKey | undefined {
+  get newest(): StoredDataKey | undefined {
     for (const row of this.#rows.values()) if (row.state === "active") return row;
     return undefined;
   }
 
   /** How long until the newest version encrypts, at least; 0 if it does. */
   get announcedInMs(): number {
-    const newest = this.#newest;
+    const { newest } = this;
     if (newest === undefined || newest === this.#encrypting?.row) return 0;
     return Math.max(1, this.#policy.announceMs - this.#table.ageMs(newest));
   }
@@ -86,23 +94,25 @@ export class ScopeKeys {
    */
   keyOf(token: Uint8Array): DataKey {
     const encrypting = this.#encrypting?.key;
-    this.usedAt = this.#policy.loads.count;
+    this.usedAt = this.#policy.time.nowMs;
     if (encrypting !== undefined && isNamedBy(encrypting, token)) return encrypting;
     const kid = kidOf(token);
     const found = this.#find(kid);
     if (found !== undefined) return found;
     if (this.#failures.has(kid)) throw this.#failures.get(kid);
-    throw this.#rows.has(kid) ? notLoaded() : authenticationFailed();
+    if (!this.#rows.has(kid)) throw refusals.unknownKid(kid);
+    throw this.#isDormant ? this.#wake() : refusals.notLoaded();
   }
 
   /**
-   * Like `keyOf`, after a look into the store where that is needed. A fetched key is kept until all who waited for it have used it,
-   * however many there are beside it.
+   * Like `keyOf`, after a look into the store where that is needed. A fetched key is kept until all calls that waited for it have used
+   * it, however many there are beside it.
    *
    * @param use gets the key for as long as the call takes
    * @throws also what the store and the providers throw
    */
   async withKey<T>(token: Uint8Array, use: (key: DataKey) => T): Promise<T> {
+    await this.ready();
     const kid = kidOf(token);
     const found = this.#find(kid);
     if (found !== undefined) return use(found);
@@ -126,7 +136,7 @@ export class ScopeKeys {
 
   /** Whether a token is under the newest version, announced or not. */
   isNewest(token: Uint8Array): boolean {
-    return this.#newest?.kid === kidOf(token);
+    return this.newest?.kid === kidOf(token);
   }
 
   /** Lets a version encrypt in this process, announced or not. */
@@ -136,8 +146,61 @@ export class ScopeKeys {
   }
 
   /** Reads the store now: for the first time, or because it has changed. @throws why the scope cannot be used */
-  async refresh(options?: CallOptions): Promise<void> {
-    await waitFor(this.#refreshAfter(this.#refreshing), { signal: options?.signal });
+  async refresh(options: CallOptions = {}): Promise<void> {
+    if (this.#reads.has("read")) await this.#reads.run("read", () => this.#read(), options).catch(() => undefined); // began too early
+    options.signal?.throwIfAborted();
+    await this.#reads.run("read", () => this.#read(), options);
+  }
+
+  /**
+   * Before a cipher is handed out or waited for: a process that stood still, or whose store did not answer, reads the store first.
+   *
+   * @throws as `refresh`, if the scope cannot be used without it
+   */
+  async ready(options: CallOptions = {}): Promise<void> {
+    this.usedAt = this.#policy.time.nowMs;
+    const { clock, refreshMs, maxStaleMs } = this.#policy;
+    for (let attempt = 0; this.#isBehind(this.#hasFailed ? maxStaleMs : 1.5 * refreshMs); attempt++) {
+      this.#isDormant = false;
+      try {
+        return await this.#reads.run("read", () => this.#read(), options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        if (!this.#isBehind(maxStaleMs) && this.#encrypting !== undefined) return this.#policy.onFailure(error, this.scope);
+        // a connection that broke while the process stood still fails once
+        if (attempt === RETRIES || !(error instanceof EnvelockError && error.retryable))
+          throw this.#state === "stale" ? refusals.stale(error) : error;
+        await new Promise<void>((resolve) => clock.after(FIRST_RETRY_MS * 4 ** attempt, resolve, "awaited"));
+      }
+    }
+  }
+
+  /** Adds a version and retires the ones before it. @returns the newest row. @throws as `refresh`; why no version can be added */
+  async rotate(options?: CallOptions): Promise<StoredDataKey> {
+    await this.refresh(options);
+    const refusal = this.#refusal() ?? this.#unbelieved;
+    if (refusal !== undefined) throw refusal;
+    const [last] = this.#rows.values();
+    if (last === undefined) throw refusals.withoutActiveKey();
+    await this.#table.rotate(this.scope, last, () => this.#heldKeyOf(last), options);
+    await this.refresh(options);
+    if (this.newest === undefined) throw this.#whyNoneEncrypts();
+    return this.newest;
+  }
+
+  /** Wipes the keys until a cipher is used again, and does not unwrap them before. @returns how many */
+  forget(): number {
+    if (this.#state === "closed" || this.#state === "shredded") return 0;
+    this.#isDormant = true;
+    this.#generation++;
+    this.#reads.detach("read");
+    this.#encrypting = undefined;
+    return this.#held.dropAll() + this.#fetched.dropAll();
+  }
+
+  /** Whether one of the rows names a key version. */
+  isUnder(isNamed: (row: LiveRow) => boolean): boolean {
+    return [...this.#rows.values()].some((row) => isLive(row) && isNamed(row));
   }
 
   /** Wipes the keys; later uses throw `key-shredded`. */
@@ -164,122 +227,186 @@ export class ScopeKeys {
 
   #refusal(): EnvelockError | undefined {
     if (this.#state === "shredded") return keyShredded();
-    if (this.#state === "closed") return letGo();
-    if (this.#state === "stale") return stale();
-    return this.#state === "rolled-back" ? rolledBack() : undefined;
+    if (this.#state === "closed") return refusals.letGo();
+    if (this.#state === "stale") return refusals.stale();
+    return this.#state === "rolled-back" ? refusals.rolledBack() : undefined;
   }
 
-  /** @param earlier began before the change that is to be seen */
-  async #refreshAfter(earlier: Promise<void> | undefined): Promise<void> {
-    await earlier?.catch(() => undefined);
-    this.#refreshing ??= this.#read().finally(() => {
-      this.#refreshing = undefined;
-    });
-    await this.#refreshing;
+  #whyNoneEncrypts(): unknown {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return refusal;
+    return this.#isDormant ? this.#wake() : (this.#failures.get(this.newest?.kid ?? "") ?? refusals.withoutActiveKey());
+  }
+
+  /** A cipher was used whose keys were forgotten: they are unwrapped now, which this call cannot wait for. */
+  #wake(): EnvelockError {
+    this.#isDormant = false;
+    this.#refreshInBackground();
+    return refusals.dormant();
+  }
+
+  #heldKeyOf(row: StoredDataKey): DataKey {
+    const key = this.#held.get(row.kid);
+    if (key === undefined) throw this.#failures.get(row.kid) ?? this.#refusal() ?? refusals.withoutActiveKey();
+    return key;
   }
 
   async #read(): Promise<void> {
-    const startedAt = this.#policy.clock.monotonicMs();
-    const rows = await this.#currentRows();
-    if (this.#state === "closed") throw letGo();
-    if (rows.some(isShredded)) this.shred();
-    if (this.#state === "shredded") throw keyShredded();
-    this.#readAt = startedAt;
-    this.#state = this.#isLostIn(rows) ? "rolled-back" : "open";
-    if (this.#state === "open") this.#rows = new Map(rows.map((row) => [row.kid, row]));
-    this.#cancelTimer ??= this.#tickLater();
     try {
-      await this.#hold(rows.filter(isLive).slice(0, this.#policy.maxVersions));
+      await this.#readOnce();
+      this.#hasFailed = false;
+    } catch (error) {
+      this.#hasFailed = true;
+      if (this.#cancelTimer !== undefined && this.#state !== "closed" && this.#state !== "shredded") {
+        this.#cancelTimer();
+        this.#cancelTimer = this.#tickLater(); // sooner
+      }
+      throw error;
+    }
+  }
+
+  async #readOnce(): Promise<void> {
+    const startedAt = this.#now();
+    const generation = this.#generation;
+    const opened = new Map<string, Opened>();
+    let seen: Seen;
+    try {
+      seen = await this.#reader.read(opened);
+      this.#requireAlive([]);
+      this.#adopt(seen);
+      this.#readAt = startedAt;
+      this.#cancelTimer ??= this.#tickLater();
+      if (generation === this.#generation) this.#keep(seen);
     } finally {
+      for (const { key } of opened.values()) key?.destroy(); // what was not taken over
       this.#choose();
     }
+    if (this.#unbelieved !== undefined) this.#policy.onFailure(this.#unbelieved, this.scope);
+    const last = seen.rows.at(-1);
+    if (last !== undefined && this.#rows.has(last.kid) && !this.#held.has(last.kid) && this.#failures.has(last.kid))
+      throw this.#failures.get(last.kid);
   }
 
-  /** Newest first; with a first version if there was none, and with the next if the newest is too old. */
-  async #currentRows(): Promise<readonly StoredDataKey[]> {
-    const rows = await this.#table.rows(this.scope);
-    const newest = rows.at(-1);
-    if (newest === undefined && this.#rows.size === 0) {
-      await this.#table.add(this.scope, 1);
-    } else if (newest !== undefined && !rows.some(isShredded) && this.#table.ageMs(newest) >= this.#policy.maxAgeMs) {
-      await this.#table.rotate(this.scope).catch((error: unknown) => this.#policy.onFailure(error, this.scope));
-    } else {
-      return [...rows].reverse();
+  /** @throws `closed`, `key-shredded` if the scope has ended meanwhile, here or in the store */
+  #requireAlive(rows: readonly StoredDataKey[]): void {
+    if (this.#state === "closed") throw refusals.letGo();
+    if (rows.some(isShredded) || this.#policy.ledger.isShredded(this.scope.text)) this.shred();
+    if (this.#state === "shredded") throw keyShredded();
+  }
+
+  /** @throws why the scope cannot be used, if it could not before */
+  #adopt({ believed, unbelieved, isLost, rows }: Seen): void {
+    const isFirst = this.#rows.size === 0;
+    if (isFirst && unbelieved !== undefined) throw unbelieved;
+    this.#state = isLost ? "rolled-back" : "open";
+    this.#unbelieved = unbelieved;
+    if (isLost && !isFirst) return;
+    this.#rows = new Map([...believed].reverse().map((row) => [row.kid, row]));
+    for (const kid of [...this.#failures.keys()]) if (!this.#rows.has(kid)) this.#failures.delete(kid);
+    for (const { kid } of rows) if (unbelieved !== undefined && !this.#rows.has(kid)) this.#failures.set(kid, unbelieved);
+    if (!isLost && unbelieved === undefined) this.#policy.ledger.note(this.scope.text, believed);
+  }
+
+  /** Takes over what was unwrapped, and lets go of what is too old, was refused or is not among the newest. */
+  #keep({ opened, believed, isLost }: Seen): void {
+    const now = this.#policy.clock.monotonicMs();
+    const newest = new Set(believed.slice(-this.#policy.maxVersions).map(({ kid }) => kid));
+    const wasSuspect = this.#isSuspect;
+    this.#isSuspect = false;
+    for (const [kid, { key, error }] of opened) {
+      if (key === undefined) this.#keepNot(kid, error, now, wasSuspect);
+      else if (newest.has(kid) && !this.#isDormant) {
+        this.#failures.delete(kid);
+        this.#held.put(kid, key, now);
+        opened.delete(kid);
+      }
     }
-    return [...(await this.#table.rows(this.scope))].reverse();
+    if (!isLost) this.#held.dropAll((kid) => !newest.has(kid));
+    this.#fetched.dropAll((kid) => this.#fetched.ageMs(kid, now) >= this.#policy.maxKeyAgeMs && !this.#fetching.has(kid));
+    if (this.#isSuspect) this.#refreshInBackground();
   }
 
-  /** Whether the store shows less than it has shown. */
-  #isLostIn(rows: readonly StoredDataKey[]): boolean {
-    const shown = new Map(rows.map((row) => [row.kid, row]));
-    return [...this.#rows.values()].some((row) => {
-      const now = shown.get(row.kid);
-      return now?.version !== row.version || now.revision < row.revision;
-    });
-  }
-
-  /** Unwraps what is not held yet. The newest key must open; an older one that does not fails whoever asks for it. */
-  async #hold(rows: readonly LiveRow[]): Promise<void> {
-    const [newest] = rows;
-    const missing = rows.filter(({ kid }) => !this.#held.has(kid));
-    await Promise.all(missing.map((row) => this.#unwrap(row)));
-    if (this.#state === "open") this.#keepOnly(new Set(rows.map(({ kid }) => kid)));
-    if (newest !== undefined && this.#failures.has(newest.kid)) throw this.#failures.get(newest.kid);
-  }
-
-  async #unwrap(row: LiveRow): Promise<void> {
-    try {
-      const key = await this.#table.unwrap(this.scope, row);
-      this.#failures.delete(row.kid);
-      this.#take(this.#held, row.kid, key);
-    } catch (error) {
-      this.#failures.set(row.kid, error);
+  /** A refusal takes effect at once, and makes the other keys suspect. An accident does once the key is much too old. */
+  #keepNot(kid: string, error: unknown, now: number, wasSuspect: boolean): void {
+    const { maxKeyAgeMs, maxStaleMs } = this.#policy;
+    const isRefused = isDeliberateRefusal(error);
+    if (isRefused && !wasSuspect && this.#isNews(kid)) this.#isSuspect = true;
+    if (this.#held.has(kid) && !isRefused && this.#held.ageMs(kid, now) < maxKeyAgeMs + maxStaleMs) {
+      this.#policy.onFailure(error, this.scope);
+      return;
     }
+    if (this.#held.has(kid)) this.#policy.onFailure(error, this.scope);
+    if (this.#encrypting !== undefined && this.#encrypting.row.kid === kid) this.#encrypting = undefined;
+    this.#held.drop(kid);
+    this.#failures.set(kid, error);
+  }
+
+  /** Whether a refusal of this key says something new of those that are held. */
+  #isNews(kid: string): boolean {
+    return this.#held.has(kid) || (this.#held.size > 0 && !isDeliberateRefusal(this.#failures.get(kid)));
+  }
+
+  /** Whether a key has to be unwrapped, for the first time or again. */
+  #isDue(kid: string): boolean {
+    if (!this.#held.has(kid)) return true;
+    return this.#isSuspect || this.#held.ageMs(kid, this.#policy.clock.monotonicMs()) >= this.#policy.maxKeyAgeMs;
   }
 
   async #fetch(kid: string): Promise<DataKey> {
     const row = await this.#table.row(this.scope, kid);
-    if (row === undefined) throw authenticationFailed();
-    if (!isLive(row)) {
-      this.shred();
-      throw keyShredded();
+    if (row === undefined) throw refusals.unknownKid(kid);
+    this.#requireAlive([row]);
+    if (!isLive(row)) throw keyShredded();
+    if (!this.#rows.has(kid)) {
+      await this.refresh(); // a version that is new is believed by its proof, or not at all
+      const found = this.#find(kid);
+      if (found !== undefined) return found;
+      if (this.#failures.has(kid)) throw this.#failures.get(kid);
     }
-    const key = await this.#table.unwrap(this.scope, row);
-    this.#take(this.#fetched, kid, key);
+    const believed = this.#rows.get(kid);
+    if (believed?.version !== row.version || believed.createdAtMs !== row.createdAtMs) throw authenticationFailed();
+    const key = await this.#unwrapFetched(row);
+    if (this.#state === "closed" || this.#state === "shredded") {
+      key.destroy();
+      throw this.#refusal();
+    }
+    this.#failures.delete(kid);
+    this.#fetched.put(kid, key, this.#policy.clock.monotonicMs());
     return key;
   }
 
-  #makeRoom(): void {
-    for (const kid of this.#fetched.keys()) {
-      if (this.#fetched.size <= this.#policy.maxVersions) return;
-      if (!this.#fetching.has(kid)) drop(this.#fetched, kid);
+  async #unwrapFetched(row: LiveRow): Promise<DataKey> {
+    try {
+      return await this.#table.unwrap(this.scope, row);
+    } catch (error) {
+      if (isDeliberateRefusal(error) && this.#isNews(row.kid)) {
+        this.#isSuspect = true;
+        this.#refreshInBackground();
+      }
+      this.#failures.set(row.kid, error);
+      throw error;
     }
   }
 
-  /** @throws if the scope has ended while the key was unwrapped */
-  #take(keys: Map<string, DataKey>, kid: string, key: DataKey): void {
-    drop(keys, kid);
-    keys.set(kid, key);
-    if (this.#state !== "closed" && this.#state !== "shredded") return;
-    this.#wipe();
-    throw this.#refusal();
-  }
-
-  #keepOnly(kids: ReadonlySet<string>): void {
-    for (const kid of [...this.#held.keys()]) if (!kids.has(kid)) drop(this.#held, kid);
+  #makeRoom(): void {
+    for (const kid of this.#fetched.kids()) {
+      if (this.#fetched.size <= this.#policy.maxVersions) return;
+      if (!this.#fetching.has(kid)) this.#fetched.drop(kid);
+    }
   }
 
   /** The newest key that every process had time to learn of; with none, the oldest, which they know longest. */
   #choose(): void {
     this.#encrypting = undefined;
-    if (this.#state !== "open" || this.#newest === undefined) return;
-    const { version } = this.#newest;
-    const usable = [...this.#rows.values()].filter((row) => row.version <= version && this.#held.has(row.kid));
+    const { newest } = this;
+    if (this.#state !== "open" || newest === undefined) return;
+    const usable = [...this.#rows.values()].filter((row) => row.version <= newest.version && this.#held.has(row.kid));
     const row = usable.find((candidate) => this.#isAnnounced(candidate)) ?? usable.at(-1);
     const key = this.#held.get(row?.kid ?? "");
     if (row !== undefined && key !== undefined) this.#encrypting = { key, row };
   }
 
+  /** The date is that of the proof: a store cannot make a version look announced. */
   #isAnnounced(row: StoredDataKey): boolean {
     return row.version <= this.#atOnce || this.#table.ageMs(row) >= this.#policy.announceMs;
   }
@@ -287,25 +414,51 @@ export class ScopeKeys {
   #wipe(): void {
     this.#cancelTimer?.();
     this.#encrypting = undefined;
-    for (const keys of [this.#held, this.#fetched]) for (const kid of [...keys.keys()]) drop(keys, kid);
+    this.#held.dropAll();
+    this.#fetched.dropAll();
+  }
+
+  #now(): Moment {
+    const { clock } = this.#policy;
+    return { monotonicMs: clock.monotonicMs(), unixMs: clock.unixMs() };
+  }
+
+  /** By both clocks: where a machine is suspended, the monotonic one may stand still. */
+  #isBehind(maxMs: number): boolean {
+    if (this.#state === "closed" || this.#state === "shredded") return false;
+    if (this.#state === "stale" || this.#isDormant) return true;
+    const { monotonicMs, unixMs } = this.#now();
+    return Math.max(monotonicMs - this.#readAt.monotonicMs, unixMs - this.#readAt.unixMs) >= maxMs;
   }
 
   #tickLater(): () => void {
     const { clock, refreshMs } = this.#policy;
-    return clock.after(refreshMs * (1 - clock.random() / 4), () => this.#tick(), "idle"); // not all scopes at once
+    const delayMs = this.#hasFailed ? Math.min(refreshMs, AFTER_FAILURE_MS) : refreshMs;
+    return clock.after(delayMs * (1 - clock.random() / 4), () => this.#tick(), "idle"); // not all scopes at once
   }
 
   #tick(): void {
-    this.#cancelTimer = this.#tickLater();
-    if (this.#policy.clock.monotonicMs() - this.#readAt >= this.#policy.maxStaleMs) {
+    const { time, clock, maxStaleMs } = this.#policy;
+    time.nowMs = clock.monotonicMs();
+    if (time.nowMs - this.#readAt.monotonicMs >= maxStaleMs) {
       this.#state = "stale";
       this.#encrypting = undefined;
     }
-    if (this.#refreshing !== undefined) return;
+    if (!this.#reads.has("read")) this.#refreshInBackground();
+    this.#cancelTimer = this.#tickLater();
+    this.#policy.onTick();
+  }
+
+  #refreshInBackground(): void {
     this.refresh().catch((error: unknown) => {
       if (this.#state !== "shredded" && this.#state !== "closed") this.#policy.onFailure(error, this.scope);
     });
   }
+}
+
+interface Moment {
+  readonly monotonicMs: number;
+  readonly unixMs: number;
 }
 
 interface Fetch {
@@ -318,33 +471,7 @@ function kidOf(token: Uint8Array): string {
   return toHex(token.subarray(1, TOKEN_PREFIX_BYTES));
 }
 
-function drop(keys: Map<string, DataKey>, kid: string): void {
-  keys.get(kid)?.destroy();
-  keys.delete(kid);
-}
-
-function notLoaded(): EnvelockError {
-  return new EnvelockError("unavailable", "this version of the data key is not loaded", {
-    hint: "Decrypt with an async method, which fetches it, or raise maxVersions.",
-  });
-}
-
-function letGo(): EnvelockError {
-  return new EnvelockError("closed", "the keys of this scope have been let go", {
-    hint: "Ask field() again; raise maxScopes if more scopes than that are in use at once.",
-  });
-}
-
-function stale(): EnvelockError {
-  return new EnvelockError("unavailable", "the data-key store could not be read for longer than maxStaleMs");
-}
-
-function rolledBack(): EnvelockError {
-  return new EnvelockError("provider-failure", "the data-key store has lost rows or changes that it had: it takes no new data", {
-    hint: "Bring the lost rows back before anything else is written; what is loaded still decrypts.",
-  });
-}
-
-function withoutActiveKey(): EnvelockError {
-  return new EnvelockError("provider-failure", "the scope has no active data key that could be unwrapped");
-}
+/** Until a store that failed is read again: 5 s, if `refreshMs` is not shorter. */
+const AFTER_FAILURE_MS = 5000;
+const FIRST_RETRY_MS = 50;
+const RETRIES = 2;

@@ -6,8 +6,8 @@ import { withFileLock } from "../core/base/file-lock.ts";
 import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import type { Checkpoint } from "../fields/jobs/checkpoint.ts";
 import { jsonIn } from "../fields/json.ts";
-import { memoryStore } from "../fields/stores/memory.ts";
-import { flatRow, storedRow } from "./stored-row.ts";
+import { memoryStore, pageOf } from "../fields/stores/memory.ts";
+import { flatRow, scannedRow, storedRow, unreadableRow } from "./stored-row.ts";
 
 export interface FileStoreOptions {
   /** How long a change waits for the lock that another process holds, before it is `unavailable`. Default 10,000. */
@@ -25,37 +25,43 @@ export interface FileStoreOptions {
  *   `provider-failure` if the file is no store
  */
 export function fileStore(path: string, { maxLockWaitMs = 10_000 }: FileStoreOptions = {}): DataKeyStore {
-  const readRows = async (): Promise<readonly StoredDataKey[]> => rowsIn(await readIfThere(path), path);
-  const reading = async <T>(signal: AbortSignal | undefined, read: (store: DataKeyStore) => Promise<T>): Promise<T> => {
+  const reading = async <T>(signal: AbortSignal | undefined, read: (content: Content) => Promise<T>): Promise<T> => {
     signal?.throwIfAborted();
     try {
-      return await read(await loaded(await readRows()));
+      return await read(contentOf(await readIfThere(path), path));
     } catch (error) {
       throw fileError(path, error);
     }
   };
   let before: Promise<unknown> = Promise.resolve();
-  const changing = async (signal: AbortSignal | undefined, change: (store: DataKeyStore) => Promise<boolean>): Promise<boolean> => {
+  const changing = async (
+    { scope }: StoredDataKey,
+    signal: AbortSignal | undefined,
+    change: (store: DataKeyStore) => Promise<boolean>,
+  ): Promise<boolean> => {
     signal?.throwIfAborted();
-    const changed = before.then(() => withFileLock(`${path}.lock`, maxLockWaitMs, () => changeNow(change))); // one after the other: the lock is for others
+    const changed = before.then(() => withFileLock(`${path}.lock`, maxLockWaitMs, () => changeNow(scope, change))); // one after the other: the lock is for others
     before = changed.catch(() => undefined);
     return await changed.catch((error: unknown) => {
       throw fileError(path, error);
     });
   };
-  const changeNow = async (change: (store: DataKeyStore) => Promise<boolean>): Promise<boolean> => {
-    const store = await loaded(await readRows());
+  const changeNow = async (scope: string, change: (store: DataKeyStore) => Promise<boolean>): Promise<boolean> => {
+    const content = contentOf(await readIfThere(path), path);
+    const store = await storeOf(content, scope);
     if (!(await change(store))) return false;
     await removeLeftovers(path); // wrapped keys that may have been shredded since
-    await writeDurably(path, textOf(await store.scan({ limit: Number.POSITIVE_INFINITY })), { overwrite: true });
+    await writeDurably(path, textOf(await store.scan({ limit: Number.POSITIVE_INFINITY }), content.unreadable), { overwrite: true });
     return true;
   };
   return {
-    byKid: (scope, kid, options) => reading(options?.signal, (store) => store.byKid(scope, kid)),
-    list: (scope, options) => reading(options?.signal, (store) => store.list(scope)),
-    scan: (page, options) => reading(options?.signal, (store) => store.scan(page)),
-    insertIfAbsent: (row, options) => changing(options?.signal, (store) => store.insertIfAbsent(row)),
-    compareAndSwap: (row, expectedRevision, options) => changing(options?.signal, (store) => store.compareAndSwap(row, expectedRevision)),
+    byKid: (scope, kid, options) => reading(options?.signal, async (content) => (await storeOf(content, scope)).byKid(scope, kid)),
+    list: (scope, options) => reading(options?.signal, async (content) => (await storeOf(content, scope)).list(scope)),
+    scan: (page, options) =>
+      reading(options?.signal, async ({ rows, unreadable }) => pageOf([...rows, ...unreadable.map(scannedRow)], page)),
+    insertIfAbsent: (row, options) => changing(row, options?.signal, (store) => store.insertIfAbsent(row)),
+    compareAndSwap: (row, expectedRevision, options) =>
+      changing(row, options?.signal, (store) => store.compareAndSwap(row, expectedRevision)),
   };
 }
 
@@ -67,8 +73,15 @@ export function fileCheckpoint(path: string): Checkpoint {
   };
 }
 
-/** The rules are the memory store's; this one makes them last. */
-async function loaded(rows: readonly StoredDataKey[]): Promise<DataKeyStore> {
+interface Content {
+  readonly rows: readonly StoredDataKey[];
+  /** Rows that cannot be read, as they stand in the file, where they stay. */
+  readonly unreadable: readonly unknown[];
+}
+
+/** The rules are the memory store's; this one makes them last. @throws `provider-failure` if a row of the scope cannot be read */
+async function storeOf({ rows, unreadable }: Content, scope: string): Promise<DataKeyStore> {
+  for (const given of unreadable) if (unreadableRow(given)?.scope === scope) storedRow(given);
   const store = memoryStore();
   for (const row of rows) {
     if (!(await store.insertIfAbsent(row))) throw new EnvelockError("provider-failure", "the file holds a data key twice");
@@ -76,16 +89,19 @@ async function loaded(rows: readonly StoredDataKey[]): Promise<DataKeyStore> {
   return store;
 }
 
-function rowsIn(text: string | undefined, path: string): readonly StoredDataKey[] {
-  if (text === undefined) return [];
+function contentOf(text: string | undefined, path: string): Content {
+  if (text === undefined) return { rows: [], unreadable: [] };
   const content: unknown = jsonIn(text);
   const isStore = typeof content === "object" && content !== null && "format" in content && content.format === FORMAT;
-  if (isStore && "rows" in content && Array.isArray(content.rows)) return content.rows.map(storedRow);
-  throw new EnvelockError("provider-failure", `${path} is no file of data keys`);
+  if (!(isStore && "rows" in content && Array.isArray(content.rows)))
+    throw new EnvelockError("provider-failure", `${path} is no file of data keys`);
+  const given: readonly unknown[] = content.rows;
+  const unreadable = given.filter((row) => scannedRow(row).state === "unreadable");
+  return { rows: given.filter((row) => !unreadable.includes(row)).map(storedRow), unreadable };
 }
 
-function textOf(rows: readonly StoredDataKey[]): string {
-  return `${JSON.stringify({ format: FORMAT, rows: rows.map(flatRow) }, undefined, 2)}\n`;
+function textOf(rows: readonly StoredDataKey[], unreadable: readonly unknown[]): string {
+  return `${JSON.stringify({ format: FORMAT, rows: [...rows.map(flatRow), ...unreadable] }, undefined, 2)}\n`;
 }
 
 const FORMAT = "envelock-data-keys/1";

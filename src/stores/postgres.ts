@@ -1,5 +1,5 @@
 import { toHex } from "../core/base/bytes.ts";
-import { EnvelockError, type ErrorCode } from "../core/base/errors.ts";
+import { EnvelockError, type ErrorCode, invalidArgument } from "../core/base/errors.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 
@@ -16,7 +16,7 @@ export interface PostgresStoreOptions {
 }
 
 export interface PostgresStore extends DataKeyStore {
-  /** Makes the table if it is not there: runs `postgresMigration`. Needs the right to create tables, which nothing else here does. */
+  /** Makes the table if it is not there, and brings an older one to this release: runs `postgresMigration` and `postgresUpgrades`. Needs the right to create tables, which nothing else here does. */
   migrate(): Promise<void>;
 }
 
@@ -29,25 +29,28 @@ export interface PostgresStore extends DataKeyStore {
  */
 export function postgresStore({ client, table = DEFAULT_TABLE }: PostgresStoreOptions): PostgresStore {
   const run = async (statement: string, values: readonly (string | number | null)[]): Promise<readonly unknown[]> => {
+    let answer: unknown;
     try {
-      return (await client.query(statement, [...values])).rows;
+      answer = await client.query(statement, [...values]);
     } catch (error) {
       throw databaseError(error);
     }
+    return rowsIn(answer);
   };
   const store = sqlStore(quotedTable(table), {
     // text on the wire, because clients differ in what they make of bytes
     hex: (column) => `encode(${column}, 'hex')`,
     bytes: "decode(?, 'hex')",
-    recordValue: toHex,
+    bytesValue: toHex,
     run: (statement, values) => run(numbered(statement), values),
   });
   return {
     ...store,
     async migrate() {
-      const statement = postgresMigration(table);
-      // of two that create it at once one is refused, and then finds it
-      await run(statement, []).catch(() => run(statement, []));
+      for (const statement of [postgresMigration(table), ...postgresUpgrades(table)]) {
+        // of two that create it at once one is refused, and then finds it
+        await run(statement, []).catch(() => run(statement, []));
+      }
     },
   };
 }
@@ -64,6 +67,7 @@ export function postgresMigration(table: string = DEFAULT_TABLE): string {
   kid text not null check (kid ~ '^[0-9a-f]{32}$'),
   state text not null check (state in ('active', 'retired', 'shredded')),
   record bytea check ((record is null) = (state = 'shredded')),
+  proof bytea check (length(proof) <= 16384),
   created_at_ms bigint not null,
   revision integer not null check (revision > 0),
   primary key (scope, version),
@@ -71,10 +75,28 @@ export function postgresMigration(table: string = DEFAULT_TABLE): string {
 )`;
 }
 
+/**
+ * The statements that bring a table of an earlier release to this one, in order, for a migration tool. Harmless if they were run.
+ *
+ * @throws `invalid-argument` for a bad table name
+ */
+export function postgresUpgrades(table: string = DEFAULT_TABLE): readonly string[] {
+  return [`alter table ${quotedTable(table)} add column if not exists proof bytea check (length(proof) <= 16384)`];
+}
+
 /** `?` as `$1`, `$2` … */
 function numbered(statement: string): string {
   let place = 0;
   return statement.replace(/\?/g, () => `$${++place}`);
+}
+
+/** @throws `invalid-argument` for what is no answer of a driver */
+function rowsIn(answer: unknown): readonly unknown[] {
+  if (typeof answer === "object" && answer !== null && "rows" in answer && Array.isArray(answer.rows)) return answer.rows;
+  throw invalidArgument(
+    "the client's `query` gave no object with `rows`",
+    "Hand in a Pool or Client of `pg`, or a PGlite; the `query` of an ORM gives other shapes.",
+  );
 }
 
 /** By the SQLSTATE, or its class, of which the first two characters tell. */
@@ -89,6 +111,7 @@ function databaseError(error: unknown): EnvelockError {
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 const CODE_BY_STATE: Readonly<Record<string, ErrorCode>> = {
   "08": "unavailable", // connection
+  "25006": "unavailable", // the server only reads: a standby after a failover
   "28": "access-denied", // authorization
   "40": "unavailable", // deadlock or serialisation: once more may do
   "42501": "access-denied",
@@ -98,5 +121,7 @@ const CODE_BY_STATE: Readonly<Record<string, ErrorCode>> = {
   "57014": "timeout",
 };
 const HINT_BY_STATE: Readonly<Record<string, string>> = {
+  "25006": "The connection leads to a server that only reads. After a failover that passes; else connect to the primary.",
   "42P01": "make the table with `migrate()`, or run what `postgresMigration()` gives",
+  "42703": "bring the table to this release with `migrate()`, or run what `postgresUpgrades()` gives",
 };

@@ -1,15 +1,15 @@
 import type { CallOptions } from "../core/base/call-options.ts";
 import { invalidArgument } from "../core/base/errors.ts";
-import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
-import { storedRow } from "./stored-row.ts";
+import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
+import { scannedRow, storedRow } from "./stored-row.ts";
 
-/** What is different from one database to the next. `Bytes` is what a record is to its client. */
+/** What is different from one database to the next. `Bytes` is what bytes are to its client. */
 export interface SqlDialect<Bytes> {
-  /** Lower-case hex of a column of bytes; null stays null. */
+  /** Lower-case hex of a column of bytes. Null stays null. */
   hex(column: string): string;
-  /** Bytes of a parameter made by `recordValue`. */
+  /** Bytes of a parameter made by `bytesValue`. */
   readonly bytes: string;
-  recordValue(record: Uint8Array): Bytes;
+  bytesValue(bytes: Uint8Array): Bytes;
   /**
    * Runs one statement, whose parameters stand as `?`.
    *
@@ -19,35 +19,53 @@ export interface SqlDialect<Bytes> {
 }
 
 /** The store over a table, which `table` names in the form of `quotedTable`. */
-export function sqlStore<Bytes>(table: string, { hex, bytes, recordValue, run }: SqlDialect<Bytes>): DataKeyStore {
+export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run }: SqlDialect<Bytes>): DataKeyStore {
   type Values = readonly (string | number | Bytes | null)[];
-  const select = `select scope, version, kid, state, ${hex("record")} as record, created_at_ms as "createdAtMs", revision from ${table}`;
-  const rows = async (condition: string, values: Values, options: CallOptions = {}): Promise<readonly StoredDataKey[]> => {
+  const columns = `scope, version, kid, state, ${hex("record")} as record, ${hex("proof")} as proof, created_at_ms as "createdAtMs", revision`;
+  const rows = async (condition: string, values: Values, options: CallOptions = {}): Promise<readonly unknown[]> => {
     options.signal?.throwIfAborted();
-    return (await run(`${select} where ${condition}`, values)).map(storedRow);
+    return await run(`select ${columns} from ${table} where ${condition}`, values);
   };
+  const value = (bytesOrNull: Uint8Array | null): Bytes | null => bytesOrNull && bytesValue(bytesOrNull);
   const changes = async (statement: string, values: Values, options: CallOptions = {}): Promise<boolean> => {
     options.signal?.throwIfAborted();
-    return (await run(`${statement} returning version`, values)).length > 0; // each client counts changes in its own way
+    return isOneChange(await run(`${statement} returning version as "changedVersion"`, values)); // each client counts in its own way
   };
   return {
-    byKid: async (scope, kid, options) => (await rows("scope = ? and kid = ?", [scope, kid], options))[0],
-    list: (scope, options) => rows("scope = ?", [scope], options),
-    insertIfAbsent: ({ scope, version, kid, state, record, createdAtMs, revision }, options) =>
+    byKid: async (scope, kid, options) => (await rows("scope = ? and kid = ?", [scope, kid], options)).map(storedRow)[0],
+    list: async (scope, options) => (await rows("scope = ?", [scope], options)).map(storedRow),
+    insertIfAbsent: ({ scope, version, kid, state, record, proof, createdAtMs, revision }, options) =>
       changes(
-        `insert into ${table} (scope, version, kid, state, record, created_at_ms, revision) values (?, ?, ?, ?, ${bytes}, ?, ?) on conflict do nothing`,
-        [scope, version, kid, state, record && recordValue(record), createdAtMs, revision],
+        `insert into ${table} (scope, version, kid, state, record, proof, created_at_ms, revision) values (?, ?, ?, ?, ${bytes}, ${bytes}, ?, ?) on conflict do nothing`,
+        [scope, version, kid, state, value(record), value(proof), createdAtMs, revision],
         options,
       ),
-    compareAndSwap: ({ scope, version, state, record, revision }, expectedRevision, options) =>
+    compareAndSwap: ({ scope, version, state, record, proof, revision }, expectedRevision, options) =>
       changes(
-        `update ${table} set state = ?, record = ${bytes}, revision = ? where scope = ? and version = ? and revision = ?`,
-        [state, record && recordValue(record), revision, scope, version, expectedRevision],
+        `update ${table} set state = ?, record = ${bytes}, proof = ${bytes}, revision = ? where scope = ? and version = ? and revision = ?`,
+        [state, value(record), value(proof), revision, scope, version, expectedRevision],
         options,
       ),
-    scan: ({ after = BEFORE_ALL, limit }, options) =>
-      rows("(scope, version) > (?, ?) order by scope, version limit ?", [after.scope, after.version, limit], options),
+    scan: async ({ after = BEFORE_ALL, limit }, options) =>
+      (await rows("(scope, version) > (?, ?) order by scope, version limit ?", [after.scope, after.version, limit], options)).map(
+        scannedRow,
+      ),
   };
+}
+
+/**
+ * Whether a statement changed its one row.
+ *
+ * @throws `invalid-argument` for rows of another shape, as the `query` of an ORM gives them: they would tell of changes that were none
+ */
+function isOneChange(rows: readonly unknown[]): boolean {
+  if (rows.length === 0) return false;
+  const [row] = rows;
+  if (rows.length === 1 && typeof row === "object" && row !== null && "changedVersion" in row) return true;
+  throw invalidArgument(
+    "the client does not give the rows that a statement returned, as `{ rows }`",
+    "Hand in a Pool or Client of the driver itself; the `query` of an ORM gives other shapes.",
+  );
 }
 
 /**

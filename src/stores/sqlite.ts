@@ -19,7 +19,7 @@ export interface SqliteStoreOptions {
 }
 
 export interface SqliteStore extends DataKeyStore {
-  /** Makes the table if it is not there: runs `sqliteMigration`. */
+  /** Makes the table if it is not there, and brings an older one to this release. */
   migrate(): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export function sqliteStore({ database, table = DEFAULT_TABLE }: SqliteStoreOpti
   const store = sqlStore(name, {
     hex: (column) => `case when ${column} is null then null else lower(hex(${column})) end`,
     bytes: "?",
-    recordValue: (record) => record,
+    bytesValue: (value) => value,
     async run(statement, values) {
       const rows = attempt(() => database.prepare(statement).all(...values));
       if (!Array.isArray(rows)) throw new EnvelockError("provider-failure", "the database gave no rows");
@@ -48,6 +48,8 @@ export function sqliteStore({ database, table = DEFAULT_TABLE }: SqliteStoreOpti
     ...store,
     async migrate() {
       attempt(() => database.exec(sqliteMigration(table)));
+      if (attempt(() => hasProof(database, name))) return;
+      for (const statement of sqliteUpgrades(table)) attempt(() => database.exec(statement));
     },
   };
 }
@@ -64,11 +66,31 @@ export function sqliteMigration(table: string = DEFAULT_TABLE): string {
   kid text not null check (length(kid) = 32),
   state text not null check (state in ('active', 'retired', 'shredded')),
   record blob check ((record is null) = (state = 'shredded')),
+  proof blob check (length(proof) <= 16384),
   created_at_ms integer not null,
   revision integer not null check (revision > 0),
   primary key (scope, version),
   unique (scope, kid)
 )`;
+}
+
+/**
+ * The statements that bring a table of an earlier release to this one, in order, for a migration tool. Each is to be run once.
+ *
+ * @throws `invalid-argument` for a bad table name
+ */
+export function sqliteUpgrades(table: string = DEFAULT_TABLE): readonly string[] {
+  return [`alter table ${quotedTable(table)} add column proof blob check (length(proof) <= 16384)`];
+}
+
+/** SQLite takes an unknown name in double quotes for text, so a query for the column would not fail. */
+function hasProof(database: SqliteDatabase, table: string): boolean {
+  const [schema, name] = table.includes(".") ? table.split(".") : ["main", table];
+  const columns = database.prepare(`pragma ${schema}.table_info(${name})`).all();
+  return (
+    Array.isArray(columns) &&
+    columns.some((column: unknown) => typeof column === "object" && column !== null && "name" in column && column.name === "proof")
+  );
 }
 
 function attempt<T>(work: () => T): T {
@@ -88,9 +110,14 @@ function databaseError(error: unknown): EnvelockError {
     Object.entries(codes).some(([known, value]) => number === value || name.startsWith(known));
   if (is(BUSY) || message.includes("is locked")) return new EnvelockError("unavailable", "the database is locked", { cause: error });
   if (is(FORBIDDEN)) return new EnvelockError("access-denied", "the database may not be used so", { cause: error });
-  const hint = message.includes("no such table") ? "make the table with `migrate()`, or run what `sqliteMigration()` gives" : undefined;
+  const hint = Object.entries(HINTS).find(([said]) => message.includes(said))?.[1];
   return new EnvelockError("provider-failure", "the database failed", { cause: error, ...(hint !== undefined && { hint }) });
 }
 
+const HINTS: Readonly<Record<string, string>> = {
+  "no such table": "make the table with `migrate()`, or run what `sqliteMigration()` gives",
+  "no such column": "bring the table to this release with `migrate()`, or run what `sqliteUpgrades()` gives",
+  "no column named": "bring the table to this release with `migrate()`, or run what `sqliteUpgrades()` gives",
+};
 const BUSY: Readonly<Record<string, number>> = { SQLITE_BUSY: 5, SQLITE_LOCKED: 6 };
 const FORBIDDEN: Readonly<Record<string, number>> = { SQLITE_PERM: 3, SQLITE_READONLY: 8, SQLITE_AUTH: 23 };

@@ -2,14 +2,15 @@ import { fromHex, toHex } from "../core/base/bytes.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import type { DataKeyState, StoredDataKey } from "../core/contracts/data-key-store.ts";
 
-/** A row as files and databases keep it: the record is hex. */
-export interface FlatRow extends Omit<StoredDataKey, "record"> {
+/** A row as files and databases keep it: record and proof are hex. */
+export interface FlatRow extends Omit<StoredDataKey, "record" | "proof"> {
   readonly record: string | null;
+  readonly proof: string | null;
 }
 
 export function flatRow(row: StoredDataKey): FlatRow {
-  const { scope, version, kid, state, record, createdAtMs, revision } = row;
-  return { scope, version, kid, state, record: record && toHex(record), createdAtMs, revision };
+  const { scope, version, kid, state, record, proof, createdAtMs, revision } = row;
+  return { scope, version, kid, state, record: record && toHex(record), proof: proof && toHex(proof), createdAtMs, revision };
 }
 
 /**
@@ -25,10 +26,40 @@ export function storedRow(given: unknown): StoredDataKey {
     version: integerField(fields, "version"),
     kid: textField(fields, "kid"),
     state: stateField(fields),
-    record: recordField(fields),
+    record: bytesField(fields, "record"),
+    proof: bytesField(fields, "proof"),
     createdAtMs: integerField(fields, "createdAtMs"),
     revision: integerField(fields, "revision"),
   };
+}
+
+/**
+ * Like `storedRow`, where one bad row must not hide the others: it is given as `unreadable`, if it says where it stands.
+ *
+ * @throws `provider-failure` if scope or version of the row cannot be read
+ */
+export function scannedRow(given: unknown): StoredDataKey {
+  try {
+    return storedRow(given);
+  } catch (error) {
+    return unreadableRow(given) ?? raise(error);
+  }
+}
+
+/** What stands for a row that cannot be read, or undefined if not even its place can. */
+export function unreadableRow(given: unknown): StoredDataKey | undefined {
+  if (typeof given !== "object" || given === null) return undefined;
+  const fields = new Map<string, unknown>(Object.entries(given));
+  try {
+    const place = { scope: textField(fields, "scope"), version: integerField(fields, "version") };
+    return { ...place, kid: "", state: "unreadable", record: null, proof: null, createdAtMs: 0, revision: 0 };
+  } catch {
+    return undefined;
+  }
+}
+
+function raise(error: unknown): never {
+  throw error;
 }
 
 type Fields = ReadonlyMap<string, unknown>;
@@ -54,12 +85,13 @@ function stateField(fields: Fields): DataKeyState {
   return state;
 }
 
-function recordField(fields: Fields): Uint8Array | null {
-  const value = fields.get("record");
+/** A field that is not there is null: the proof, in rows that are older than proofs. */
+function bytesField(fields: Fields, name: "record" | "proof"): Uint8Array | null {
+  const value = fields.get(name) ?? null;
   if (value === null) return null;
-  const record = typeof value === "string" ? fromHex(value) : undefined;
-  if (record === undefined) throw noRow("record is neither hex nor null");
-  return record;
+  const bytes = typeof value === "string" ? fromHex(value) : undefined;
+  if (bytes === undefined) throw noRow(`${name} is neither hex nor null`);
+  return bytes;
 }
 
 function noRow(why: string): EnvelockError {

@@ -63,13 +63,15 @@ describe("a store that lies", () => {
     expect(await refusalCode(() => other.decryptAsync(token))).toBe("authentication-failed");
   });
 
-  test("breaks an old version: its tokens alone are lost, and say why", async () => {
+  test("breaks an old version: its tokens alone are lost, and say why; who starts anew needs somebody to vouch for the next", async () => {
     const honest = world();
     const dataKeys = honest.open();
     const token = (await dataKeys.field(EMAIL)).encrypt("x");
-    await dataKeys.rotate();
+    const { kid } = await dataKeys.rotate();
     const store = showing(honest.store, (row) => (row.version === 1 ? { ...row, record: changed(row.record) } : row));
-    const email = await honest.open({ store, announceMs: 0 }).field(EMAIL);
+    const error = await refusal(() => honest.open({ store, announceMs: 0 }).field(EMAIL));
+    expect([error.code, error.hint]).toEqual(["authentication-failed", expect.stringContaining("vouchedKids")]);
+    const email = await honest.open({ store, announceMs: 0, vouchedKids: [kid] }).field(EMAIL);
     expect(email.decrypt(email.encrypt("y"))).toBe("y");
     expect(await refusalCode(() => email.decrypt(token))).toBe("authentication-failed");
   });

@@ -79,15 +79,13 @@ describe("the lock", () => {
 });
 
 describe("what is no store", () => {
-  const row = { ...newRow("a"), record: "00" };
+  const row = { ...newRow("a"), record: "00", proof: null };
 
   test.each([
     ["no JSON", "{"],
     ["another format", JSON.stringify({ format: "envelock-data-keys/2", rows: [] })],
     ["no rows", JSON.stringify({ format: "envelock-data-keys/1" })],
     ["a row that is none", JSON.stringify({ format: "envelock-data-keys/1", rows: [null] })],
-    ["a record in capitals", JSON.stringify({ format: "envelock-data-keys/1", rows: [{ ...row, record: "AB" }] })],
-    ["an unknown state", JSON.stringify({ format: "envelock-data-keys/1", rows: [{ ...row, state: "lost" }] })],
     ["half a version", JSON.stringify({ format: "envelock-data-keys/1", rows: [{ ...row, version: 1.5 }] })],
     ["a row twice", JSON.stringify({ format: "envelock-data-keys/1", rows: [row, row] })],
   ])("%s is refused, and not replaced", async (_what, text) => {
@@ -96,6 +94,26 @@ describe("what is no store", () => {
     expect(await refusalCode(() => fileStore(bad).list("a"))).toBe("provider-failure");
     expect(await refusalCode(() => fileStore(bad).insertIfAbsent(newRow("b")))).toBe("provider-failure");
     expect(readFileSync(bad, "utf8")).toBe(text);
+  });
+
+  test.each([
+    ["a record in capitals", { ...row, record: "AB" }],
+    ["an unknown state", { ...row, state: "lost" }],
+    ["no date", { ...row, createdAtMs: undefined }],
+  ])("a row with %s spoils its scope alone, is shown by a scan, and stays where it is", async (_what, bad) => {
+    const path = join(folder, "bad-row.json");
+    writeFileSync(path, JSON.stringify({ format: "envelock-data-keys/1", rows: [bad] }));
+    const store = fileStore(path);
+    for (const work of [() => store.list("a"), () => store.byKid("a", row.kid), () => store.insertIfAbsent(newRow("a", { version: 2 }))]) {
+      expect(await refusalCode(work)).toBe("provider-failure");
+    }
+    expect(await store.list("b")).toEqual([]);
+    expect(await store.insertIfAbsent(newRow("b"))).toBe(true);
+    expect(JSON.parse(readFileSync(path, "utf8")).rows).toContainEqual(JSON.parse(JSON.stringify(bad)));
+    expect(await store.scan({ limit: 10 })).toMatchObject([
+      { scope: "a", version: 1, state: "unreadable" },
+      { scope: "b", state: "active" },
+    ]);
   });
 
   test("a folder that is not there", async () => {

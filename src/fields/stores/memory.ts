@@ -1,5 +1,5 @@
 import { copyOf } from "../../core/base/bytes.ts";
-import type { DataKeyStore, RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import type { DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 
 /** A store in this process: for tests, and for data that does not outlive the process. */
 export function memoryStore(): DataKeyStore {
@@ -31,12 +31,17 @@ export function memoryStore(): DataKeyStore {
       put(row);
       return true;
     },
-    async scan({ after, limit }, options) {
+    async scan(page, options) {
       options?.signal?.throwIfAborted();
-      const rows = [...scopes.keys()].flatMap(rowsOf).filter((row) => after === undefined || byPlace(row, after) > 0);
-      return rows.sort(byPlace).slice(0, limit).map(copyOfRow);
+      return pageOf([...scopes.keys()].flatMap(rowsOf), page).map(copyOfRow);
     },
   };
+}
+
+/** A page of rows that stand in any order. */
+export function pageOf(rows: readonly StoredDataKey[], { after, limit }: ScanPage): readonly StoredDataKey[] {
+  const behind = rows.filter((row) => after === undefined || byPlace(row, after) > 0);
+  return behind.sort(byPlace).slice(0, limit);
 }
 
 function byPlace(a: RowPlace, b: RowPlace): number {
@@ -45,5 +50,5 @@ function byPlace(a: RowPlace, b: RowPlace): number {
 }
 
 function copyOfRow(row: StoredDataKey): StoredDataKey {
-  return { ...row, record: row.record && copyOf(row.record) };
+  return { ...row, record: row.record && copyOf(row.record), proof: row.proof && copyOf(row.proof) };
 }

@@ -35,6 +35,7 @@ export function newRow(scope: string, differences: Partial<StoredDataKey> = {}):
     kid: toHex(crypto.getRandomValues(new Uint8Array(16))),
     state: "active",
     record: newRecord(150),
+    proof: newRecord(35),
     createdAtMs: 1_790_000_000_000,
     revision: 1,
     ...differences,
@@ -64,10 +65,11 @@ export function checkRow(given: StoredDataKey | undefined, expected: StoredDataK
   check(given !== undefined, `${what} must give the row`);
   if (given === undefined) return;
   for (const field of FIELDS) check(given[field] === expected[field], `${what} must give ${field} as it was stored`);
-  check(isSameRecord(given.record, expected.record), `${what} must give the record as it was stored`);
+  check(isSameBytes(given.record, expected.record), `${what} must give the record as it was stored`);
+  check(isSameBytes(given.proof, expected.proof), `${what} must give the proof as it was stored`);
 }
 
-function isSameRecord(given: Uint8Array | null, expected: Uint8Array | null): boolean {
+function isSameBytes(given: Uint8Array | null, expected: Uint8Array | null): boolean {
   if (given === null || expected === null) return given === expected;
   return isBytes(given) && equalPublicBytes(given, expected);
 }

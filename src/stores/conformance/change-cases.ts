@@ -6,7 +6,7 @@ export function changeCases({ holds }: StoreConformanceHarness): readonly Case[]
   const cases: Case[] = [
     { name: "a version that is taken is refused", run: refusesTakenVersion },
     { name: "a kid that is taken is refused", run: refusesTakenKid },
-    { name: "a change replaces state, record and revision", run: replaces },
+    { name: "a change replaces state, record, proof and revision", run: replaces },
     { name: "a change on another revision is refused", run: refusesOtherRevision },
     { name: "a change of nothing makes nothing", run: changesNothing },
     { name: "a shredded record is gone", run: (bench) => shreds(bench) },
@@ -41,7 +41,7 @@ async function replaces({ open }: Bench): Promise<void> {
   for (const each of [row, neighbour, namesake]) await insert(store, each);
   let now = row;
   for (const state of ["retired", "active"] as const) {
-    const next = { ...now, state, record: newRecord(170), revision: now.revision + 1 };
+    const next = { ...now, state, record: newRecord(170), proof: state === "active" ? null : newRecord(40), revision: now.revision + 1 };
     check((await store.compareAndSwap(next, now.revision)) === true, "compareAndSwap must say true when the revision fits");
     await checkStands(store, next, "after the change");
     for (const each of [neighbour, namesake]) await checkStands(store, each, "of a row beside the one that was changed");

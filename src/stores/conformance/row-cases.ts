@@ -18,7 +18,7 @@ async function keepsRows({ open }: Bench): Promise<void> {
   const store = await open();
   const scope = newScope();
   const rows = [
-    newRow(scope, { version: 1, state: "retired", revision: 4 }),
+    newRow(scope, { version: 1, state: "retired", revision: 4, proof: null }),
     newRow(scope, { version: 2, state: "shredded", record: null, revision: 2 }),
     newRow(scope, { version: 3, record: Uint8Array.from({ length: 256 }, (_, byte) => byte) }),
   ];
@@ -35,6 +35,7 @@ async function keepsLargeValues({ open }: Bench): Promise<void> {
     revision: 2 ** 31 - 1,
     createdAtMs: 2 ** 53 - 1,
     record: newRecord(MAX_RECORD_BYTES),
+    proof: newRecord(MAX_PROOF_BYTES),
   });
   await insert(store, large);
   await checkStands(store, large, "of the largest values");
@@ -100,3 +101,4 @@ async function copiesRows({ open }: Bench): Promise<void> {
 
 const MAX_SCOPE_CHARACTERS = 1366;
 const MAX_RECORD_BYTES = 65_537;
+const MAX_PROOF_BYTES = 16_384;

@@ -70,7 +70,7 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "changes the state and not the record",
-    noticedBy: "a change replaces state, record and revision",
+    noticedBy: "a change replaces state, record, proof and revision",
     change: (sound) => ({
       async compareAndSwap(row, revision, options) {
         const before = await placeOf(sound, row, options?.signal);
@@ -80,7 +80,7 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
   },
   {
     fault: "changes every version of the scope",
-    noticedBy: "a change replaces state, record and revision",
+    noticedBy: "a change replaces state, record, proof and revision",
     change: (sound) => ({
       async compareAndSwap(row, revision, options) {
         const isChanged = await sound.compareAndSwap(row, revision, options);
@@ -88,6 +88,16 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
           if (other.version !== row.version) await sound.compareAndSwap({ ...other, state: row.state }, other.revision);
         }
         return isChanged;
+      },
+    }),
+  },
+  {
+    fault: "does not replace the proof",
+    noticedBy: "a change replaces state, record, proof and revision",
+    change: (sound) => ({
+      async compareAndSwap(row, revision, options) {
+        const before = await placeOf(sound, row, options?.signal);
+        return await sound.compareAndSwap({ ...row, proof: before?.proof ?? null }, revision, options);
       },
     }),
   },

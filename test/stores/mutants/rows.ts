@@ -19,6 +19,16 @@ export const ROW_MUTANTS: readonly Mutant[] = [
       givingOut(sound, (row) => ({ ...row, record: row.record && new TextEncoder().encode(new TextDecoder().decode(row.record)) })),
   },
   {
+    fault: "does not know of proofs",
+    noticedBy: "a row comes back as it went in",
+    change: (sound) => givingOut(sound, (row) => ({ ...row, proof: null })),
+  },
+  {
+    fault: "cuts proofs at 4 KiB",
+    noticedBy: "the largest values fit",
+    change: (sound) => givingOut(sound, (row) => ({ ...row, proof: row.proof?.slice(0, 4096) ?? null })),
+  },
+  {
     fault: "keeps times in 32 bits of seconds",
     noticedBy: "the largest values fit",
     change: (sound) => givingOut(sound, (row) => ({ ...row, createdAtMs: Math.min(row.createdAtMs, 2 ** 31 * 1000) })),
@@ -40,7 +50,16 @@ export const ROW_MUTANTS: readonly Mutant[] = [
     noticedBy: "what is not there is not found",
     change: (sound) => ({
       byKid: async (scope, kid, options) =>
-        (await sound.byKid(scope, kid, options)) ?? { scope, kid, version: 1, state: "active", record: null, createdAtMs: 0, revision: 1 },
+        (await sound.byKid(scope, kid, options)) ?? {
+          scope,
+          kid,
+          version: 1,
+          state: "active",
+          record: null,
+          proof: null,
+          createdAtMs: 0,
+          revision: 1,
+        },
     }),
   },
   {
