@@ -9,6 +9,7 @@ export {
   type PlainNativeError,
 } from "./core/base/errors.ts";
 export { WRAP_ALGORITHMS } from "./core/contracts/algorithms.ts";
+export { withAliases } from "./core/contracts/aliases.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./core/contracts/key-provider.ts";
 export type { KeyWrapper, WrappedKey } from "./core/contracts/key-wrapper.ts";
 export type { RandomSource } from "./core/contracts/random-source.ts";
