@@ -1,3 +1,4 @@
+import { quietly } from "../base/quietly.ts";
 import type { ForgetFilter } from "../key-source/forget-filter.ts";
 
 /** Tells those that keep data keys of a keyring beside it, such as `DataKeys`, what becomes of the keyring. Not part of the public surface. */
@@ -40,13 +41,5 @@ export class KeyringLife {
     for (const listener of [...this.#closing]) quietly(listener);
     this.#forgetting.clear();
     this.#closing.clear();
-  }
-}
-
-function quietly<T>(tell: () => T): T | undefined {
-  try {
-    return tell();
-  } catch {
-    return undefined; // a listener that fails keeps none of the others from wiping their keys
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Context } from "../base/context.ts";
 import { EnvelockError, type ErrorCode } from "../base/errors.ts";
+import { quietly } from "../base/quietly.ts";
 import type {
   DataKeyOrigin,
   KeyringEvent,
@@ -45,7 +46,7 @@ export interface OperationReport {
   keys: readonly KeyVersion[];
 }
 
-/** Tells whoever listens to one keyring. There is none if nobody does, so that being unobserved costs nothing. */
+/** Tells the listeners of one keyring. A keyring without listeners has no observer, so that being unobserved costs nothing. */
 export class Observer {
   readonly #clock: Clock;
   readonly #onEvent: ((event: KeyringEvent) => void) | undefined;
@@ -77,7 +78,7 @@ export class Observer {
       const startedAt = this.#clock.monotonicMs();
       const end = (outcome: Outcome): void => {
         const event = eventOf(outcome, this.#clock.monotonicMs() - startedAt);
-        finish?.(event);
+        quietly(() => finish?.(event));
         this.emit(event);
       };
       try {
@@ -89,24 +90,31 @@ export class Observer {
         throw error;
       }
     };
-    return this.#telemetry === undefined ? observed() : this.#telemetry.span(name, observed);
+    return this.#telemetry === undefined ? observed() : inSpan(this.#telemetry, name, observed);
   }
 
-  /** A listener that throws changes nothing for anybody else. */
+  /** A listener that throws or rejects changes nothing for others. */
   emit(event: KeyringEvent): void {
     quietly(() => this.#onEvent?.(event));
     quietly(() => this.#telemetry?.record(event));
   }
 }
 
-export function outcomeOf(error: unknown): ErrorCode {
-  return error instanceof EnvelockError ? error.code : "provider-failure";
+/** A span that fails, or that runs nothing, keeps no work from being done. */
+async function inSpan<T>(telemetry: Telemetry, name: SpanName, run: (finish?: (event: SpanEvent) => void) => Promise<T>): Promise<T> {
+  let running: Promise<T> | undefined;
+  const started = (finish: (event: SpanEvent) => void): Promise<T> => {
+    running ??= run(finish);
+    return running;
+  };
+  try {
+    await telemetry.span(name, started);
+  } catch {
+    // the work's own failure comes below
+  }
+  return await (running ?? run());
 }
 
-function quietly(tell: () => void): void {
-  try {
-    tell();
-  } catch {
-    // what a listener does with an event is its own business
-  }
+export function outcomeOf(error: unknown): ErrorCode {
+  return error instanceof EnvelockError ? error.code : "provider-failure";
 }
