@@ -4,18 +4,13 @@ export type OwnedBytes = Uint8Array<ArrayBuffer>;
 /**
  * Returns a plain view of a caller's bytes, never a Buffer, whose `slice` would share memory. Every edge where bytes come in uses it.
  *
- * Returns a copy of memory that can change under the reader: memory that another thread shares, which could be changed between the
- * check of a tag and the decryption, and memory that can be resized, whose length is not the same at two reads.
+ * Returns a copy of memory that another thread shares, because that could change between the check of a tag and the decryption. Memory
+ * that can be resized or transferred away is not copied. A caller of this that waits before it uses the view compares lengths: see `requireAttached`.
  */
 export function viewOf(bytes: Uint8Array): Uint8Array {
   const { buffer } = bytes;
-  if (!isSteady(buffer)) return copyOf(bytes);
+  if (!(buffer instanceof ArrayBuffer)) return copyOf(bytes);
   return bytes.constructor === Uint8Array ? bytes : new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Whether memory belongs to this thread alone and keeps its length, unless it is transferred away as a whole. */
-function isSteady(buffer: ArrayBufferLike): boolean {
-  return buffer instanceof ArrayBuffer && !("resizable" in buffer && buffer.resizable === true);
 }
 
 /** A copy in an ArrayBuffer of its own. */

@@ -6,7 +6,7 @@ import { EnvelockError } from "./errors.ts";
  * such memory passes through here before it leaves. An array that was not filled is wiped.
  *
  * @param writtenBytes the sum of what the writers say that they wrote, counted from their output and never from what was asked for
- * @throws `invalid-argument`: the input lost its memory during the call
+ * @throws `invalid-argument`: the input was resized or detached during the call
  */
 export function requireFilled(target: OwnedBytes, writtenBytes: number): OwnedBytes {
   if (writtenBytes === target.length) return target;
@@ -25,7 +25,7 @@ export function requireAttached(input: Uint8Array, bytes: number): void {
 }
 
 function inputLost(what: string): EnvelockError {
-  return new EnvelockError("invalid-argument", `${what}: the input lost its memory during the call`, {
-    hint: "do not transfer or detach bytes that were handed over before the call has settled",
+  return new EnvelockError("invalid-argument", `${what}: the input was resized or detached during the call`, {
+    hint: "do not resize, transfer or detach bytes that were handed over before the call has settled",
   });
 }

@@ -27,7 +27,8 @@ export class ChunkSplitter {
    * @throws `invalid-argument` if the piece lost its memory after it was fed: what is left of it would be dropped in silence
    */
   take(maxChunks: number): Uint8Array | undefined {
-    if (this.#piece.length !== this.#pieceBytes) throw invalidArgument(DETACHED, "transfer a piece only once the next one is asked for");
+    if (this.#piece.length !== this.#pieceBytes)
+      throw invalidArgument(DETACHED, "resize or transfer a piece only once the next one is asked for");
     if (this.#carried > 0) {
       this.#fillCarry();
       if (this.#carried < this.#chunkBytes) return undefined;
@@ -63,5 +64,5 @@ export class ChunkSplitter {
   }
 }
 
-const DETACHED = "a stream's piece was detached before all of it was used";
+const DETACHED = "a stream's piece was resized or detached before all of it was used";
 const NOTHING: Uint8Array = new Uint8Array(0);

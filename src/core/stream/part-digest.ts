@@ -1,4 +1,5 @@
 import { type OwnedBytes, viewOf, wipe } from "../base/bytes.ts";
+import { requireAttached } from "../base/filled.ts";
 import { checkedPartBytes } from "./upload-plan.ts";
 
 /** The SHA-256 of a part's plaintext: 32 bytes, as secret as the plaintext is. */
@@ -16,15 +17,18 @@ export async function partDigests(pieces: AsyncIterable<Uint8Array>, partBytes: 
   const digests: OwnedBytes[] = [];
   let filled = 0;
   for await (const piece of pieces) {
-    for (let left = viewOf(piece); left.length > 0; ) {
+    const bytes = viewOf(piece);
+    const { length } = bytes;
+    for (let at = 0; at < length; ) {
       if (filled === partBytes) {
         digests.push(await partDigest(part));
         filled = 0;
       }
-      const run = left.subarray(0, partBytes - filled);
+      requireAttached(bytes, length); // the digest was waited for
+      const run = bytes.subarray(at, at + partBytes - filled);
       part.set(run, filled);
       filled += run.length;
-      left = left.subarray(run.length);
+      at += run.length;
     }
   }
   digests.push(await partDigest(part.subarray(0, filled)));
