@@ -148,10 +148,12 @@ function jwkMember(text: string): string | undefined {
   }
 }
 
-function loadSdk(): Promise<typeof import("@azure/keyvault-secrets")> {
-  return import("@azure/keyvault-secrets").catch((cause: unknown) => {
+async function loadSdk(): Promise<typeof import("@azure/keyvault-secrets")> {
+  try {
+    return await import("@azure/keyvault-secrets"); // inside `try`, or webpack refuses a package that is not there
+  } catch (cause) {
     throw missingPackage("@azure/keyvault-secrets", cause);
-  });
+  }
 }
 
 const KEK_BYTES = 32;

@@ -17,14 +17,8 @@ export interface HybridPeer {
  *
  * @throws `provider-failure` if the peer is not installed
  */
-export async function loadHybridKem(load: () => Promise<HybridPeer> = importPeer): Promise<Kem> {
-  const peer = await load().catch((cause: unknown) => {
-    throw new EnvelockError("provider-failure", "MLKEM768-X25519 needs the package @noble/post-quantum, which did not load", {
-      cause,
-      hint: "npm install @noble/post-quantum",
-    });
-  });
-  return hybridKem(peer);
+export async function loadHybridKem(): Promise<Kem> {
+  return hybridKem(await loadPeer());
 }
 
 /** @param randomKey where the 64 bytes of each encapsulation come from */
@@ -43,8 +37,15 @@ export function hybridKem({ ml_kem768_x25519: peer }: HybridPeer, randomKey: (by
   };
 }
 
-function importPeer(): Promise<HybridPeer> {
-  return import("@noble/post-quantum/hybrid.js");
+async function loadPeer(): Promise<HybridPeer> {
+  try {
+    return await import("@noble/post-quantum/hybrid.js"); // inside `try`, or bundlers refuse a package that is not there
+  } catch (cause) {
+    throw new EnvelockError("provider-failure", "MLKEM768-X25519 needs the package @noble/post-quantum, which did not load", {
+      cause,
+      hint: "npm install @noble/post-quantum",
+    });
+  }
 }
 
 /** The peer throws for keys and ciphertexts outside the encoding; lengths were checked before. */

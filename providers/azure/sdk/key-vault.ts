@@ -139,10 +139,12 @@ export class KeyVault {
   }
 }
 
-function loadSdk(): Promise<typeof import("@azure/keyvault-keys")> {
-  return import("@azure/keyvault-keys").catch((cause: unknown) => {
+async function loadSdk(): Promise<typeof import("@azure/keyvault-keys")> {
+  try {
+    return await import("@azure/keyvault-keys"); // inside `try`, or webpack refuses a package that is not there
+  } catch (cause) {
     throw missingPackage("@azure/keyvault-keys", cause);
-  });
+  }
 }
 
 /** No key material, so the SDK computes nothing itself; no dates and no operations, so it refuses nothing itself; no need to read. */

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { runtimeBinary } from "../../support/npm-tools.ts";
 import { application, output, write } from "./application.ts";
 import { BUNDLERS } from "./bundlers.ts";
-import { HANDLER, LANES, PRINTS, ROUND_TRIP, SEEN } from "./programs.ts";
+import { HANDLER, LANES, PEERS, PRINTS, ROUND_TRIP, SEEN } from "./programs.ts";
 
 beforeAll(() => {
   write("round-trip.js", ROUND_TRIP);
@@ -33,6 +33,17 @@ describe.each(Object.entries(BUNDLERS))("%s for Node", (name, bundle) => {
     const call = `require("./${outfile}").handler({}).then(({ body }) => console.log(body));`;
     expect(outputAlone(outfile, ["--eval", call])).toBe(`${SEEN}\n`);
   });
+});
+
+test.each(Object.entries(BUNDLERS))("%s goes on without optional packages that are not installed", (name, bundle) => {
+  write("peers.js", PEERS);
+  bundle({ entry: "peers.js", outfile: `${name}-peers.cjs`, platform: "node", format: "cjs", lacksPackages: true });
+  expect(outputAlone(`${name}-peers.cjs`, [`${name}-peers.cjs`]).split("\n")).toEqual([
+    expect.stringMatching(/^provider-failure: npm install @azure\/keyvault-keys/),
+    expect.stringMatching(/^provider-failure: npm install @azure\/keyvault-secrets/),
+    "provider-failure: npm install @noble/post-quantum",
+    "",
+  ]);
 });
 
 describe("worker threads, which need a file of their own", () => {

@@ -48,3 +48,18 @@ const keyring = new Keyring({ wrapWith: [localKey({ keyId: "orders", key: new Ui
 const stream = new Blob([new Uint8Array(5_000_000)]).stream().pipeThrough(keyring.encryptStream({ lanes: 2 }));
 new Response(stream).arrayBuffer().then(({ byteLength }) => console.log(byteLength), (error) => console.log(error.code, error.hint)).then(() => keyring.close());
 `;
+
+/** Uses what needs optional packages, none of which is installed: prints what each refusal advises. */
+export const PEERS = `
+import { azureKey, azureSecretKey } from "envelock/providers/azure";
+import { localHybridKeyPair } from "envelock/providers/local-hybrid";
+const credential = { getToken: async () => null };
+const options = { keyContext: {}, wrapAad: () => new Uint8Array(0), signal: new AbortController().signal };
+const providers = [
+  azureKey({ keyUrl: "https://orders.vault.azure.net/keys/k", credential }),
+  azureSecretKey({ secretUrl: "https://orders.vault.azure.net/secrets/s", credential }),
+  localHybridKeyPair({ keyId: "k", publicKey: new Uint8Array(1216) }),
+];
+Promise.all(providers.map((provider) => provider.wrap(new Uint8Array(32), options).catch((error) => error.code + ": " + error.hint)))
+  .then((hints) => console.log(hints.join("\\n")));
+`;

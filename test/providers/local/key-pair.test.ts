@@ -2,7 +2,6 @@ import { createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { engine } from "#engine";
 import { hybridKeys, localHybridKeyPair, localHybridKeyPairs } from "../../../providers/local/hybrid.ts";
-import { loadHybridKem } from "../../../providers/local/hybrid-kem.ts";
 import { type LocalKeyMaterial, localKeyPair, localKeyPairs } from "../../../providers/local/index.ts";
 import { toBase64Url, toHex } from "../../../src/core/base/bytes.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
@@ -192,11 +191,5 @@ describe("hybrid keys", () => {
       wrapped[at] = (good.wrapped[at] ?? 0) ^ 0x80;
       expect(await refusalCode(() => provider.unwrap({ ...good, wrapped }, OPTIONS)), `byte ${at}`).toBe("unwrap-rejected");
     }
-  });
-
-  test("a missing peer is provider-failure and names the package", async () => {
-    const missing = new Error("Cannot find package");
-    const error = await refusal(() => loadHybridKem(() => Promise.reject(missing)));
-    expect(error).toMatchObject({ code: "provider-failure", hint: "npm install @noble/post-quantum", cause: missing });
   });
 });
