@@ -9,11 +9,12 @@ const config: KnipConfig = {
     "bench/*.ts",
     "test/**/*.test.ts",
     "test/browser/page.ts",
+    "test/providers/pkcs11/token-program.mjs",
     "docs/**/*.ts",
     ".config/*.{mjs,ts}",
   ],
   project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],
-  ignoreBinaries: ["dpkg-query", "flock", "mkfifo", "softhsm2-util"],
+  ignoreBinaries: ["dpkg-query", "flock", "mkfifo", "softhsm2-util", "unshare"],
   ignoreExportsUsedInFile: true,
 };
 export default config;

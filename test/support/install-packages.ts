@@ -5,16 +5,25 @@ import { installPackages, missingPackages } from "./debian-packages.ts";
 
 const PACKAGES = [
   "chromium",
+  "dbus",
   "fish",
   "gcc",
+  "iproute2",
   "libc6-dev",
   "libnss3",
   "libnss3-tools",
+  "libtpm2-pkcs11-1",
+  "libtpm2-pkcs11-tools",
+  "libtss2-tcti-swtpm0",
+  "libtss2-tcti-tabrmd0",
+  "opencryptoki",
   "opensc",
   "p11-kit",
   "p11-kit-modules",
   "postgresql",
   "softhsm2",
+  "swtpm",
+  "tpm2-abrmd",
   "zsh",
 ];
 

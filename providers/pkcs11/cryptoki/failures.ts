@@ -121,6 +121,11 @@ const BAD_PIN: Meaning = {
   detail: "pin",
   hint: "correct the PIN; this process does not show the same one to the token again, because tokens lock after a few",
 };
+const POLICY: Meaning = {
+  code: "provider-failure",
+  detail: "policy",
+  hint: "the token's policy refuses this, as in FIPS mode or for data keys as objects; use a key with CKA_ENCRYPT and CKA_DECRYPT and a mechanism that encrypts, such as aes-gcm",
+};
 const READ_ONLY: Meaning = {
   code: "access-denied",
   detail: "write-protected",
@@ -142,14 +147,11 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   [ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, MOVED],
   [ck.CKR_KEY_FUNCTION_NOT_PERMITTED, FORBIDDEN],
   [ck.CKR_FUNCTION_REJECTED, { code: "access-denied", detail: "rejected" }],
-  [
-    ck.CKR_ATTRIBUTE_SENSITIVE,
-    {
-      code: "provider-failure",
-      detail: "policy",
-      hint: "the token hands no unwrapped key out; use a mechanism that encrypts, such as aes-gcm",
-    },
-  ],
+  [ck.CKR_ATTRIBUTE_SENSITIVE, POLICY],
+  [ck.CKR_ATTRIBUTE_VALUE_INVALID, POLICY],
+  [ck.CKR_ATTRIBUTE_READ_ONLY, POLICY],
+  [ck.CKR_TEMPLATE_INCONSISTENT, POLICY],
+  [ck.CKR_ACTION_PROHIBITED, POLICY],
   [ck.CKR_OPERATION_ACTIVE, BUSY],
   [ck.CKR_OPERATION_NOT_INITIALIZED, BUSY],
   [ck.CKR_PIN_INCORRECT, BAD_PIN],

@@ -248,7 +248,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list)
 	if (module != NULL)
 		return CKR_OK;
 	handle = dlopen(MODULE, RTLD_NOW | RTLD_LOCAL);
-	if (handle == NULL || (function_list = dlsym(handle, "C_GetFunctionList")) == NULL || function_list(&module) != CKR_OK)
+	if (handle == NULL || (function_list = dlsym(handle, ENTRY)) == NULL || function_list(&module) != CKR_OK)
 		return CKR_GENERAL_ERROR;
 	calls_file = open(FOLDER "/calls", O_WRONLY | O_CREAT | O_APPEND, 0600);
 	sessions_file = open(FOLDER "/sessions", O_WRONLY | O_CREAT, 0600);

@@ -40,13 +40,14 @@ interface InjectedFault {
  * Compiles the shim for a module.
  *
  * @param folder of this process, in which it is controlled; one shim for each
+ * @param entry the name under which the module has its functions; NSS has those of FIPS mode under a name of their own
  * @throws Error if there is no C compiler and none may be installed
  */
-export function faultShim(module: string, folder: string): FaultShim {
+export function faultShim(module: string, folder: string, entry: string = "C_GetFunctionList"): FaultShim {
   const compiler = fileOfPackages(["/usr/bin/gcc", "/usr/bin/cc"], ["gcc", "libc6-dev"]);
   const headers = join(dirname(createRequire(import.meta.url).resolve("pkcs11js")), "includes/pkcs11");
   const path = join(folder, "fault-shim.so");
-  const defines = [`-DMODULE="${module}"`, `-DFOLDER="${folder}"`];
+  const defines = [`-DMODULE="${module}"`, `-DFOLDER="${folder}"`, `-DENTRY="${entry}"`];
   execFileSync(compiler, ["-shared", "-fPIC", "-O2", `-I${headers}`, ...defines, "-o", path, SOURCE, "-ldl"], { stdio: "pipe" });
   let generation = 0;
   let seenCalls = 0;
