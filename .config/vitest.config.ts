@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type Plugin } from "vitest/config";
 import { ENTRIES, INTERNAL } from "./entries.mjs";
 
 const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -30,8 +30,20 @@ const { ENVELOCK_AZURE_SDK: azureSdk } = process.env;
 const ELSEWHERE =
   azureSdk === undefined ? [] : ["@azure/keyvault-keys", "@azure/identity"].map((find) => ({ find, replacement: join(azureSdk, find) }));
 
+// ORMs of other versions than the lock file's: test/package/orms.ts
+const { ENVELOCK_ORMS: orms } = process.env;
+const otherOrms: Plugin = {
+  name: "other-orms",
+  enforce: "pre",
+  async resolveId(id) {
+    if (orms === undefined || !/^(@prisma\/|drizzle-orm|kysely|typeorm)/.test(id)) return null;
+    return await this.resolve(id, join(orms, "package.json"), { skipSelf: true });
+  },
+};
+
 const engine = (name: "node" | "portable", include: string[], exclude: string[] = []) => ({
   root: at(""),
+  plugins: [otherOrms],
   resolve: {
     alias: [
       ...ELSEWHERE,
