@@ -1,27 +1,62 @@
+import { type SQL, type SQLWrapper, sql } from "drizzle-orm";
 import { customType, type PgCustomColumnBuilder } from "drizzle-orm/pg-core";
-import { type CipherSource, cipherOf, decryptedColumn } from "./encrypted-column.ts";
+import type { OptionNames } from "../core/base/options.ts";
+import type { CipherSource } from "./encrypted-column.ts";
+import { checkJsonColumn, indexSql, isTokenSql, JSON_COLUMN_OPTIONS, type JsonColumnOptions, jsonOf, valueIn } from "./json-column.ts";
 
-export type { CipherSource, TokenCipher } from "./encrypted-column.ts";
+export type { AdapterOptions, CipherSource, ColumnPlace, TokenCipher } from "./encrypted-column.ts";
+export type { JsonColumnOptions } from "./json-column.ts";
+
+export interface DrizzleColumnOptions extends JsonColumnOptions {
+  /** The name of the column in the database, if it is not that of the property. */
+  readonly name?: string;
+}
 
 /**
  * A column of PostgreSQL whose values are encrypted on their way in and decrypted on their way out. Its type is what the cipher
  * takes; `.notNull()` and the rest are chained as ever.
  *
- * It is stored as `json`, a token in quotes, because PostgreSQL compares no json: a filter, join, sort or `distinct` on it is an error
- * of the database, in any query, and never an answer without rows. To find a row by its value, compare a blind index in a column of
- * its own.
+ * It is stored as `json`, because PostgreSQL compares no json: a filter, join, sort or `distinct` on it is an error of the database,
+ * in any query, and never an answer without rows. A row is found by a blind index. With `indexed` the column holds it too, and a
+ * second column is generated from it by {@link indexIn}, so that no write can forget it. {@link isToken} is a constraint that keeps
+ * plaintext out, which an update by an expression or a copy of another column would bring in.
  *
  * @param cipher or a function that gives it, asked for each value
- * @param name of the column in the database, if it is not that of the property
+ * @param options or the name of the column alone
+ * @throws `invalid-argument` for unknown options
+ * @example
+ * ```ts
+ * const users = pgTable(
+ *   "users",
+ *   {
+ *     id: serial().primaryKey(),
+ *     email: encrypted(email, { indexed: true }).notNull(),
+ *     emailIndex: text("email_index").generatedAlwaysAs((): SQL => indexIn(users.email)).unique(),
+ *   },
+ *   (table) => [check("email_is_token", isToken(table.email))],
+ * );
+ * ```
  * @see docs/recipes/drizzle.md
  */
-export function encrypted<T>(cipher: CipherSource<T>, name = ""): EncryptedColumnBuilder<T> {
-  const column = customType<{ data: T; driverData: unknown }>({
+export function encrypted<T>(cipher: CipherSource<T>, options: DrizzleColumnOptions | string = {}): EncryptedColumnBuilder<T> {
+  const { name = "", ...column } = typeof options === "string" ? { name: options } : options;
+  checkJsonColumn(typeof options === "string" ? {} : options, DRIZZLE_COLUMN_OPTIONS);
+  const place = name === "" ? {} : { column: name };
+  return customType<{ data: T; driverData: unknown }>({
     dataType: () => "json",
-    toDriver: (value) => `"${cipherOf(cipher).encrypt(value)}"`, // base64url: nothing in it needs escaping
-    fromDriver: (stored) => decryptedColumn(cipher, stored, {}),
-  });
-  return column(name);
+    toDriver: (value) => JSON.stringify(jsonOf(cipher, value, column.indexed ?? false)),
+    fromDriver: (stored) => valueIn(cipher, stored, place, column),
+  })(name);
+}
+
+/** The blind index that stands in an `indexed` column, for `generatedAlwaysAs` of a column of text. */
+export function indexIn(column: SQLWrapper): SQL {
+  return withColumn(indexSql, column);
+}
+
+/** The condition of a constraint: true for null and for what `encrypted` writes, false for plaintext. */
+export function isToken(column: SQLWrapper): SQL {
+  return withColumn(isTokenSql, column);
 }
 
 export type EncryptedColumnBuilder<T> = PgCustomColumnBuilder<{
@@ -32,3 +67,10 @@ export type EncryptedColumnBuilder<T> = PgCustomColumnBuilder<{
   driverParam: unknown;
   enumValues: undefined;
 }>;
+
+function withColumn(write: (column: string) => string, column: SQLWrapper): SQL {
+  const parts = write("\n").split("\n");
+  return sql.join(parts.flatMap((part, at) => (at === 0 ? [sql.raw(part)] : [column, sql.raw(part)])));
+}
+
+const DRIZZLE_COLUMN_OPTIONS: OptionNames<DrizzleColumnOptions> = { ...JSON_COLUMN_OPTIONS, name: true };

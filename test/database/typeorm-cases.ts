@@ -1,7 +1,8 @@
 import { DataSource, EntitySchema, Equal, In, IsNull, Like, MoreThan, Not, QueryFailedError } from "typeorm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { encrypted } from "../../src/integrations/typeorm.ts";
+import { encrypted, indexIn, isToken } from "../../src/integrations/typeorm.ts";
 import { refusalCode } from "../support/refusal.ts";
+import { expectRows } from "../support/rules-table.ts";
 import { type TestCiphers, testCiphers } from "./field-ciphers.ts";
 
 interface User {
@@ -10,6 +11,13 @@ interface User {
   emailIndex: string;
   age: number | null;
   posts?: Post[];
+}
+
+interface GuardedUser {
+  id: number;
+  email: string;
+  readonly emailIndex: string;
+  copied: string | null;
 }
 
 interface Post {
@@ -43,13 +51,24 @@ export function typeormCases(open: () => Promise<string>): void {
     },
     relations: { author: { type: "many-to-one", target: "User", inverseSide: "posts" } },
   });
+  const Guarded = new EntitySchema<GuardedUser>({
+    name: "GuardedUser",
+    tableName: "typeorm_guarded",
+    columns: {
+      id: { type: "int", primary: true, generated: "increment" },
+      email: encrypted(() => current.email, { indexed: true }),
+      emailIndex: { ...indexIn("email"), unique: true },
+      copied: { type: "json", nullable: true },
+    },
+    checks: [{ expression: isToken("email") }],
+  });
   const user = (email: string, age: number | null): Omit<User, "id"> => ({ email, emailIndex: current.email.blindIndex(email), age });
 
   beforeAll(async () => {
     ciphers = await testCiphers("acme");
     current = ciphers;
     const url = await open();
-    source = new DataSource({ type: "postgres", url, entities: [Users, Posts], synchronize: true, poolSize: 1 });
+    source = new DataSource({ type: "postgres", url, entities: [Users, Posts, Guarded], synchronize: true, poolSize: 1 });
     await source.initialize();
     const users = source.getRepository(Users);
     await users.save([
@@ -102,7 +121,7 @@ export function typeormCases(open: () => Promise<string>): void {
   });
 
   describe("never an answer without rows: it is an error to", () => {
-    test.each<[string, () => Promise<unknown>]>([
+    const filters: readonly [string, () => Promise<unknown>][] = [
       ["find by the value", () => source.getRepository(Users).findBy({ email: "ada@example.org" })],
       ["find one by the value", () => source.getRepository(Users).findOneBy({ email: Equal("ada@example.org") })],
       ["find by a list", () => source.getRepository(Users).findBy({ email: In(["ada@example.org"]) })],
@@ -117,10 +136,65 @@ export function typeormCases(open: () => Promise<string>): void {
         "compare in written SQL",
         () => source.getRepository(Users).createQueryBuilder("u").where("u.email = :email", { email: "x" }).getMany(),
       ],
-    ])("%s", async (_, query) => {
+    ];
+    test("the page lists them", () => expectRows("docs/recipes/typeorm.md", filters, "the database: json has no operator for it"));
+    test.each(filters)("%s", async (_, query) => {
       await expect(query()).rejects.toThrow(QueryFailedError);
       await expect(query()).rejects.toThrow(/operator.*json|json.*operator/);
     });
+  });
+
+  test("an index that stands in the column follows it, and plaintext is kept out", async () => {
+    const users = source.getRepository(Guarded);
+    const found = (address: string) => users.findOneBy({ emailIndex: ciphers.email.blindIndex(address) });
+    await users.save([
+      { email: "ada@example.org", copied: "ada@example.org" },
+      { email: "grace@example.org", copied: null },
+    ]);
+    expect(await found("ada@example.org")).toMatchObject({ id: 1, email: "ada@example.org" });
+    await users.update({ id: 1 }, { email: "ada@example.com" });
+    expect([await found("ada@example.org"), await found("ada@example.com")]).toMatchObject([null, { id: 1 }]);
+    const grace = await users.findOneByOrFail({ id: 2 });
+    const stored = () =>
+      source.query('select email::text, email_index from (select email, "emailIndex" as email_index from typeorm_guarded) as t');
+    const before = await stored();
+    await users.save(grace);
+    expect(await stored()).toEqual(before);
+    await users.save({ ...grace, email: "hopper@example.org" });
+    expect([await found("grace@example.org"), await found("hopper@example.org")]).toMatchObject([null, { id: 2 }]);
+    await expect(users.insert({ email: "hopper@example.org" })).rejects.toMatchObject({ code: "23505" });
+    await expect(users.update({ id: 1 }, { email: () => "copied" })).rejects.toMatchObject({ code: "23514" });
+    await expect(users.findBy({ email: "hopper@example.org" })).rejects.toThrow(QueryFailedError);
+    expect(await refusalCode(() => Reflect.apply(encrypted, undefined, [ciphers.email, { index: true }]))).toBe("invalid-argument");
+  });
+
+  test("synchronize does not make the table anew on the next start", async () => {
+    await source.synchronize();
+    expect(await source.getRepository(Guarded).count()).toBe(2);
+  });
+
+  test("a column of text becomes one of json by the migration of the page, with all its values", async () => {
+    await source.query(
+      "create table typeorm_moving (id serial primary key, email text); insert into typeorm_moving (email) values ('legacy@example.org')",
+    );
+    await source.query("alter table typeorm_moving alter column email type json using to_json(email)");
+    const Moving = new EntitySchema<{ id: number; email: string | null }>({
+      name: "Moving",
+      tableName: "typeorm_moving",
+      columns: {
+        id: { type: "int", primary: true, generated: "increment" },
+        email: { ...encrypted(() => ciphers.migratingEmail), nullable: true },
+      },
+    });
+    const { options } = source;
+    const migrated = await new DataSource({ ...options, entities: [Moving], synchronize: false }).initialize();
+    try {
+      const rows = migrated.getRepository(Moving);
+      await rows.save({ email: "new@example.org" });
+      expect((await rows.find({ order: { id: "asc" } })).map(({ email }) => email)).toEqual(["legacy@example.org", "new@example.org"]);
+    } finally {
+      await migrated.destroy();
+    }
   });
 
   test("another tenant's cipher opens nothing", async () => {

@@ -30,7 +30,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
     {
       path: "src/integrations/",
       holds: "ORMs, Azure SDK, telemetry",
-      packages: ["drizzle-orm/pg-core", "kysely", "typeorm", "@prisma/client", "@opentelemetry/api"],
+      packages: ["drizzle-orm", "kysely", "@prisma/client", "@opentelemetry/api"],
     },
     {
       path: "src/testing/",
