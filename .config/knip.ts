@@ -8,6 +8,7 @@ const config: KnipConfig = {
     ...shipped.map((path) => `${path}!`),
     "bench/*.ts",
     "test/**/*.test.ts",
+    "test/mutants/{mutate,mutant-runner}.ts",
     "test/browser/page.ts",
     "test/providers/pkcs11/token-program.mjs",
     "docs/**/*.ts",

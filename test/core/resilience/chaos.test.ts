@@ -11,7 +11,10 @@ import { kek } from "../../support/keks.ts";
 import { timesFor } from "./load.ts";
 
 const CALLERS = 200;
-const OPERATIONS = timesFor(50_000);
+const { ENVELOCK_CHAOS_OPERATIONS = `${timesFor(50_000)}`, ENVELOCK_CHAOS_SEED = "0" } = process.env;
+/** For long runs by hand, each of another seed. */
+const OPERATIONS = Number(ENVELOCK_CHAOS_OPERATIONS);
+const SEED = Number(ENVELOCK_CHAOS_SEED);
 const DEADLINE_MS = 60_000;
 /** When the second provider answers nothing at all. */
 const DEAD = { fromMs: 15_000, toMs: 60_000 };
@@ -35,7 +38,9 @@ const FAULTS: readonly Fault[] = [
   { kind: "wrong-key" },
 ];
 
-test(`${OPERATIONS} mixed operations of ${CALLERS} callers over three faulty providers`, { timeout: 300_000 }, async () => {
+test(`${OPERATIONS} mixed operations of ${CALLERS} callers over three faulty providers`, {
+  timeout: 300_000 + 10 * OPERATIONS,
+}, async () => {
   const rejections: unknown[] = [];
   const note = (reason: unknown): unknown => rejections.push(reason);
   process.on("unhandledRejection", note);
@@ -75,7 +80,7 @@ interface Chaos {
 }
 
 async function chaos(operations: number): Promise<Chaos> {
-  const random = seeded(7);
+  const random = seeded(7 + 1000 * SEED);
   const clock = fakeClock(random);
   const cache = new DataKeyCache({ maxEntries: 40, maxAgeMs: 20_000, clock });
   const [a, b, c] = ["a", "b", "c"].map((keyId, index) => faulty(keyId, index, clock));
@@ -151,8 +156,8 @@ async function chaos(operations: number): Promise<Chaos> {
 /** A local key whose calls take 5 to 45 ms, of which a fifth goes wrong; the second is dead for a while. */
 function faulty(keyId: string, index: number, clock: FakeClock) {
   const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => void clock.after(delayMs, resolve, "awaited"));
-  const faults = seededFaults(index, 0.2, FAULTS);
-  const delays = seeded(100 + index);
+  const faults = seededFaults(index + 1000 * SEED, 0.2, FAULTS);
+  const delays = seeded(100 + index + 1000 * SEED);
   const plan: FaultPlan = (call, method) => {
     const now = clock.monotonicMs();
     if (index === 1 && now >= DEAD.fromMs && now < DEAD.toMs) return { kind: "hang" };
