@@ -2,6 +2,7 @@ import pkcs11js from "pkcs11js";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { type Pkcs11KeyOptions, pkcs11Key } from "../../../providers/pkcs11/index.ts";
 import { systemClock } from "../../../src/core/base/clock.ts";
+import { withAliases } from "../../../src/core/contracts/aliases.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { noise } from "../../support/arbitraries.ts";
 import { hexOf } from "../../support/bytes.ts";
@@ -9,7 +10,7 @@ import { refusal, refusalCode } from "../../support/refusal.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { softHsmTokens } from "./tokens.ts";
 
-const softHsm = softHsmTokens("versions");
+const softHsm = softHsmTokens("versions", "moved");
 const [token] = softHsm.tokens;
 afterAll(() => softHsm.remove());
 const opened: KeyProvider[] = [];
@@ -166,6 +167,17 @@ test("an AES key opens the one algorithm that it wraps with, and others only if 
   expect([byGcm.alg, byKeyWrap.alg]).toEqual([2, 6]);
   const told = open({ key, unwrapMechanisms: ["aes-kw"] });
   for (const recipient of [byGcm, byKeyWrap]) expect(hexOf(await told.unwrap(recipient, OPTIONS))).toBe(hexOf(DEK));
+});
+
+test("a token with another label opens what names the old one, by aliases", async () => {
+  const [old, moved] = softHsm.tokens;
+  for (const each of [old, moved]) each.addKey({ label: "moving", id: "7c", aes: noise(32, "moving") });
+  const before = await open({ key: { label: "moving" } }).wrap(DEK, OPTIONS);
+  const there = open({ ...locationOf(moved), key: { label: "moving" } });
+  expect(await refusalCode(() => there.unwrap(before, OPTIONS))).toBe("unwrap-rejected");
+  const key = withAliases(there, { [before.keyId]: await there.current() });
+  expect(hexOf(await key.unwrap(before, OPTIONS))).toBe(hexOf(DEK));
+  expect((await key.wrap(DEK, OPTIONS)).keyId).toContain("token=moved;");
 });
 
 test("a key that may no longer wrap still opens what it wrapped", async () => {
