@@ -23,9 +23,14 @@ const entries = {
 // Each file that a program loads takes it about 1 ms, whatever is in it. So what `envelock` loads is in few chunks. One would do, but other
 // entries are to load no more of it than they need: what runs without an engine no cryptography, worker threads no keyring.
 const CHUNKS = {
-  base: ["src/core/keyring/inspect.ts", "providers/conformance/index.ts"], // what reads without a key, or without an engine
+  base: ["src/core/keyring/inspect.ts", "providers/conformance/index.ts", "src/core/base/", "src/core/contracts/"], // needs no engine
   engines: ["src/core/crypto/engine/node.ts", "src/core/crypto/engine/portable.ts"],
-  body: ["src/core/stream/lanes/worker.ts", "src/core/stream/lanes/node.ts", "src/core/stream/lanes/portable.ts"],
+  body: [
+    "src/core/stream/lanes/worker.ts",
+    "src/core/stream/lanes/node.ts",
+    "src/core/stream/lanes/portable.ts",
+    "providers/local/index.ts",
+  ],
   core: ["src/index.ts"],
 };
 /** What starts threads shares it. A file of its own would cost every program more than its few lines cost those without threads. */
@@ -57,7 +62,7 @@ chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may n
 function isIn(chunk, id, graph) {
   if (id === root + ALSO_IN_BASE) return chunk === "base";
   if (Object.values(entries).some((path) => id === root + path)) return false;
-  const isLoadedBy = (source) => reachable(root + source, graph).has(id);
+  const isLoadedBy = (source) => (source.endsWith("/") ? id.startsWith(root + source) : reachable(root + source, graph).has(id));
   const loaders = CHUNKS[chunk].filter(isLoadedBy);
   return loaders.length > 1 || (loaders.length === 1 && isLoadedBy("src/index.ts"));
 }

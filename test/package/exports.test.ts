@@ -53,6 +53,13 @@ test.each(ENTRIES.filter(({ name }) => name.startsWith("envelock/providers/")))(
   expect(providers.filter((path) => !path.startsWith(`${folder}/`) && !path.startsWith("providers/http/"))).toEqual([]);
 });
 
+test.each(
+  ENTRIES.filter(({ name }) => name.startsWith("envelock/providers/")),
+)("$name brings no keyring, and nothing that only one needs", ({ name }) => {
+  const beyond = /^src\/(?:core\/(?:keyring\/(?!inspect\.)|key-source|resilience|telemetry|data-key)|fields)/;
+  expect(loadedBy(name).sources.filter((path) => beyond.test(path))).toEqual([]);
+});
+
 test.each(["envelock/providers/local", "envelock/providers/local-hybrid"])("%s loads no package until one is needed", (entry) => {
   expect(loadedBy(entry)).toMatchObject({ builtins: ["node:crypto"], packages: [] });
 });

@@ -53,8 +53,9 @@ describe.each(Object.entries(BUNDLERS))("%s for a browser", (name, bundle) => {
 describe("what a page loads that imports one name", () => {
   test.each([
     ["envelock", "EnvelockError", 5],
-    ["envelock", "inspect", 9],
-    ["envelock", "Keyring", 135],
+    ["envelock", "inspect", 14],
+    ["envelock", "Keyring", 145],
+    ["envelock/providers/local", "localKey", 80],
     ["envelock/providers/conformance", "conformance", 40],
   ])("%s %s: at most %i kB", (entry, name, kilobytes) => {
     write("one-name.js", `import { ${name} } from "${entry}";\nconsole.log(${name});\n`);
