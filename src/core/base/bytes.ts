@@ -59,8 +59,9 @@ export function equalPublicBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
+/** Whether a value is a Uint8Array, of this realm or another: a test runner's, a frame's. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array;
+  return value instanceof Uint8Array || (ArrayBuffer.isView(value) && typedArrayName.call(value) === "Uint8Array");
 }
 
 /** ASCII only, for labels. */
@@ -193,6 +194,9 @@ export function writeUint32(target: Uint8Array, at: number, value: number): void
   writeUint16(target, at + 2, value);
 }
 
+/** Reads what kind of typed array a value is, which no property of the value can change. */
+const typedArrayName: (this: unknown) => unknown =
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get ?? (() => undefined);
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
