@@ -1,4 +1,5 @@
 import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
+import { waitFor } from "../../src/core/base/wait.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 
 /** What can go wrong in one call of a provider. */
@@ -47,7 +48,7 @@ export function faultyProvider(provider: KeyProvider, plan: FaultPlan, { sleep =
     if (fault === undefined) return await call();
     switch (fault.kind) {
       case "delay":
-        await orAborted(sleep(fault.delayMs), signal);
+        await waitFor(sleep(fault.delayMs), { signal });
         return await call();
       case "throttle":
         throw new EnvelockError("rate-limited", "told to throttle", {
@@ -58,7 +59,7 @@ export function faultyProvider(provider: KeyProvider, plan: FaultPlan, { sleep =
       case "throw":
         throw new TypeError("told to throw");
       case "hang":
-        return await orAborted(new Promise<T>(() => {}), signal);
+        return await waitFor(new Promise<T>(() => {}), { signal });
       case "hang-deaf":
         return await new Promise<T>(() => {});
       default:
@@ -123,14 +124,6 @@ type Distort<T> = (fault: Distorting, call: () => Promise<T>) => Promise<T>;
 
 function another(key: Uint8Array): Uint8Array {
   return key.map((byte) => byte ^ 0xff);
-}
-
-function orAborted<T>(pending: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    pending.then(resolve, reject).finally(() => signal?.removeEventListener("abort", abort));
-  });
 }
 
 function realSleep(delayMs: number): Promise<void> {

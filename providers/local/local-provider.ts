@@ -1,6 +1,7 @@
 import { isBytes, isTextOfAtMost, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
+import { singleFlight } from "../../src/core/base/single-flight.ts";
 import { throwIfAborted } from "../../src/core/contracts/call-signal.ts";
 import type { KeyProvider, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
@@ -92,21 +93,12 @@ export function readyKek(kek: Kek): KekSource {
  */
 export function lazyKek(load: () => Promise<Kek>, secret?: Uint8Array): KekSource {
   let kek: Kek | undefined;
-  let pending: Promise<Kek> | undefined;
-  const start = async (): Promise<Kek> => {
-    try {
-      kek = await load();
-      return kek;
-    } finally {
-      pending = undefined;
-    }
-  };
+  const loading = singleFlight(async () => {
+    kek = await load();
+    return kek;
+  });
   return {
-    use() {
-      if (kek !== undefined) return kek;
-      pending ??= start();
-      return pending;
-    },
+    use: () => kek ?? loading(),
     destroy() {
       wipe(secret);
       kek?.destroy();

@@ -71,7 +71,7 @@ export class ThisThreadKeys implements TokenKeys {
       const key = newestKey(session, selector, nowMs);
       requireUsable(key);
       const id = formatKeyId(nameOf(session, key));
-      remember(session, id, key);
+      session.found.keys.set(id, key);
       return mechanism === undefined ? id : { keyId: id, alg: named(mechanism, key).alg };
     });
     return typeof keyId === "string" ? { keyId, alg: await this.chosen(keyId) } : keyId;
@@ -244,8 +244,9 @@ function keyFor(session: Session, keyId: string, alg: number): { readonly key: K
 
 function keyNamed(session: Session, keyId: string): KeyObject {
   const known = session.found.keys.get(keyId);
-  const key = known ?? lookedUp(session, keyId);
-  remember(session, keyId, key);
+  if (known !== undefined) return known;
+  const key = lookedUp(session, keyId);
+  session.found.keys.set(keyId, key);
   return key;
 }
 
@@ -255,14 +256,6 @@ function lookedUp(session: Session, keyId: string): KeyObject {
   const key = exactKey(session, name);
   requireUsable(key);
   return key;
-}
-
-/** Keeps the keys that were used last: how many key ids there are is up to the writers of envelopes. */
-function remember({ found }: Session, keyId: string, key: KeyObject): void {
-  found.keys.delete(keyId);
-  found.keys.set(keyId, key);
-  const [oldest] = found.keys.keys();
-  if (found.keys.size > MAX_KEYS && oldest !== undefined) found.keys.delete(oldest);
 }
 
 /** Looks a key up anew after the token has lost its object. */
@@ -295,5 +288,3 @@ function tripOf(keyId: string, alg: number): string {
 function isNoRoundTrip(error: unknown): boolean {
   return error instanceof EnvelockError && error.detail === "no-round-trip";
 }
-
-const MAX_KEYS = 256;

@@ -1,3 +1,4 @@
+import { RecentMap } from "../../../src/core/base/recent-map.ts";
 import * as ck from "../cryptoki/constants.ts";
 import type { Handle, TokenInfo } from "../cryptoki/cryptoki.ts";
 import { returns } from "../cryptoki/failures.ts";
@@ -145,9 +146,11 @@ function openSession({ cryptoki, peers }: Module, slot: Handle, isReadWrite: boo
 function noFindings(): Link["found"] {
   return {
     mechanismFlags: new Map(),
-    keys: new Map(),
+    keys: new RecentMap({ maxEntries: MAX_KEYS }),
     publicHalves: new WeakMap(),
     unknownAttributes: new Set(),
     impossible: new Map(),
   };
 }
+
+const MAX_KEYS = 256;

@@ -1,4 +1,5 @@
 import type { OwnedBytes } from "../../../src/core/base/bytes.ts";
+import type { RecentMap } from "../../../src/core/base/recent-map.ts";
 import type { Cryptoki, Handle, TokenInfo } from "../cryptoki/cryptoki.ts";
 
 /** A session for one call at a time. */
@@ -19,8 +20,8 @@ export interface Findings {
   /** The mechanisms that the token lists. */
   mechanisms?: ReadonlySet<number>;
   readonly mechanismFlags: Map<number, number>;
-  /** KEKs by their key id. */
-  readonly keys: Map<string, KeyObject>;
+  /** KEKs by their key id, those used last: how many key ids there are is up to the writers of envelopes. */
+  readonly keys: RecentMap<string, KeyObject>;
   readonly publicHalves: WeakMap<KeyObject, PublicHalf>;
   /** Attributes that may be absent, and that the token did not know. */
   readonly unknownAttributes: Set<number>;

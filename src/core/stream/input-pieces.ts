@@ -1,5 +1,6 @@
 import { isBytes, viewOf } from "../base/bytes.ts";
 import { type EnvelockError, invalidArgument } from "../base/errors.ts";
+import { waitFor } from "../base/wait.ts";
 
 /**
  * A source of pieces that an abort interrupts, also while it waits, and that must give exactly `expectedBytes` if that is known.
@@ -10,7 +11,6 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   readonly #signal: AbortSignal | undefined;
   readonly #expectedBytes: number | undefined;
   #isOver = false;
-  #interrupt: ((reason: unknown) => void) | undefined;
   /** Bytes given so far. */
   taken = 0;
 
@@ -45,15 +45,11 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   }
 
   #interruptible(signal: AbortSignal): Promise<IteratorResult<Uint8Array>> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      this.#interrupt = reject;
-      Promise.resolve(this.#source.next()).then(resolve, reject);
-    });
+    signal.throwIfAborted();
+    return waitFor(Promise.resolve(this.#source.next()), { signal });
   }
 
   readonly #onAbort = (): void => {
-    this.#interrupt?.(this.#signal?.reason);
     this.#dismiss();
   };
 

@@ -1,6 +1,7 @@
 import { copyOf, type OwnedBytes, wipe } from "../../core/base/bytes.ts";
 import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
+import { RecentMap } from "../../core/base/recent-map.ts";
 import type { CacheOptions } from "../../core/key-source/data-key-cache.ts";
 import { count, positive } from "../../core/resilience/checks.ts";
 
@@ -9,16 +10,15 @@ export type KeyCacheBounds = Pick<CacheOptions, "maxEntries" | "maxAgeMs">;
 /** Unwrapped keys of other formats, for a time, and one flight for each. Its own bytes leave it as copies alone. */
 export class UnwrappedKeys {
   readonly #clock: Clock;
-  readonly #maxEntries: number;
   readonly #maxAgeMs: number;
-  readonly #kept: Map<string, KeptKey> = new Map();
+  readonly #kept: RecentMap<string, KeptKey>;
   readonly #flights: Map<string, Flight> = new Map();
   #isClosed = false;
 
   /** @throws `invalid-argument` */
   constructor(clock: Clock, { maxEntries = 1000, maxAgeMs = 300_000 }: KeyCacheBounds) {
     this.#clock = clock;
-    this.#maxEntries = count(maxEntries, "cache.maxEntries");
+    this.#kept = new RecentMap({ maxEntries: count(maxEntries, "cache.maxEntries"), onLeave: letGo });
     this.#maxAgeMs = positive(maxAgeMs, "cache.maxAgeMs");
   }
 
@@ -31,11 +31,7 @@ export class UnwrappedKeys {
   async of(id: string, unwrap: () => Promise<OwnedBytes>): Promise<OwnedBytes> {
     this.requireOpen();
     const kept = this.#kept.get(id);
-    if (kept !== undefined && this.#clock.monotonicMs() < kept.untilMs) {
-      this.#kept.delete(id);
-      this.#kept.set(id, kept); // who was asked for longest ago leaves first
-      return copyOf(kept.bytes);
-    }
+    if (kept !== undefined && this.#clock.monotonicMs() < kept.untilMs) return copyOf(kept.bytes);
     const flight = this.#flights.get(id) ?? { landing: this.#fly(id, unwrap), waiting: 0 };
     this.#flights.set(id, flight);
     flight.waiting++;
@@ -53,7 +49,7 @@ export class UnwrappedKeys {
   /** Wipes the keys that are kept. An unwrap in flight ends in `closed`, and its key is wiped when it lands. */
   close(): void {
     this.#isClosed = true;
-    for (const id of [...this.#kept.keys()]) this.#drop(id);
+    this.#kept.clear();
   }
 
   /** @throws `closed` */
@@ -72,19 +68,14 @@ export class UnwrappedKeys {
   }
 
   #keep(id: string, bytes: OwnedBytes): void {
-    this.#drop(id);
-    const cancel = this.#clock.after(this.#maxAgeMs, () => this.#drop(id), "idle");
+    const cancel = this.#clock.after(this.#maxAgeMs, () => this.#kept.delete(id), "idle");
     this.#kept.set(id, { bytes, untilMs: this.#clock.monotonicMs() + this.#maxAgeMs, cancel });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > this.#maxEntries && oldest !== undefined) this.#drop(oldest);
   }
+}
 
-  #drop(id: string): void {
-    const kept = this.#kept.get(id);
-    kept?.cancel();
-    wipe(kept?.bytes);
-    this.#kept.delete(id);
-  }
+function letGo({ bytes, cancel }: KeptKey): void {
+  cancel();
+  wipe(bytes);
 }
 
 interface KeptKey {
