@@ -11,6 +11,7 @@ export const ENTRIES = {
   "./providers/local-hybrid": "providers/local/hybrid.ts",
   "./providers/azure": "providers/azure/index.ts",
   "./providers/pkcs11": "providers/pkcs11/index.ts",
+  "./providers/vault": "providers/vault/index.ts",
   "./providers/conformance": "providers/conformance/index.ts",
   "./stores/file": "src/stores/file.ts",
   "./stores/postgres": "src/stores/postgres.ts",
@@ -23,6 +24,7 @@ export const ENTRIES = {
   "./azure-sdk": "src/integrations/azure-sdk/index.ts",
   "./open-telemetry": "src/integrations/open-telemetry.ts",
   "./testing/azure-emulator": "src/testing/azure-emulator/index.ts",
+  "./testing/vault-emulator": "src/testing/vault-emulator/index.ts",
 };
 
 /** What the package imports from itself, by runtime: the source for each condition. Types are those of `types`. */

@@ -35,7 +35,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
     {
       path: "src/testing/",
       holds: "emulators for users",
-      packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "@noble/curves/"],
+      packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "@noble/curves/", "@noble/ciphers/"],
     },
   ],
   [{ path: "src/fields/", holds: "data keys in a store, ciphers for columns, blind indexes, jobs" }],
@@ -84,6 +84,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
     inner: [["token", "thread"], ["wrapping"], ["session"], ["cryptoki"]],
     packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"],
   },
+  { path: "providers/vault/", holds: "Vault, OpenBao: transit", also: ["providers/http/"] },
   { path: "providers/http/", holds: "one host over HTTP, shared by key services", isShared: true },
   { path: "providers/conformance/", holds: "the contract as cases", also: ["src/core/format/"] },
 ];

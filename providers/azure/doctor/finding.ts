@@ -1,14 +1,8 @@
+import type { Finding } from "../../../src/core/contracts/finding.ts";
 import type { AzureKeyOptions } from "../azure-key.ts";
 
 /** One thing that was looked at. */
-export interface AzureFinding {
-  readonly check: AzureCheck;
-  /** `skipped` where an earlier failure or a missing right left nothing to look at. */
-  readonly status: "ok" | "warning" | "failed" | "skipped";
-  readonly message: string;
-  /** What to do about it. */
-  readonly advice?: string;
-}
+export type AzureFinding = Finding<AzureCheck>;
 
 export type AzureCheck =
   | "dns"

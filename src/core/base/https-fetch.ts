@@ -49,14 +49,28 @@ export function httpsFetch(options: HttpsFetchOptions = {}): HttpFetch {
   };
 }
 
-async function answered(url: string, { method, headers, body, signal }: HttpFetchRequest, agent: HttpAgent): Promise<IncomingMessage> {
-  const send = agent instanceof HttpsAgent ? httpsRequest : httpRequest;
-  const request = send(url, { method, headers: { ...headers }, agent, signal });
-  request.end(body);
-  const [response]: readonly IncomingMessage[] = await once(request, "response");
-  if (response === undefined) throw invalidArgument("a request ended without an answer");
-  request.on("error", () => {}); // what breaks from here on, the stream of the answer tells
-  return response;
+/**
+ * Sends the request and waits for the head of its answer. A kept connection may have been closed by the server just before it is used
+ * again: then no byte of the request has been answered, and it goes out once more, at last on a new connection.
+ */
+async function answered(url: string, asked: HttpFetchRequest, agent: HttpAgent): Promise<IncomingMessage> {
+  for (;;) {
+    const { method, headers, body, signal } = asked;
+    const send = agent instanceof HttpsAgent ? httpsRequest : httpRequest;
+    const request = send(url, { method, headers: { ...headers }, agent, signal });
+    request.end(body);
+    try {
+      const [response]: readonly IncomingMessage[] = await once(request, "response");
+      request.on("error", () => {}); // what breaks from here on, the stream of the answer tells
+      if (response !== undefined) return response;
+    } catch (error) {
+      if (!request.reusedSocket || !isReset(error)) throw error;
+    }
+  }
+}
+
+function isReset(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
 }
 
 function streamOf(response: IncomingMessage): ReadableStream<Uint8Array> {

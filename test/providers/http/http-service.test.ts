@@ -31,6 +31,19 @@ test("connections are used again, also for requests at once", async () => {
   expect(server.connectionCount - before).toBeLessThanOrEqual(1);
 });
 
+test("a kept connection that the server has closed is replaced, and the request goes out once more", async () => {
+  const closing = await startEcho();
+  const kept = new HttpService(`https://${closing.host}`, { fetch: httpsFetch({ ca: closing.ca }) });
+  await Promise.all(Array.from({ length: 4 }, () => kept.send(POST, undefined)));
+  const before = closing.requests.length;
+  closing.faults.add("reset", /^/, 4); // each of the four kept connections breaks at its next request
+  expect(await kept.send(POST, undefined)).toMatchObject({ status: 200 });
+  expect(closing.requests.length - before).toBe(5);
+  closing.faults.add("reset", /^/, 2); // a kept one and then a new one
+  expect(await refusal(() => kept.send(POST, undefined))).toMatchObject({ code: "unavailable", detail: "connection" });
+  await closing.close();
+});
+
 test("the global fetch does as well, on plain loopback", async () => {
   const plain = createServer((request, response) => response.end(JSON.stringify({ url: request.url })));
   await new Promise<void>((resolve) => plain.listen(0, "127.0.0.1", resolve));
@@ -44,7 +57,6 @@ test("the global fetch does as well, on plain loopback", async () => {
 
 describe("what is no good answer", () => {
   test.each([
-    ["a reset", "reset", { code: "unavailable", detail: "connection", retryable: true }],
     ["an answer that breaks off", "cut", undefined],
     ["an answer without end", "endless", { code: "provider-failure", detail: "transport", retryable: true }],
     ["a byte more than 64 KiB", { status: 200, text: " ".repeat(65_537) }, { code: "provider-failure", detail: "transport" }],

@@ -1,0 +1,192 @@
+import { equalPublicBytes, utf8, wipe } from "../../../src/core/base/bytes.ts";
+import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
+import { EnvelockError } from "../../../src/core/base/errors.ts";
+import type { Finding } from "../../../src/core/contracts/finding.ts";
+import type { Recipient, WrapOptions } from "../../../src/core/contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../../../src/core/contracts/sizes.ts";
+import { fieldOf, textFieldOf } from "../../http/fields.ts";
+import { Findings } from "../../http/findings.ts";
+import { VaultConnection } from "../connection.ts";
+import { type VaultTransitKeyOptions, vaultTransitKey } from "../vault-transit-key.ts";
+
+export type VaultCheck =
+  | "reach"
+  | "seal"
+  | "token"
+  | "key"
+  | "key-type"
+  | "exportable"
+  | "deletion"
+  | "versions"
+  | "upsert"
+  | "wrap"
+  | "unwrap"
+  | "context"
+  | "latency";
+
+/**
+ * Looks at a transit key from the server's address to a round trip, for `envelock doctor` and for a check at start. Wraps and unwraps 32
+ * random bytes, and changes nothing.
+ *
+ * @returns every check, in this order; what it meets is a finding, not an exception
+ * @throws `invalid-argument` for a bad option
+ * @example
+ * ```ts
+ * import { diagnoseVaultKey } from "envelock/providers/vault";
+ *
+ * const findings = await diagnoseVaultKey({ address: "https://vault.example:8200", token: "hvs.…", key: "orders" });
+ * console.table(findings.filter(({ status }) => status !== "ok"));
+ * ```
+ */
+export async function diagnoseVaultKey(options: VaultTransitKeyOptions): Promise<readonly Finding<VaultCheck>[]> {
+  const provider = vaultTransitKey(options); // checks the options
+  await provider.close();
+  const { key, mount = "transit", keyType: _, id: __, ...connectionOptions } = options;
+  const connection = new VaultConnection(connectionOptions);
+  const findings = new Findings<VaultCheck>();
+  if (!(await isReached(connection, findings))) {
+    findings.skip(["token", ...KEY_CHECKS, ...TRIP_CHECKS], "the server was not reached");
+    return findings.all;
+  }
+  const token = await findings.try("token", () =>
+    connection.call("read-key", "the token", { method: "GET", path: "/v1/auth/token/lookup-self" }, undefined),
+  );
+  if (token === undefined) {
+    findings.skip([...KEY_CHECKS, ...TRIP_CHECKS], "there is no token that works");
+    return findings.all;
+  }
+  findings.ok("token", tokenMessage(token));
+  await keyFindings(connection, `/v1/${mount}/keys/${key}`, options, findings);
+  await upsertFinding(connection, `${mount}/encrypt/${key}`, findings);
+  await tripFindings(options, findings);
+  return findings.all;
+}
+
+async function isReached(connection: VaultConnection, findings: Findings<VaultCheck>): Promise<boolean> {
+  const health = await findings.try("reach", () => connection.health());
+  if (health === undefined) {
+    findings.skip(["seal"], "the server was not reached");
+    return false;
+  }
+  findings.ok("reach", `${connection.origin} answers`);
+  if (fieldOf(health, "sealed") === true) findings.fail("seal", "the server is sealed", "unseal it; until then every call is unavailable");
+  else findings.ok("seal", "the server is unsealed");
+  return fieldOf(health, "sealed") !== true;
+}
+
+function tokenMessage(token: unknown): string {
+  const seconds = fieldOf(token, "ttl");
+  return typeof seconds === "number" && seconds > 0
+    ? `the token works for another ${seconds} s`
+    : "the token works, and does not end by itself";
+}
+
+async function keyFindings(
+  connection: VaultConnection,
+  path: string,
+  { keyType = "aead" }: VaultTransitKeyOptions,
+  findings: Findings<VaultCheck>,
+): Promise<void> {
+  const key = await findings.try("key", () => connection.call("read-key", path, { method: "GET", path }, undefined));
+  if (key === undefined) {
+    findings.skip(KEY_CHECKS.slice(1), "the key could not be read; reading is needed for `current` and these checks alone");
+    return;
+  }
+  const type = textFieldOf(key, "type") ?? "unknown";
+  const latest = fieldOf(key, "latest_version");
+  const oldest = fieldOf(key, "min_decryption_version");
+  findings.ok("key", `the key is there, its latest version is ${latest}`);
+  if (!WRAPPING_TYPES.test(type)) findings.fail("key-type", `a key of type ${type} cannot wrap keys`, "use a key of type aes256-gcm96");
+  else if (type.startsWith("rsa-") !== (keyType === "rsa")) {
+    findings.fail(
+      "key-type",
+      `the key is of type ${type}, and keyType is "${keyType}"`,
+      `give keyType: "${type.startsWith("rsa-") ? "rsa" : "aead"}"`,
+    );
+  } else if (fieldOf(key, "derived") === true) {
+    findings.fail(
+      "key-type",
+      "the key is a derived one, which needs a context of the server's at each call",
+      "make a key without `derived`",
+    );
+  } else findings.ok("key-type", `the key is of type ${type}`);
+  const isExportable = fieldOf(key, "exportable") === true || fieldOf(key, "allow_plaintext_backup") === true;
+  if (isExportable) findings.warn("exportable", "the key can leave the server in clear", "make a new key: the flags cannot be cleared");
+  else findings.ok("exportable", "the key cannot leave the server");
+  if (fieldOf(key, "soft_deleted") === true) findings.fail("deletion", "the key is soft-deleted", "restore it");
+  else if (fieldOf(key, "deletion_allowed") === true)
+    findings.warn("deletion", "the key may be deleted", "set deletion_allowed=false in its config");
+  else findings.ok("deletion", "the key cannot be deleted");
+  if (typeof oldest === "number" && oldest > 1)
+    findings.warn("versions", `versions below ${oldest} do not decrypt`, "lower min_decryption_version while anything names them");
+  else findings.ok("versions", "every version decrypts");
+}
+
+/** With the capability `create` a misspelt name makes a new key at the first encryption. */
+async function upsertFinding(connection: VaultConnection, path: string, findings: Findings<VaultCheck>): Promise<void> {
+  const request = { method: "POST", path: "/v1/sys/capabilities-self", body: JSON.stringify({ paths: [path] }) } as const;
+  const capabilities = await connection.call("read-key", path, request, undefined).catch((error: unknown) => {
+    if (error instanceof EnvelockError) return undefined;
+    throw error;
+  });
+  const held = fieldOf(capabilities, path);
+  if (!Array.isArray(held)) findings.skip(["upsert"], "the token may not ask for its own capabilities");
+  else if (held.includes("create") || held.includes("root")) {
+    findings.warn("upsert", "the token may create keys: a misspelt name makes a new one", "grant `update` alone on this path");
+  } else findings.ok("upsert", "the token cannot create a key by mistake");
+}
+
+async function tripFindings(options: VaultTransitKeyOptions, findings: Findings<VaultCheck>): Promise<void> {
+  const provider = vaultTransitKey(options);
+  const clock: Clock = options.clock ?? systemClock;
+  const dek = crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES));
+  try {
+    const recipient = await findings.try("wrap", () => provider.wrap(dek, RIGHT));
+    if (recipient === undefined) {
+      findings.skip(["unwrap", "context", "latency"], "nothing was wrapped");
+      return;
+    }
+    findings.ok("wrap", `wrapped by ${recipient.keyId}`);
+    const started = clock.monotonicMs();
+    const opened = await findings.try("unwrap", () => provider.unwrap(recipient, RIGHT));
+    const ms = clock.monotonicMs() - started;
+    if (opened === undefined) {
+      findings.skip(["context", "latency"], "nothing was unwrapped");
+      return;
+    }
+    if (equalPublicBytes(opened, dek)) findings.ok("unwrap", "the same bytes came back");
+    else findings.fail("unwrap", "other bytes came back");
+    wipe(opened);
+    await contextFinding((wrapped) => provider.unwrap(wrapped, WRONG), recipient, findings);
+    if (ms > SLOW_MS)
+      findings.warn("latency", `an unwrap took ${Math.round(ms)} ms`, "cache unwrapped data keys, or come closer to the server");
+    else findings.ok("latency", `an unwrap took ${Math.round(ms)} ms`);
+  } finally {
+    wipe(dek);
+    await provider.close();
+  }
+}
+
+async function contextFinding(
+  unwrapWrongly: (recipient: Recipient) => Promise<Uint8Array>,
+  recipient: Recipient,
+  findings: Findings<VaultCheck>,
+): Promise<void> {
+  try {
+    wipe(await unwrapWrongly(recipient));
+    if (recipient.alg === OPAQUE) findings.ok("context", "an RSA key binds no context; the envelope does");
+    else findings.fail("context", "another context opened it", "use a server of version 1.12 or later");
+  } catch (error) {
+    if (error instanceof EnvelockError && error.code === "unwrap-rejected") findings.ok("context", "another context does not open it");
+    else findings.failWith("context", error);
+  }
+}
+
+const RIGHT: WrapOptions = { keyContext: {}, wrapAad: () => utf8("envelock/doctor/right") };
+const WRONG: WrapOptions = { keyContext: {}, wrapAad: () => utf8("envelock/doctor/wrong") };
+const KEY_CHECKS: readonly VaultCheck[] = ["key", "key-type", "exportable", "deletion", "versions"];
+const TRIP_CHECKS: readonly VaultCheck[] = ["upsert", "wrap", "unwrap", "context", "latency"];
+const WRAPPING_TYPES = /^(?:aes(?:128|256)-gcm96|x?chacha20-poly1305|rsa-(?:2048|3072|4096)|external-key)$/;
+/** docs/format.md §3.1 */
+const OPAQUE = 10;
+const SLOW_MS = 1000;

@@ -1,0 +1,7 @@
+export type { Finding } from "../../src/core/contracts/finding.ts";
+export type { HttpOptions } from "../http/http-service.ts";
+export { diagnoseVaultKey, type VaultCheck } from "./doctor/diagnose.ts";
+export { type AppRoleOptions, appRole, type JwtLoginOptions, jwtLogin, kubernetesLogin, type VaultLogin } from "./logins.ts";
+export type { VaultConnectionOptions, VaultToken, VaultTokenSource } from "./options.ts";
+export { type VaultRandomOptions, vaultRandom } from "./vault-random.ts";
+export { type VaultTransitKeyOptions, vaultTransitKey } from "./vault-transit-key.ts";

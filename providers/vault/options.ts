@@ -1,0 +1,56 @@
+import { isTextOfAtMost } from "../../src/core/base/bytes.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
+import type { OptionNames } from "../../src/core/base/options.ts";
+import type { HttpOptions } from "../http/http-service.ts";
+import type { VaultLogin } from "./logins.ts";
+
+/** A token, and when it ends. */
+export interface VaultToken {
+  readonly token: string;
+  /** Unix time in milliseconds. Left out for a token that does not end by itself. */
+  readonly expiresAtMs?: number;
+}
+
+/**
+ * Where tokens come from: a token, a function that gives one whenever it is asked, or a login that the provider performs and renews
+ * ({@link appRole}, {@link kubernetesLogin}, {@link jwtLogin}).
+ */
+export type VaultTokenSource = string | (() => Promise<VaultToken>) | VaultLogin;
+
+/** How to reach a Vault or OpenBao server. */
+export interface VaultConnectionOptions extends HttpOptions {
+  /** The origin of the server, such as `https://vault.example:8200`. */
+  readonly address: string;
+  readonly token: VaultTokenSource;
+  /** The namespace, such as `team-a`. Default: the root namespace. */
+  readonly namespace?: string;
+}
+
+/** The names of {@link VaultConnectionOptions}, for the tables of what extends them. */
+export const CONNECTION_OPTIONS: OptionNames<VaultConnectionOptions> = {
+  address: true,
+  token: true,
+  namespace: true,
+  fetch: true,
+  timeoutMs: true,
+  clock: true,
+};
+
+/**
+ * A path of names separated by slashes, as the server has them for namespaces and mounts.
+ *
+ * @throws `invalid-argument` for anything that a URL would need to escape
+ */
+export function checkedPath(what: string, path: unknown): string {
+  if (isTextOfAtMost(MAX_PATH_BYTES, path) && /^[\w.~-]+(?:\/[\w.~-]+)*$/.test(path) && !/(?:^|\/)\.{1,2}(?:\/|$)/.test(path)) return path;
+  throw invalidArgument(`${what} has letters, digits, dots, hyphens and underscores, with slashes between names`);
+}
+
+/** @throws `invalid-argument` */
+export function checkedKeyName(name: unknown): string {
+  const path = checkedPath("key", name);
+  if (path.includes("/")) throw invalidArgument("key is the name of one key: the mount has an option of its own");
+  return path;
+}
+
+const MAX_PATH_BYTES = 200;

@@ -1,0 +1,50 @@
+import type { OwnedBytes } from "../../src/core/base/bytes.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
+import { refuseUnknown } from "../../src/core/base/options.ts";
+import type { RandomSource } from "../../src/core/contracts/random-source.ts";
+import { fromBase64 } from "../http/base64.ts";
+import { textFieldOf } from "../http/fields.ts";
+import { VaultConnection } from "./connection.ts";
+import { brokenAnswer } from "./failures.ts";
+import { CONNECTION_OPTIONS, checkedPath, type VaultConnectionOptions } from "./options.ts";
+
+export interface VaultRandomOptions extends VaultConnectionOptions {
+  /** Where the transit engine is mounted. Default `transit`. */
+  readonly mount?: string;
+}
+
+/**
+ * The generator of a Vault or OpenBao server, as a keyring's `randomness`. Needs the capability `update` on `<mount>/random`.
+ *
+ * @throws `invalid-argument`
+ * @example
+ * ```ts
+ * import { vaultRandom } from "envelock/providers/vault";
+ *
+ * const randomness = vaultRandom({ address: "https://vault.example:8200", token: "hvs.…" });
+ * ```
+ */
+export function vaultRandom(options: VaultRandomOptions): Required<RandomSource> {
+  refuseUnknown(options, { ...CONNECTION_OPTIONS, mount: true }, "vaultRandom");
+  const { mount = "transit", ...connectionOptions } = options;
+  const place = checkedPath("mount", mount);
+  const connection = new VaultConnection(connectionOptions);
+  return {
+    name: "vault-random",
+    async randomBytes(count, { signal } = {}): Promise<OwnedBytes> {
+      connection.requireOpen();
+      signal?.throwIfAborted();
+      if (!Number.isInteger(count) || count < 1 || count > MAX_BYTES)
+        throw invalidArgument(`count is ${count}, expected 1 to ${MAX_BYTES}`);
+      const data = await connection.call("random", place, { method: "POST", path: `/v1/${place}/random/${count}`, body: "{}" }, signal);
+      const bytes = fromBase64(textFieldOf(data, "random_bytes") ?? "");
+      if (bytes?.length === count) return bytes;
+      throw brokenAnswer("random", place, `does not hold ${count} bytes`);
+    },
+    async close() {
+      connection.close();
+    },
+  };
+}
+
+const MAX_BYTES = 4096;

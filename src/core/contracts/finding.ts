@@ -1,0 +1,9 @@
+/** What one check of a doctor found. */
+export interface Finding<Check extends string = string> {
+  readonly check: Check;
+  /** `skipped` where an earlier failure or a missing right left nothing to look at. */
+  readonly status: "ok" | "warning" | "failed" | "skipped";
+  readonly message: string;
+  /** What to do. */
+  readonly advice?: string;
+}

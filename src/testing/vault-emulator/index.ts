@@ -1,0 +1,10 @@
+export type { Clock } from "../../core/base/clock.ts";
+export type { Meanwhile, RawAnswer } from "../emulator/fault-plan.ts";
+export type { HeldRequest } from "../emulator/loopback-server.ts";
+export { VaultAnswer } from "./answer.ts";
+export type { Fault } from "./faults.ts";
+export type { AppRoleLogin } from "./logins.ts";
+export type { Capability, Policy, TokenTraits } from "./tokens.ts";
+export type { TransitKeyTraits, TransitKeyType } from "./transit-key.ts";
+export { VaultEmulator, type VaultEmulatorConnection, type VaultEmulatorOptions } from "./vault-emulator.ts";
+export type { LoggedRequest } from "./vault-service.ts";

@@ -1,0 +1,219 @@
+import { type Clock, systemClock } from "../../core/base/clock.ts";
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import type { HttpFetch } from "../../core/base/http-fetch.ts";
+import { httpsFetch } from "../../core/base/https-fetch.ts";
+import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { type HeldRequest, LoopbackServer } from "../emulator/loopback-server.ts";
+import { VaultAnswer } from "./answer.ts";
+import { type Fault, isFaultName, type OwnFault } from "./faults.ts";
+import { type AppRoleLogin, LoginMethods } from "./logins.ts";
+import { TokenStore, type TokenTraits } from "./tokens.ts";
+import { TransitEngine } from "./transit-engine.ts";
+import type { TransitKey, TransitKeyTraits, TransitKeyType } from "./transit-key.ts";
+import { type LoggedRequest, VaultService, type VaultState } from "./vault-service.ts";
+
+export interface VaultEmulatorOptions {
+  /** On 127.0.0.1. Default: any that is free. */
+  readonly port?: number;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  /** Where the transit engine is mounted, namespaces included, such as `team-a/transit`. Default `["transit"]`. */
+  readonly mounts?: readonly string[];
+  /** Whether `associated_data` is known: false for a server before 1.12, which ignores it. Default true. */
+  readonly knowsAssociatedData?: boolean;
+  /** Called after each request, with what stands in the log. */
+  readonly onRequest?: (request: LoggedRequest) => void;
+}
+
+/** What `vaultTransitKey` needs to reach an emulator. */
+export interface VaultEmulatorConnection {
+  readonly address: string;
+  readonly token: string;
+  readonly fetch: HttpFetch;
+}
+
+/**
+ * A Vault or OpenBao server on a loopback port: the transit engine with real cryptography, tokens with policies and ends, AppRole,
+ * Kubernetes and JWT logins, namespaces, and faults on order. It answers with the texts and statuses of OpenBao's source.
+ *
+ * For tests alone: it keeps keys in memory, and its log has the data keys that it was sent.
+ *
+ * @example
+ * ```ts
+ * import { vaultTransitKey } from "envelock/providers/vault";
+ * import { VaultEmulator } from "envelock/testing/vault-emulator";
+ *
+ * const emulator = await VaultEmulator.start();
+ * emulator.createKey("orders");
+ * const key = vaultTransitKey({ ...emulator.connection, key: "orders" });
+ * await emulator.close();
+ * ```
+ */
+export class VaultEmulator {
+  /** The requests that came, the oldest first. */
+  readonly requests: LoggedRequest[];
+  /** A token that may do everything in the root namespace. */
+  readonly token: string;
+  /** A `fetch` that trusts the server's certificate. */
+  readonly fetch: HttpFetch;
+  readonly #state: VaultState;
+  readonly #server: LoopbackServer<LoggedRequest, OwnFault>;
+
+  private constructor(given: VaultEmulatorOptions) {
+    refuseUnknown(given, EMULATOR_OPTIONS, "VaultEmulator.start");
+    const { clock = systemClock, mounts = ["transit"], knowsAssociatedData = true, onRequest } = given;
+    const tokens = new TokenStore(clock);
+    const logins = new LoginMethods(clock, tokens);
+    const engines = new Map(mounts.map((mount) => [mount, new TransitEngine(clock, { knowsAssociatedData })]));
+    this.#state = { clock, tokens, logins, isSealed: false, mounts: engines };
+    this.token = tokens.issue({}).id;
+    this.#server = new LoopbackServer(new VaultService(this.#state), { clock, onRequest });
+    this.requests = this.#server.requests;
+    this.fetch = httpsFetch({ ca: this.#server.ca });
+  }
+
+  /** Starts one; ends with `await using`, or with `close`. @throws `unavailable` if the port is taken */
+  static async start(options: VaultEmulatorOptions = {}): Promise<VaultEmulator> {
+    const emulator = new VaultEmulator(options);
+    await emulator.#server.listen(options.port ?? 0);
+    return emulator;
+  }
+
+  /** `https://127.0.0.1:<port>` */
+  get url(): string {
+    return `https://${this.#server.host}`;
+  }
+
+  /** The authority that signed the server's certificate, in PEM. */
+  get ca(): string {
+    return this.#server.ca;
+  }
+
+  /** What `vaultTransitKey` needs beside the key. */
+  get connection(): VaultEmulatorConnection {
+    return { address: this.url, token: this.token, fetch: this.fetch };
+  }
+
+  get connectionCount(): number {
+    return this.#server.connectionCount;
+  }
+
+  /**
+   * Makes a key, or leaves one that is there as it is.
+   *
+   * @param mount namespaces included. Default: the first mount
+   * @throws `key-not-found` if there is no such mount
+   */
+  createKey(name: string, type: TransitKeyType = "aes256-gcm96", traits: TransitKeyTraits = {}, mount?: string): void {
+    this.#engine(mount).create(name, type, traits);
+  }
+
+  /** @returns the new version @throws `key-not-found` */
+  rotate(name: string, mount?: string): number {
+    return this.#key(name, mount).rotate(this.#state.clock.unixMs());
+  }
+
+  /** Refuses versions below this one to decrypt, or lets them again. @throws `key-not-found` */
+  setMinDecryptionVersion(name: string, version: number, mount?: string): void {
+    this.#key(name, mount).minDecryptionVersion = version;
+  }
+
+  /** Marks a key as soft-deleted, as OpenBao can. @throws `key-not-found` */
+  softDelete(name: string, isDeleted = true, mount?: string): void {
+    this.#key(name, mount).isSoftDeleted = isDeleted;
+  }
+
+  /** Forgets a key. @throws `key-not-found` */
+  deleteKey(name: string, mount?: string): void {
+    const engine = this.#engine(mount);
+    this.#key(name, mount).isDeletionAllowed = true;
+    engine.delete(name);
+  }
+
+  /** @returns the id of a new token */
+  issueToken(traits: TokenTraits = {}): string {
+    return this.#state.tokens.issue(traits).id;
+  }
+
+  /** Makes every token that was issued so far useless, also the emulator's own. */
+  revokeTokens(): void {
+    this.#state.tokens.revokeAll();
+  }
+
+  /** Allows an AppRole login. */
+  addAppRole(traits: TokenTraits = {}, mount = "approle"): AppRoleLogin {
+    return this.#state.logins.addAppRole(traits, mount);
+  }
+
+  /** Allows the holder of `jwt` to log in as `role`: a Kubernetes or JWT login, by its mount. */
+  addJwtRole(role: string, jwt: string, traits: TokenTraits = {}, mount = "kubernetes"): void {
+    this.#state.logins.addJwtRole(role, jwt, traits, mount);
+  }
+
+  /** Refuses every login from now on. */
+  refuseLogins(): void {
+    this.#state.logins.clear();
+  }
+
+  seal(isSealed = true): void {
+    this.#state.isSealed = isSealed;
+  }
+
+  /**
+   * The next `times` requests whose `METHOD /path` fits meet this. Faults on the same requests are met in turn.
+   *
+   * @throws `invalid-argument` for a name that is no fault's
+   */
+  failNext(fault: Fault, on: RegExp = /^/, times = 1): void {
+    if (typeof fault === "string" && !isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
+    this.#server.faults.add(fault, on, times);
+  }
+
+  /** Forgets the faults that have not been met. */
+  clearFaults(): void {
+    this.#server.faults.clear();
+  }
+
+  /** Holds the next request until it is released. */
+  holdNext(): HeldRequest {
+    return this.#server.holdNext();
+  }
+
+  /** Forgets the log, and hands it out. */
+  takeRequests(): readonly LoggedRequest[] {
+    return this.requests.splice(0);
+  }
+
+  /** Hangs up on every caller. */
+  async close(): Promise<void> {
+    await this.#server.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #engine(mount: string | undefined): TransitEngine {
+    const [first] = this.#state.mounts.values();
+    const engine = mount === undefined ? first : this.#state.mounts.get(mount);
+    if (engine !== undefined) return engine;
+    throw new EnvelockError("key-not-found", `vault emulator: no transit engine is mounted at ${mount ?? "any path"}`);
+  }
+
+  #key(name: string, mount: string | undefined): TransitKey {
+    try {
+      return this.#engine(mount).key(name);
+    } catch (error) {
+      if (!(error instanceof VaultAnswer)) throw error;
+      throw new EnvelockError("key-not-found", `vault emulator: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+const EMULATOR_OPTIONS: OptionNames<VaultEmulatorOptions> = {
+  port: true,
+  clock: true,
+  mounts: true,
+  knowsAssociatedData: true,
+  onRequest: true,
+};
