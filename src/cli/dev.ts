@@ -5,8 +5,9 @@ import { isFaultName } from "../testing/azure-emulator/faults.ts";
 import type { AzureEmulator, EmulatorOptions, Flavour, LoggedRequest } from "../testing/azure-emulator/index.ts";
 import { isEc, isOct, isRsa } from "../testing/azure-emulator/key-material.ts";
 import { columns } from "./columns.ts";
+import { addVaultEmulator } from "./dev-vault.ts";
 import { usageError } from "./failure.ts";
-import { addDebugOption, collect } from "./options.ts";
+import { addDebugOption, collect, portOf } from "./options.ts";
 import { NEW_FILE_MODE, openOutput, printLines } from "./output.ts";
 import { terminalText } from "./terminal-text.ts";
 
@@ -56,6 +57,7 @@ Example:
   envelock dev azure-emulator --key orders:RSA-HSM --ca-out emulator.pem`,
   );
   command.action(runAzureEmulator);
+  addVaultEmulator(dev);
 }
 
 async function runAzureEmulator({ caOut, json, ...options }: AzureEmulatorOptions): Promise<void> {
@@ -147,11 +149,4 @@ function before(text: string, separator: string): string {
   return text.split(separator)[0] ?? text;
 }
 
-function portOf(text: string): number {
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= MAX_PORT) return port;
-  throw usageError(`port "${text}" is not a number from 0 to ${MAX_PORT}`);
-}
-
 const FLAVOURS: readonly Flavour[] = ["standard", "premium", "managed-hsm"];
-const MAX_PORT = 65_535;

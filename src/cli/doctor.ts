@@ -1,13 +1,18 @@
 import { type Command, Option } from "commander";
-import { type AzureFinding, diagnoseAzureKey } from "../../providers/azure/index.ts";
+import { diagnoseAzureKey } from "../../providers/azure/index.ts";
+import { diagnoseVaultKey } from "../../providers/vault/index.ts";
+import type { Finding } from "../core/contracts/finding.ts";
 import { azureConnection } from "./azure-connection.ts";
 import { columns } from "./columns.ts";
+import { usageError } from "./failure.ts";
 import { type AzureOptions, addAzureOptions, addDebugOption } from "./options.ts";
 import { printLines } from "./output.ts";
 import { terminalJson, terminalText } from "./terminal-text.ts";
+import { vaultKeyOptions } from "./vault-connection.ts";
 
 interface DoctorOptions extends AzureOptions {
-  readonly azure: string;
+  readonly azure?: string;
+  readonly vault?: string;
   readonly json?: boolean;
 }
 
@@ -16,10 +21,11 @@ export function addDoctor(program: Command): void {
     .command("doctor")
     .summary("look for what keeps a key service from working")
     .description(
-      "Looks at a key in Azure: name, connection, token, rights, state of the key, and a round trip with 32 random bytes. Says what to do " +
+      "Looks at a key of a service: name, connection, token, rights, state of the key, and a round trip with 32 random bytes. Says what to do " +
         "about what it finds, and changes nothing. Exit code 1 if a check failed; warnings do not count.",
     )
-    .addOption(new Option("--azure <keyUrl>", "the key to look at").makeOptionMandatory());
+    .addOption(new Option("--azure <keyUrl>", "a key in Azure to look at").conflicts("vault"))
+    .addOption(new Option("--vault <url>", "a transit key to look at: https://<host>:8200/<mount>/<key>"));
   addAzureOptions(command).option("--json", "as JSON");
   addDebugOption(command);
   command.addHelpText(
@@ -27,19 +33,27 @@ export function addDoctor(program: Command): void {
     `
 Examples:
   envelock doctor --azure https://acme.vault.azure.net/keys/orders
-  envelock doctor --azure https://acme.vault.azure.net/keys/orders --credential managed-identity --json`,
+  envelock doctor --azure https://acme.vault.azure.net/keys/orders --credential managed-identity --json
+  envelock doctor --vault https://vault.example:8200/transit/orders`,
   );
   command.action(examine);
 }
 
 async function examine(options: DoctorOptions): Promise<void> {
-  const findings = await diagnoseAzureKey({ ...azureConnection(options), keyUrl: options.azure });
+  const [keyUrl, findings] = await found(options);
   const isHealthy = findings.every(({ status }) => status !== "failed");
   if (!isHealthy) process.exitCode = 1;
-  await printLines(options.json === true ? terminalJson({ keyUrl: options.azure, isHealthy, findings }) : table(findings));
+  await printLines(options.json === true ? terminalJson({ keyUrl, isHealthy, findings }) : table(findings));
 }
 
-function table(findings: readonly AzureFinding[]): string {
+async function found(options: DoctorOptions): Promise<readonly [keyUrl: string, findings: readonly Finding[]]> {
+  const { azure, vault } = options;
+  if (azure !== undefined) return [azure, await diagnoseAzureKey({ ...azureConnection(options), keyUrl: azure })];
+  if (vault !== undefined) return [vault, await diagnoseVaultKey(await vaultKeyOptions(vault))];
+  throw usageError("doctor needs a key to look at", "name it with --azure or --vault");
+}
+
+function table(findings: readonly Finding[]): string {
   return columns(
     findings.flatMap(({ check, status, message, advice }) => {
       const row = [status, check, terminalText(message)];

@@ -4,6 +4,7 @@ import { hybridKeys } from "../../providers/local/hybrid.ts";
 import { type Keyset, keysetProviders, parseKeyset } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { pkcs11Key } from "../../providers/pkcs11/index.ts";
+import { vaultTransitKey } from "../../providers/vault/index.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { closest } from "../core/base/options.ts";
 import type { KeyProvider } from "../core/contracts/key-provider.ts";
@@ -13,6 +14,7 @@ import { hintForMissing, usageError } from "./failure.ts";
 import { readWhole, STANDARD_STREAM, withInput } from "./input.ts";
 import type { KeyOptions, RecipientOptions } from "./options.ts";
 import { pkcs11Options } from "./pkcs11-uri.ts";
+import { vaultKeyOptions } from "./vault-connection.ts";
 
 /**
  * Opens what a `--key` or `--recipient` argument names. Arguments alone come here, never anything that was read from an envelope.
@@ -29,6 +31,8 @@ async function openKey(argument: string, azure: AzureConnectionOptions): Promise
       return keysetProviders(keysetIn(variable(rest), `the variable ${rest}`), HYBRID);
     case "azure":
       return [azureProvider(rest, azure)];
+    case "vault":
+      return [vaultTransitKey(await vaultKeyOptions(rest))];
     case "pkcs11":
       return [pkcs11Key(pkcs11Options(argument))];
     default:
@@ -117,11 +121,11 @@ function azureProvider(url: string, connection: AzureConnectionOptions): KeyProv
 function unknownScheme(argument: string, scheme: string): EnvelockError {
   if (/^https:\/\/[^/@]+\/(keys|secrets)\//i.test(argument))
     return usageError("a key in Azure is named by azure: and its URL", `did you mean azure:${argument}?`);
-  const meant = scheme.toLowerCase() === "file" ? undefined : closest(scheme, ["azure", "pkcs11", "env"]);
+  const meant = scheme.toLowerCase() === "file" ? undefined : closest(scheme, ["azure", "vault", "pkcs11", "env"]);
   return usageError(
     `no kind of key is called "${scheme}:"`,
     meant === undefined
-      ? "a keyset is named by its path alone, ./name if there is a colon in it; other kinds are env:NAME, azure:URL and pkcs11:…"
+      ? "a keyset is named by its path alone, ./name if there is a colon in it; other kinds are env:NAME, azure:URL, vault:URL and pkcs11:…"
       : `did you mean ${meant}:?`,
   );
 }

@@ -131,6 +131,13 @@ function collectPair(text: string, previous: Context = {}): Context {
 }
 
 /** What a key may be, in every help. */
+export function portOf(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= MAX_PORT) return port;
+  throw usageError(`port "${text}" is not a number from 0 to ${MAX_PORT}`);
+}
+
 const KINDS_OF_KEY =
-  "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), or pkcs11:<uri>";
+  "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), vault:https://<host>:8200/<mount>/<key>, or pkcs11:<uri>";
 const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;
+const MAX_PORT = 65_535;
