@@ -5,7 +5,8 @@ import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { type HttpAnswer, type HttpRequest, HttpService } from "../http/http-service.ts";
 import { brokenAnswer, serverFailure, type VaultOperation } from "./failures.ts";
 import { VaultLogin } from "./logins.ts";
-import { checkedPath, type VaultConnectionOptions, type VaultToken, type VaultTokenSource } from "./options.ts";
+import type { VaultConnectionOptions, VaultToken, VaultTokenSource } from "./options.ts";
+import { checkedPath } from "./paths.ts";
 
 /** A token with what the server says of its life. */
 interface HeldToken extends VaultToken {

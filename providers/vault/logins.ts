@@ -1,6 +1,6 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
-import { checkedPath } from "./options.ts";
+import { checkedPath } from "./paths.ts";
 
 /** A login that the provider performs at the server's own address and namespace. Make one with the functions below. */
 export class VaultLogin {

@@ -6,7 +6,8 @@ import { fromBase64 } from "../http/base64.ts";
 import { textFieldOf } from "../http/fields.ts";
 import { VaultConnection } from "./connection.ts";
 import { brokenAnswer } from "./failures.ts";
-import { CONNECTION_OPTIONS, checkedPath, type VaultConnectionOptions } from "./options.ts";
+import { CONNECTION_OPTIONS, type VaultConnectionOptions } from "./options.ts";
+import { checkedPath } from "./paths.ts";
 
 export interface VaultRandomOptions extends VaultConnectionOptions {
   /** Where the transit engine is mounted. Default `transit`. */

@@ -9,7 +9,8 @@ import { fromBase64, toBase64 } from "../http/base64.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { VaultConnection } from "./connection.ts";
 import { brokenAnswer, rejected } from "./failures.ts";
-import { CONNECTION_OPTIONS, checkedKeyName, checkedPath, type VaultConnectionOptions } from "./options.ts";
+import { CONNECTION_OPTIONS, type VaultConnectionOptions } from "./options.ts";
+import { checkedKeyName, checkedPath } from "./paths.ts";
 
 export interface VaultTransitKeyOptions extends VaultConnectionOptions {
   /** The name of the key. */
