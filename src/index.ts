@@ -8,6 +8,7 @@ export {
   type PlainEnvelockError,
   type PlainNativeError,
 } from "./core/base/errors.ts";
+export type { JsonValue } from "./core/base/json.ts";
 export { WRAP_ALGORITHMS } from "./core/contracts/algorithms.ts";
 export { withAliases } from "./core/contracts/aliases.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./core/contracts/key-provider.ts";

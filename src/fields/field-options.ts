@@ -1,7 +1,7 @@
 import type { CallOptions } from "../core/base/call-options.ts";
 import type { Context } from "../core/base/context.ts";
 import { invalidArgument } from "../core/base/errors.ts";
-import type { JsonValue } from "./json.ts";
+import type { JsonValue } from "../core/base/json.ts";
 import type { IndexSettings } from "./keyed-index.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
 

@@ -1,3 +1,4 @@
+export type { JsonValue } from "../core/base/json.ts";
 export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
 export type { BlindIndexOptions, BlindIndexValue, Normalise } from "./blind-index.ts";
 export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./blind-index-plan.ts";
@@ -29,7 +30,6 @@ export {
 } from "./jobs/reencrypt-table.ts";
 export type { KeyVersionCount, RewrapAllOptions, RewrapReport } from "./jobs/rewrap-all.ts";
 export type { VerifyReport } from "./jobs/verify-all.ts";
-export type { JsonValue } from "./json.ts";
 export type { IndexSettings, KeyedIndex } from "./keyed-index.ts";
 export type { MigratingFieldCipher, StoredValue } from "./migrating-cipher.ts";
 export type { KeyPurpose } from "./scope.ts";

@@ -3,9 +3,9 @@ import { readIfThere, removeLeftovers, writeDurably } from "../core/base/durable
 import { EnvelockError } from "../core/base/errors.ts";
 import { fileError } from "../core/base/file-error.ts";
 import { withFileLock } from "../core/base/file-lock.ts";
+import { jsonIn } from "../core/base/json.ts";
 import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import type { Checkpoint } from "../fields/jobs/checkpoint.ts";
-import { jsonIn } from "../fields/json.ts";
 import { memoryStore, pageOf } from "../fields/stores/memory.ts";
 import { flatRow, scannedRow, storedRow, unreadableRow } from "./stored-row.ts";
 

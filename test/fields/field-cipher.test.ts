@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, test } from "vitest";
+import type { JsonValue } from "../../src/core/base/json.ts";
 import { DataKey } from "../../src/core/data-key/data-key.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import type { FieldCipher } from "../../src/fields/field-cipher.ts";
 import type { FieldOptions, NoRow, RowArgument, RowId, RowRequired } from "../../src/fields/field-options.ts";
-import type { JsonValue } from "../../src/fields/json.ts";
 import type { IndexSettings } from "../../src/fields/keyed-index.ts";
 import { noise, runs, texts } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { copyOf } from "../../src/core/base/bytes.ts";
-import { encodeJson } from "../../src/fields/json.ts";
+import { encodeJson } from "../../src/core/base/json.ts";
 import { recordCodec } from "../../src/fields/record.ts";
 import { CODECS, type Codec, jsonCodec, type ValueType } from "../../src/fields/values.ts";
 import { runs } from "../support/arbitraries.ts";

@@ -4,6 +4,7 @@ import { type CallOptions, callSignal, DATA_KEY_OPTIONS, type DataKeyOptions, ty
 import { type Context, KeyContext } from "../base/context.ts";
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
 import { requireAttached, requireFilled } from "../base/filled.ts";
+import type { JsonValue } from "../base/json.ts";
 import { markClass, notOwn } from "../base/own-class.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import { claimedPlaintextBytes } from "../crypto/body-sizes.ts";
@@ -42,6 +43,7 @@ import {
 import { allocate, checkedMinHeaderBytes, inputBytes, type PreparedHeader, sized, written } from "./envelope-bytes.ts";
 import { KeyringLife } from "./keyring-life.ts";
 import { type KeyringOptions, type KeyringStatus, parseKeyringOptions } from "./keyring-options.ts";
+import { decryptJson, decryptText, encryptJson, encryptText } from "./text-values.ts";
 
 /** An envelope cut in two: the small header, which rewrap replaces, and the body, which never changes. */
 export interface DetachedEnvelope {
@@ -186,6 +188,52 @@ export class Keyring {
       () => openCall(this.#context, options, "decryptDetached", parse),
       (operation, call) => this.#open(call, operation),
     );
+  }
+
+  /**
+   * Encrypts text, which must be well formed, as its UTF-8. Otherwise like `encrypt`.
+   *
+   * @throws as `encrypt`
+   * @example
+   * const envelope = await keyring.encryptText("for your eyes only", { context: { object: "notes/7" } });
+   */
+  encryptText(text: string, options: EncryptOptions = {}): Promise<OwnedBytes> {
+    return encryptText(this, text, options);
+  }
+
+  /**
+   * Decrypts an envelope of text. Otherwise like `decrypt`.
+   *
+   * @throws as `decrypt`, and `malformed-envelope` if the plaintext is authentic and not UTF-8
+   * @example
+   * const text = await keyring.decryptText(envelope, { context: { object: "notes/7" } });
+   */
+  decryptText(envelope: Uint8Array, options: ValueOptions = {}): Promise<string> {
+    return decryptText(this, envelope, options);
+  }
+
+  /**
+   * Encrypts a value as JSON. What JSON would drop or change, such as undefined, NaN or a Date, is refused. Otherwise like `encrypt`.
+   *
+   * @param value read when the method is called
+   * @throws as `encrypt`
+   * @example
+   * const envelope = await keyring.encryptJson({ name: "Ada", born: 1815 });
+   */
+  encryptJson(value: JsonValue, options: EncryptOptions = {}): Promise<OwnedBytes> {
+    return encryptJson(this, value, options);
+  }
+
+  /**
+   * Decrypts an envelope of JSON. Otherwise like `decrypt`.
+   *
+   * @returns a value of any shape that JSON has: the caller checks it
+   * @throws as `decrypt`, and `malformed-envelope` if the plaintext is authentic and not JSON
+   * @example
+   * const value = await keyring.decryptJson(envelope);
+   */
+  decryptJson(envelope: Uint8Array, options: ValueOptions = {}): Promise<JsonValue> {
+    return decryptJson(this, envelope, options);
   }
 
   /**

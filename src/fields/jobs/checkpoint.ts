@@ -1,5 +1,5 @@
 import { invalidArgument } from "../../core/base/errors.ts";
-import { jsonIn } from "../json.ts";
+import { jsonIn } from "../../core/base/json.ts";
 
 /** Where a job notes how far it has come, to go on from there after it was stopped or killed. */
 export interface Checkpoint {

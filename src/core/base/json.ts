@@ -1,4 +1,4 @@
-import { invalidArgument } from "../core/base/errors.ts";
+import { invalidArgument } from "./errors.ts";
 
 /** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
