@@ -246,6 +246,7 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     [() => users.select("name").where("name", "=", "ada").offset(1), /short.*limit/],
     [() => users.select("name").where("name", "=", "ada").fetch(1), /short.*limit/],
     [() => users.where("name", "=", "ada"), /select it/],
+    [() => users.select("name").where("name", "=", "ada").modifyEnd(sql`limit 1`), /short.*sql/],
     [() => users.select("name").where("name", "=", "ada").groupBy("id"), /short.*groups/],
     [() => users.select(["name", (eb) => eb.fn.countAll().as("n")]).where("name", "=", "ada"), /counts/],
     [() => users.select(["name", (eb) => eb.selectFrom("posts").select("plain").as("n")]).where("name", "=", "ada"), /counts/],
@@ -370,6 +371,8 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     [() => db.selectFrom("users").select("email as e").orderBy("e"), /order/],
     [() => db.selectFrom("users").select("email as e").orderBy(sql`1`), /number/],
     [() => db.selectFrom("users").select("email as e").orderBy(sql.lit(1)), /number/],
+    [() => db.selectFrom("users").select("email as e").orderBy(sql`1 desc`), /number/],
+    [() => db.selectFrom("users").select("email as e").groupBy(sql`1`), /number/],
     [() => db.selectFrom("users").select((eb) => eb.fn("json_extract_path", ["email"]).as("e")), /expression/],
     [
       () =>
@@ -481,6 +484,7 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     [() => users.groupBy("email"), /order/],
     [() => users.orderBy("name_index"), /short/],
     [() => users.select((eb) => eb.fn.max("email").as("m")), /expression/],
+    [() => users.select((eb) => eb.fn("row_to_json(users)", []).as("m")), /function/],
     [() => users.select((eb) => eb.fn.count("email").distinct().as("m")), /expression/],
     [
       () =>

@@ -59,7 +59,9 @@ export class Outputs implements QueryOutputs {
   /** An order or a group by number is one by an output. */
   refuseNumber(node: OperationNode): void {
     const isNumber = (each: OperationNode): boolean =>
-      ValueNode.is(each) || (RawNode.is(each) && /^\s*\d*\s*$/.test(each.sqlFragments.join("")) && each.parameters.every(isNumber));
+      ValueNode.is(each) ||
+      (RawNode.is(each) &&
+        (/^\s*\d/.test(each.sqlFragments.join("")) || (/^\s*$/.test(each.sqlFragments.join("")) && each.parameters.every(isNumber))));
     if (isNumber(node)) this.refuseAny("an order or a group by number");
   }
 

@@ -6,6 +6,7 @@ import {
   ColumnUpdateNode,
   CommonTableExpressionNode,
   DeleteQueryNode,
+  FunctionNode,
   GroupByItemNode,
   IdentifierNode,
   InsertQueryNode,
@@ -100,6 +101,8 @@ class Rewriting {
     if (OrderByItemNode.is(node)) this.#outputs.refuseNumber(node.orderBy);
     if (GroupByItemNode.is(node)) this.#outputs.refuseNumber(node.groupBy);
     if (CommonTableExpressionNode.is(node)) this.#refuseHiding(node);
+    if ((AggregateFunctionNode.is(node) || FunctionNode.is(node)) && !/^[\w.]+$/.test(node.func))
+      throw unknownNode(`the function ${node.func}`);
     if (AggregateFunctionNode.is(node) && node.func === "count") return this.#count(node, at);
     return this.#parts(node, at);
   }
@@ -308,6 +311,7 @@ function keepsAll(node: SelectQueryNode): string | undefined {
   if (node.limit ?? node.offset ?? node.fetch ?? node.top) return "a query with a limit";
   if (node.groupBy ?? node.having ?? node.distinctOn ?? node.frontModifiers?.[0]) return "a query with groups or `distinct`";
   if (node.explain !== undefined) return "`explain`";
+  if ([...nodesIn(node)].some(RawNode.is)) return "a query with a sql template, which may limit it";
   const isColumn = ({ selection }: SelectionNode): boolean =>
     starOf(selection) !== undefined || columnName(AliasNode.is(selection) ? selection.node : selection) !== undefined;
   return (node.selections ?? []).every(isColumn) ? undefined : "a query that counts or computes";
