@@ -14,7 +14,7 @@ export interface DrizzleColumnOptions extends JsonColumnOptions {
 
 /**
  * A column of PostgreSQL whose values are encrypted on their way in and decrypted on their way out. Its type is what the cipher
- * takes; `.notNull()` and the rest are chained as ever.
+ * takes; `.notNull()` and the other methods of a column are chained to it.
  *
  * It is stored as `json`, because PostgreSQL compares no json: a filter, join, sort or `distinct` on it is an error of the database,
  * in any query, and never an answer without rows. A row is found by a blind index. With `indexed` the column holds it too, and a

@@ -11,7 +11,7 @@ import {
   type IndexingCipher,
 } from "./encrypted-column.ts";
 
-// How the adapters whose columns are told a value and nothing else store it: in a column of json, which PostgreSQL compares with nothing.
+// The columns of Drizzle and TypeORM. Their type is json, which PostgreSQL compares with nothing.
 
 /** What `encrypted` takes beside the cipher. */
 export interface JsonColumnOptions extends AdapterOptions {

@@ -71,8 +71,8 @@ export function encryptedFields(models: EncryptedModels, options: AdapterOptions
 export type Extension = (client: unknown) => { $extends: { extArgs: Types.Extensions.DefaultArgs } };
 
 /**
- * Whose records an operation gives: `findUnique(…).posts()` gives those of another model than the one it was called on. Prisma says
- * so in parameters that are not documented.
+ * The model of the records that an operation gives: `findUnique(…).posts()` gives those of another model than the one it was called
+ * on. Prisma says so in parameters that are not documented.
  *
  * @throws `invalid-argument` where they are not there
  */

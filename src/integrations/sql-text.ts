@@ -11,7 +11,7 @@ export function namesInSql(text: string, name: string, mayQualify: boolean): boo
   return new RegExp(mayQualify ? `${bare}(?!\\s*\\.\\s*[\\p{L}_"\`\\[])` : bare, "iu").test(text);
 }
 
-/** As the name of a table or column these must be quoted, and without quotes they are something else. */
+/** Words that must be quoted where they name a table or column; without quotes they are something else. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...["all", "and", "as", "asc", "by", "case", "check", "column", "create", "default", "delete", "desc", "distinct", "else", "end"],
   ...["from", "grant", "group", "having", "in", "insert", "into", "is", "join", "left", "like", "limit", "not", "null", "offset", "on"],
