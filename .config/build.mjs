@@ -80,8 +80,8 @@ for (const path of readdirSync("dist/types", { recursive: true })) {
 }
 
 /**
- * Declarations that TypeScript 5.4 understands. Before 5.7 it took an import that ends in `.ts` for `any` without a word, and typed
- * arrays had no parameter: there `slice` returns `Uint8Array`, and since then `Uint8Array<ArrayBuffer>`.
+ * Declarations that TypeScript 5.4 understands. Before 5.7 typed arrays had no parameter, and `Uint8Array<ArrayBuffer>` was `any` without
+ * a word. What `slice` returns is `Uint8Array` there, and `Uint8Array<ArrayBuffer>` since. Imports end in `.js`, as every compiler resolves.
  */
 function forOlderCompilers(declarations) {
   return declarations

@@ -7,7 +7,7 @@ import { ROOT } from "./imports.ts";
 import { ENTRIES, MANIFEST } from "./manifest.ts";
 import { pack } from "./packed.ts";
 
-// A project of somebody else's, with the packed package in its node_modules.
+// A project of a user, with the packed package in its node_modules.
 const project = mkdtempSync(join(tmpdir(), "envelock-consumer-"));
 let packed: readonly string[] = [];
 

@@ -6,7 +6,7 @@ import { inject } from "vitest";
 import type { TestProject } from "vitest/node";
 import { pack } from "../packed.ts";
 
-// An application of somebody else's, in which npm installed the packed package and what it depends on, and no optional peer.
+// An application of a user, in which npm installed the packed package and what it depends on, and no optional peer.
 
 declare module "vitest" {
   interface ProvidedContext {
