@@ -6,7 +6,7 @@ import { type Asked, brokenAnswer } from "../failures.ts";
 import { type KeyLocation, keyIdOf } from "../key-url.ts";
 import { type VersionState, versionStateOf } from "../key-versions.ts";
 import type { GatedClient } from "./first-call.ts";
-import { type CallOptions, missingPackage, type VaultConnection } from "./vault-connection.ts";
+import { missingPackage, type SdkCallOptions, type VaultConnection } from "./vault-connection.ts";
 
 /** One version of a key, as the service describes it. */
 export interface KeyVersion extends VersionState {
@@ -106,7 +106,7 @@ export class KeyVault {
     key: KeyLocation,
     version: string,
     signal: AbortSignal | undefined,
-    use: (client: CryptographyClient, options: CallOptions) => Promise<{ readonly result: Uint8Array }>,
+    use: (client: CryptographyClient, options: SdkCallOptions) => Promise<{ readonly result: Uint8Array }>,
   ): Promise<OwnedBytes> {
     const keyId = keyIdOf(key, version);
     const asked = this.#connection.asked(operation, keyId);

@@ -18,7 +18,7 @@ import { tokenSource } from "./token-source.ts";
 import { type KnownChallenge, transportGuard } from "./transport-guard.ts";
 
 /** What goes with each call of the SDK. The SDK adds to the object that it is given, so each call has its own. */
-export interface CallOptions {
+export interface SdkCallOptions {
   readonly abortSignal: AbortSignal;
   readonly onResponse: (response: object) => void;
 }
@@ -71,7 +71,7 @@ export class VaultConnection {
   }
 
   /** Makes one call, within its time. @throws `closed`, the caller's reason, and what the answer says in our codes */
-  async call<T>(asked: Asked, signal: AbortSignal | undefined, work: (options: CallOptions) => Promise<T>): Promise<T> {
+  async call<T>(asked: Asked, signal: AbortSignal | undefined, work: (options: SdkCallOptions) => Promise<T>): Promise<T> {
     this.requireOpen();
     let lastResponse: object | undefined;
     const onResponse = (response: object): void => {

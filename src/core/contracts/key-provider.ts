@@ -1,5 +1,5 @@
 /**
- * A KEK kept by somebody else: all versions of one key, behind two calls.
+ * A KEK kept by a key service, an HSM or a file: all versions of one key, behind two calls.
  *
  * Envelope format, data keys, caching, retry, choice among recipients and wiping belong to the core. A provider never retries.
  * It throws `EnvelockError` with the native error as `cause`.
@@ -41,7 +41,7 @@ export interface KeyProvider {
   close?(): Promise<void>;
 }
 
-/** One entry of a key record: who can unwrap, with what, and the wrapped data key. Read only. docs/format.md §3 */
+/** One entry of a key record: provider, key version, algorithm, and the wrapped data key. Read only. docs/format.md §3 */
 export interface Recipient {
   readonly provider: string;
   /** Absolute: names the exact key version that wrapped. 1 to 512 bytes of UTF-8. */

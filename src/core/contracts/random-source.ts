@@ -1,5 +1,5 @@
 /**
- * A generator of random bytes that somebody else keeps, such as an HSM's. A keyring mixes what it gives with as many bytes of this
+ * A generator of random bytes outside this machine, such as an HSM's. A keyring mixes what it gives with as many bytes of this
  * machine's own, so a source gives its bytes as they are. Like a provider it makes one attempt and never retries.
  */
 export interface RandomSource {

@@ -24,6 +24,11 @@ let isCache: (value: object) => value is DataKeyCache;
  * that keyring's own configuration each time, and by the provider object, key id, algorithm, wrapped bytes, key context and suite.
  *
  * Data keys are wiped when they leave, and at the latest one `maxAgeMs` after they stopped to serve.
+ *
+ * @example
+ * const cache = new DataKeyCache({ maxEntries: 5000, maxAgeMs: 60_000 });
+ * const keyrings = tenants.map((tenant) => new Keyring({ wrapWith: [kek], context: { tenant }, cache }));
+ * cache.forget({ context: { tenant: "acme" } });
  */
 export class DataKeyCache {
   readonly #store: UnwrapStore;

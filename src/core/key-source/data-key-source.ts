@@ -12,7 +12,7 @@ import { GuardedRandom } from "../resilience/guarded-random.ts";
 import { Operation } from "../resilience/operation.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import type { DataKeyOrigin } from "../telemetry/events.ts";
-import { type Observer, outcomeOf } from "../telemetry/observer.ts";
+import { errorCodeOf, type Observer } from "../telemetry/observer.ts";
 import { type CacheOptions, type DataKeyCache, dataKeyCacheOf, storeOf } from "./data-key-cache.ts";
 import { type ForgetFilter, meets } from "./forget-filter.ts";
 import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, wrapForAll } from "./recipients.ts";
@@ -249,7 +249,7 @@ export class DataKeySource {
       clock: this.#policy.clock,
       fetch: () => this.fresh(this.operation(undefined)),
       onRefresh: (error, dataKeyAgeMs) => {
-        const outcome = error === undefined ? "ok" : outcomeOf(error);
+        const outcome = error === undefined ? "ok" : errorCodeOf(error);
         this.#observer?.emit({ type: "refresh", outcome, dataKeyAgeMs });
       },
     };

@@ -40,9 +40,9 @@ export async function wrapForAll(
 }
 
 /**
- * Unwraps a record's data key with the first of `candidates` that can; at most four are asked, whose breaker is open last.
+ * Unwraps a record's data key with the first of `candidates` that can. At most four are asked; those whose breaker is open come last.
  *
- * @returns a data key that meets the record's commitment, which the caller destroys, and who unwrapped it
+ * @returns a data key that meets the record's commitment, which the caller destroys, and the candidate that unwrapped it
  * @throws `authentication-failed` if each recipient is refused or breaks the commitment; else the provider's error, or with several
  *   one error whose `cause` is an AggregateError of theirs
  * @see docs/format.md §4
@@ -109,7 +109,8 @@ export interface Unwrapped {
 }
 
 /**
- * Who can unwrap a record. A provider name or key id from the wire is only ever compared with configuration, whose order decides.
+ * The candidates that can unwrap a record, in the order of the configuration. A provider name or key id from the wire is only ever
+ * compared with configuration.
  *
  * @throws `no-matching-provider`
  */
@@ -128,7 +129,7 @@ export function candidatesOf(providers: readonly GuardedProvider[], { recipients
   });
 }
 
-/** Whose breaker is open comes last, if at all. */
+/** Candidates whose breaker is open come last, and drop out beyond the limit of four. */
 function inOrder(candidates: Candidates): Candidates {
   if (candidates.length === 1) return candidates;
   const admitting = candidates.filter(({ provider }) => provider.isAdmitting);

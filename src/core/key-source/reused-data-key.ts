@@ -105,7 +105,7 @@ export class ReusedDataKey {
     this.#cancelExpiry = next && this.#supply.clock.after(this.#bounds.maxAgeMs, () => this.#expire(), "idle");
   }
 
-  /** Nobody may ask for the key again: it does not stay in memory for that. */
+  /** Wipes the key at its age, also if no call asks for it again. */
   #expire(): void {
     const { clock } = this.#supply;
     if (this.#current !== undefined && clock.monotonicMs() - this.#current.bornAt >= this.#bounds.maxAgeMs) this.#replace(undefined);

@@ -1,7 +1,7 @@
 import type { DataKey } from "../data-key/data-key.ts";
 import type { KeyVersion } from "../telemetry/events.ts";
 
-/** A data key that several users hold at once: wiped when the last of them lets go. Whoever makes it holds it. */
+/** A data key that several users hold at once: wiped when the last of them lets go. Its maker is the first holder. */
 export class SharedDataKey {
   readonly dataKey: DataKey;
   /** The key versions that wrapped or unwrapped it. */
@@ -18,13 +18,13 @@ export class SharedDataKey {
     this.#holders += times;
   }
 
-  /** Once for each `hold`, and once for whoever made it. */
+  /** Called once for each `hold`, and once by its maker. */
   release(): void {
     this.#holders--;
     if (this.#holders === 0) this.dataKey.destroy();
   }
 
-  /** Whether the caller is the only one left, and may do with the data key what it likes. */
+  /** Whether the caller is the only holder left, and may take the data key over. */
   get isHeldOnce(): boolean {
     return this.#holders === 1;
   }

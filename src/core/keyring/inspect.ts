@@ -7,7 +7,7 @@ import { KEY_RECORD_HEAD, type KeyRecord, parseKeyRecord } from "../format/key-r
 import { hintAbout, hintAboutType, typeInWords } from "../format/looks-like.ts";
 import { DETERMINISTIC_TOKEN_HEAD, KID_BYTES, parseToken, TOKEN_HEAD } from "../format/token.ts";
 
-/** What can be read without a key. Nothing in it is verified: whoever can write the bytes can choose every field. */
+/** The fields that can be read without a key. Nothing in it is verified: a writer of the bytes chooses every field. */
 export type Inspection = InspectedEnvelope | InspectedHeader | InspectedKeyRecord | InspectedToken;
 
 export interface InspectedEnvelope extends InspectedRecord {
@@ -62,6 +62,9 @@ export interface InspectedRecipient {
  * Reads what stands in clear in an envelope, a detached header, a key record or a token. Needs no key and calls no provider.
  *
  * @param input bytes; a token may be given as base64url text
+ * @example
+ * const seen = inspect(envelope);
+ * if (seen.kind === "envelope") console.log(seen.recipients.map(({ keyId }) => keyId));
  * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`
  */
 export function inspect(input: Uint8Array | string): Inspection {

@@ -68,6 +68,10 @@ let isOwn: (value: unknown) => value is Keyring;
  * a provider that is not configured here do anything. Holds no data key between calls, unless `reuse` or `cache` ask for it.
  *
  * @see docs/format.md §4
+ * @example
+ * const keyring = new Keyring({ wrapWith: [localKey({ keyId: "orders-2026", key })], context: { tenant: "acme" } });
+ * const envelope = await keyring.encrypt(bytes, { context: { object: "invoices/7.pdf" } });
+ * const plaintext = await keyring.decrypt(envelope, { context: { object: "invoices/7.pdf" } });
  */
 export class Keyring {
   readonly #source: DataKeySource;
@@ -418,7 +422,7 @@ export class Keyring {
     return this.#source.forget(checked) + this.#life.forget(checked);
   }
 
-  /** How things stand with the providers and the cache, for a health check or a test. */
+  /** The state of the providers and the cache, for a health check or a test. */
   status(): KeyringStatus {
     const { providers, randomness, cachedDataKeys, hasReusedDataKey } = this.#source;
     return { providers, randomness, cachedDataKeys, hasReusedDataKey };
@@ -426,7 +430,7 @@ export class Keyring {
 
   /**
    * Ends this keyring: later calls throw `closed`; calls and streams under way finish, then the streams' worker threads end. Data
-   * keys that it keeps are wiped. The providers stay open, and a cache that was handed in stays as it is: whoever made them closes
+   * keys that it keeps are wiped. The providers stay open, and a cache that was handed in stays as it is: their maker closes
    * them.
    */
   async close(): Promise<void> {

@@ -9,7 +9,7 @@ import type { Guard, ResiliencePolicy } from "./policy.ts";
 import { providerError } from "./provider-contract.ts";
 import { CIRCUIT_OPEN, type RetriedProvider, type RetryPolicy, tryOn } from "./retry.ts";
 
-/** How things stand with one provider, or with the generator of a keyring. */
+/** The state of one provider, or of the generator of a keyring. */
 export interface ProviderStatus {
   readonly provider: string;
   readonly breaker: BreakerState;

@@ -57,7 +57,13 @@ export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
 // Filled by the static block.
 let isGuards: (value: unknown) => value is ProviderGuards;
 
-/** Breaker, queue and places of every object that a keyring calls; may be shared by several keyrings. */
+/**
+ * Breaker, queue and places of every object that a keyring calls; may be shared by several keyrings.
+ *
+ * @example
+ * const guards = new ProviderGuards({ maxConcurrent: 32 });
+ * const keyrings = tenants.map((tenant) => new Keyring({ wrapWith: [kek], context: { tenant }, guards }));
+ */
 export class ProviderGuards {
   readonly #guards = new WeakMap<object, Guard>();
   readonly #breaker: Required<BreakerOptions>;

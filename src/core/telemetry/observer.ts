@@ -86,7 +86,7 @@ export class Observer {
         end("ok");
         return value;
       } catch (error) {
-        end(operation.aborted ? "aborted" : outcomeOf(error));
+        end(operation.aborted ? "aborted" : errorCodeOf(error));
         throw error;
       }
     };
@@ -115,6 +115,6 @@ async function inSpan<T>(telemetry: Telemetry, name: SpanName, run: (finish?: (e
   return await (running ?? run());
 }
 
-export function outcomeOf(error: unknown): ErrorCode {
+export function errorCodeOf(error: unknown): ErrorCode {
   return error instanceof EnvelockError ? error.code : "provider-failure";
 }
