@@ -57,8 +57,9 @@ async function started(): Promise<Vitest> {
 }
 
 async function run(vitest: Vitest, next: Order): Promise<Answer> {
+  const last = order.path;
   order = next;
-  vitest.invalidateFile(rootPath(next.path));
+  for (const path of [last, next.path]) vitest.invalidateFile(rootPath(path)); // the last mutation must not outlive its run
   for (const files of next.tests) {
     const specifications = files.flatMap((file) => vitest.getRootProject().createSpecification(rootPath(file)));
     const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications, true);

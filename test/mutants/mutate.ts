@@ -12,7 +12,12 @@ import { rootPath } from "./root.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { sample: { type: "string" }, seed: { type: "string", default: "1" }, list: { type: "boolean", default: false } },
+  options: {
+    sample: { type: "string" },
+    seed: { type: "string", default: "1" },
+    list: { type: "boolean", default: false },
+    verbose: { type: "boolean", default: false },
+  },
 });
 async function main(): Promise<void> {
   const paths = positionals.length > 0 ? positionals : DEFAULT_PATHS;
@@ -39,11 +44,14 @@ async function runAll(chosen: readonly Chosen[]): Promise<boolean> {
   for (const [at, { path, mutation }] of chosen.entries()) {
     const answer = await answerOf(runner, { path, text: mutation.text, tests: TESTS });
     if (answer === undefined) {
+      if (values.verbose) console.log(`hangs: ${told(path, mutation)}`);
       runner.kill("SIGKILL"); // a mutation that hangs was noticed
       runner = await startRunner();
     } else if (answer.failed === undefined) {
       survivors.push(told(path, mutation));
       console.log(`survives: ${told(path, mutation)}`);
+    } else if (values.verbose) {
+      console.log(`found by ${answer.failed}: ${told(path, mutation)}`);
     }
     if (at % 20 === 19) console.log(`${at + 1} of ${chosen.length}, ${survivors.length} survive`);
   }
