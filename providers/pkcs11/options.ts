@@ -9,7 +9,7 @@ export interface Pkcs11TokenOptions {
   readonly uri?: string;
   /** The absolute path of the PKCS#11 library. It runs in this process: nothing is searched for, and none comes from outside. */
   readonly module?: string;
-  /** By label or serial, or both; slots are not named, because they change their numbers. */
+  /** Label or serial of the token, or both. Slots are not named, because they change their numbers. */
   readonly token?: Pkcs11TokenSelector;
   /**
    * Returns the user's PIN. Called when a login is due: at the first call, and after the token was lost. The PIN is not kept, but
@@ -29,7 +29,7 @@ export interface Pkcs11TokenOptions {
    * All users of a library give the same value. Default false.
    */
   readonly thread?: boolean;
-  /** How many calls may be in flight at once, each in its session. A token that allows fewer sessions gets fewer. Default 8. */
+  /** The most calls that may be in flight at once, each in a session of its own. A token that allows fewer sessions gets fewer. Default 8. */
   readonly maxSessions?: number;
 }
 
@@ -42,7 +42,7 @@ export interface Pkcs11TokenSelector {
   readonly model?: string;
 }
 
-/** By label (CKA_LABEL), id (CKA_ID) or both. */
+/** Label (CKA_LABEL), id (CKA_ID), or both. */
 export interface Pkcs11KeySelector {
   readonly label?: string;
   readonly id?: Uint8Array;

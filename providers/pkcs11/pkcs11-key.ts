@@ -31,7 +31,7 @@ export interface Pkcs11KeyOptions extends Pkcs11TokenOptions {
   readonly unwrapMechanisms?: readonly Pkcs11Mechanism[];
   /** `token` (default): the token encrypts with the public key object. `local`: this process does, with the numbers that the private key shows. */
   readonly rsaWrap?: "token" | "local";
-  /** How long the version that wraps is kept before the token is asked again, in milliseconds. Default 60,000. */
+  /** The time for which the version that wraps is kept before the token is asked again, in milliseconds. Default 60,000. */
   readonly versionCacheMs?: number;
   /** Default: the machine's clock. */
   readonly clock?: Clock;
@@ -123,7 +123,7 @@ export function pkcs11Key(options: Pkcs11KeyOptions): Required<KeyProvider> {
   };
 }
 
-/** What the options let unwrap, whatever key and token say. @throws `invalid-argument` */
+/** The algorithms that the options allow to unwrap; key and token may allow fewer. @throws `invalid-argument` */
 function unwrapAlgorithms({ mechanism, unwrapMechanisms = [] }: Pkcs11KeyOptions): ReadonlySet<number> {
   if (mechanism === undefined) return new Set(WRAPPINGS.map(({ alg }) => alg));
   return new Set([mechanism, ...unwrapMechanisms].map((name) => wrappingNamed(name).alg));

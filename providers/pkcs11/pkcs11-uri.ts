@@ -1,7 +1,7 @@
 import { byteAt, copyOf, type OwnedBytes, textOf, utf8 } from "../../src/core/base/bytes.ts";
 import { type EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 
-/** What a `pkcs11:` URI says. RFC 7512 */
+/** The parts of a `pkcs11:` URI. RFC 7512 */
 export interface Pkcs11Uri {
   /** The token's label. */
   readonly token: string | undefined;

@@ -60,7 +60,7 @@ export class ThisThreadKeys implements TokenKeys {
     this.#sessions = sessions;
   }
 
-  /** With sessions of its own. */
+  /** Makes keys with sessions of their own. */
   static open(options: TokenKeysOptions, pin: Pkcs11Pin | undefined): ThisThreadKeys {
     return new ThisThreadKeys(options, new TokenSessions(options.location, pin));
   }

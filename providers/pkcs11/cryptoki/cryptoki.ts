@@ -13,7 +13,7 @@ export interface TokenInfo {
   readonly manufacturer: string;
   readonly model: string;
   readonly flags: number;
-  /** How many sessions this process has with the token, or undefined if it does not tell. */
+  /** The number of sessions of this process with the token; undefined if it does not tell. */
   readonly sessions: number | undefined;
 }
 
@@ -52,7 +52,7 @@ export class Cryptoki {
     called("C_Finalize", () => this.#library.C_Finalize());
   }
 
-  /** What the library says that it is. */
+  /** The manufacturer and description that the library gives. */
   libraryDescription(): string {
     const { manufacturerID, libraryDescription } = called("C_GetInfo", () => this.#library.C_GetInfo());
     return `${trimmed(manufacturerID)} ${trimmed(libraryDescription)}`;

@@ -143,7 +143,7 @@ export class Module {
     return this.peers.areInitialisers;
   }
 
-  /** How many sessions the process has, or undefined if the library does not tell. No token, no session. */
+  /** Counts the sessions of the process; undefined if the library does not tell. Without a token there is no session. */
   #sessionsOfProcess(): number | undefined {
     try {
       let sum = 0;

@@ -1,14 +1,14 @@
 import { BroadcastChannel } from "node:worker_threads";
 
 /**
- * What the threads of this process that use one library tell each other. A library has one state for the whole process, so a thread
+ * Connects the threads of this process that use one library. A library has one state for the whole process, so a thread
  * that initialises it anew ends the sessions of all of them, and the handles that the others keep would name other things.
  *
  * Each thread has some numbers in shared memory that the others read and change. Threads make themselves known by messages.
  */
 export class LibraryPeers {
   readonly #own: Int32Array;
-  /** With the time since which they owe an answer. */
+  /** The other threads, each with the time since which it owes an answer. */
   readonly #others: Map<Int32Array, number | undefined> = new Map();
   readonly #refusedPins: Set<string> = new Set();
   readonly #channel: BroadcastChannel;
@@ -38,12 +38,12 @@ export class LibraryPeers {
     this.#tell("hello");
   }
 
-  /** How often another thread has initialised the library anew. */
+  /** The number of times that another thread has initialised the library anew. */
   get voided(): number {
     return Atomics.load(this.#own, VOIDED);
   }
 
-  /** How often any of the threads known here has finalised the library. */
+  /** The number of times that a thread known here has finalised the library. */
   get finalisations(): number {
     return Math.max(...this.#all().map((words) => Atomics.load(words, FINALISATIONS)));
   }
@@ -53,7 +53,7 @@ export class LibraryPeers {
     return this.#all().some((words) => Atomics.load(words, IS_INITIALISER) === 1);
   }
 
-  /** How many sessions all of them have. */
+  /** The number of sessions of all of them. */
   get sessions(): number {
     return this.#all().reduce((sum, words) => sum + Atomics.load(words, SESSIONS), 0);
   }
@@ -141,7 +141,7 @@ export class LibraryPeers {
 
 // The numbers of one thread.
 const ID = 0;
-/** How often another thread has initialised the library anew. */
+/** The number of times that another thread has initialised the library anew. */
 const VOIDED = 1;
 /** Calls in flight. */
 const CALLS = 2;

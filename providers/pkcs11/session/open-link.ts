@@ -12,7 +12,7 @@ export interface SessionSeat {
 
 export interface OpenLinkOptions {
   readonly module: Module;
-  /** Of the module, when the token was looked for. */
+  /** The module's generation when the token was looked for. */
   readonly generation: number;
   readonly slot: Handle;
   readonly info: TokenInfo;

@@ -40,7 +40,7 @@ export interface KeyObject {
   /** Days as `YYYYMMDD`. The token stores them and does not enforce them. */
   readonly startDate: string | undefined;
   readonly endDate: string | undefined;
-  /** What its attributes allow. `encrypt` and `wrap` of an RSA key are the rights of its public half, and false here. */
+  /** The uses that its attributes allow. `encrypt` and `wrap` of an RSA key are the rights of its public half, and false here. */
   readonly usage: KeyUsage;
   /** The size of an AES key in bytes, if the token tells. */
   readonly aesBytes: number | undefined;

@@ -26,7 +26,7 @@ export class TokenSessions implements ModuleUser {
   #hasBeenOpen = false;
   #isClosed = false;
   #inUse = 0;
-  /** How many calls may run at once: `maxSessions`, or what the token allows if it has shown that this is less. */
+  /** The most calls that may run at once: `maxSessions`, or fewer if the token has shown that it allows fewer. */
   #limit: number;
   #fruitless = 0;
   #nextRestartMs = 0;

@@ -6,7 +6,7 @@ import type { TokenKeys, TokenKeysOptions, WrapTarget } from "../token-keys.ts";
 import type { LibraryThread } from "./library-thread.ts";
 import type { CallResult, KeysCall } from "./messages.ts";
 
-/** `TokenKeys` whose library works in a thread of its own. */
+/** Passes the calls of `TokenKeys` to a library that works in a thread of its own. */
 export class ThreadKeys implements TokenKeys {
   readonly #options: TokenKeysOptions;
   readonly #pin: Pkcs11Pin | undefined;

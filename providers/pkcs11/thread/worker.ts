@@ -6,7 +6,7 @@ import { ThisThreadKeys, type TokenKeys } from "../token-keys.ts";
 import type { CallResult, KeysCall, ThreadAnswer, ThreadOrder } from "./messages.ts";
 import { receivedError, sentError } from "./sent-errors.ts";
 
-// The entry of the thread in which one library works: what blocks there holds nobody up here.
+// The entry of the thread in which one library works. A call that blocks there does not hold up the main thread.
 
 const users = new Map<number, TokenKeys>();
 const questions = new Map<number, { resolve(pin: string): void; reject(error: unknown): void }>();

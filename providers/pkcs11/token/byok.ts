@@ -5,7 +5,7 @@ import { wrapPadded } from "../wrapping/rfc5649.ts";
 
 /** The key exchange key of an Azure vault or Managed HSM, under which a key travels there: its only permitted operation is `import`. */
 export interface ByokKek {
-  /** With its version: `https://acme.vault.azure.net/keys/exchange/0123…`. Azure compares it. */
+  /** The key id in Azure, with the version: `https://acme.vault.azure.net/keys/exchange/0123…`. Azure compares it. */
   readonly keyId: string;
   /** The public half in PEM, as `az keyvault key download --encoding PEM` writes it. RSA of 2048, 3072 or 4096 bits. */
   readonly publicKey: string;

@@ -4,7 +4,7 @@ import { formatKeyId } from "../key-id.ts";
 import type { KeyObject, KeyUsage, Session } from "../session/session.ts";
 
 export interface Pkcs11KeyDescription {
-  /** What stands in recipients of this key. */
+  /** The key id in recipients of this key. */
   readonly keyId: string;
   readonly kind: "aes" | "rsa";
   /** Undefined if the token does not say. */
@@ -15,7 +15,7 @@ export interface Pkcs11KeyDescription {
   /** Days as `YYYYMMDD`. */
   readonly startDate: string | undefined;
   readonly endDate: string | undefined;
-  /** What its attributes allow. Of an RSA key it is what the private half may do. */
+  /** The uses that its attributes allow; for an RSA key, those of the private half. */
   readonly uses: readonly (keyof KeyUsage)[];
   /** Whether it may leave the token wrapped under another key. */
   readonly isExtractable: boolean;

@@ -6,9 +6,9 @@ export interface Pkcs11MechanismDescription {
   readonly number: number;
   /** Undefined for one that is not in the standard, or not to do with keys. */
   readonly name: string | undefined;
-  /** What the token says that it is for. */
+  /** The uses that the token lists. */
   readonly uses: readonly string[];
-  /** What Envelock could do with it. */
+  /** The wrappings that Envelock could do with it. */
   readonly wrapping: string | undefined;
 }
 

@@ -10,7 +10,7 @@ import { mechanismFlags, withMadeObject, withObject } from "../session/session-c
 import { kwpMechanism, requiredKwp } from "./kwp.ts";
 import { wrapWithRsa } from "./rsa-wrap.ts";
 
-/** How a KEK on a token wraps. */
+/** The mechanisms with which a KEK on a token wraps. */
 export type Pkcs11Mechanism = "aes-gcm" | "aes-kw" | "aes-kwp" | "rsa-oaep-256" | "rsa-oaep-sha1";
 
 export interface Wrapping {
@@ -50,7 +50,7 @@ export function noWrapping(key: KeyObject, tried: readonly string[]): EnvelockEr
   );
 }
 
-/** How many bytes a wrapped data key has. */
+/** The length of a wrapped data key in bytes. */
 export function wrappedBytes({ alg }: Wrapping, key: KeyObject): number {
   if (alg === WRAP_ALGORITHMS.aesGcm) return NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES;
   return key.kind === "aes" ? DATA_KEY_BYTES + 8 : (key.modulus?.length ?? 0);
@@ -137,7 +137,7 @@ function isCipher(session: Session, { mechanism }: Mechanism, mayUse: boolean, f
   return mayUse && (mechanismFlags(session, mechanism) & flag) !== 0;
 }
 
-/** With the data key as an object of the session, for as long as the call takes. */
+/** Wraps the data key as an object of the session, which exists only during the call. */
 function wrapObject(session: Session, mechanism: Mechanism, wrappingKey: Handle, dek: Uint8Array, outputBytes: number): OwnedBytes {
   const template = new Map([...dataKeyTemplate(session), [ck.CKA_VALUE, dek]]);
   return withObject(session, template, (object) => session.cryptoki.wrapKey(session.session, mechanism, wrappingKey, object, outputBytes));

@@ -9,7 +9,7 @@ import { refusalCode } from "../../support/refusal.ts";
 const exchange = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const kek = { keyId: `https://acme.vault.azure.net/keys/exchange/${"0a".repeat(16)}`, publicKey: pemOf(exchange.publicKey) };
 
-test("whoever holds the key exchange key gets back the key, whatever it is", () => {
+test("the holder of the key exchange key gets back the key, of whatever type", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 3000 }), (key) => {
       expect(hexOf(opened(byokFile(kek, key)))).toBe(hexOf(key));

@@ -214,7 +214,7 @@ static CK_RV faulty_C_OpenSession(CK_SLOT_ID id, CK_FLAGS flags, CK_VOID_PTR a, 
 	return value;
 }
 
-/* Closes the session whatever it answers: nobody could do more about a session that does not close. */
+/* Closes the session whatever it answers: a caller could do no more about a session that does not close. */
 static CK_RV faulty_C_CloseSession(CK_SESSION_HANDLE session)
 {
 	CK_RV fault = fault_for("C_CloseSession");

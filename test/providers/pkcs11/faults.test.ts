@@ -81,7 +81,7 @@ describe.each(FUNCTIONS)("%s with the key %s", (functionName, label, calledWhenO
   });
 });
 
-test("a session that says it does not close is closed as far as anybody can", async () => {
+test("a session that says it does not close is closed as far as possible", async () => {
   for (const [name, returnValue] of FAULTS) {
     const subject = provider("gcm");
     await subject.wrap(noise(32, name), OPTIONS);
@@ -102,7 +102,7 @@ test("a PIN that is wrong is shown to the token once, and not again until it is 
   await subject.close();
 });
 
-test("a keyring gets over somebody else in the process logging out", async () => {
+test("a keyring gets over a logout by another user of the process", async () => {
   const subject = provider("gcm");
   const keyring = new Keyring({ wrapWith: [subject], retry: { delaysMs: [1] } });
   const envelope = await keyring.encrypt(noise(100, "plaintext"));
@@ -163,7 +163,7 @@ async function meet(
   return [...new Set(outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [codeOf(outcome.reason)] : [])))];
 }
 
-/** Under a library that is left as if nobody had used it. */
+/** Wraps under a library that is left as if it had not been used. */
 async function wrappedBefore(label: string, dek: Uint8Array): Promise<Recipient> {
   const earlier = provider(label);
   const wrapped = await earlier.wrap(dek, OPTIONS);

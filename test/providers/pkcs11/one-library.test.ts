@@ -6,7 +6,7 @@ import { refusal } from "../../support/refusal.ts";
 import { DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 
-// A process has one state for each library, whoever uses it: here it is also used past the provider.
+// A process has one state for each library, for all its users: here it is also used past the provider.
 
 const softHsm = softHsmTokens("shared");
 const nss = nssToken();
@@ -18,7 +18,7 @@ const [token] = softHsm.tokens;
 const [onNss] = nss.tokens;
 for (const each of [token, onNss]) each.addKey({ label: "kek", id: "01", aes: noise(32, "kek") });
 
-test("a library that somebody else has initialised is left to them", async () => {
+test("a library that another user has initialised is left to it", async () => {
   const theirs = initialised(token);
   const slot = theirs.C_GetSlotList(true).find((candidate) => theirs.C_GetTokenInfo(candidate).label.trim() === "shared");
   const session = theirs.C_OpenSession(slot ?? Buffer.alloc(8), pkcs11js.CKF_SERIAL_SESSION);
@@ -29,7 +29,7 @@ test("a library that somebody else has initialised is left to them", async () =>
   theirs.C_Finalize();
 });
 
-test("a library that somebody else finalises is lost once, and then initialised anew", async () => {
+test("a library that another user finalises is lost once, and then initialised anew", async () => {
   const provider = open(token);
   const recipient = await provider.wrap(DEK, OPTIONS);
   library(token).C_Finalize();

@@ -66,7 +66,7 @@ test.each([
   expect([logins(), asked]).toEqual([0, 0]);
 });
 
-test("the last try is used by those who ask for it", async () => {
+test("the last try is used where the options ask for it", async () => {
   shim.pose({ flags: FINAL_TRY });
   await open({ dangerLastPinTry: true }).wrap(DEK, OPTIONS);
   expect(logins()).toBe(1);

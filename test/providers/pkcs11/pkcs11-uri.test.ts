@@ -111,7 +111,7 @@ describe("a key id", () => {
     expect(parseKeyId(keyId)).toBeUndefined();
   });
 
-  test("belongs to whom it was configured for, and to nobody else", () => {
+  test("belongs to the selector that names it, and to no other", () => {
     const keyId = formatKeyId({ token: "prod", label: "kek", id: Uint8Array.of(1), serial: "7" });
     const owned = (token: object, key: object): boolean => ownedKey(keyId, token, [key]) !== undefined;
     expect(owned({ label: "prod" }, { label: "kek" })).toBe(true);

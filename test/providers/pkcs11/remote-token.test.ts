@@ -12,7 +12,7 @@ import { fileOfPackages } from "../../support/debian-packages.ts";
 import { refusal } from "../../support/refusal.ts";
 import { softHsmTokens } from "./tokens.ts";
 
-// A token behind a socket: p11-kit's server starts a process for each client, and whoever kills that takes the device away.
+// A token behind a socket: p11-kit's server starts a process for each client, and killing that takes the device away.
 // It passes on few mechanisms, RSA-OAEP among them.
 
 const softHsm = softHsmTokens("remote");

@@ -52,7 +52,7 @@ test("an error arrives as it was thrown, with its cause, and the PIN stays out o
   await provider.close();
 });
 
-test("a PIN is asked for in the thread of whoever gave the function", async () => {
+test("a PIN is asked for in the thread of the caller that gave the function", async () => {
   let asked = 0;
   const pin = async (): Promise<string> => {
     asked++;

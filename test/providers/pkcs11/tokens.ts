@@ -130,7 +130,7 @@ function testToken(location: Location): TestToken {
 /** Attribute values by their type. */
 type Template = Readonly<Record<number, NonNullable<Attribute["value"]>>>;
 
-/** A session of its own. A module that somebody uses already is left as it was: neither finalised nor logged out. */
+/** Opens a session of its own. A module that is in use already is left as it was: neither finalised nor logged out. */
 function withSession<T>({ module, libraryParameters, label }: Location, use: (pkcs11: PKCS11, session: Handle, serial: string) => T): T {
   const pkcs11 = new pkcs11js.PKCS11();
   pkcs11.load(module);

@@ -117,7 +117,7 @@ test("two keys of one name are refused, and none is `key-not-found`", async () =
   expect(await refusalCode(() => open({ key: { label: "nobody" } }).wrap(DEK, OPTIONS))).toBe("key-not-found");
 });
 
-test("a key that was deleted is `key-not-found`, also for whoever has used it", async () => {
+test("a key that was deleted is `key-not-found`, also for a provider that has used it", async () => {
   addKey("deleted", "01");
   const provider = open({ key: { label: "deleted" }, versionCacheMs: 0 });
   const recipient = await provider.wrap(DEK, OPTIONS);

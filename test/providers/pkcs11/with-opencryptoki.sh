@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs a program beside a daemon of openCryptoki that nobody else sees. Its paths are fixed, so this wants namespaces of its own for
+# Runs a program beside a daemon of openCryptoki that no other program sees. Its paths are fixed, so this wants namespaces of its own for
 # mounts, System V memory and processes: `unshare --mount --ipc --pid --fork --kill-child --mount-proc`. FOLDER is scratch.
 set -e
 for path in /etc/opencryptoki /var/lib/opencryptoki /dev/shm /run; do mount -t tmpfs none "$path"; done
