@@ -3,7 +3,7 @@ import { waitFor } from "../../src/core/base/wait.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 
 /** What can go wrong in one call of a provider. */
-export type Fault =
+export type ProviderFault =
   /** Answers, but late. */
   | { readonly kind: "delay"; readonly delayMs: number }
   /** `rate-limited`, with or without word of how long to wait. */
@@ -23,7 +23,7 @@ export type Fault =
 export type FaultyMethod = "wrap" | "unwrap" | "current";
 
 /** Decides what becomes of each call; undefined lets it through. `call` counts all calls of the provider, from 0. */
-export type FaultPlan = (call: number, method: FaultyMethod) => Fault | undefined;
+export type FaultPlan = (call: number, method: FaultyMethod) => ProviderFault | undefined;
 
 export interface FaultyProviderOptions {
   /** How to wait; for tests with a clock of their own. It need not heed the signal. */
@@ -108,17 +108,17 @@ export function faultyProvider(provider: KeyProvider, plan: FaultPlan, { sleep =
  * @param rate how many of the calls, from 0 to 1
  * @param faults drawn from with equal chances
  */
-export function seededFaults(seed: number, rate: number, faults: readonly Fault[]): FaultPlan {
+export function seededFaults(seed: number, rate: number, faults: readonly ProviderFault[]): FaultPlan {
   const random = seededRandom(seed);
   return () => (random() < rate ? faults[Math.floor(random() * faults.length)] : undefined);
 }
 
 /** The first calls one by one, in order; what comes after the script is let through. */
-export function scriptedFaults(script: readonly (Fault | undefined)[]): FaultPlan {
+export function scriptedFaults(script: readonly (ProviderFault | undefined)[]): FaultPlan {
   return (call) => script[call];
 }
 
-type Distorting = Extract<Fault, { kind: "wrong-length" | "wrong-key" }>;
+type Distorting = Extract<ProviderFault, { kind: "wrong-length" | "wrong-key" }>;
 
 type Distort<T> = (fault: Distorting, call: () => Promise<T>) => Promise<T>;
 

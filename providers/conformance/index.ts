@@ -1,10 +1,10 @@
 export { type ConformanceCase, conformance } from "./conformance.ts";
 export {
-  type Fault,
   type FaultPlan,
   type FaultyMethod,
   type FaultyProviderOptions,
   faultyProvider,
+  type ProviderFault,
   scriptedFaults,
   seededFaults,
 } from "./faulty-provider.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { conformance, type Fault, faultyProvider, scriptedFaults, seededFaults } from "../../providers/conformance/index.ts";
+import { conformance, faultyProvider, type ProviderFault, scriptedFaults, seededFaults } from "../../providers/conformance/index.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { noise } from "../support/arbitraries.ts";
@@ -19,7 +19,7 @@ describe("a faulty provider", () => {
       { kind: "fail", code: "key-disabled" },
       { code: "key-disabled", retryable: false },
     ],
-  ] satisfies readonly [Fault, object][])("%j", async (fault, error) => {
+  ] satisfies readonly [ProviderFault, object][])("%j", async (fault, error) => {
     const provider = faultyProvider(kek(), scriptedFaults([fault, fault, fault]));
     const recipient = await kek().wrap(noise(32), OPTIONS);
     expect(await refusal(() => provider.wrap(noise(32), OPTIONS))).toMatchObject(error);
@@ -37,7 +37,7 @@ describe("a faulty provider", () => {
 
   test("gives wrong lengths and wrong keys", async () => {
     const recipient = await kek().wrap(noise(32), OPTIONS);
-    const faults: Fault[] = [{ kind: "wrong-length", bytes: 16 }, { kind: "wrong-key" }];
+    const faults: ProviderFault[] = [{ kind: "wrong-length", bytes: 16 }, { kind: "wrong-key" }];
     const provider = faultyProvider(kek(), scriptedFaults([...faults, ...faults]));
     expect(await provider.unwrap(recipient, OPTIONS)).toHaveLength(16);
     const wrong = await provider.unwrap(recipient, OPTIONS);
@@ -63,7 +63,7 @@ describe("a faulty provider", () => {
   test("is late by the given time, and no later than its signal", async () => {
     const slept: number[] = [];
     const sleep = async (delayMs: number): Promise<void> => void slept.push(delayMs);
-    const late: Fault = { kind: "delay", delayMs: 25 };
+    const late: ProviderFault = { kind: "delay", delayMs: 25 };
     const provider = faultyProvider(kek(), scriptedFaults([late]), { sleep });
     const recipient = await provider.wrap(noise(32), OPTIONS);
     expect(slept).toEqual([25]);
@@ -77,7 +77,7 @@ describe("a faulty provider", () => {
   });
 
   test("a seed repeats itself, at the given rate", () => {
-    const faults: Fault[] = [{ kind: "hang" }, { kind: "throw" }];
+    const faults: ProviderFault[] = [{ kind: "hang" }, { kind: "throw" }];
     const draw = (seed: number): readonly (string | undefined)[] => {
       const plan = seededFaults(seed, 0.25, faults);
       return Array.from({ length: 4000 }, (_, call) => plan(call, "wrap")?.kind);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Fault } from "../../../providers/conformance/index.ts";
+import type { ProviderFault } from "../../../providers/conformance/index.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
 import { Breaker } from "../../../src/core/resilience/breaker.ts";
@@ -12,7 +12,7 @@ import { kek, watched } from "../../support/keks.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 import { held, timed, unavailable } from "./backends.ts";
 
-const DOWN: Fault = { kind: "fail", code: "unavailable" };
+const DOWN: ProviderFault = { kind: "fail", code: "unavailable" };
 
 describe("a circuit breaker", () => {
   test("opens after so many retryable failures in a row, and then makes no call", async () => {
@@ -59,7 +59,7 @@ describe("a circuit breaker", () => {
   });
 
   test("stays closed for a provider that throttles, and closes if the one call is throttled", async () => {
-    const throttled: Fault = { kind: "throttle" };
+    const throttled: ProviderFault = { kind: "throttle" };
     const script = [throttled, throttled, throttled, DOWN, throttled, throttled];
     const { keyring, envelope, clock } = await broken({ breaker: { failures: 1, openMs: 1000 } }, script);
     const states: (string | undefined)[] = [];
@@ -267,7 +267,7 @@ test.each([
 });
 
 /** A keyring over a provider that is down, or that fails by `script`, without retries. */
-async function broken(options: Partial<KeyringOptions>, script?: readonly Fault[]) {
+async function broken(options: Partial<KeyringOptions>, script?: readonly ProviderFault[]) {
   const clock = fakeClock();
   const { provider, times } = timed(clock, (call) => (script === undefined ? DOWN : script[call]));
   const envelope = await new Keyring(kek()).encrypt(noise(9));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Fault } from "../../../providers/conformance/index.ts";
+import type { ProviderFault } from "../../../providers/conformance/index.ts";
 import { KeyContext } from "../../../src/core/base/context.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { DataKey, secretBytesOf } from "../../../src/core/data-key/data-key.ts";
@@ -345,7 +345,7 @@ describe("revocation", () => {
 
   test.each(REFUSALS)("%s purges what that key version had unwrapped", async (code) => {
     const clock = fakeClock();
-    const disabled: { fault: Fault | undefined } = { fault: undefined };
+    const disabled: { fault: ProviderFault | undefined } = { fault: undefined };
     const { provider, times } = timed(clock, () => disabled.fault);
     const writer = new Keyring(kek());
     const [first, second] = await Promise.all([writer.encrypt(noise(9)), writer.encrypt(noise(9))]);

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { type Fault, type FaultPlan, faultyProvider, seededFaults } from "../../../providers/conformance/index.ts";
+import { type FaultPlan, faultyProvider, type ProviderFault, seededFaults } from "../../../providers/conformance/index.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { DataKeyCache } from "../../../src/core/key-source/data-key-cache.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
@@ -19,7 +19,7 @@ const DEADLINE_MS = 60_000;
 /** When the second provider answers nothing at all. */
 const DEAD = { fromMs: 15_000, toMs: 60_000 };
 
-const FAULTS: readonly Fault[] = [
+const FAULTS: readonly ProviderFault[] = [
   { kind: "delay", delayMs: 1500 },
   { kind: "delay", delayMs: 11_000 },
   { kind: "throttle" },

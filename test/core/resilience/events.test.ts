@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Fault } from "../../../providers/conformance/index.ts";
+import type { ProviderFault } from "../../../providers/conformance/index.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
 import type { KeyringEvent } from "../../../src/core/telemetry/events.ts";
@@ -134,7 +134,7 @@ describe("events", () => {
   });
 });
 
-function listening(plan: (call: number, method: string) => Fault | undefined, options: Partial<KeyringOptions> = {}) {
+function listening(plan: (call: number, method: string) => ProviderFault | undefined, options: Partial<KeyringOptions> = {}) {
   const clock = fakeClock();
   const events: KeyringEvent[] = [];
   const { provider } = timed(clock, plan);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Fault } from "../../../providers/conformance/index.ts";
+import type { ProviderFault } from "../../../providers/conformance/index.ts";
 import type { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { ReuseOptions } from "../../../src/core/key-source/reused-data-key.ts";
 import { inspect } from "../../../src/core/keyring/inspect.ts";
@@ -14,7 +14,7 @@ import { held, timed, unavailable } from "./backends.ts";
 import { timesFor } from "./load.ts";
 
 const CALLS = timesFor(10_000);
-const DOWN: Fault = { kind: "fail", code: "unavailable" };
+const DOWN: ProviderFault = { kind: "fail", code: "unavailable" };
 
 describe("data-key reuse", () => {
   test("is off unless asked for: every envelope has a data key of its own", async () => {
@@ -250,7 +250,7 @@ function reusing(reuse: ReuseOptions) {
 }
 
 /** A provider that answers `calls` times and then fails, until the fault is over. */
-function downAfter(calls: number, reuse: ReuseOptions, failure: Fault = DOWN) {
+function downAfter(calls: number, reuse: ReuseOptions, failure: ProviderFault = DOWN) {
   const clock: FakeClock = fakeClock();
   const fault = { isOver: false };
   const { provider } = timed(clock, (call) => (call < calls || fault.isOver ? undefined : failure));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Fault, scriptedFaults } from "../../../providers/conformance/index.ts";
+import { type ProviderFault, scriptedFaults } from "../../../providers/conformance/index.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
@@ -11,9 +11,9 @@ import { kek } from "../../support/keks.ts";
 import { refusal } from "../../support/refusal.ts";
 import { timed } from "./backends.ts";
 
-const THROTTLED: Fault = { kind: "throttle" };
-const DOWN: Fault = { kind: "fail", code: "unavailable" };
-const HANGS: Fault = { kind: "hang" };
+const THROTTLED: ProviderFault = { kind: "throttle" };
+const DOWN: ProviderFault = { kind: "fail", code: "unavailable" };
+const HANGS: ProviderFault = { kind: "hang" };
 
 describe("the schedule of attempts", () => {
   // half of 1, 2, 4, 8 and 16 s, because the fake chance is always one half
@@ -26,7 +26,7 @@ describe("the schedule of attempts", () => {
     ["503", DOWN, HALVES],
     [
       "429 that asks for 3 s, more than the first waits",
-      { kind: "throttle", retryAfterMs: 3000 } satisfies Fault,
+      { kind: "throttle", retryAfterMs: 3000 } satisfies ProviderFault,
       [0, 3000, 6000, 9000, 13_000, 21_000, 29_000, 37_000, 45_000, 53_000],
     ],
   ])("%s, always", async (_, fault, times) => {
@@ -135,7 +135,7 @@ describe("an abort", () => {
   test.each([
     ["in the middle of a wait", DOWN, 300],
     ["in the middle of an attempt", HANGS, 300],
-    ["in the middle of an attempt that ignores it", { kind: "hang-deaf" } satisfies Fault, 300],
+    ["in the middle of an attempt that ignores it", { kind: "hang-deaf" } satisfies ProviderFault, 300],
   ])("%s ends the call at once with its own reason", async (_, fault, atMs) => {
     const clock = fakeClock();
     const { provider, times } = timed(clock, () => fault);
@@ -208,7 +208,7 @@ function noting(signals: (AbortSignal | undefined)[]): KeyProvider {
 
 /** Decrypts once against a provider that fails by `script`. */
 async function attempts(
-  script: readonly Fault[],
+  script: readonly ProviderFault[],
   options: Partial<KeyringOptions> = {},
   random?: () => number,
 ): Promise<{ outcome: unknown; calls: readonly number[]; elapsedMs: number }> {

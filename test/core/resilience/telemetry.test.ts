@@ -3,7 +3,7 @@ import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-ho
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Fault } from "../../../providers/conformance/index.ts";
+import type { ProviderFault } from "../../../providers/conformance/index.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
@@ -81,7 +81,7 @@ describe("spans", () => {
 });
 
 test("metrics count operations, bytes, attempts, retries, cache, breaker and age", async () => {
-  const plan = (call: number): Fault | undefined => (call === 1 || call >= 3 ? { kind: "fail", code: "unavailable" } : undefined);
+  const plan = (call: number): ProviderFault | undefined => (call === 1 || call >= 3 ? { kind: "fail", code: "unavailable" } : undefined);
   const { keyring, clock, metrics } = telling({}, plan, { cache: { maxEntries: 1 }, breaker: { failures: 3 } });
   const envelope = await clock.finish(keyring.encrypt(noise(300)));
   await clock.finish(keyring.decrypt(envelope));
@@ -140,7 +140,7 @@ function operation(name: string, outcome: string, dataKey: string) {
 /** A keyring that is observed by the SDK, in memory. */
 function telling(
   given: OpenTelemetryOptions,
-  plan: (call: number) => Fault | undefined = () => undefined,
+  plan: (call: number) => ProviderFault | undefined = () => undefined,
   options: Partial<KeyringOptions> = {},
 ) {
   const clock = fakeClock();
