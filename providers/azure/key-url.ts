@@ -36,7 +36,10 @@ export function parseKeyUrl(url: string, collection: Collection, rules: HostRule
   const [, authority, name, version] = matchOf(URLS[collection], url);
   if (authority === undefined || name === undefined) {
     const path = `https://<vault>/${collection}/<name>`;
-    throw invalidArgument(`the URL of one of a vault's ${collection} is ${path} or ${path}/<version>, and nothing more`);
+    throw invalidArgument(
+      `the URL of one of a vault's ${collection} is ${path} or ${path}/<version>, and nothing more`,
+      wrongPartOf(url, collection, path),
+    );
   }
   return { ...locate(authority.toLowerCase(), rules), collection, name: name.toLowerCase(), version: version?.toLowerCase() };
 }
@@ -86,6 +89,23 @@ export function versionMatcher(location: KeyLocation, unwrapVersions: readonly s
 
 export function isVersion(text: string): boolean {
   return VERSION.test(text);
+}
+
+/** Which part of a URL is not as it must be, without repeating a user or a password that may stand in it. */
+function wrongPartOf(url: unknown, collection: Collection, path: string): string {
+  if (typeof url !== "string") return `give text: ${path}`;
+  if (/^http:/i.test(url)) return "it begins with http:, not https:";
+  if (!/^https:\/\//i.test(url)) return `it does not begin with https://: give ${path}`;
+  const [authority = "", folder, name, version, ...more] = url.slice("https://".length).split("/");
+  if (authority.includes("@")) return "there is a user in it: leave out what stands before the @";
+  if (/[?#%]/.test(url)) return "there is a query, a fragment or an escape in it: leave that out";
+  if (folder === undefined || folder === "") return `the path is missing: add /${collection}/<name>`;
+  if (folder !== collection) return `its path begins with /${folder.slice(0, 40)}, not with /${collection}`;
+  if (name === undefined || !/^[0-9a-z-]{1,127}$/i.test(name)) return "its name must be letters, digits and hyphens, at most 127";
+  if (version === "") return "there is a slash at its end: leave that out";
+  if (more.length > 0) return "there is more behind its version: leave that out";
+  if (version !== undefined && !VERSION.test(version.toLowerCase())) return "its version must be 32 hex digits, or be left out";
+  return "its host must be a name, with at most a port";
 }
 
 function matchOf(pattern: RegExp, text: unknown): readonly (string | undefined)[] {

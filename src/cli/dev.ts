@@ -24,16 +24,13 @@ interface AzureEmulatorOptions {
 }
 
 export function addDev(program: Command): void {
-  const dev = program
-    .command("dev")
-    .summary("what helps in development")
-    .description("What helps in development, and is nothing for production.");
+  const dev = program.command("dev").summary("tools for development").description("Tools for development; none of them is for production.");
   const command = dev
     .command("azure-emulator")
     .summary("a key vault or Managed HSM on this machine, for tests")
     .description(
       "Runs an emulator of Azure Key Vault or Managed HSM on 127.0.0.1 until it is ended with SIGINT or SIGTERM. It keeps keys in memory " +
-        "alone, and serves whoever on this machine can reach its ports.",
+        "alone, and serves every process of this machine.",
     )
     .addOption(new Option("-p, --port <port>", "where to listen (default: any port that is free)").argParser(portOf))
     .addOption(new Option("--flavour <flavour>", "what it stands for").choices(FLAVOURS).default("premium"))
@@ -101,7 +98,7 @@ async function makeKey(emulator: AzureEmulator, spec: string): Promise<void> {
 
 function makeSecret(emulator: AzureEmulator, spec: string): void {
   const at = spec.indexOf("=");
-  if (at < 1) throw usageError("a secret is given as name=value");
+  if (at < 1) throw usageError("a secret is given as name=value", "such as --secret orders-kek=value");
   emulator.setSecret(spec.slice(0, at), spec.slice(at + 1));
 }
 

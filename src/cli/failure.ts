@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, parse } from "node:path";
 import { getSystemErrorMap } from "node:util";
 import { CommanderError } from "commander";
 import { EnvelockError, type ErrorCode } from "../core/base/errors.ts";
@@ -47,11 +47,19 @@ export function systemErrorOf(error: unknown): readonly [name: string, meaning: 
 /** The next step for a path that names nothing: a name like it, if its folder has one. */
 export function hintForMissing(path: string): string {
   try {
-    const meant = closest(basename(path), readdirSync(dirname(path)));
+    const names = readdirSync(dirname(path));
+    // most names of a folder share an ending, which would make all of them alike
+    const byStem = new Map(names.map((name) => [stemOf(name), name]));
+    const meant = byStem.get(closest(stemOf(basename(path)), [...byStem.keys()]) ?? "");
     return meant === undefined ? `check the path: the folder ${dirname(path)} has no such name` : `did you mean ${meant}?`;
   } catch {
     return `check the path: there is no folder ${dirname(path)}`;
   }
+}
+
+function stemOf(name: string): string {
+  const { ext } = parse(name);
+  return ext === "" ? name : name.slice(0, -ext.length);
 }
 
 /**
@@ -93,11 +101,16 @@ interface Description {
 function describe(error: unknown): Description {
   if (error instanceof EnvelockError) {
     const { code, message, hint, detail } = error;
-    return { code, message, hint: detail === USAGE ? (hint ?? SEE_HELP) : commandHint({ code, ...(hint !== undefined && { hint }) }) };
+    return {
+      code,
+      message,
+      hint: detail === USAGE ? (hint ?? SEE_HELP) : commandHint({ code, message, ...(hint !== undefined && { hint }) }),
+    };
   }
   if (error instanceof CommanderError) {
     // commander writes `error: message`, and what the user may have meant on a line of its own
     const [message = "", ...suggestions] = error.message.replace(/^error: /, "").split("\n");
+    if (error.code === "commander.unknownCommand" && suggestions.length === 0) return { code: "invalid-argument", message, hint: VERBS };
     return { code: "invalid-argument", message, hint: suggestions[0]?.replace(/^\((.*)\)$/, "$1") ?? SEE_HELP };
   }
   return { code: "unexpected", message: error instanceof Error ? error.message : "unknown error", hint: "run again with --debug" };
@@ -112,6 +125,7 @@ function stackLines(error: unknown): readonly string[] {
 
 const USAGE = "usage";
 const READER_GONE = "reader-gone";
+const VERBS = "envelock --help lists the verbs";
 const SEE_HELP = "see envelock <command> --help";
 const toldHints = new Set<string>();
 

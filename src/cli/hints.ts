@@ -5,12 +5,14 @@ import { installLine } from "./install-line.ts";
  * The next step, as a person at a shell can take it. The library's own hints name its options and functions; here each of them is
  * said in options of the command.
  */
-export function commandHint({ code, hint }: Pick<EnvelockError, "code" | "hint">): string | undefined {
+export function commandHint({ code, message, hint }: Pick<EnvelockError, "code" | "message" | "hint">): string | undefined {
+  const forMessage = HINT_BY_MESSAGE.find(([pattern]) => pattern.test(message));
+  if (forMessage !== undefined) return forMessage[1];
   const forCode = HINT_BY_CODE[code];
   if (forCode !== undefined) return forCode;
   if (hint === undefined) return FALLBACK_BY_CODE[code];
   const [, packages, rest = ""] = /^npm install ((?:@?[\w./-]+ ?)+)(.*)$/s.exec(hint) ?? [];
-  if (packages !== undefined) return `${installLine(packages.trim())}${rest}`;
+  if (packages !== undefined) return `${installLine(WITH_OTHERS[packages.trim()] ?? packages.trim())}${rest}`;
   return HINTS.find(([pattern]) => pattern.test(hint))?.[1] ?? hint;
 }
 
@@ -19,6 +21,17 @@ const HINT_BY_CODE: Partial<Record<ErrorCode, string>> = {
   "authentication-failed": "give --context and --key-context exactly as at encryption; if they are right, the data was changed",
   "no-matching-provider": "`envelock inspect` shows which key ids can open it; name a keyset that holds one of them with --key",
   "unsupported-version": "a newer release of envelock may have written this",
+};
+
+const HINT_BY_MESSAGE: readonly (readonly [said: RegExp, meant: string])[] = [
+  [/is no file of data keys/, "name the file in which the application keeps its data keys; a keyset goes to --key"],
+  [/the keyset has no key/, 'the key ids are the members "kid" of the keyset file'],
+];
+
+// What is of no use without another package.
+const WITH_OTHERS: Readonly<Record<string, string>> = {
+  "@azure/keyvault-keys": "@azure/identity @azure/keyvault-keys",
+  "@azure/keyvault-secrets": "@azure/identity @azure/keyvault-secrets",
 };
 
 // Codes that come without a hint.
@@ -30,6 +43,7 @@ const FALLBACK_BY_CODE: Partial<Record<ErrorCode, string>> = {
   "rate-limited": "wait a moment and run it again",
   unavailable: "run it again once the service answers; --debug shows what the system said",
   timeout: "run it again; --debug shows what was waited for",
+  "invalid-argument": "`envelock <command> --help` says what is taken",
   "provider-failure": "--debug shows what the backend said",
   "key-shredded": "what this data key encrypted cannot be read again",
 };
@@ -41,6 +55,7 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
     /migrate\(\)|Migration\(\)/,
     "--table names the table, if it has another name; the application that stores keys makes it (docs/stores.md)",
   ],
+  [/^such\sas \//, "name the library by module-path=/… in the URI, or in ENVELOCK_PKCS11_MODULE, such as /usr/lib/softhsm/libsofthsm2.so"],
   [/allowedHosts/, "--allow-host names the host if it is yours; else correct the host in the URL"],
   [/tokenResource/, "check that the URL names your vault; a cloud of its own needs --token-resource"],
   [/keyUrl/, "check the host in the URL and, for a private link, its DNS zone"],
@@ -57,5 +72,15 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
     /\binspect\b.*wrapWith|unwrapWith/,
     "`envelock inspect` shows which key ids can open it; name a keyset that holds one of them with --key",
   ],
+  [/maxVersions|maxScopes/, "run it again, over fewer keys at once with a smaller --concurrency"],
+  [/unwrapMechanisms/, "name the key that wrapped this with --key: the one that was given wraps by another mechanism"],
+  [
+    /dangerLastPinTry/,
+    "log in once with the token's own tool, which resets the count; or give --danger-last-pin-try if you are sure of the PIN",
+  ],
+  [/vouchedKids/, "if no process of yours added the row, remove it; if it is lost or yours, see docs/stores.md"],
+  [/field\(\)/, "run it again: the store is read anew"],
+  [/expiresAtMs/, "--debug shows what the login answered"],
+  [/keyType/, "the key in the vault is of another type than was expected: name another key"],
   [/reuse data keys/, "wait a moment and run it again; fewer --concurrency asks the vault for less at once"],
 ];

@@ -38,6 +38,7 @@ export async function withFileInPlace<T>(path: string, use: (input: Input, statu
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
   return await withOpened(path, flags, async (handle, input) => {
     const status = await handle.stat();
+    if (status.isDirectory()) throw invalidArgument(`${path} is a folder`, "--recursive takes the envelopes in it");
     if (!status.isFile()) throw invalidArgument(`${path} is not a regular file`, "name the envelope itself");
     return await use(input, status);
   });

@@ -67,9 +67,13 @@ async function keygen(file: string, options: KeygenOptions): Promise<void> {
 }
 
 function checkOptions({ add, setPrimary, keyId, type, public: isPublic, out, force }: KeygenOptions): void {
-  if (isPublic !== true && (out !== undefined || force === true)) throw usageError("--out and --force go with --public alone");
+  if (isPublic !== true && (out !== undefined || force === true))
+    throw usageError("--out and --force go with --public alone", "name the keyset as the argument: envelock keygen keys.json");
   if (setPrimary === true && add !== true && (keyId === undefined || type !== undefined)) {
-    throw usageError("--set-primary goes with --add, or with --key-id alone", "the key ids are in the keyset file");
+    throw usageError(
+      "--set-primary goes with --add, or with --key-id alone",
+      'give --key-id <kid>, one of the members "kid" of the keyset file',
+    );
   }
 }
 

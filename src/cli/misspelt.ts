@@ -17,12 +17,22 @@ export function misspeltOption(error: unknown, program: Command, args: readonly 
   const end = rest.indexOf("--");
   const flags = rest.slice(0, end === -1 ? rest.length : end).flatMap((arg) => /^--[a-z][\w-]*/i.exec(arg) ?? []);
   const unknown = flags.find((flag) => !known.includes(flag) && flag !== "--help");
-  if (unknown === undefined) return undefined;
+  if (unknown === undefined) return missingOption(error, command);
   const meant = closest(unknown, known);
   return usageError(
     `unknown option '${unknown}'`,
     meant === undefined ? `envelock ${command.name()} --help lists the options` : `Did you mean ${meant}?`,
   );
+}
+
+/** Says what to give for an option that is needed: its own words. */
+function missingOption(error: CommanderError, command: Command): EnvelockError | undefined {
+  const missing = command.options.find(
+    (option) => error.code.endsWith("missingMandatoryOptionValue") && error.message.includes(`'${option.flags}'`),
+  );
+  if (missing === undefined) return undefined;
+  const make = missing.long === "--key" ? ". `envelock keygen keys.json` makes a keyset" : "";
+  return usageError(`required option '${missing.flags}' is missing`, `${missing.long}: ${missing.description}${make}`);
 }
 
 function commandOf(program: Command, args: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } {

@@ -50,7 +50,7 @@ export async function withStore<T>(options: StoreOptions, use: (store: DataKeySt
 function requireFile(path: string, otherwise: string): void {
   if (path === "") throw usageError("--store names no file", "sqlite:<file> or file:<file>");
   if (!existsSync(path))
-    throw new EnvelockError("key-not-found", `there is no file ${path}`, { hint: `${hintForMissing(path)}; ${otherwise}` });
+    throw new EnvelockError("key-not-found", `there is no file ${path}`, { hint: `${hintForMissing(path)} (${otherwise})` });
 }
 
 function unknownStore(argument: string, scheme: string): EnvelockError {

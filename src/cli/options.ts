@@ -112,7 +112,7 @@ function lanesOf(text: string): LaneCount {
   try {
     return checkedLanes(lanes);
   } catch (error) {
-    throw usageError(error instanceof Error ? error.message : text);
+    throw usageError(error instanceof Error ? error.message : text, "leave --lanes out, or let it choose with --lanes auto");
   }
 }
 
@@ -124,19 +124,20 @@ export function collect(value: string, previous: readonly string[] = []): readon
 /** A key given twice is refused: whichever won, half of the readers would expect the other. */
 function collectPair(text: string, previous: Context = {}): Context {
   const at = text.indexOf("=");
-  if (at < 1) throw usageError(`context pair "${text}" is not key=value`);
+  if (at < 1) throw usageError(`"${text}" is not key=value`, "such as object=reports/7; the value may be empty");
   const key = text.slice(0, at);
-  if (Object.hasOwn(previous, key)) throw usageError(`context key "${key}" is given twice`);
+  if (Object.hasOwn(previous, key))
+    throw usageError(`the key "${key}" is given twice`, "give each key once: no two values can both be right");
   return Object.fromEntries([...Object.entries(previous), [key, text.slice(at + 1)]]);
 }
 
-/** What a key may be, in every help. */
 export function portOf(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= MAX_PORT) return port;
-  throw usageError(`port "${text}" is not a number from 0 to ${MAX_PORT}`);
+  throw usageError(`port "${text}" is not a number from 0 to ${MAX_PORT}`, "leave --port out for any that is free");
 }
 
+/** What a key may be, in every help. */
 const KINDS_OF_KEY =
   "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), vault:https://<host>:8200/<mount>/<key>, or pkcs11:<uri>";
 const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;

@@ -59,6 +59,7 @@ async function confirm(scope: string, live: number): Promise<void> {
       if (line === scope) return;
       throw invalidArgument("that is not the scope: nothing was destroyed", AGAIN);
     }
+    process.stderr.write("\n");
     throw invalidArgument("the scope was not typed again: nothing was destroyed", AGAIN);
   } finally {
     prompt.close();
