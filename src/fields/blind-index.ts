@@ -1,15 +1,11 @@
 import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, isBytes, toHex, utf8, utf8Length, viewOf, wipe, wiping, writeUint32 } from "../core/base/bytes.ts";
 import { invalidArgument } from "../core/base/errors.ts";
+import { isDate, timeOf } from "./dates.ts";
+import { type Normalise, normalised } from "./normalise.ts";
 
 /** What can be looked up. Two values are the same only if their types are: `5`, `5n` and `"5"` have three indexes. */
 export type BlindIndexValue = string | Uint8Array | number | bigint | boolean | Date;
-
-/**
- * What happens to text before it is indexed: `"exact"` nothing; `"caseless"` trims it and makes case, width and composition the same
- * (NFKC, lower case); or a function of the caller's own, which must give the same text for good, or nothing is found any more.
- */
-export type Normalise = "exact" | "caseless" | ((text: string) => string);
 
 export interface BlindIndexOptions {
   /** Length of the index, 1 to 256 bits; 32 if left out. `planBlindIndex` says how many suit a column. */
@@ -59,7 +55,7 @@ function encoded(value: BlindIndexValue, normalise: Normalise): Uint8Array {
   if (typeof value === "number") return item("n", doubleBytes(value));
   if (typeof value === "bigint") return item("i", ascii(value.toString()));
   if (typeof value === "boolean") return item("t", Uint8Array.of(value ? 1 : 0));
-  if (value instanceof Date) return item("d", doubleBytes(value.getTime()));
+  if (isDate(value)) return item("d", doubleBytes(timeOf(value)));
   throw invalidArgument("a blind index takes a string, Uint8Array, number, bigint, boolean or Date");
 }
 
@@ -79,13 +75,6 @@ function item(type: string, bytes: Uint8Array): Uint8Array {
   head.set(ascii(type));
   writeUint32(head, 1, bytes.length);
   return concatBytes(head, bytes);
-}
-
-function normalised(text: string, normalise: Normalise): string {
-  if (normalise === "exact") return text;
-  const result: unknown = normalise === "caseless" ? text.normalize("NFKC").toLowerCase().normalize("NFKC").trim() : normalise(text);
-  if (typeof result !== "string") throw invalidArgument("normalise must return a string");
-  return result;
 }
 
 function textBytes(text: string): Uint8Array {

@@ -82,9 +82,30 @@ export function checkNames(names: Readonly<Record<string, string>>): void {
   }
 }
 
+/**
+ * Makes one spelling of a row's id, or of another name that a value is bound to, for programs that spell it in several ways: a UUID in
+ * small letters without braces or `urn:uuid:`, other text composed (Unicode NFC), numbers as text. Use it wherever the row is given, or
+ * nowhere: tokens are bound to the text that it gives.
+ *
+ * @throws `invalid-argument` for what names no row
+ * @example
+ * ```ts
+ * import { rowKey } from "envelock/fields";
+ *
+ * rowKey("{F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6}"); // "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+ * ```
+ */
+export function rowKey(row: RowId): string {
+  const text = rowText(row);
+  const uuid = UUID.exec(text)?.[1];
+  return uuid === undefined ? text.normalize("NFC") : uuid.toLowerCase();
+}
+
 /** @throws `invalid-argument` */
 export function rowText(row: RowId): string {
   if (typeof row === "string" && row !== "") return row;
   if (typeof row === "bigint" || Number.isSafeInteger(row)) return String(row);
   throw invalidArgument("a row is named by text, a safe integer or a bigint");
 }
+
+const UUID = /^(?:urn:uuid:|\{)?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$/i;

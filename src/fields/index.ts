@@ -1,19 +1,20 @@
 export type { JsonValue } from "../core/base/json.ts";
 export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
-export type { BlindIndexOptions, BlindIndexValue, Normalise } from "./blind-index.ts";
+export type { BlindIndexOptions, BlindIndexValue } from "./blind-index.ts";
 export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./blind-index-plan.ts";
 export { type DataKeyInfo, DataKeys, type DataKeysOptions, type RotateOptions } from "./data-keys.ts";
 export type { FieldCipher } from "./field-cipher.ts";
-export type {
-  CompoundIndexOptions,
-  DeterministicFieldOptions,
-  FieldOptions,
-  MigratingFieldOptions,
-  NoRow,
-  ParsedFieldOptions,
-  RowArgument,
-  RowId,
-  RowRequired,
+export {
+  type CompoundIndexOptions,
+  type DeterministicFieldOptions,
+  type FieldOptions,
+  type MigratingFieldOptions,
+  type NoRow,
+  type ParsedFieldOptions,
+  type RowArgument,
+  type RowId,
+  type RowRequired,
+  rowKey,
 } from "./field-options.ts";
 export type { Checkpoint } from "./jobs/checkpoint.ts";
 export type { KeyRowFailure, KeyRowsReport } from "./jobs/key-rows.ts";
@@ -32,6 +33,7 @@ export type { KeyVersionCount, RewrapAllOptions, RewrapReport } from "./jobs/rew
 export type { VerifyReport } from "./jobs/verify-all.ts";
 export type { IndexSettings, KeyedIndex } from "./keyed-index.ts";
 export type { MigratingFieldCipher, StoredValue } from "./migrating-cipher.ts";
+export { type Normalise, normalised } from "./normalise.ts";
 export type { KeyPurpose } from "./scope.ts";
 export { contextOfScope } from "./scope.ts";
 export { memoryStore } from "./stores/memory.ts";

@@ -2,6 +2,7 @@ import { engine } from "#engine";
 import { isBytes, ownedBytes, utf8, viewOf, wiping } from "../core/base/bytes.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
 import { encodeJson, type JsonValue, jsonIn } from "../core/base/json.ts";
+import { timeOf } from "./dates.ts";
 
 /** What a column can hold, by the name that `field({ type })` takes. */
 export interface ValueTypes {
@@ -92,9 +93,10 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   date: {
     isConversion: true,
     withBytes(value, use) {
-      if (!(value instanceof Date)) throw wrongType("a Date", value);
-      if (Number.isNaN(value.getTime())) throw invalidArgument("the date is invalid");
-      return wiping(float64(value.getTime()), use);
+      const time = timeOf(value);
+      if (time === undefined) throw wrongType("a Date", value);
+      if (Number.isNaN(time)) throw invalidArgument("the date is invalid");
+      return wiping(float64(time), use);
     },
     decode(bytes) {
       const date = new Date(viewOfEight(bytes).getFloat64(0));

@@ -1,0 +1,55 @@
+import { invalidArgument } from "../core/base/errors.ts";
+
+/**
+ * What happens to text before it is indexed. `"exact"`: nothing. `"caseless"`: white space around it goes, and so do case, width,
+ * composition and characters that do not show, by Unicode caseless matching. Or a function of the caller's own, which must give the
+ * same text for good, or nothing is found any more.
+ */
+export type Normalise = "exact" | "caseless" | ((text: string) => string);
+
+/**
+ * The text that a blind index is made of. Two texts have the same index, but for collisions, if this gives the same for both: so check
+ * with it what a lookup by a short index found.
+ *
+ * `"caseless"` is Unicode caseless matching for identifiers (Unicode Standard, D146: NFKC, full case folding, default-ignorable code
+ * points removed), trimmed. `"Straße"` and `"STRASSE"`, `"ΦΩΣ"` and `"φως"`, `"ﬁn"` and `"FIN"` are the same; `"ı"` and `"i"` are not,
+ * and neither are `"é"` and `"e"`. What it makes of a character that Unicode has assigned does not change with later versions of Unicode.
+ *
+ * @throws `invalid-argument` if a function of the caller's own gives something else than text
+ * @example
+ * ```ts
+ * import { normalised } from "envelock/fields";
+ *
+ * normalised(" STRASSE ", "caseless") === normalised("straße", "caseless"); // true
+ * ```
+ */
+export function normalised(text: string, normalise: Normalise): string {
+  if (normalise === "exact") return text;
+  const result: unknown = normalise === "caseless" ? caseless(text) : ownResult(text, normalise);
+  if (typeof result !== "string") throw invalidArgument("normalise must return a string");
+  return result;
+}
+
+function ownResult(text: string, normalise: unknown): unknown {
+  if (typeof normalise === "function") return normalise(text);
+  throw invalidArgument(
+    `normalise is ${typeof normalise === "string" ? `"${normalise}"` : typeof normalise}`,
+    'it is "exact", "caseless" or a function',
+  );
+}
+
+function caseless(text: string): string {
+  return folded(folded(text.normalize("NFKC").replace(IGNORABLE, "")).normalize("NFKC").replace(IGNORABLE, ""))
+    .normalize("NFKC")
+    .trim();
+}
+
+/** Full case folding: by upper case, where what has several lower cases is one. The dotless i alone is not the i that this would make it. */
+function folded(text: string): string {
+  const parts = text.split(DOTLESS_I).map((part) => part.toLowerCase().toUpperCase().toLowerCase().replace(FINAL_SIGMA, "\u03c3"));
+  return parts.join(DOTLESS_I);
+}
+
+const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu;
+const DOTLESS_I = "\u0131";
+const FINAL_SIGMA = /\u03c2/g;
