@@ -1,4 +1,5 @@
 import { invalidArgument } from "../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { LEAST_UNIQUE_BITS } from "./blind-index.ts";
 
 export interface BlindIndexQuestion {
@@ -37,7 +38,9 @@ export interface BlindIndexPlan {
  *
  * @throws `invalid-argument` unless `distinctValues` and `rows` are whole numbers of at least 1, rows not fewer than values
  */
-export function planBlindIndex({ distinctValues, rows = distinctValues, unique = false }: BlindIndexQuestion): BlindIndexPlan {
+export function planBlindIndex(question: BlindIndexQuestion): BlindIndexPlan {
+  refuseUnknown(question, QUESTION, "planBlindIndex");
+  const { distinctValues, rows = distinctValues, unique = false } = question;
   for (const count of [distinctValues, rows]) {
     if (!Number.isSafeInteger(count) || count < 1) throw invalidArgument("distinctValues and rows must be whole numbers of at least 1");
   }
@@ -65,5 +68,6 @@ function collisionFreeBits(distinctValues: number): number {
   return Math.max(LEAST_UNIQUE_BITS, Math.ceil((2 * Math.log2(distinctValues) - 1 + SAFETY_BITS) / 8) * 8);
 }
 
+const QUESTION: OptionNames<BlindIndexQuestion> = { distinctValues: true, rows: true, unique: true };
 const ENOUGH_VALUES = 1024;
 const SAFETY_BITS = 32;

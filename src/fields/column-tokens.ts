@@ -2,6 +2,7 @@ import { engine } from "#engine";
 import { isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
 import type { Context, ContextPlan, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { type DataKey, openToken, sealedToken, sealToken } from "../core/data-key/data-key.ts";
 import {
   DETERMINISTIC_TOKEN_HEAD,
@@ -11,7 +12,7 @@ import {
   tokenBytes,
   tokenKind,
 } from "../core/format/token.ts";
-import { type FieldOptions, type RowArgument, rowText } from "./field-options.ts";
+import { type FieldOptions, type RowArgument, type RowId, rowText } from "./field-options.ts";
 import type { ScopeKeys } from "./scope-keys.ts";
 
 export interface ColumnOptions extends Pick<FieldOptions, "table" | "column" | "requireRow"> {
@@ -112,6 +113,7 @@ export class ColumnTokens {
       return { row: rowText(row) };
     }
     if (this.#requiresRow) throw invalidArgument("this column requires the row that the value stands in");
+    if (options !== undefined) refuseUnknown(options, ROW_OPTIONS, "a cipher"); // a misspelt row would leave the value unbound
     return NO_ROW;
   }
 }
@@ -132,6 +134,7 @@ function startOf(text: string): Uint8Array | undefined {
 }
 
 const NO_ROW: Context = {};
+const ROW_OPTIONS: OptionNames<{ readonly row?: RowId }> = { row: true };
 const HEADS: readonly (number | undefined)[] = [TOKEN_HEAD, DETERMINISTIC_TOKEN_HEAD];
 /** What the heads begin with as text. */
 const FIRST_CHARACTERS: readonly string[] = ["n", "v"];

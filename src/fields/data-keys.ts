@@ -2,11 +2,12 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import { type Clock, systemClock } from "../core/base/clock.ts";
 import { type Context, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { SingleFlights } from "../core/base/single-flight.ts";
 import type { DataKeyState, DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type ForgetFilter, meets } from "../core/key-source/forget-filter.ts";
 import { type InspectedRecipient, inspectKeyRecord } from "../core/keyring/inspect.ts";
-import { type Keyring, lifeOf } from "../core/keyring/keyring.ts";
+import { Keyring, lifeOf } from "../core/keyring/keyring.ts";
 import { count, positive } from "../core/resilience/checks.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
@@ -24,11 +25,11 @@ import {
   type RowArgument,
   type RowRequired,
 } from "./field-options.ts";
-import type { JobOptions } from "./jobs/pages.ts";
+import { JOB_OPTIONS, type JobOptions } from "./jobs/pages.ts";
 import { type ProveReport, proveAll } from "./jobs/prove-all.ts";
-import { type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
+import { REWRAP_OPTIONS, type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
 import { type VerifyReport, verifyAll } from "./jobs/verify-all.ts";
-import { KeyTable, keyShredded, type Scope } from "./key-table.ts";
+import { KeyTable, KID, keyShredded, type Scope } from "./key-table.ts";
 import { KeyedIndex } from "./keyed-index.ts";
 import { MigratingFieldCipher } from "./migrating-cipher.ts";
 import { type KeyPurpose, PURPOSE, scopeText } from "./scope.ts";
@@ -118,6 +119,8 @@ export class DataKeys {
 
   /** @throws `invalid-argument` */
   constructor(options: DataKeysOptions) {
+    refuseUnknown(options, DATA_KEYS_OPTIONS, "DataKeys");
+    requireParts(options);
     const { keyring, store, refreshMs = 60_000, maxAgeMs = Number.POSITIVE_INFINITY, maxStaleMs = 5 * refreshMs } = options;
     const { announceMs = 2 * refreshMs, maxScopes = 1000, maxVersions = 16, onFailure, clock = systemClock } = options;
     const { maxKeyAgeMs = 3_600_000, vouchedKids = [] } = options;
@@ -193,9 +196,14 @@ export class DataKeys {
    * @throws as `field`
    */
   async compoundIndex(options: CompoundIndexOptions): Promise<KeyedIndex<readonly BlindIndexValue[]>> {
-    const { table, name } = options;
+    refuseUnknown(options, COMPOUND_INDEX_OPTIONS, "DataKeys.compoundIndex");
+    const { table, name, scope, signal, ...settings } = options;
     checkNames({ table, name });
-    return new KeyedIndex<readonly BlindIndexValue[]>(await this.#indexKeysOf(options), { table, index: name }, options);
+    return new KeyedIndex<readonly BlindIndexValue[]>(
+      await this.#indexKeysOf({ ...(scope && { scope }), ...(signal && { signal }) }),
+      { table, index: name },
+      settings,
+    );
   }
 
   /**
@@ -205,7 +213,9 @@ export class DataKeys {
    * @returns the newest version, which another process may have added at the same time
    * @throws `key-shredded`, and what the store and the providers throw
    */
-  async rotate(scope?: Context, { immediately = false, ...options }: RotateOptions = {}): Promise<DataKeyInfo> {
+  async rotate(scope?: Context, given: RotateOptions = {}): Promise<DataKeyInfo> {
+    refuseUnknown(given, ROTATE_OPTIONS, "DataKeys.rotate");
+    const { immediately = false, ...options } = given;
     const resolved = this.#scopeOf(scope);
     const isNew = !this.#ledger.hasSeen(resolved.text) && (await this.#table.rows(resolved, options)).length === 0;
     const keys = await this.#keysOf(resolved, options);
@@ -223,6 +233,7 @@ export class DataKeys {
    * @throws what the store throws
    */
   async shred(scope?: Context, options: CallOptions = {}): Promise<number> {
+    refuseUnknown(options, CALL_OPTIONS, "DataKeys.shred");
     let shredded = 0;
     for (const each of this.#bothOf(scope)) {
       const { rows, shredded: now } = await this.#table.shred(each, options);
@@ -234,6 +245,7 @@ export class DataKeys {
 
   /** The data keys of a scope as the store has them, those for fields first, by version. @throws what the store throws */
   async list(scope?: Context, options: CallOptions = {}): Promise<readonly DataKeyInfo[]> {
+    refuseUnknown(options, CALL_OPTIONS, "DataKeys.list");
     const infos: DataKeyInfo[] = [];
     for (const each of this.#bothOf(scope)) infos.push(...(await this.#table.rows(each, options)).map((row) => infoOf(row, each)));
     return infos;
@@ -249,6 +261,7 @@ export class DataKeys {
    *   `onProgress` throws
    */
   async rewrapAll(options: RewrapAllOptions = {}): Promise<RewrapReport> {
+    refuseUnknown(options, REWRAP_OPTIONS, "DataKeys.rewrapAll");
     this.#requireOpen();
     return await rewrapAll(this.#table, options);
   }
@@ -260,12 +273,14 @@ export class DataKeys {
    * @throws as `rewrapAll`
    */
   async proveAll(options: JobOptions = {}): Promise<ProveReport> {
+    refuseUnknown(options, JOB_OPTIONS, "DataKeys.proveAll");
     this.#requireOpen();
     return await proveAll(this.#table, options);
   }
 
   /** Unwraps every data key in the store, and checks its proof, as a check; changes nothing. @throws as `rewrapAll` */
   async verifyAll(options: JobOptions = {}): Promise<VerifyReport> {
+    refuseUnknown(options, JOB_OPTIONS, "DataKeys.verifyAll");
     this.#requireOpen();
     return await verifyAll(this.#table, options);
   }
@@ -367,6 +382,16 @@ async function tell(onFailure: DataKeysOptions["onFailure"], error: unknown, sco
   }
 }
 
+/** @throws `invalid-argument` for what would fail later, and say less */
+function requireParts({ keyring, store, vouchedKids = [], onFailure }: DataKeysOptions): void {
+  if (!(keyring instanceof Keyring)) throw invalidArgument("keyring is no Keyring of this copy of the package");
+  const missing = typeof store === "object" && store !== null ? STORE_METHODS.find((name) => typeof store[name] !== "function") : "list";
+  if (missing !== undefined) throw invalidArgument(`store is no DataKeyStore: it has no method ${missing}`);
+  if (!Array.isArray(vouchedKids) || !vouchedKids.every((kid) => typeof kid === "string" && KID.test(kid)))
+    throw invalidArgument("vouchedKids is a list of kids, 32 lower-case hex digits each");
+  if (onFailure !== undefined && typeof onFailure !== "function") throw invalidArgument("onFailure is a function");
+}
+
 function infoOf({ version, kid, state, createdAtMs, record }: StoredDataKey, { purpose }: Scope): DataKeyInfo {
   const recipients = record === null ? [] : inspectKeyRecord(record).recipients;
   return { version, kid, state, purpose, createdAtMs, recipients };
@@ -380,6 +405,34 @@ function atLeastZero(value: number, name: string): number {
 type NullOf<N extends boolean> = N extends true ? null : never;
 type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
 
+const CALL_OPTIONS: OptionNames<CallOptions> = { signal: true };
+const ROTATE_OPTIONS: OptionNames<RotateOptions> = { ...CALL_OPTIONS, immediately: true };
+const COMPOUND_INDEX_OPTIONS: OptionNames<CompoundIndexOptions> = {
+  ...CALL_OPTIONS,
+  table: true,
+  name: true,
+  scope: true,
+  bits: true,
+  normalise: true,
+  version: true,
+  unique: true,
+  olderVersions: true,
+};
+const DATA_KEYS_OPTIONS: OptionNames<DataKeysOptions> = {
+  keyring: true,
+  store: true,
+  maxAgeMs: true,
+  maxKeyAgeMs: true,
+  refreshMs: true,
+  maxStaleMs: true,
+  announceMs: true,
+  maxScopes: true,
+  maxVersions: true,
+  vouchedKids: true,
+  onFailure: true,
+  clock: true,
+};
+const STORE_METHODS = ["byKid", "list", "insertIfAbsent", "compareAndSwap", "scan"] as const;
 const IN_USE_MS = 10_000;
 /** Pairs of a context that a token or an index adds to its scope. */
 // docs/format.md §5.2

@@ -2,6 +2,7 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import type { Context } from "../core/base/context.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import type { JsonValue } from "../core/base/json.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { IndexSettings } from "./keyed-index.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
 
@@ -67,9 +68,12 @@ export type NoRow = readonly [];
 
 /** @throws `invalid-argument` */
 export function checkFieldOptions(options: AnyFieldOptions): void {
-  const { table, column, type = "string", deterministic, requireRow, parse, blindIndex } = options;
+  refuseUnknown(options, FIELD_OPTIONS, "DataKeys.field");
+  const { table, column, type = "string", deterministic, requireRow, parse, blindIndex, migrating } = options;
   checkNames({ table, column });
   if (!VALUE_TYPES.includes(type)) throw invalidArgument(`a column's type is one of ${VALUE_TYPES.join(", ")}`);
+  if (migrating !== undefined && migrating !== "plaintext-allowed") throw invalidArgument('migrating is "plaintext-allowed", or left out');
+  if (parse !== undefined && typeof parse !== "function") throw invalidArgument("parse is a function");
   if (type !== "json" && parse !== undefined) throw invalidArgument("only a column of JSON has a parse function");
   if (type === "json" && blindIndex !== undefined) throw invalidArgument("a column of JSON has no blind index");
   if (deterministic === true && requireRow === true) throw invalidArgument("a deterministic column cannot be bound to rows");
@@ -109,3 +113,16 @@ export function rowText(row: RowId): string {
 }
 
 const UUID = /^(?:urn:uuid:|\{)?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$/i;
+const FIELD_OPTIONS: OptionNames<AnyFieldOptions> = {
+  table: true,
+  column: true,
+  scope: true,
+  type: true,
+  nullable: true,
+  requireRow: true,
+  blindIndex: true,
+  deterministic: true,
+  migrating: true,
+  parse: true,
+  signal: true,
+};

@@ -272,4 +272,4 @@ async function fromStore<T>(call: () => Promise<T>, options?: CallOptions): Prom
 const LATEST_DATE_MS = 8.64e15;
 /** Of changes by others that a change of ours may lose against; each is one that got through. */
 const MAX_ROUNDS = 100;
-const KID = /^[0-9a-f]{32}$/;
+export const KID: RegExp = /^[0-9a-f]{32}$/;

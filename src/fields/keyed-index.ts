@@ -1,4 +1,5 @@
 import { invalidArgument } from "../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { deriveIndexKey } from "../core/data-key/data-key.ts";
 import { type BlindIndexOptions, type BlindIndexValue, blindIndex, checkedBits, LEAST_UNIQUE_BITS } from "./blind-index.ts";
 import type { ScopeKeys } from "./scope-keys.ts";
@@ -32,7 +33,9 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
 
   /** For `DataKeys`. @throws `invalid-argument` */
   constructor(keys: ScopeKeys, place: IndexPlace, { olderVersions = [], ...newest }: IndexSettings) {
+    if (!Array.isArray(olderVersions)) throw invalidArgument("olderVersions is a list of index settings");
     const versions = [newest, ...olderVersions];
+    for (const settings of versions) refuseUnknown<Omit<IndexSettings, "olderVersions">>(settings, INDEX_SETTINGS, "a blind index");
     const numbers = versions.map(({ version = 1 }) => version);
     if (!numbers.every((version) => Number.isSafeInteger(version) && version >= 1))
       throw invalidArgument("a blind index's version is 1 or more");
@@ -86,3 +89,4 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
 }
 
 const WHOLE_BITS = 256;
+const INDEX_SETTINGS: OptionNames<Omit<IndexSettings, "olderVersions">> = { bits: true, normalise: true, version: true, unique: true };

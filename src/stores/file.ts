@@ -1,9 +1,10 @@
 import { rm } from "node:fs/promises";
 import { readIfThere, removeLeftovers, writeDurably } from "../core/base/durable-file.ts";
-import { EnvelockError } from "../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { fileError } from "../core/base/file-error.ts";
 import { withFileLock } from "../core/base/file-lock.ts";
 import { jsonIn } from "../core/base/json.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import type { Checkpoint } from "../fields/jobs/checkpoint.ts";
 import { memoryStore, pageOf } from "../fields/stores/memory.ts";
@@ -24,7 +25,11 @@ export interface FileStoreOptions {
  * @throws calls throw `access-denied`, `key-not-found` if there is no such folder, `unavailable` if another process holds the lock,
  *   `provider-failure` if the file is no store
  */
-export function fileStore(path: string, { maxLockWaitMs = 10_000 }: FileStoreOptions = {}): DataKeyStore {
+export function fileStore(path: string, options: FileStoreOptions = {}): DataKeyStore {
+  refuseUnknown(options, OPTIONS, "fileStore");
+  const { maxLockWaitMs = 10_000 } = options;
+  if (typeof path !== "string" || path === "") throw invalidArgument("path is the name of a file");
+  if (typeof maxLockWaitMs !== "number" || !(maxLockWaitMs >= 0)) throw invalidArgument("maxLockWaitMs is a number of at least 0");
   const reading = async <T>(signal: AbortSignal | undefined, read: (content: Content) => Promise<T>): Promise<T> => {
     signal?.throwIfAborted();
     try {
@@ -104,4 +109,5 @@ function textOf(rows: readonly StoredDataKey[], unreadable: readonly unknown[]):
   return `${JSON.stringify({ format: FORMAT, rows: [...rows.map(flatRow), ...unreadable] }, undefined, 2)}\n`;
 }
 
+const OPTIONS: OptionNames<FileStoreOptions> = { maxLockWaitMs: true };
 const FORMAT = "envelock-data-keys/1";

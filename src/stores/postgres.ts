@@ -1,5 +1,6 @@
 import { toHex } from "../core/base/bytes.ts";
 import { EnvelockError, type ErrorCode, invalidArgument } from "../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 
@@ -27,7 +28,11 @@ export interface PostgresStore extends DataKeyStore {
  *   the client's error as the cause
  * @see docs/stores.md
  */
-export function postgresStore({ client, table = DEFAULT_TABLE }: PostgresStoreOptions): PostgresStore {
+export function postgresStore(options: PostgresStoreOptions): PostgresStore {
+  refuseUnknown(options, OPTIONS, "postgresStore");
+  const { client, table = DEFAULT_TABLE } = options;
+  if (typeof client?.query !== "function")
+    throw invalidArgument("client has no method `query`", "Hand in a Pool or Client of `pg`, or a PGlite.");
   const run = async (statement: string, values: readonly (string | number | null)[]): Promise<readonly unknown[]> => {
     let answer: unknown;
     try {
@@ -43,6 +48,11 @@ export function postgresStore({ client, table = DEFAULT_TABLE }: PostgresStoreOp
     bytes: "decode(?, 'hex')",
     bytesValue: toHex,
     run: (statement, values) => run(numbered(statement), values),
+    // a statement that commits by itself has a number of its own, and the next has none yet
+    async isInTransaction() {
+      const [row] = await run('select pg_current_xact_id_if_assigned() is not null "isOpen"', []);
+      return typeof row === "object" && row !== null && "isOpen" in row && row.isOpen === true;
+    },
   });
   return {
     ...store,
@@ -108,6 +118,7 @@ function databaseError(error: unknown): EnvelockError {
   return new EnvelockError(code, said, { cause: error, ...(hint !== undefined && { hint }) });
 }
 
+const OPTIONS: OptionNames<PostgresStoreOptions> = { client: true, table: true };
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 const CODE_BY_STATE: Readonly<Record<string, ErrorCode>> = {
   "08": "unavailable", // connection

@@ -1,5 +1,5 @@
 import type { CallOptions } from "../core/base/call-options.ts";
-import { invalidArgument } from "../core/base/errors.ts";
+import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { scannedRow, storedRow } from "./stored-row.ts";
 
@@ -16,10 +16,12 @@ export interface SqlDialect<Bytes> {
    * @returns its rows, also those of `returning`
    */
   run(statement: string, values: readonly (string | number | Bytes | null)[]): Promise<readonly unknown[]>;
+  /** Whether what a statement changed just now can still be rolled back. */
+  isInTransaction(): Promise<boolean>;
 }
 
 /** The store over a table, which `table` names in the form of `quotedTable`. */
-export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run }: SqlDialect<Bytes>): DataKeyStore {
+export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run, isInTransaction }: SqlDialect<Bytes>): DataKeyStore {
   type Values = readonly (string | number | Bytes | null)[];
   const columns = `scope, version, kid, state, ${hex("record")} as record, ${hex("proof")} as proof, created_at_ms as "createdAtMs", revision`;
   const rows = async (condition: string, values: Values, options: CallOptions = {}): Promise<readonly unknown[]> => {
@@ -29,7 +31,9 @@ export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run }: 
   const value = (bytesOrNull: Uint8Array | null): Bytes | null => bytesOrNull && bytesValue(bytesOrNull);
   const changes = async (statement: string, values: Values, options: CallOptions = {}): Promise<boolean> => {
     options.signal?.throwIfAborted();
-    return isOneChange(await run(`${statement} returning version as "changedVersion"`, values)); // each client counts in its own way
+    const isChanged = isOneChange(await run(`${statement} returning version as "changedVersion"`, values)); // each client counts in its own way
+    if (isChanged && (await isInTransaction())) throw inTransaction();
+    return isChanged;
   };
   return {
     byKid: async (scope, kid, options) => (await rows("scope = ? and kid = ?", [scope, kid], options)).map(storedRow)[0],
@@ -51,6 +55,13 @@ export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run }: 
         scannedRow,
       ),
   };
+}
+
+function inTransaction(): EnvelockError {
+  return invalidArgument(
+    "the store's client is in a transaction: a rollback would take the data key from what it has encrypted",
+    "Give the store a pool or a connection of its own. Roll the transaction back: what the store wrote in it was not used.",
+  );
 }
 
 /**

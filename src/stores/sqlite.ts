@@ -1,4 +1,5 @@
-import { EnvelockError } from "../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 
@@ -6,6 +7,10 @@ import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 export interface SqliteDatabase {
   exec(statements: string): unknown;
   prepare(statement: string): { all(...values: (string | number | Uint8Array | null)[]): unknown };
+  /** Whether a transaction is open, as `better-sqlite3` and `bun:sqlite` call it. */
+  readonly inTransaction?: boolean;
+  /** The same, as `node:sqlite` calls it. */
+  readonly isTransaction?: boolean;
 }
 
 export interface SqliteStoreOptions {
@@ -31,7 +36,11 @@ export interface SqliteStore extends DataKeyStore {
  *   database's error as the cause
  * @see docs/stores.md
  */
-export function sqliteStore({ database, table = DEFAULT_TABLE }: SqliteStoreOptions): SqliteStore {
+export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
+  refuseUnknown(options, OPTIONS, "sqliteStore");
+  const { database, table = DEFAULT_TABLE } = options;
+  if (typeof database?.exec !== "function" || typeof database.prepare !== "function")
+    throw invalidArgument("database has no methods `exec` and `prepare`");
   const name = quotedTable(table);
   attempt(() => database.exec("pragma secure_delete = on"));
   const store = sqlStore(name, {
@@ -43,6 +52,7 @@ export function sqliteStore({ database, table = DEFAULT_TABLE }: SqliteStoreOpti
       if (!Array.isArray(rows)) throw new EnvelockError("provider-failure", "the database gave no rows");
       return rows;
     },
+    isInTransaction: async () => database.inTransaction === true || database.isTransaction === true,
   });
   return {
     ...store,
@@ -114,6 +124,7 @@ function databaseError(error: unknown): EnvelockError {
   return new EnvelockError("provider-failure", "the database failed", { cause: error, ...(hint !== undefined && { hint }) });
 }
 
+const OPTIONS: OptionNames<SqliteStoreOptions> = { database: true, table: true };
 const HINTS: Readonly<Record<string, string>> = {
   "no such table": "make the table with `migrate()`, or run what `sqliteMigration()` gives",
   "no such column": "bring the table to this release with `migrate()`, or run what `sqliteUpgrades()` gives",

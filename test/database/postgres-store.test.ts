@@ -38,6 +38,23 @@ describe.each<[string, PostgresClient]>([
     expect(await store.list(row.scope)).toEqual([row]);
   });
 
+  test("a table of an earlier release gets the column, and keeps its rows", async () => {
+    const old = postgresMigration("earlier").replace(/ {2}proof .*\n/, "");
+    await client.query(old, []);
+    const earlier = postgresStore({ client, table: "earlier" });
+    expect(await refusal(() => earlier.list("a"))).toMatchObject({
+      code: "provider-failure",
+      hint: expect.stringContaining("postgresUpgrades"),
+    });
+    const row = newRow(newScope(), { proof: null });
+    const { scope, version, kid, record, createdAtMs } = row;
+    const values = [scope, version, kid, toHex(record ?? new Uint8Array(0)), createdAtMs];
+    await client.query("insert into earlier values ($1, $2, $3, 'active', decode($4, 'hex'), $5, 1)", values);
+    await earlier.migrate();
+    await earlier.migrate();
+    expect(await earlier.list(scope)).toEqual([row]);
+  });
+
   test("a table in a schema of its own", async () => {
     await client.query("create schema app", []);
     const named = postgresStore({ client, table: "app.data_keys" });
@@ -56,6 +73,31 @@ describe.each<[string, PostgresClient]>([
   ])("the table does not take %s", async (_what, differences) => {
     expect(await refusalCode(() => store.insertIfAbsent(newRow(newScope(), differences)))).toBe("provider-failure");
   });
+});
+
+test("a client in a transaction is noticed before a data key of it is used", async () => {
+  const client = await pool.connect();
+  try {
+    await client.query("begin");
+    const error = await refusal(() => postgresStore({ client }).insertIfAbsent(newRow(newScope())));
+    expect([error.code, error.hint]).toEqual(["invalid-argument", expect.stringContaining("of its own")]);
+    await client.query("rollback");
+    expect(await postgresStore({ client }).insertIfAbsent(newRow(newScope()))).toBe(true);
+  } finally {
+    client.release();
+  }
+});
+
+test("a server that only reads is `unavailable`, with a hint, and takes rows again afterwards", async () => {
+  const client = new Pool({ connectionString: `${pool.options.connectionString}`, max: 1 });
+  const store = postgresStore({ client });
+  await client.query("set default_transaction_read_only = on");
+  const row = newRow(newScope());
+  expect(await refusal(() => store.insertIfAbsent(row))).toMatchObject({ code: "unavailable", retryable: true, hint: expect.any(String) });
+  expect(await store.list(row.scope)).toEqual([]);
+  await client.query("set default_transaction_read_only = off");
+  expect(await store.insertIfAbsent(row)).toBe(true);
+  await client.end();
 });
 
 test("docs/stores.md shows the table", () => {

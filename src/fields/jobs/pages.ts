@@ -1,4 +1,5 @@
 import type { CallOptions } from "../../core/base/call-options.ts";
+import type { OptionNames } from "../../core/base/options.ts";
 import { count } from "../../core/resilience/checks.ts";
 
 export interface JobOptions extends CallOptions {
@@ -71,5 +72,6 @@ async function inParallel<Row>(
   return areDone;
 }
 
+export const JOB_OPTIONS: OptionNames<JobOptions> = { concurrency: true, onProgress: true, signal: true };
 const PAGE_ROWS = 256;
 const MAX_CONCURRENCY = 256;

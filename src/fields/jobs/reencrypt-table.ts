@@ -1,11 +1,12 @@
 import { isBytes } from "../../core/base/bytes.ts";
 import { EnvelockError, type ErrorCode, invalidArgument, malformed } from "../../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import type { FieldCipher } from "../field-cipher.ts";
 import type { RowArgument, RowId } from "../field-options.ts";
 import { MigratingFieldCipher } from "../migrating-cipher.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { Failures } from "./failures.ts";
-import { type JobOptions, overPages } from "./pages.ts";
+import { JOB_OPTIONS, type JobOptions, overPages } from "./pages.ts";
 
 /** By which a table is read in order: its primary key, a bigint as text. */
 export type TableKey = string | number;
@@ -78,6 +79,8 @@ export interface ReencryptReport {
  *   checkpoint of another job or `rows` that do not go on; what the ciphers throw for want of a key; what the functions given throw
  */
 export async function reencryptTable<T>(options: ReencryptTableOptions<T>): Promise<ReencryptReport> {
+  refuseUnknown<ReencryptTableOptions<T>>(options, REENCRYPT_OPTIONS, "reencryptTable");
+  for (const name of ["rows", "update"] as const) if (typeof options[name] !== "function") throw invalidArgument(`${name} is a function`);
   const checkpoint = options.dryRun === true ? undefined : options.checkpoint;
   const saved = await loadCheckpoint(checkpoint, JOB, keyOf);
   const counts: Record<Outcome | "rows", number> = { rows: 0, plaintext: 0, old: 0, current: 0, empty: 0, gone: 0, shredded: 0 };
@@ -202,6 +205,14 @@ function keyOf(value: unknown): TableKey | undefined {
   return typeof value === "string" || typeof value === "number" ? value : undefined;
 }
 
+const REENCRYPT_OPTIONS: OptionNames<ReencryptTableOptions<unknown>> = {
+  ...JOB_OPTIONS,
+  cipher: true,
+  rows: true,
+  update: true,
+  dryRun: true,
+  checkpoint: true,
+};
 const JOB = "reencrypt-table/1";
 /** What is wrong with one row; anything else would be wrong with the next one too. */
 const ROW_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

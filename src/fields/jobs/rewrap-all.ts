@@ -1,10 +1,11 @@
+import type { OptionNames } from "../../core/base/options.ts";
 import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import { parseKeyRecord } from "../../core/format/key-record.ts";
 import type { KeyVersion } from "../../core/telemetry/events.ts";
 import type { KeyTable } from "../key-table.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { type KeyRowsReport, type KeyRowsStart, overKeyRows } from "./key-rows.ts";
-import type { JobOptions } from "./pages.ts";
+import { JOB_OPTIONS, type JobOptions } from "./pages.ts";
 
 export interface RewrapAllOptions extends JobOptions {
   /** Counts what would be done, and changes nothing. */
@@ -149,4 +150,5 @@ function placeOf(value: unknown): RowPlace | undefined {
   return typeof scope === "string" && typeof version === "number" ? { scope, version } : undefined;
 }
 
+export const REWRAP_OPTIONS: OptionNames<RewrapAllOptions> = { ...JOB_OPTIONS, dryRun: true, checkpoint: true };
 const JOB = "rewrap-all/1";
