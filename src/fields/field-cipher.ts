@@ -2,7 +2,7 @@ import { type OwnedBytes, wiping } from "../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { bytesOfToken, type ColumnTokens } from "./column-tokens.ts";
-import type { RowArgument } from "./field-options.ts";
+import type { RowArgument, RowRequired } from "./field-options.ts";
 import type { KeyedIndex } from "./keyed-index.ts";
 import { type RecordColumns, recordCodec } from "./record.ts";
 import type { Codec, ValueType, ValueTypes } from "./values.ts";
@@ -201,3 +201,6 @@ function placed<T>(at: number, work: () => T): T {
     throw error instanceof EnvelockError ? new EnvelockError(error.code, `item ${at}: ${error.message}`, error) : error;
   }
 }
+
+/** A cipher of a column with `requireRow`: the row must be given to each of its methods. */
+export type RowFieldCipher<T, Null extends null = never> = FieldCipher<T, Null, RowRequired>;

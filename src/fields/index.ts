@@ -3,7 +3,7 @@ export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } fr
 export type { BlindIndexOptions, BlindIndexValue } from "./blind-index.ts";
 export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./blind-index-plan.ts";
 export { type DataKeyInfo, DataKeys, type DataKeysOptions, type RotateOptions } from "./data-keys.ts";
-export type { FieldCipher } from "./field-cipher.ts";
+export type { FieldCipher, RowFieldCipher } from "./field-cipher.ts";
 export {
   type CompoundIndexOptions,
   type DeterministicFieldOptions,
@@ -17,18 +17,12 @@ export {
   rowKey,
 } from "./field-options.ts";
 export type { Checkpoint } from "./jobs/checkpoint.ts";
+export type { ColumnChange, ColumnJob, ColumnRow, ReencryptReport, TableKey } from "./jobs/column-job.ts";
 export type { KeyRowFailure, KeyRowsReport } from "./jobs/key-rows.ts";
+export { type MoveColumnOptions, type MovedRow, moveColumn } from "./jobs/move-column.ts";
 export type { JobOptions, JobProgress } from "./jobs/pages.ts";
 export type { ProveReport } from "./jobs/prove-all.ts";
-export {
-  type ColumnChange,
-  type ColumnCipher,
-  type ColumnRow,
-  type ReencryptReport,
-  type ReencryptTableOptions,
-  reencryptTable,
-  type TableKey,
-} from "./jobs/reencrypt-table.ts";
+export { type ColumnCipher, type ReencryptTableOptions, reencryptTable } from "./jobs/reencrypt-table.ts";
 export type { KeyVersionCount, RewrapAllOptions, RewrapReport } from "./jobs/rewrap-all.ts";
 export type { VerifyReport } from "./jobs/verify-all.ts";
 export type { IndexSettings, KeyedIndex } from "./keyed-index.ts";

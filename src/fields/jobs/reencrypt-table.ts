@@ -1,74 +1,21 @@
 import { isBytes } from "../../core/base/bytes.ts";
-import { EnvelockError, type ErrorCode, invalidArgument, malformed } from "../../core/base/errors.ts";
+import { EnvelockError, malformed } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import type { FieldCipher } from "../field-cipher.ts";
-import type { RowArgument, RowId } from "../field-options.ts";
+import type { RowArgument } from "../field-options.ts";
 import { MigratingFieldCipher } from "../migrating-cipher.ts";
-import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
-import { Failures } from "./failures.ts";
-import { JOB_OPTIONS, type JobOptions, overPages } from "./pages.ts";
-
-/** By which a table is read in order: its primary key, a bigint as text. */
-export type TableKey = string | number;
+import { COLUMN_JOB_OPTIONS, type ColumnJob, type ColumnRow, overColumn, type Reencrypted, type ReencryptReport } from "./column-job.ts";
 
 /** @typeParam T what the column holds */
-export interface ReencryptTableOptions<T> extends JobOptions {
+export interface ReencryptTableOptions<T> extends ColumnJob<T, ColumnRow<T>> {
   /**
    * Of the column, or how to come by it where it depends on the row, as on its tenant. Made with `migrating: "plaintext-allowed"` it
    * encrypts what is plaintext; otherwise plaintext is a failure.
    */
   readonly cipher: ColumnCipher<T> | ((row: ColumnRow<T>) => ColumnCipher<T> | Promise<ColumnCipher<T>>);
-  /** The next rows in the order of their keys, `limit` at most, none only at the end: `where id > :after order by id limit :limit`. */
-  rows(after: TableKey | undefined, limit: number): Promise<readonly ColumnRow<T>[]>;
-  /**
-   * Replaces `from` by `to`: `update users set email = :to where id = :key and email = :from`.
-   *
-   * @returns whether a row was changed; if not, it is read again
-   */
-  update(change: ColumnChange<T>): Promise<boolean>;
-  /** Counts what would be done, and changes nothing. */
-  readonly dryRun?: boolean;
-  /** Where to note how far the job has come, and to go on from: of this job on this column alone. Not used in a dry run. */
-  readonly checkpoint?: Checkpoint;
 }
 
 export type ColumnCipher<T> = FieldCipher<T, null>;
-
-export interface ColumnRow<T> {
-  readonly key: TableKey;
-  /** A token as text or bytes, or a value as it was before the column was encrypted. Null is left as it is. */
-  readonly stored: T | Uint8Array | string | null;
-  /** What the cipher binds to, if it binds to rows. */
-  readonly row?: RowId;
-}
-
-export interface ColumnChange<T> {
-  readonly key: TableKey;
-  readonly from: T | Uint8Array | string;
-  /** The new token; `Buffer.from(to, "base64url")` for a binary column. */
-  readonly to: string;
-  /** What it holds, for a blind index beside it. */
-  readonly value: T;
-}
-
-export interface ReencryptReport {
-  readonly rows: number;
-  /** Values that were plaintext and are tokens now; in a dry run, that are plaintext. */
-  readonly plaintext: number;
-  /** Tokens that were under an older data key. */
-  readonly old: number;
-  /** Tokens that were under the newest data key already. */
-  readonly current: number;
-  /** Rows without a value. */
-  readonly empty: number;
-  /** Rows that were deleted while the job ran. */
-  readonly gone: number;
-  /** Values that nobody can read any more: their data keys were shredded. */
-  readonly shredded: number;
-  readonly failed: number;
-  /** The first hundred that failed: `malformed-envelope`, `authentication-failed` or `invalid-argument`. */
-  readonly failures: readonly { readonly key: TableKey; readonly error: EnvelockError }[];
-}
 
 /**
  * Encrypts a column under the newest data key, row by row: after a rotation, or for the first time. May be killed and run again at any
@@ -80,97 +27,10 @@ export interface ReencryptReport {
  */
 export async function reencryptTable<T>(options: ReencryptTableOptions<T>): Promise<ReencryptReport> {
   refuseUnknown<ReencryptTableOptions<T>>(options, REENCRYPT_OPTIONS, "reencryptTable");
-  for (const name of ["rows", "update"] as const) if (typeof options[name] !== "function") throw invalidArgument(`${name} is a function`);
-  const checkpoint = options.dryRun === true ? undefined : options.checkpoint;
-  const saved = await loadCheckpoint(checkpoint, JOB, keyOf);
-  const counts: Record<Outcome | "rows", number> = { rows: 0, plaintext: 0, old: 0, current: 0, empty: 0, gone: 0, shredded: 0 };
-  Object.assign(counts, saved?.counts);
-  const failures = new Failures<TableKey>();
-  await overPages<Placed<T>, TableKey>(
-    saved?.after,
-    {
-      read: (after, limit) => readPlaced(options, after, limit),
-      placeOf: ({ row }) => row.key,
-      async work(placed) {
-        counts.rows++;
-        try {
-          counts[await settled(placed, options)]++;
-          return true;
-        } catch (error) {
-          if (!(error instanceof EnvelockError && ROW_FAILURES.has(error.code))) throw error;
-          failures.add(placed.row.key, error);
-          return false;
-        }
-      },
-      async pageDone(after, isWhole) {
-        if (isWhole) await saveCheckpoint(checkpoint, JOB, { after, counts, keyVersions: {} });
-        options.onProgress?.({ rows: counts.rows, failed: failures.count });
-      },
-    },
-    options,
-  );
-  if (failures.count === 0) await checkpoint?.save(undefined);
-  return { ...counts, failed: failures.count, failures: failures.first.map(({ place: key, error }) => ({ key, error })) };
-}
-
-type Outcome = "plaintext" | "old" | "current" | "empty" | "gone" | "shredded";
-
-/** A row, and the key before it: where to read it again. */
-interface Placed<T> {
-  readonly row: ColumnRow<T>;
-  readonly before: TableKey | undefined;
-}
-
-async function readPlaced<T>(
-  { rows }: ReencryptTableOptions<T>,
-  after: TableKey | undefined,
-  limit: number,
-): Promise<readonly Placed<T>[]> {
-  let before = after;
-  return (await rows(after, limit)).map((row) => {
-    if (keyOf(row.key) === undefined) throw invalidArgument("a row's key must be text or a number");
-    if (row.key === before) throw invalidArgument("`rows` gave a row that is not behind the one before it");
-    const placed = { row, before };
-    before = row.key;
-    return placed;
-  });
-}
-
-/** @throws what the row failed of, or what ends the job */
-async function settled<T>({ row, before }: Placed<T>, options: ReencryptTableOptions<T>): Promise<Outcome> {
-  let now = row;
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const outcome = await outcomeOf(now, options);
-    if (outcome !== "changed") return outcome;
-    const found = await options.rows(before, REREAD_ROWS);
-    const again = found.find(({ key }) => key === row.key);
-    if (again === undefined && found.length < REREAD_ROWS) return "gone";
-    now = again ?? now;
-  }
-  throw invalidArgument("the row is another each time that it is read, or `update` does not change what `rows` gives");
-}
-
-async function outcomeOf<T>(row: ColumnRow<T>, options: ReencryptTableOptions<T>): Promise<Outcome | "changed"> {
-  const { key, stored } = row;
-  if (stored === null) return "empty";
-  try {
+  return await overColumn<T, ColumnRow<T>>("reencrypt-table/1", options, async (stored, row) => {
     const cipher = typeof options.cipher === "function" ? await options.cipher(row) : options.cipher;
-    const change = await changeOf(stored, cipher, row.row === undefined ? [] : [{ row: row.row }]);
-    if (change === undefined) return "current";
-    const { was, to, value } = change;
-    if (options.dryRun === true) return was;
-    options.signal?.throwIfAborted();
-    return (await options.update({ key, from: stored, to, value })) ? was : "changed";
-  } catch (error) {
-    if (error instanceof EnvelockError && error.code === "key-shredded") return "shredded";
-    throw error;
-  }
-}
-
-interface Reencrypted<T> {
-  readonly was: "plaintext" | "old";
-  readonly to: string;
-  readonly value: T;
+    return await changeOf(stored, cipher, row.row === undefined ? [] : [{ row: row.row }]);
+  });
 }
 
 /** @returns undefined if there is nothing to do */
@@ -201,26 +61,4 @@ function isToken(stored: unknown, cipher: ColumnCipher<unknown>): boolean {
   }
 }
 
-function keyOf(value: unknown): TableKey | undefined {
-  return typeof value === "string" || typeof value === "number" ? value : undefined;
-}
-
-const REENCRYPT_OPTIONS: OptionNames<ReencryptTableOptions<unknown>> = {
-  ...JOB_OPTIONS,
-  cipher: true,
-  rows: true,
-  update: true,
-  dryRun: true,
-  checkpoint: true,
-};
-const JOB = "reencrypt-table/1";
-/** What is wrong with one row; anything else would be wrong with the next one too. */
-const ROW_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "malformed-envelope",
-  "unsupported-version",
-  "authentication-failed",
-  "invalid-argument",
-]);
-const REREAD_ROWS = 256;
-/** Of changes by others that one row may see while it is worked on. */
-const MAX_ROUNDS = 20;
+const REENCRYPT_OPTIONS: OptionNames<ReencryptTableOptions<unknown>> = { ...COLUMN_JOB_OPTIONS, cipher: true };

@@ -4,7 +4,8 @@ import type { DataKeyStore } from "../../../src/core/contracts/data-key-store.ts
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import { DataKeys } from "../../../src/fields/data-keys.ts";
 import type { Checkpoint } from "../../../src/fields/jobs/checkpoint.ts";
-import { type ColumnRow, type ReencryptTableOptions, reencryptTable } from "../../../src/fields/jobs/reencrypt-table.ts";
+import type { ColumnRow } from "../../../src/fields/jobs/column-job.ts";
+import { type ReencryptTableOptions, reencryptTable } from "../../../src/fields/jobs/reencrypt-table.ts";
 import { memoryStore } from "../../../src/fields/stores/memory.ts";
 import { kek } from "../../support/keks.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
