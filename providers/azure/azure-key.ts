@@ -54,6 +54,16 @@ export interface AzureKey extends Required<KeyWrapper> {
  *
  * @throws `invalid-argument`
  * @see docs/providers/azure.md
+ * @example
+ * ```ts
+ * import { ManagedIdentityCredential } from "@azure/identity";
+ * import { Keyring } from "envelock";
+ * import { azureKey } from "envelock/providers/azure";
+ *
+ * const credential = new ManagedIdentityCredential();
+ * const key = azureKey({ keyUrl: "https://acme.vault.azure.net/keys/orders", credential });
+ * const keyring = new Keyring({ wrapWith: [key], context: { tenant: "acme" } });
+ * ```
  */
 export function azureKey(options: AzureKeyOptions): AzureKey {
   refuseUnknown(options, AZURE_KEY_OPTIONS, "azureKey");

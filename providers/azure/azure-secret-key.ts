@@ -34,6 +34,14 @@ export interface AzureSecretKeyOptions extends AzureConnectionOptions {
  *
  * @throws `invalid-argument`
  * @see docs/providers/azure.md
+ * @example
+ * ```ts
+ * import { ManagedIdentityCredential } from "@azure/identity";
+ * import { azureSecretKey } from "envelock/providers/azure";
+ *
+ * const credential = new ManagedIdentityCredential();
+ * const key = azureSecretKey({ secretUrl: "https://acme.vault.azure.net/secrets/orders-kek", credential });
+ * ```
  */
 export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProvider> {
   refuseUnknown(options, AZURE_SECRET_KEY_OPTIONS, "azureSecretKey");

@@ -30,6 +30,13 @@ export interface AzureCapacity {
  * all that it is asked in any 10 seconds is one weighted sum.
  *
  * @throws `invalid-argument` for a kind of key that the service does not have or publishes no figures for, and for a negative load
+ * @example
+ * ```ts
+ * import { azureCapacity } from "envelock/providers/azure";
+ *
+ * const { needed } = azureCapacity({ service: "vault", keyType: "RSA-HSM", bits: 3072, unwrapsPerSecond: 80 });
+ * console.log(`${needed} vaults`);
+ * ```
  */
 export function azureCapacity(options: AzureCapacityOptions): AzureCapacity {
   refuseUnknown(options, CAPACITY_OPTIONS, "azureCapacity");

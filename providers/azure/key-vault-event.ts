@@ -29,6 +29,16 @@ export interface KeyVaultEvent {
  *
  * @param body the request's body: text, or what JSON made of it
  * @throws `invalid-argument`, with `detail` `event`, for whatever is no delivery of Event Grid; answer such a request with status 400
+ * @example
+ * ```ts
+ * import { type AzureKey, parseKeyVaultEvent } from "envelock/providers/azure";
+ *
+ * export function noteEvents(body: string, key: AzureKey): void {
+ *   const delivery = parseKeyVaultEvent(body);
+ *   if (delivery.kind === "validation") return;
+ *   for (const { type, keyId } of delivery.events) if (type === "new-version") key.noteNewVersion(keyId);
+ * }
+ * ```
  */
 export function parseKeyVaultEvent(body: unknown): KeyVaultDelivery {
   const delivered = typeof body === "string" ? parsed(body) : body;

@@ -17,6 +17,14 @@ export interface ManagedHsmRandomOptions extends AzureConnectionOptions {
  * Needs a local role of the HSM that may use it.
  *
  * @throws `invalid-argument`
+ * @example
+ * ```ts
+ * import { ManagedIdentityCredential } from "@azure/identity";
+ * import { managedHsmRandom } from "envelock/providers/azure";
+ *
+ * const credential = new ManagedIdentityCredential();
+ * const randomness = managedHsmRandom({ hsmUrl: "https://acme.managedhsm.azure.net", credential });
+ * ```
  */
 export function managedHsmRandom(options: ManagedHsmRandomOptions): Required<RandomSource> {
   refuseUnknown(options, { ...CONNECTION_OPTIONS, hsmUrl: true }, "managedHsmRandom");

@@ -21,6 +21,20 @@ export interface ConformanceCase {
  *
  * @throws `invalid-argument` if members of the harness that need each other are not there together
  * @see providers/README.md
+ * @example
+ * ```ts
+ * import { test } from "node:test";
+ * import { conformance } from "envelock/providers/conformance";
+ * import { localKey } from "envelock/providers/local";
+ *
+ * const [one, two] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+ * const cases = conformance({
+ *   bindsContext: true,
+ *   open: () => localKey({ keyId: "orders-1", key: one }),
+ *   openOther: () => localKey({ keyId: "orders-2", key: two }),
+ * });
+ * for (const { name, run } of cases) test(name, run);
+ * ```
  */
 export function conformance(harness: ConformanceHarness): readonly ConformanceCase[] {
   checkHarness(harness);

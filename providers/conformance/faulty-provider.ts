@@ -34,6 +34,14 @@ export interface FaultyProviderOptions {
  * `provider`, with faults, for tests of what stands before it. Everything that the plan lets through is the provider's own answer.
  *
  * @see seededFaults, scriptedFaults
+ * @example
+ * ```ts
+ * import type { KeyProvider } from "envelock";
+ * import { faultyProvider, scriptedFaults } from "envelock/providers/conformance";
+ *
+ * // A provider whose first call fails.
+ * export const flaky = (provider: KeyProvider) => faultyProvider(provider, scriptedFaults([{ kind: "fail", code: "unavailable" }]));
+ * ```
  */
 export function faultyProvider(provider: KeyProvider, plan: FaultPlan, { sleep = realSleep }: FaultyProviderOptions = {}): KeyProvider {
   let calls = 0;
@@ -107,13 +115,28 @@ export function faultyProvider(provider: KeyProvider, plan: FaultPlan, { sleep =
  *
  * @param rate how many of the calls, from 0 to 1
  * @param faults drawn from with equal chances
+ * @example
+ * ```ts
+ * import { seededFaults } from "envelock/providers/conformance";
+ *
+ * const plan = seededFaults(4711, 0.2, [{ kind: "throttle" }, { kind: "hang" }]); // one call in five, the same for the same seed
+ * ```
  */
 export function seededFaults(seed: number, rate: number, faults: readonly ProviderFault[]): FaultPlan {
   const random = seededRandom(seed);
   return () => (random() < rate ? faults[Math.floor(random() * faults.length)] : undefined);
 }
 
-/** The first calls one by one, in order; what comes after the script is let through. */
+/**
+ * The first calls one by one, in order; what comes after the script is let through.
+ *
+ * @example
+ * ```ts
+ * import { scriptedFaults } from "envelock/providers/conformance";
+ *
+ * const plan = scriptedFaults([undefined, { kind: "throttle", retryAfterMs: 500 }]); // the second call is throttled
+ * ```
+ */
 export function scriptedFaults(script: readonly (ProviderFault | undefined)[]): FaultPlan {
   return (call) => script[call];
 }

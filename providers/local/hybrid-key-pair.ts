@@ -18,6 +18,14 @@ import { keysOf, localProvider } from "./local-provider.ts";
  * @throws `invalid-argument` for a bad key id or key; from the first use for keys that do not belong together, and
  *   `provider-failure` if the package is missing
  * @see docs/providers/local.md
+ * @example
+ * ```ts
+ * import { localHybridKeyPair } from "envelock/providers/local-hybrid";
+ *
+ * export function reader(publicKey: Uint8Array, privateKey: Uint8Array) {
+ *   return localHybridKeyPair({ keyId: "archive-1", publicKey, privateKey });
+ * }
+ * ```
  */
 export function localHybridKeyPair(options: LocalKeyPairOptions): Required<KeyProvider> {
   refuseUnknown(options, KEY_PAIR_OPTIONS, "localHybridKeyPair");
@@ -29,6 +37,15 @@ export function localHybridKeyPair(options: LocalKeyPairOptions): Required<KeyPr
  * names it. Experimental.
  *
  * @throws as `localHybridKeyPair`, and for equal key ids or a primary that is none of them
+ * @example
+ * ```ts
+ * import type { LocalKeyPairOptions } from "envelock/providers/local";
+ * import { localHybridKeyPairs } from "envelock/providers/local-hybrid";
+ *
+ * export function rotated(old: LocalKeyPairOptions, next: LocalKeyPairOptions) {
+ *   return localHybridKeyPairs({ primary: next.keyId, keyPairs: [old, next] });
+ * }
+ * ```
  */
 export function localHybridKeyPairs(options: LocalKeyPairsOptions): Required<KeyProvider> {
   refuseUnknown(options, KEY_PAIRS_OPTIONS, "localHybridKeyPairs");

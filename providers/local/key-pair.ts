@@ -21,6 +21,16 @@ import { keysOf, localProvider } from "./local-provider.ts";
  *
  * @throws `invalid-argument` for a bad key id or key, or keys that do not belong together; from the first use if a key is a CryptoKey
  * @see docs/providers/local.md
+ * @example
+ * ```ts
+ * import { Keyring } from "envelock";
+ * import { localKeyPair } from "envelock/providers/local";
+ *
+ * // A writer that cannot read: the public key alone wraps.
+ * export function writer(publicKey: Uint8Array): Keyring {
+ *   return new Keyring(localKeyPair({ keyId: "inbox-1", publicKey }));
+ * }
+ * ```
  */
 export function localKeyPair(options: LocalKeyPairOptions): Required<KeyProvider> {
   refuseUnknown(options, KEY_PAIR_OPTIONS, "localKeyPair");
@@ -31,6 +41,14 @@ export function localKeyPair(options: LocalKeyPairOptions): Required<KeyProvider
  * Like `localKeyPair`, with several versions: the primary's public key wraps, every private key that is there unwraps what names it.
  *
  * @throws as `localKeyPair`, and for equal key ids or a primary that is none of them
+ * @example
+ * ```ts
+ * import { type LocalKeyPairOptions, localKeyPairs } from "envelock/providers/local";
+ *
+ * export function rotated(old: LocalKeyPairOptions, next: LocalKeyPairOptions) {
+ *   return localKeyPairs({ primary: next.keyId, keyPairs: [old, next] });
+ * }
+ * ```
  */
 export function localKeyPairs(options: LocalKeyPairsOptions): Required<KeyProvider> {
   refuseUnknown(options, KEY_PAIRS_OPTIONS, "localKeyPairs");

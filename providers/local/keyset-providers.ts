@@ -24,6 +24,16 @@ export interface KeysetProvidersOptions {
  * its keys.
  *
  * @throws `invalid-argument`, also for a hybrid key without `hybrid`
+ * @example
+ * ```ts
+ * import { Keyring } from "envelock";
+ * import { keysetProviders, parseKeyset } from "envelock/providers/local";
+ *
+ * export function keyringFrom(text: string): Keyring {
+ *   const [primary, ...others] = keysetProviders(parseKeyset(text));
+ *   return new Keyring({ wrapWith: [primary], unwrapWith: others });
+ * }
+ * ```
  */
 export function keysetProviders(keyset: Keyset, options: KeysetProvidersOptions = {}): readonly [KeyProvider, ...KeyProvider[]] {
   refuseUnknown(options, KEYSET_PROVIDERS_OPTIONS, "keysetProviders");

@@ -55,6 +55,12 @@ export interface HybridKeys {
  * @param options.created the time of making, ISO 8601 in UTC: the library reads no clock
  * @param options.hybrid needed for `mlkem768-x25519`: `hybridKeys` of `envelock/providers/local-hybrid`
  * @throws `invalid-argument`; `provider-failure` for the hybrid type if `@noble/post-quantum` is not installed
+ * @example
+ * ```ts
+ * import { generateKeysetKey } from "envelock/providers/local";
+ *
+ * const key = await generateKeysetKey({ type: "x25519", keyId: "inbox-1", created: new Date().toISOString() });
+ * ```
  */
 export async function generateKeysetKey(options: {
   readonly type: KeysetKeyType;
@@ -103,7 +109,17 @@ export function parseKeyset(json: string | Uint8Array): Keyset {
   return keyset;
 }
 
-/** The JSON that `parseKeyset` reads. It holds the secrets in clear. @throws `invalid-argument` */
+/**
+ * The JSON that `parseKeyset` reads. It holds the secrets in clear. @throws `invalid-argument`
+ *
+ * @example
+ * ```ts
+ * import { formatKeyset, generateKeysetKey } from "envelock/providers/local";
+ *
+ * const key = await generateKeysetKey({ type: "aes-256", keyId: "orders-1", created: new Date().toISOString() });
+ * const text = formatKeyset({ primary: key.keyId, keys: [key] }); // secret: keep it where the KEK may be
+ * ```
+ */
 export function formatKeyset(keyset: Keyset): string {
   checkKeyset(keyset);
   return `${JSON.stringify({ primary: keyset.primary, keys: keyset.keys.map(formatKey) }, undefined, 2)}\n`;
@@ -113,6 +129,13 @@ export function formatKeyset(keyset: Keyset): string {
  * The same keys without their secrets, for those who only wrap.
  *
  * @throws `invalid-argument` if one of them is an AES key, which has no public half
+ * @example
+ * ```ts
+ * import { formatKeyset, parseKeyset, publicKeyset } from "envelock/providers/local";
+ *
+ * // a keyset for a writer that must not read
+ * export const forWriters = (text: string) => formatKeyset(publicKeyset(parseKeyset(text)));
+ * ```
  */
 export function publicKeyset(keyset: Keyset): Keyset {
   checkKeyset(keyset);

@@ -24,6 +24,15 @@ export interface LocalKeysetOptions {
  *
  * @throws `invalid-argument` for a bad key id or key; from the first use for a CryptoKey that holds no AES-256 key
  * @see docs/providers/local.md
+ * @example
+ * ```ts
+ * import { Keyring } from "envelock";
+ * import { localKey } from "envelock/providers/local";
+ *
+ * export function keyringOf(key: Uint8Array): Keyring {
+ *   return new Keyring(localKey({ keyId: "orders-2026-11", key }));
+ * }
+ * ```
  */
 export function localKey(options: LocalKeyOptions): Required<KeyProvider> {
   refuseUnknown(options, KEY_OPTIONS, "localKey");
@@ -34,6 +43,14 @@ export function localKey(options: LocalKeyOptions): Required<KeyProvider> {
  * Like `localKey`, with several versions of the KEK: the primary wraps, every one of them unwraps what names it.
  *
  * @throws as `localKey`, and for equal key ids or a primary that is none of them
+ * @example
+ * ```ts
+ * import { localKeyset } from "envelock/providers/local";
+ *
+ * export function rotated(old: Uint8Array, next: Uint8Array) {
+ *   return localKeyset({ primary: "orders-2", keys: [{ keyId: "orders-1", key: old }, { keyId: "orders-2", key: next }] });
+ * }
+ * ```
  */
 export function localKeyset(options: LocalKeysetOptions): Required<KeyProvider> {
   refuseUnknown(options, KEYSET_OPTIONS, "localKeyset");

@@ -44,11 +44,15 @@ export interface Pkcs11KeyOptions extends Pkcs11TokenOptions {
  * @throws `invalid-argument`; its methods what a `KeyProvider` throws, with the details of docs/providers/pkcs11.md
  * @example
  * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { Keyring } from "envelock";
+ * import { pkcs11Key } from "envelock/providers/pkcs11";
+ *
  * const key = pkcs11Key({
  *   module: "/usr/lib/softhsm/libsofthsm2.so",
  *   token: { label: "hsm" },
  *   key: { label: "orders" },
- *   pin: () => readPin(),
+ *   pin: async () => (await readFile("/run/secrets/hsm-pin", "utf8")).trimEnd(),
  * });
  * const keyring = new Keyring({ wrapWith: [key] });
  * ```

@@ -11,8 +11,11 @@ import { checkedCount, type Pkcs11TokenOptions, TOKEN_OPTIONS, tokenLocation } f
  * @throws `invalid-argument`; its methods what a `RandomSource` throws
  * @example
  * ```ts
- * const token = { module: "/usr/lib/softhsm/libsofthsm2.so", token: { label: "hsm" }, pin: () => readPin() };
- * const keyring = new Keyring({ wrapWith: [key], randomness: pkcs11Random(token) });
+ * import { type KeyProvider, Keyring } from "envelock";
+ * import { pkcs11Random } from "envelock/providers/pkcs11";
+ *
+ * const token = { module: "/usr/lib/softhsm/libsofthsm2.so", token: { label: "hsm" }, pin: () => "1234" };
+ * export const mixed = (key: KeyProvider) => new Keyring({ wrapWith: [key], randomness: pkcs11Random(token) });
  * ```
  * @see docs/providers/pkcs11.md
  */

@@ -25,6 +25,12 @@ export interface Pkcs11Uri {
  * `pin-value`, because URIs are logged; attributes that no standard names; attributes that come twice.
  *
  * @throws `invalid-argument`, without the URI's values in the message
+ * @example
+ * ```ts
+ * import { parsePkcs11Uri } from "envelock/providers/pkcs11";
+ *
+ * const { token } = parsePkcs11Uri("pkcs11:token=hsm;object=orders?module-path=/usr/lib/softhsm/libsofthsm2.so");
+ * ```
  */
 export function parsePkcs11Uri(uri: string): Pkcs11Uri {
   const [, path, query] = URI_PARTS.exec(uri) ?? [];

@@ -37,6 +37,13 @@ export interface BlindIndexPlan {
  * values shows in full, as it does in every unique column.
  *
  * @throws `invalid-argument` unless `distinctValues` and `rows` are whole numbers of at least 1, rows not fewer than values
+ * @example
+ * ```ts
+ * import { planBlindIndex } from "envelock/fields";
+ *
+ * const { bits } = planBlindIndex({ distinctValues: 200_000, rows: 1_000_000 });
+ * console.log(bits);
+ * ```
  */
 export function planBlindIndex(question: BlindIndexQuestion): BlindIndexPlan {
   refuseUnknown(question, QUESTION, "planBlindIndex");

@@ -103,6 +103,17 @@ export interface DataKeyInfo {
 /**
  * Data keys that live wrapped in the application's own database, by scope. One unwrap for each live key and process; from then on
  * ciphers work synchronously.
+ *
+ * @example
+ * ```ts
+ * import type { Keyring } from "envelock";
+ * import { DataKeys, type DataKeyStore } from "envelock/fields";
+ *
+ * export async function openEmails(keyring: Keyring, store: DataKeyStore) {
+ *   const dataKeys = new DataKeys({ keyring, store });
+ *   return await dataKeys.field({ table: "users", column: "email", requireRow: true });
+ * }
+ * ```
  */
 export class DataKeys {
   readonly #keyContext: KeyContext;

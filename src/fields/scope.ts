@@ -23,7 +23,16 @@ export function scopeText(keyContext: KeyContext): string {
   return toBase64Url(bytes);
 }
 
-/** The key context that a store's text stands for, or undefined if it is the text of none. */
+/**
+ * The key context that a store's text stands for, or undefined if it is the text of none.
+ *
+ * @example
+ * ```ts
+ * import { contextOfScope, type StoredDataKey } from "envelock/fields";
+ *
+ * export const tenantOf = ({ scope }: StoredDataKey) => contextOfScope(scope)?.["tenant"];
+ * ```
+ */
 export function contextOfScope(scope: string): Context | undefined {
   const bytes = fromBase64Url(scope);
   if (bytes === undefined) return undefined;

@@ -26,15 +26,23 @@ export interface DrizzleColumnOptions extends JsonColumnOptions {
  * @throws `invalid-argument` for unknown options
  * @example
  * ```ts
- * const users = pgTable(
- *   "users",
- *   {
- *     id: serial().primaryKey(),
- *     email: encrypted(email, { indexed: true }).notNull(),
- *     emailIndex: text("email_index").generatedAlwaysAs((): SQL => indexIn(users.email)).unique(),
- *   },
- *   (table) => [check("email_is_token", isToken(table.email))],
- * );
+ * import type { SQL } from "drizzle-orm";
+ * import { check, pgTable, serial, text } from "drizzle-orm/pg-core";
+ * import { encrypted, indexIn, isToken } from "envelock/drizzle";
+ * import type { FieldCipher } from "envelock/fields";
+ *
+ * export function usersOf(email: FieldCipher<string>) {
+ *   const users = pgTable(
+ *     "users",
+ *     {
+ *       id: serial().primaryKey(),
+ *       email: encrypted(email, { indexed: true }).notNull(),
+ *       emailIndex: text("email_index").generatedAlwaysAs((): SQL => indexIn(users.email)).unique(),
+ *     },
+ *     (table) => [check("email_is_token", isToken(table.email))],
+ *   );
+ *   return users;
+ * }
  * ```
  * @see docs/recipes/drizzle.md
  */
@@ -49,12 +57,42 @@ export function encrypted<T>(cipher: CipherSource<T>, options: DrizzleColumnOpti
   })(name);
 }
 
-/** The blind index that stands in an `indexed` column, for `generatedAlwaysAs` of a column of text. */
+/**
+ * The blind index that stands in an `indexed` column, for `generatedAlwaysAs` of a column of text.
+ *
+ * @example
+ * ```ts
+ * import type { SQL } from "drizzle-orm";
+ * import { pgTable, text } from "drizzle-orm/pg-core";
+ * import { encrypted, indexIn } from "envelock/drizzle";
+ * import type { FieldCipher } from "envelock/fields";
+ *
+ * export function usersOf(email: FieldCipher<string>) {
+ *   const users = pgTable("users", {
+ *     email: encrypted(email, { indexed: true }).notNull(),
+ *     emailIndex: text("email_index").generatedAlwaysAs((): SQL => indexIn(users.email)),
+ *   });
+ *   return users;
+ * }
+ * ```
+ */
 export function indexIn(column: SQLWrapper): SQL {
   return withColumn(indexSql, column);
 }
 
-/** The condition of a constraint: true for null and for what `encrypted` writes, false for plaintext. */
+/**
+ * The condition of a constraint: true for null and for what `encrypted` writes, false for plaintext.
+ *
+ * @example
+ * ```ts
+ * import { check, pgTable } from "drizzle-orm/pg-core";
+ * import { encrypted, isToken } from "envelock/drizzle";
+ * import type { FieldCipher } from "envelock/fields";
+ *
+ * export const notesOf = (note: FieldCipher<string>) =>
+ *   pgTable("notes", { note: encrypted(note).notNull() }, (table) => [check("note_is_token", isToken(table.note))]);
+ * ```
+ */
 export function isToken(column: SQLWrapper): SQL {
   return withColumn(isTokenSql, column);
 }

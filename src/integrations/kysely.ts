@@ -36,9 +36,19 @@ export type EncryptedTables<Database> = {
  * @throws `invalid-argument` for what is no cipher, and for unknown options
  * @example
  * ```ts
- * const plugin = encryptedColumns<Database>({ users: { email: { cipher: email, indexColumn: "email_index" }, age } });
- * const db = new Kysely<Database>({ dialect, plugins: [plugin] });
- * await db.selectFrom("users").selectAll().where("email", "=", "ada@example.org").execute();
+ * import type { FieldCipher } from "envelock/fields";
+ * import { encryptedColumns } from "envelock/kysely";
+ * import { type Dialect, Kysely } from "kysely";
+ *
+ * interface Database {
+ *   users: { email: string; email_index: string };
+ * }
+ *
+ * export async function find(dialect: Dialect, email: FieldCipher<string>) {
+ *   const plugin = encryptedColumns<Database>({ users: { email: { cipher: email, indexColumn: "email_index" } } });
+ *   const db = new Kysely<Database>({ dialect, plugins: [plugin] });
+ *   return await db.selectFrom("users").selectAll().where("email", "=", "ada@example.org").execute();
+ * }
  * ```
  * @see docs/recipes/kysely.md
  */

@@ -29,6 +29,13 @@ export interface OpenTelemetryOptions {
  * more is asked for.
  *
  * @see docs/operations.md
+ * @example
+ * ```ts
+ * import { type KeyProvider, Keyring } from "envelock";
+ * import { openTelemetry } from "envelock/open-telemetry";
+ *
+ * export const traced = (key: KeyProvider) => new Keyring({ wrapWith: [key], telemetry: openTelemetry({ contextKeys: ["tenant"] }) });
+ * ```
  */
 export function openTelemetry(options: OpenTelemetryOptions = {}): Telemetry {
   const { tracer = trace.getTracer(SCOPE), meter = metrics.getMeter(SCOPE), keyIds = false, contextKeys = [] } = options;

@@ -32,8 +32,11 @@ export type { EncryptedModels } from "./prisma/models.ts";
  * @throws `invalid-argument`, when the client is extended, for a model or field that is not in its schema; at once for unknown options
  * @example
  * ```ts
- * const prisma = client.$extends(encryptedFields({ User: { email: { cipher: email, indexColumn: "emailIndex" }, note } }));
- * await prisma.user.findFirst({ where: { email: "ada@example.org" } });
+ * import type { FieldCipher } from "envelock/fields";
+ * import { encryptedFields } from "envelock/prisma";
+ *
+ * // client.$extends(userFields(email))
+ * export const userFields = (email: FieldCipher<string>) => encryptedFields({ User: { email: { cipher: email, indexColumn: "emailIndex" } } });
  * ```
  * @see docs/recipes/prisma.md
  */

@@ -19,11 +19,22 @@ export type { JsonColumnOptions } from "./json-column.ts";
  * @throws `invalid-argument` for unknown options
  * @example
  * ```ts
- * const Users = new EntitySchema<User>({
- *   name: "User",
- *   columns: { id: { type: "int", primary: true }, email: encrypted(email, { indexed: true }), emailIndex: indexIn("email") },
- *   checks: [{ expression: isToken("email") }],
- * });
+ * import type { FieldCipher } from "envelock/fields";
+ * import { encrypted, indexIn, isToken } from "envelock/typeorm";
+ * import { EntitySchema } from "typeorm";
+ *
+ * interface User {
+ *   id: number;
+ *   email: string;
+ *   readonly emailIndex: string | null;
+ * }
+ *
+ * export const usersOf = (email: FieldCipher<string>) =>
+ *   new EntitySchema<User>({
+ *     name: "User",
+ *     columns: { id: { type: "int", primary: true }, email: encrypted(email, { indexed: true }), emailIndex: indexIn("email") },
+ *     checks: [{ expression: isToken("email") }],
+ *   });
  * ```
  * @see docs/recipes/typeorm.md
  */
@@ -42,6 +53,16 @@ export function encrypted<T>(cipher: CipherSource<T>, options: JsonColumnOptions
  * Options of the column that holds the blind index of an `indexed` one. The database generates it; it cannot be written.
  *
  * @param column the name of the encrypted column in the database
+ * @example
+ * ```ts
+ * import { encrypted, indexIn } from "envelock/typeorm";
+ * import type { FieldCipher } from "envelock/fields";
+ *
+ * export const columnsOf = (email: FieldCipher<string>) => ({
+ *   email: encrypted(email, { indexed: true }),
+ *   emailIndex: { ...indexIn("email"), unique: true },
+ * });
+ * ```
  */
 export function indexIn(column: string): IndexColumnOptions {
   return { type: "text", nullable: true, generatedType: "STORED", asExpression: indexSql(quoted(column)), insert: false, update: false };
@@ -51,6 +72,12 @@ export function indexIn(column: string): IndexColumnOptions {
  * The condition of a constraint, for `checks` or `@Check`: true for null and for what `encrypted` writes, false for plaintext.
  *
  * @param column the name of the encrypted column in the database
+ * @example
+ * ```ts
+ * import { isToken } from "envelock/typeorm";
+ *
+ * export const checks = [{ expression: isToken("email") }];
+ * ```
  */
 export function isToken(column: string): string {
   return isTokenSql(quoted(column));

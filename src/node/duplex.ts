@@ -15,6 +15,18 @@ export interface EncryptDuplex extends Duplex {
  * `keyring.encryptStream` as a Node stream, for `pipeline`.
  *
  * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.encrypt` throws
+ * @example
+ * ```ts
+ * import { createReadStream, createWriteStream } from "node:fs";
+ * import { pipeline } from "node:stream/promises";
+ * import type { Keyring } from "envelock";
+ * import { encryptDuplex } from "envelock/node";
+ *
+ * export async function store(keyring: Keyring): Promise<void> {
+ *   const sealing = encryptDuplex(keyring, { context: { object: "scans/7" } });
+ *   await pipeline(createReadStream("scan.tiff"), sealing, createWriteStream("scan.envelock"));
+ * }
+ * ```
  */
 export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = {}): EncryptDuplex {
   const given = callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptDuplex");
@@ -27,6 +39,18 @@ export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = 
  * stream with an error, so never take what came before it for the whole.
  *
  * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.decrypt` throws
+ * @example
+ * ```ts
+ * import { createReadStream, createWriteStream } from "node:fs";
+ * import { pipeline } from "node:stream/promises";
+ * import type { Keyring } from "envelock";
+ * import { decryptDuplex } from "envelock/node";
+ *
+ * export async function restore(keyring: Keyring): Promise<void> {
+ *   const opening = decryptDuplex(keyring, { context: { object: "scans/7" } });
+ *   await pipeline(createReadStream("scan.envelock"), opening, createWriteStream("scan.tiff"));
+ * }
+ * ```
  */
 export function decryptDuplex(keyring: Keyring, options: StreamOptions = {}): Duplex {
   const given = callSignal(options, STREAM_OPTIONS, "decryptDuplex");

@@ -24,6 +24,14 @@ export interface FileStoreOptions {
  * @param path in a folder that exists and is on a file system with hard links; the file is made with the first key
  * @throws calls throw `access-denied`, `key-not-found` if there is no such folder, `unavailable` if another process holds the lock,
  *   `provider-failure` if the file is no store
+ * @example
+ * ```ts
+ * import type { Keyring } from "envelock";
+ * import { DataKeys } from "envelock/fields";
+ * import { fileStore } from "envelock/stores/file";
+ *
+ * export const open = (keyring: Keyring) => new DataKeys({ keyring, store: fileStore("data-keys.json") });
+ * ```
  */
 export function fileStore(path: string, options: FileStoreOptions = {}): DataKeyStore {
   refuseUnknown(options, OPTIONS, "fileStore");
@@ -70,7 +78,17 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
   };
 }
 
-/** Notes how far a job has come in a file of its own. @param path in a folder that exists */
+/**
+ * Notes how far a job has come in a file of its own. @param path in a folder that exists
+ *
+ * @example
+ * ```ts
+ * import type { DataKeys } from "envelock/fields";
+ * import { fileCheckpoint } from "envelock/stores/file";
+ *
+ * export const resumable = (dataKeys: DataKeys) => dataKeys.rewrapAll({ checkpoint: fileCheckpoint("rewrap.checkpoint") });
+ * ```
+ */
 export function fileCheckpoint(path: string): Checkpoint {
   return {
     load: () => readIfThere(path),

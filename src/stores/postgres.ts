@@ -27,6 +27,17 @@ export interface PostgresStore extends DataKeyStore {
  * @throws `invalid-argument` for a bad table name. Calls throw `unavailable`, `timeout`, `access-denied` or `provider-failure`, with
  *   the client's error as the cause
  * @see docs/stores.md
+ * @example
+ * ```ts
+ * import type { Keyring } from "envelock";
+ * import { DataKeys } from "envelock/fields";
+ * import { postgresStore } from "envelock/stores/postgres";
+ * import { Pool } from "pg";
+ *
+ * const store = postgresStore({ client: new Pool() });
+ * await store.migrate();
+ * export const open = (keyring: Keyring) => new DataKeys({ keyring, store });
+ * ```
  */
 export function postgresStore(options: PostgresStoreOptions): PostgresStore {
   refuseUnknown(options, OPTIONS, "postgresStore");
@@ -69,6 +80,12 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
  * The statement that makes the table, for a migration tool. Harmless if it is there.
  *
  * @throws `invalid-argument` for a bad table name
+ * @example
+ * ```ts
+ * import { postgresMigration } from "envelock/stores/postgres";
+ *
+ * console.log(`${postgresMigration()};`); // for a migration tool
+ * ```
  */
 export function postgresMigration(table: string = DEFAULT_TABLE): string {
   return `create table if not exists ${quotedTable(table)} (
@@ -89,6 +106,12 @@ export function postgresMigration(table: string = DEFAULT_TABLE): string {
  * The statements that bring a table of an earlier release to this one, in order, for a migration tool. Harmless if they were run.
  *
  * @throws `invalid-argument` for a bad table name
+ * @example
+ * ```ts
+ * import { postgresUpgrades } from "envelock/stores/postgres";
+ *
+ * for (const statement of postgresUpgrades()) console.log(`${statement};`); // for a migration tool
+ * ```
  */
 export function postgresUpgrades(table: string = DEFAULT_TABLE): readonly string[] {
   return [`alter table ${quotedTable(table)} add column if not exists proof bytea check (length(proof) <= 16384)`];

@@ -35,6 +35,16 @@ export interface SqliteStore extends DataKeyStore {
  * @throws `invalid-argument` for a bad table name. Calls throw `unavailable`, `access-denied` or `provider-failure`, with the
  *   database's error as the cause
  * @see docs/stores.md
+ * @example
+ * ```ts
+ * import { type SqliteDatabase, sqliteStore } from "envelock/stores/sqlite";
+ *
+ * export async function openStore(database: SqliteDatabase) {
+ *   const store = sqliteStore({ database });
+ *   await store.migrate();
+ *   return store;
+ * }
+ * ```
  */
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   refuseUnknown(options, OPTIONS, "sqliteStore");
@@ -68,6 +78,12 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
  * The statement that makes the table, for a migration tool. Harmless if it is there.
  *
  * @throws `invalid-argument` for a bad table name
+ * @example
+ * ```ts
+ * import { sqliteMigration } from "envelock/stores/sqlite";
+ *
+ * console.log(`${sqliteMigration()};`); // for a migration tool
+ * ```
  */
 export function sqliteMigration(table: string = DEFAULT_TABLE): string {
   return `create table if not exists ${quotedTable(table)} (
@@ -88,6 +104,12 @@ export function sqliteMigration(table: string = DEFAULT_TABLE): string {
  * The statements that bring a table of an earlier release to this one, in order, for a migration tool. Each is to be run once.
  *
  * @throws `invalid-argument` for a bad table name
+ * @example
+ * ```ts
+ * import { sqliteUpgrades } from "envelock/stores/sqlite";
+ *
+ * for (const statement of sqliteUpgrades()) console.log(`${statement};`); // for a migration tool
+ * ```
  */
 export function sqliteUpgrades(table: string = DEFAULT_TABLE): readonly string[] {
   return [`alter table ${quotedTable(table)} add column proof blob check (length(proof) <= 16384)`];

@@ -18,6 +18,15 @@ import { tokenFinding, vaultFindings } from "./reachability.ts";
  *
  * @returns every check, in this order; what it meets is a finding, not an exception
  * @throws `invalid-argument` for a bad option
+ * @example
+ * ```ts
+ * import { ManagedIdentityCredential } from "@azure/identity";
+ * import { diagnoseAzureKey } from "envelock/providers/azure";
+ *
+ * const credential = new ManagedIdentityCredential();
+ * const findings = await diagnoseAzureKey({ keyUrl: "https://acme.vault.azure.net/keys/orders", credential });
+ * console.table(findings.filter(({ status }) => status !== "ok"));
+ * ```
  */
 export async function diagnoseAzureKey(options: AzureDiagnosisOptions): Promise<readonly AzureFinding[]> {
   refuseUnknown(options, { ...CONNECTION_OPTIONS, keyUrl: true, aesKeyBits: true }, "diagnoseAzureKey");

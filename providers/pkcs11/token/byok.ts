@@ -18,6 +18,16 @@ export interface ByokKek {
  * @param key PKCS #8 in DER for RSA and EC, the bytes themselves for a symmetric key; stays the caller's
  * @returns JSON
  * @throws `invalid-argument` for a KEK that is none
+ * @example
+ * ```ts
+ * import { generateKeyPairSync, randomBytes } from "node:crypto";
+ * import { byokFile } from "envelock/providers/pkcs11";
+ *
+ * // In truth the key exchange key of the vault, downloaded as PEM.
+ * const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 4096 });
+ * const keyId = "https://acme.vault.azure.net/keys/exchange/0123456789abcdef0123456789abcdef";
+ * const file = byokFile({ keyId, publicKey: publicKey.export({ type: "spki", format: "pem" }).toString() }, randomBytes(32));
+ * ```
  */
 export function byokFile(kek: ByokKek, key: Uint8Array): string {
   const exchangeKey = byokExchangeKey(kek);

@@ -216,6 +216,14 @@ function checkStartDate(startDate: string | undefined, versions: readonly KeyObj
   }
 }
 
+/**
+ * @example
+ * ```ts
+ * import { PKCS11_KEY_TYPES } from "envelock/providers/pkcs11";
+ *
+ * console.log(`a key is one of ${PKCS11_KEY_TYPES.join(", ")}`);
+ * ```
+ */
 export const PKCS11_KEY_TYPES: readonly Pkcs11KeyType[] = ["aes-256", "rsa-2048", "rsa-3072", "rsa-4096"];
 
 const START_DATE = /^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$/;

@@ -51,6 +51,12 @@ export interface Pkcs11TokenDescription {
  * The tokens that a library shows, without a login to any.
  *
  * @throws `invalid-argument`, `provider-failure`, `unavailable`
+ * @example
+ * ```ts
+ * import { pkcs11Tokens } from "envelock/providers/pkcs11";
+ *
+ * for (const { label, serial } of await pkcs11Tokens({ module: "/usr/lib/softhsm/libsofthsm2.so" })) console.log(label, serial);
+ * ```
  */
 export async function pkcs11Tokens(
   options: Pick<Pkcs11TokenOptions, "module" | "libraryParameters">,
@@ -74,7 +80,9 @@ export async function pkcs11Tokens(
  * @throws `invalid-argument`; its methods what a KEK on the token throws
  * @example
  * ```ts
- * const token = pkcs11Token({ uri: "pkcs11:token=hsm?module-path=/usr/lib/softhsm/libsofthsm2.so", pin: () => readPin() });
+ * import { pkcs11Token } from "envelock/providers/pkcs11";
+ *
+ * const token = pkcs11Token({ uri: "pkcs11:token=hsm?module-path=/usr/lib/softhsm/libsofthsm2.so", pin: () => "1234" });
  * const { keyId } = await token.generateKey({ type: "aes-256", label: "orders" });
  * await token.close();
  * ```

@@ -7,12 +7,6 @@ import { DATA_KEY_BYTES } from "./sizes.ts";
  * Proves, once for each key version and algorithm, that what a provider wraps it can unwrap too, before a data key is under it that
  * protects something. For providers that cannot know this otherwise: a key may have the right to wrap alone, and an envelope under it
  * would be lost.
- *
- * @example
- * ```ts
- * const trips = new RoundTrips();
- * await trips.prove(`${alg} ${keyId}`, async (dek) => await unwrapRaw(keyId, await wrapRaw(keyId, dek)));
- * ```
  */
 export class RoundTrips {
   readonly #proven: Set<string> = new Set();

@@ -36,6 +36,14 @@ let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
  * `JSON.stringify` or `inspect`.
  *
  * @see docs/format.md §1, §5
+ * @example
+ * ```ts
+ * import { DataKey } from "envelock";
+ *
+ * const key = DataKey.generate({ tenant: "acme" });
+ * const token = key.encryptToken(new TextEncoder().encode("ada@example.org"), { context: { table: "users" } });
+ * key.destroy();
+ * ```
  */
 export class DataKey {
   readonly #keyContext: KeyContext;

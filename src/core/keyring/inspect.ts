@@ -66,6 +66,15 @@ export interface InspectedRecipient {
  * const seen = inspect(envelope);
  * if (seen.kind === "envelope") console.log(seen.recipients.map(({ keyId }) => keyId));
  * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`
+ * @example
+ * ```ts
+ * import { inspect } from "envelock";
+ *
+ * export function keyIdsIn(envelope: Uint8Array): readonly string[] {
+ *   const found = inspect(envelope);
+ *   return "recipients" in found ? found.recipients.map(({ keyId }) => keyId) : [];
+ * }
+ * ```
  */
 export function inspect(input: Uint8Array | string): Inspection {
   if (typeof input === "string") return inspectToken(input);

@@ -19,6 +19,15 @@ export interface EncryptStream extends ByteTransform {
  *
  * @param header the envelope's header, or its length
  * @throws `invalid-argument`
+ * @example
+ * ```ts
+ * import { encryptedBytes, type Keyring } from "envelock";
+ *
+ * export async function contentLength(keyring: Keyring, plaintextBytes: number): Promise<number> {
+ *   const stream = keyring.encryptStream({ context: { object: "scans/7" } });
+ *   return encryptedBytes(plaintextBytes, await stream.header());
+ * }
+ * ```
  */
 export function encryptedBytes(plaintextBytes: number, header: Uint8Array | number): number {
   const headerBytes = isBytes(header) ? header.length : header;

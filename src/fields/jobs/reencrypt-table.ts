@@ -24,6 +24,25 @@ export type ColumnCipher<T> = FieldCipher<T, null>;
  * @returns what was done. A row that failed is in it, is not counted as done, and no checkpoint is set behind it
  * @throws `unavailable` with `retryAfterMs` while the newest data key is being announced; `invalid-argument` for bad options, the
  *   checkpoint of another job or `rows` that do not go on; what the ciphers throw for want of a key; what the functions given throw
+ * @example
+ * ```ts
+ * import { type FieldCipher, reencryptTable } from "envelock/fields";
+ * import { Pool } from "pg";
+ *
+ * export async function reencryptEmails(cipher: FieldCipher<string>, pool: Pool) {
+ *   return await reencryptTable<string>({
+ *     cipher,
+ *     rows: async (after, limit) => {
+ *       const text = "select id as key, email as stored from users where id > $1 order by id limit $2";
+ *       return (await pool.query(text, [after ?? 0, limit])).rows;
+ *     },
+ *     update: async ({ key, from, to }) => {
+ *       const { rowCount } = await pool.query("update users set email = $1 where id = $2 and email = $3", [to, key, from]);
+ *       return rowCount === 1;
+ *     },
+ *   });
+ * }
+ * ```
  */
 export async function reencryptTable<T>(options: ReencryptTableOptions<T>): Promise<ReencryptReport> {
   refuseUnknown<ReencryptTableOptions<T>>(options, REENCRYPT_OPTIONS, "reencryptTable");

@@ -1,7 +1,17 @@
 import { copyOf } from "../../core/base/bytes.ts";
 import type { DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 
-/** A store in this process: for tests, and for data that does not outlive the process. */
+/**
+ * A store in this process: for tests, and for data that does not outlive the process.
+ *
+ * @example
+ * ```ts
+ * import type { Keyring } from "envelock";
+ * import { DataKeys, memoryStore } from "envelock/fields";
+ *
+ * export const forTests = (keyring: Keyring) => new DataKeys({ keyring, store: memoryStore() });
+ * ```
+ */
 export function memoryStore(): DataKeyStore {
   const scopes = new Map<string, Map<number, StoredDataKey>>();
   const rowsOf = (scope: string): readonly StoredDataKey[] => [...(scopes.get(scope)?.values() ?? [])];

@@ -32,6 +32,16 @@ export type CosmosKeyResolverOptions = Omit<KeyringOptions, "reuse" | "randomnes
  * each data key an `encryptionKeyId` of its own (`value` in its wrap metadata), or turn the client's cache off.
  *
  * @throws `invalid-argument`
+ * @example
+ * ```ts
+ * import { CosmosClient } from "@azure/cosmos";
+ * import type { KeyProvider } from "envelock";
+ * import { cosmosKeyResolver } from "envelock/azure-sdk";
+ *
+ * export function cosmos(endpoint: string, key: string, kek: KeyProvider): CosmosClient {
+ *   return new CosmosClient({ endpoint, key, clientEncryptionOptions: { keyEncryptionKeyResolver: cosmosKeyResolver({ wrapWith: [kek] }) } });
+ * }
+ * ```
  */
 export function cosmosKeyResolver({ cache = {}, ...options }: CosmosKeyResolverOptions): CosmosKeyResolver {
   const { wrapWith = [], unwrapWith = [] } = parseKeyringOptions(options);

@@ -58,6 +58,16 @@ export interface KeyEncryptionKeyOptions extends ResilienceOptions {
  *
  * @param keys the first wraps, all of them unwrap
  * @throws `invalid-argument`
+ * @example
+ * ```ts
+ * import { keyEncryptionKeyResolver } from "envelock/azure-sdk";
+ * import type { AzureKey } from "envelock/providers/azure";
+ *
+ * export async function unwrapStored(key: AzureKey, keyId: string, wrapped: Uint8Array): Promise<Uint8Array> {
+ *   const kek = await keyEncryptionKeyResolver([key]).resolve(keyId);
+ *   return await kek.unwrapKey("RSA-OAEP-256", wrapped);
+ * }
+ * ```
  */
 export function keyEncryptionKeyResolver(
   keys: readonly [KeyWrapper, ...KeyWrapper[]],
@@ -102,7 +112,20 @@ export function keyEncryptionKeyResolver(
   };
 }
 
-/** The version of a key that wraps now. To read what others wrapped, or to go on after a rotation, use the resolver. */
+/**
+ * The version of a key that wraps now. To read what others wrapped, or to go on after a rotation, use the resolver.
+ *
+ * @example
+ * ```ts
+ * import { keyEncryptionKey } from "envelock/azure-sdk";
+ * import type { AzureKey } from "envelock/providers/azure";
+ *
+ * export async function wrapContentKey(key: AzureKey, contentKey: Uint8Array): Promise<Uint8Array> {
+ *   const kek = await keyEncryptionKey(key);
+ *   return await kek.wrapKey(kek.algorithm, contentKey);
+ * }
+ * ```
+ */
 export async function keyEncryptionKey(
   key: KeyWrapper,
   options: KeyEncryptionKeyOptions = {},

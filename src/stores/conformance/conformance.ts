@@ -20,6 +20,14 @@ export interface StoreConformanceCase {
  * the list.
  *
  * @see docs/stores.md
+ * @example
+ * ```ts
+ * import { test } from "node:test";
+ * import { memoryStore } from "envelock/fields";
+ * import { storeConformance } from "envelock/stores/conformance";
+ *
+ * for (const { name, run } of storeConformance({ open: () => memoryStore() })) test(name, run);
+ * ```
  */
 export function storeConformance(harness: StoreConformanceHarness): readonly StoreConformanceCase[] {
   const cases: readonly Case[] = [...rowCases(), ...changeCases(harness), ...raceCases(), ...scanCases(), ...lifecycleCases()];

@@ -1,6 +1,17 @@
 import { EnvelockError } from "../../core/base/errors.ts";
 
-/** What the service answers when it does not do as asked: `{error:{code,message,innererror:{code}}}`. */
+/**
+ * What the service answers when it does not do as asked: `{error:{code,message,innererror:{code}}}`.
+ *
+ * @example
+ * ```ts
+ * import { Answer, type AzureEmulator } from "envelock/testing/azure-emulator";
+ *
+ * export function breakNext(emulator: AzureEmulator): void {
+ *   emulator.failNext(new Answer(500, { code: "InternalServerError" }), /unwrapkey$/);
+ * }
+ * ```
+ */
 export class Answer extends Error {
   override readonly name = "Answer";
   readonly status: number;
@@ -27,17 +38,49 @@ export interface AnswerBody {
   readonly innerCode?: string;
 }
 
-/** 403 with an inner code such as `ForbiddenByRbac`, `ForbiddenByFirewall` or `KeyDisabled`. */
+/**
+ * 403 with an inner code such as `ForbiddenByRbac`, `ForbiddenByFirewall` or `KeyDisabled`.
+ *
+ * @example
+ * ```ts
+ * import { type AzureEmulator, forbidden } from "envelock/testing/azure-emulator";
+ *
+ * export function refuseNext(emulator: AzureEmulator): void {
+ *   emulator.failNext(forbidden("ForbiddenByRbac"));
+ * }
+ * ```
+ */
 export function forbidden(innerCode: string, headers: Readonly<Record<string, string>> = {}, message = "This is not allowed."): Answer {
   return new Answer(403, { code: "Forbidden", message, innerCode }, headers);
 }
 
+/**
+ * @example
+ * ```ts
+ * import { type AzureEmulator, keyNotFound } from "envelock/testing/azure-emulator";
+ *
+ * export function loseNext(emulator: AzureEmulator): void {
+ *   emulator.failNext(keyNotFound("orders"));
+ * }
+ * ```
+ */
 export function keyNotFound(name = "", version = ""): Answer {
   const message = `There is no key ${[name, version].filter((part) => part !== "").join("/")} in this vault.`;
   return new Answer(404, { code: "KeyNotFound", message });
 }
 
-/** 429. The service mostly names no time to wait. */
+/**
+ * 429. The service mostly names no time to wait.
+ *
+ * @example
+ * ```ts
+ * import { type AzureEmulator, throttled } from "envelock/testing/azure-emulator";
+ *
+ * export function slowDown(emulator: AzureEmulator): void {
+ *   emulator.failNext(throttled(5), /^/, 3); // three refusals that name 5 seconds
+ * }
+ * ```
+ */
 export function throttled(retryAfterSeconds?: number): Answer {
   const headers: Record<string, string> = retryAfterSeconds === undefined ? {} : { "retry-after": `${retryAfterSeconds}` };
   return new Answer(429, { code: "Throttled", message: "Too many requests. Reason: VaultRequestTypeLimitReached" }, headers);

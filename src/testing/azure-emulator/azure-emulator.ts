@@ -75,6 +75,17 @@ export interface EmulatorConnection {
  * versions and attributes, real cryptography, and faults on order. It answers as the service is documented to.
  *
  * For tests alone: it keeps keys in memory, and its log has the data keys that it was sent.
+ *
+ * @example
+ * ```ts
+ * import { azureKey } from "envelock/providers/azure";
+ * import { AzureEmulator } from "envelock/testing/azure-emulator";
+ *
+ * const emulator = await AzureEmulator.start();
+ * await emulator.createKey("orders", { type: "RSA-HSM", bits: 2048 });
+ * const key = azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") });
+ * await emulator.close();
+ * ```
  */
 export class AzureEmulator {
   /** Where the requests that came are noted, the oldest first. */

@@ -1,6 +1,17 @@
 import type { RawAnswer } from "../emulator/fault-plan.ts";
 
-/** An error as the server answers it: a status and texts, without codes. */
+/**
+ * An error as the server answers it: a status and texts, without codes.
+ *
+ * @example
+ * ```ts
+ * import { VaultAnswer, type VaultEmulator } from "envelock/testing/vault-emulator";
+ *
+ * export function breakNext(emulator: VaultEmulator): void {
+ *   emulator.failNext(new VaultAnswer(500, ["internal error"]), /decrypt/);
+ * }
+ * ```
+ */
 export class VaultAnswer extends Error {
   override readonly name = "VaultAnswer";
   readonly status: number;
