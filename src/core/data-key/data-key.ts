@@ -41,7 +41,7 @@ let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
  * import { DataKey } from "envelock";
  *
  * const key = DataKey.generate({ tenant: "acme" });
- * const token = key.encryptToken(new TextEncoder().encode("ada@example.org"), { context: { table: "users" } });
+ * const token = key.encryptToken(new TextEncoder().encode("ada@example.org"), { table: "users" });
  * key.destroy();
  * ```
  */
