@@ -1,6 +1,7 @@
-import { link, readFile, rm, writeFile } from "node:fs/promises";
+import { link, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { kill, pid } from "node:process";
+import { systemClock } from "./clock.ts";
 import { readIfThere } from "./durable-file.ts";
 import { EnvelockError } from "./errors.ts";
 import { systemCodeOf } from "./file-error.ts";
@@ -9,14 +10,16 @@ import { removeIfEnded } from "./temporary-file.ts";
 /**
  * Does `work` while no other process of this machine is within `withFileLock` of the same path.
  *
- * The lock is a file that names its owner. One whose owner no longer runs is taken away; one of another machine is not, since
- * nobody here can tell whether that one runs.
+ * The lock is a file that names its owner. A lock is taken away once its owner no longer runs. Whether a process of another machine
+ * runs, or one of a container with another host name, nobody here can tell: such a lock is a lease that its owner renews, and it is
+ * taken away once it was not renewed for `leaseMs`, as this process has watched it.
  *
  * @param maxWaitMs how long to wait for the lock, about
+ * @param leaseMs all processes must agree on it
  * @throws `unavailable` if the lock does not come free in that time; what `work` and the file system throw
  */
-export async function withFileLock<T>(path: string, maxWaitMs: number, work: () => Promise<T>): Promise<T> {
-  const release = await acquired(path, maxWaitMs);
+export async function withFileLock<T>(path: string, maxWaitMs: number, work: () => Promise<T>, leaseMs: number = LEASE_MS): Promise<T> {
+  const release = await acquired(path, maxWaitMs, leaseMs);
   try {
     return await work();
   } finally {
@@ -24,17 +27,19 @@ export async function withFileLock<T>(path: string, maxWaitMs: number, work: () 
   }
 }
 
-async function acquired(path: string, maxWaitMs: number): Promise<() => Promise<void>> {
+async function acquired(path: string, maxWaitMs: number, leaseMs: number): Promise<() => Promise<void>> {
   const own: Owner = { host: hostname(), pid, startedAt: await startOf(pid), id: crypto.randomUUID() };
   const temporary = `${path}.${own.id}.tmp`;
   const forget = removeIfEnded(temporary);
   // linked when it is whole: a lock without an owner could never be taken away
   await writeFile(temporary, JSON.stringify(own), { mode: 0o600, flag: "wx" });
+  const lease = watchedLease(path, leaseMs);
   try {
     for (let waitedMs = 0; waitedMs <= maxWaitMs; waitedMs += WAIT_MS) {
-      if (await linked(temporary, path)) return releaseOf(path);
+      if (await linked(temporary, path)) return releaseOf(path, own, leaseMs);
       const holder = await readIfThere(path);
-      if (holder !== undefined && (await isOver(holder))) await takeAway(path, holder, maxWaitMs);
+      if (holder !== undefined && ((await isOver(holder)) || (isElsewhere(holder) && (await lease.hasExpired(holder)))))
+        await takeAway(path, holder, maxWaitMs);
       else await new Promise((resolve) => setTimeout(resolve, WAIT_MS));
     }
   } finally {
@@ -44,11 +49,40 @@ async function acquired(path: string, maxWaitMs: number): Promise<() => Promise<
   throw new EnvelockError("unavailable", `${path} is locked`, { hint: `if nothing uses it any more, remove ${path}` });
 }
 
-function releaseOf(path: string): () => Promise<void> {
+/** Renews the lease until it is released. A lock that was taken away meanwhile belongs to another owner, and stays. */
+function releaseOf(path: string, own: Owner, leaseMs: number): () => Promise<void> {
   const forget = removeIfEnded(path);
+  const renewLater = (): (() => void) =>
+    systemClock.after(
+      leaseMs / RENEWALS,
+      () => {
+        const seconds = systemClock.unixMs() / 1000;
+        utimes(path, seconds, seconds).catch(() => undefined); // the next time, or the lease expires
+        cancel = renewLater();
+      },
+      "idle",
+    );
+  let cancel = renewLater();
   return async () => {
-    await rm(path);
+    cancel();
+    if ((await readIfThere(path)) === JSON.stringify(own)) await rm(path, { force: true });
     forget();
+  };
+}
+
+/** Whether a lock stays as it is, by the time of its last change: two machines' clocks are not compared. */
+function watchedLease(path: string, leaseMs: number): { hasExpired(holder: string): Promise<boolean> } {
+  let seen = "";
+  let sinceMs = 0;
+  return {
+    async hasExpired(holder) {
+      const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.NaN })); // gone: the next round sees it
+      const now = systemClock.monotonicMs();
+      const state = `${mtimeMs} ${holder}`;
+      if (state !== seen) sinceMs = now;
+      seen = state;
+      return now - sinceMs >= leaseMs;
+    },
   };
 }
 
@@ -76,6 +110,12 @@ interface Owner {
   readonly startedAt: string | undefined;
   /** Tells apart two locks of one process. */
   readonly id: string;
+}
+
+/** Whether the lock names an owner on another machine. One that names nobody is another program's, and is left alone. */
+function isElsewhere(holder: string): boolean {
+  const owner = parsedOwner(holder);
+  return typeof owner === "object" && owner !== null && "host" in owner && "id" in owner && owner.host !== hostname();
 }
 
 /** Whether the owner was a process of this machine that runs no more. */
@@ -112,3 +152,6 @@ async function startOf(process: number): Promise<string | undefined> {
 }
 
 const WAIT_MS = 10;
+/** Far longer than any work under a lock takes, and shorter than the default wait for one. */
+const LEASE_MS = 6000;
+const RENEWALS = 4;
