@@ -26,11 +26,6 @@ export function starOf(node: OperationNode): { readonly table: TableNode | undef
   return ReferenceNode.is(node) && SelectAllNode.is(node.column) ? { table: node.table } : undefined;
 }
 
-/** What an alias stands for, or the node itself. */
-export function unaliased(node: OperationNode): OperationNode {
-  return AliasNode.is(node) ? node.node : node;
-}
-
 export function isRoot(node: OperationNode): node is RootOperationNode {
   return node.kind.endsWith("QueryNode") || node.kind === "RawNode" || node.kind.startsWith("Create");
 }
