@@ -1,4 +1,4 @@
-import { AliasNode, type OperationNode, ReferenceNode, type RootOperationNode, SelectAllNode, SelectionNode, type TableNode } from "kysely";
+import { type OperationNode, ReferenceNode, type RootOperationNode, SelectAllNode, SelectionNode, type TableNode } from "kysely";
 
 export function isNode(value: unknown): value is OperationNode {
   return typeof value === "object" && value !== null && "kind" in value && typeof value.kind === "string";
