@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
+import { isBytes, type OwnedBytes, toHex, viewOf } from "../core/base/bytes.ts";
 import type { Context, ContextPlan, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
@@ -95,6 +95,15 @@ export class ColumnTokens {
     return start !== undefined && HEADS.includes(start[0]) && this.#keys.knows(start);
   }
 
+  /** Where a value stands, for an error: table, column, row if it is known, and the data key that a token names. Nothing secret. */
+  placeOf(token: unknown, options: RowArgument[0]): string {
+    const { table, column } = this.#options;
+    const start = typeof token === "string" ? startOf(token) : isBytes(token) ? viewOf(token) : undefined;
+    const isToken = start !== undefined && start.length >= TOKEN_PREFIX_BYTES && HEADS.includes(start[0]);
+    const row = options?.row === undefined ? "" : `, row ${String(options.row).slice(0, LONGEST_ROW)}`;
+    return `${table}.${column}${row}${isToken ? `, data key ${toHex(start.subarray(1, TOKEN_PREFIX_BYTES))}` : ""}`;
+  }
+
   #opened(key: DataKey, token: Uint8Array, row: RowArgument[0]): OwnedBytes {
     const context = this.#contextOf(row);
     return this.#isDeterministic
@@ -134,6 +143,7 @@ function startOf(text: string): Uint8Array | undefined {
 }
 
 const NO_ROW: Context = {};
+const LONGEST_ROW = 64;
 const ROW_OPTIONS: OptionNames<{ readonly row?: RowId }> = { row: true };
 const HEADS: readonly (number | undefined)[] = [TOKEN_HEAD, DETERMINISTIC_TOKEN_HEAD];
 /** What the heads begin with as text. */

@@ -85,21 +85,31 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encryptAll(calls: readonly (readonly [value: T, ...options: Row])[]): readonly string[];
   encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[];
   encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[] {
-    return calls.map((call, at) => placed(at, () => this.encrypt(...call)));
+    return calls.map(([value, ...options], at) => this.#placed(at, undefined, options[0], () => this.encrypt(value, ...options)));
   }
 
-  /** Decrypts many tokens, as `encryptAll` encrypts. @throws as `decrypt`, and says which one it was */
+  /** Decrypts many tokens, as `encryptAll` encrypts. @throws as `decrypt`, and names item, table, column, row and data key */
   decryptAll(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): readonly T[];
   decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[];
   decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[] {
-    return calls.map((call, at) => placed(at, () => this.decrypt(...call)));
+    return calls.map(([token, ...options], at) => this.#placed(at, token, options[0], () => this.decrypt(token, ...options)));
   }
 
   /** Like `decryptAll`, with `decryptAsync`: a key version that has to be fetched is fetched once. */
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): Promise<readonly T[]>;
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]>;
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]> {
-    return await Promise.all(calls.map((call) => this.decryptAsync(...call)));
+    return await Promise.all(
+      calls.map(async ([token, ...options], at) => {
+        try {
+          return await this.decryptAsync(token, ...options);
+        } catch (error) {
+          return this.#placed(at, token, options[0], () => {
+            throw error;
+          });
+        }
+      }),
+    );
   }
 
   /**
@@ -167,6 +177,15 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     return wiping(tokens.decrypt(bytesOfToken(token), options[0]), (plaintext) => tokens.encryptNewest(plaintext, options[0]));
   }
 
+  #placed<R>(at: number, token: Uint8Array | string | null | undefined, row: RowArgument[0], work: () => R): R {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof EnvelockError)) throw error;
+      throw new EnvelockError(error.code, `item ${at}: ${error.message} (${this.#parts.tokens.placeOf(token, row)})`, error);
+    }
+  }
+
   get #index(): KeyedIndex {
     if (this.#parts.index === undefined)
       throw invalidArgument("this field was made without a blind index: give field() the option blindIndex");
@@ -191,14 +210,6 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   #withPlaintext<R>(value: T | null, use: (plaintext: Uint8Array) => R): R {
     if (this.#parts.tokens.isOurs(value)) throw invalidArgument("the value is a token of this scope already");
     return this.#parts.codec.withBytes(value, use);
-  }
-}
-
-function placed<T>(at: number, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw error instanceof EnvelockError ? new EnvelockError(error.code, `item ${at}: ${error.message}`, error) : error;
   }
 }
 

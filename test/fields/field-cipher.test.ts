@@ -197,6 +197,10 @@ describe("batches", () => {
     expect(await email.decryptAllAsync(back)).toEqual(["a", null, "c"]);
     const error = await refusal(() => email.decryptAll(back.map(([token], at) => [token, { row: at === 2 ? 9 : at }])));
     expect([error.code, error.message.slice(0, 7)]).toEqual(["authentication-failed", "item 2:"]);
+    const kid = Buffer.from(`${back[2]?.[0]}`, "base64url").subarray(1, 17).toString("hex");
+    expect(error.message).toContain(`(users.email, row 9, data key ${kid})`);
+    const later = await refusal(() => email.decryptAllAsync([["plaintext", { row: 4 }]]));
+    expect([later.code, later.message]).toEqual(["malformed-envelope", expect.stringMatching(/^item 0: .* \(users\.email, row 4\)$/)]);
     expectTypeOf(email.encryptAll([["x", { row: 1 }]])).toEqualTypeOf<readonly string[]>();
   });
 });
