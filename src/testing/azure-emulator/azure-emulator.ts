@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
-import { invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
-import { type HeldRequest, LoopbackServer } from "../emulator/loopback-server.ts";
+import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
+import { LoopbackServer } from "../emulator/loopback-server.ts";
 import { type Answer, asLibraryError, forbidden, keyNotFound } from "./answer.ts";
-import { type Fault, isFaultName, type OwnFault } from "./faults.ts";
+import { isFaultName, type OwnFault } from "./faults.ts";
 import { keyIdOf } from "./key-bundle.ts";
 import { type Curve, type KeyType, keyKind, newMaterial } from "./key-material.ts";
 import { durationSeconds, keptKind } from "./key-requests.ts";
@@ -15,7 +15,7 @@ import type { Right } from "./rights.ts";
 import { type SecretAttributes, SecretStore } from "./secret-store.ts";
 import { type Shield, VaultService } from "./service.ts";
 import { TransactionLimits } from "./transaction-limits.ts";
-import type { Flavour, Vault } from "./vault.ts";
+import type { Flavour } from "./vault.ts";
 
 export interface EmulatorOptions {
   /** Default `premium`. */
@@ -87,9 +87,7 @@ export interface EmulatorConnection {
  * await emulator.close();
  * ```
  */
-export class AzureEmulator {
-  /** Where the requests that came are noted, the oldest first. */
-  readonly requests: LoggedRequest[];
+export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   /** Everything that was done so far, against the documented limits. */
   readonly limits: TransactionLimits;
   /** Which tokens were asked for. */
@@ -99,7 +97,8 @@ export class AzureEmulator {
   readonly tenantId: string;
   /** May do everything. Has the shape of a credential of `@azure/identity`. */
   readonly owner: Principal;
-  readonly #options: Required<Omit<EmulatorOptions, "retryAfterSeconds" | "hasLimits" | "port" | "onRequest">>;
+  readonly #clock: Clock;
+  readonly #flavour: Flavour;
   readonly #tokens: TokenAuthority;
   readonly #keys: KeyStore;
   readonly #secrets: SecretStore;
@@ -109,22 +108,41 @@ export class AzureEmulator {
 
   private constructor(given: EmulatorOptions) {
     refuseUnknown(given, EMULATOR_OPTIONS, "AzureEmulator.start");
-    const { hasLimits = false, retryAfterSeconds, ...options } = given;
-    const { clock = systemClock, flavour = "premium", retentionDays = 90, isPurgeProtected = false, replicationLagMs = 0 } = options;
-    const { apiVersions = API_VERSIONS, geography = "europe", tenantId = TENANT } = options;
-    this.#options = { clock, flavour, retentionDays, isPurgeProtected, replicationLagMs, apiVersions, geography, tenantId };
+    const { hasLimits = false, retryAfterSeconds, onRequest } = given;
+    const { clock = systemClock, flavour = "premium", retentionDays = 90, isPurgeProtected = false, replicationLagMs = 0 } = given;
+    const { apiVersions = API_VERSIONS, geography = "europe", tenantId = TENANT } = given;
+    const tokenResource = flavour === "managed-hsm" ? "https://managedhsm.azure.net" : "https://vault.azure.net";
+    const tokens = new TokenAuthority(clock, tokenResource, tenantId);
+    const limits = new TransactionLimits(() => clock.unixMs());
+    const keys = new KeyStore({ clock, retentionDays, isPurgeProtected, replicationLagMs });
+    const secrets = new SecretStore(clock);
+    const service = new VaultService(tokens, apiVersions, () => ({
+      url: `https://${server.host}`,
+      flavour,
+      keys,
+      secrets,
+      retentionDays,
+      isPurgeProtected,
+      geography,
+      limits: hasLimits && flavour !== "managed-hsm" ? limits : undefined,
+      retryAfterSeconds,
+      nowSeconds: Math.floor(clock.unixMs() / 1000),
+      newVersion: (name) => newVersion(keys, clock, name, 0),
+    }));
+    const server = new LoopbackServer<LoggedRequest, OwnFault>(service, { clock, onRequest });
+    super(server, isFaultName);
+    this.#clock = clock;
+    this.#flavour = flavour;
     this.tenantId = tenantId;
-    this.tokenResource = flavour === "managed-hsm" ? "https://managedhsm.azure.net" : "https://vault.azure.net";
-    this.#tokens = new TokenAuthority(clock, this.tokenResource, tenantId);
-    this.tokenRequests = this.#tokens.requests;
-    this.owner = new Principal(this.#tokens, {});
-    this.limits = new TransactionLimits(() => clock.unixMs());
-    this.#keys = new KeyStore({ clock, retentionDays, isPurgeProtected, replicationLagMs });
-    this.#secrets = new SecretStore(clock);
-    const limits = hasLimits && flavour !== "managed-hsm" ? this.limits : undefined;
-    this.#service = new VaultService(this.#tokens, apiVersions, () => this.#vault(limits, retryAfterSeconds));
-    this.#server = new LoopbackServer(this.#service, { clock, onRequest: options.onRequest });
-    this.requests = this.#server.requests;
+    this.tokenResource = tokenResource;
+    this.#tokens = tokens;
+    this.tokenRequests = tokens.requests;
+    this.owner = new Principal(tokens, {});
+    this.limits = limits;
+    this.#keys = keys;
+    this.#secrets = secrets;
+    this.#service = service;
+    this.#server = server;
   }
 
   /** Starts one; ends with `await using`, or with `close`. @throws `unavailable` if the port is taken */
@@ -132,20 +150,6 @@ export class AzureEmulator {
     const emulator = new AzureEmulator(options);
     await emulator.#server.listen(options.port ?? 0);
     return emulator;
-  }
-
-  /** `127.0.0.1:<port>` */
-  get host(): string {
-    return this.#server.host;
-  }
-
-  get url(): string {
-    return `https://${this.host}`;
-  }
-
-  /** The authority that signed the server's certificate, in PEM. */
-  get ca(): string {
-    return this.#server.ca;
   }
 
   /** A token of the owner's that is good now. */
@@ -156,10 +160,6 @@ export class AzureEmulator {
   /** What `azureKey` needs beside the key: `azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") })`. */
   get connection(): EmulatorConnection {
     return this.connectionFor(this.owner);
-  }
-
-  get connectionCount(): number {
-    return this.#server.connectionCount;
   }
 
   connectionFor(credential: Principal): EmulatorConnection {
@@ -192,7 +192,7 @@ export class AzureEmulator {
    */
   async createKey(name: string, spec: KeySpec, ageMs = 3_600_000): Promise<string> {
     return await inTime(async () => {
-      const kind = keptKind(this.#options, keyKind(spec.type, spec.bits, spec.curve));
+      const kind = keptKind({ flavour: this.#flavour }, keyKind(spec.type, spec.bits, spec.curve));
       const material = await newMaterial(kind);
       this.#keys.forget(name);
       return this.#keys.add(name, kind, material, spec, ageMs).id;
@@ -209,14 +209,14 @@ export class AzureEmulator {
   async addVersion(name: string, spec: KeySpec, ageMs = 0): Promise<string> {
     return await inTime(async () => {
       this.#keys.key(name);
-      const kind = keptKind(this.#options, keyKind(spec.type, spec.bits, spec.curve));
+      const kind = keptKind({ flavour: this.#flavour }, keyKind(spec.type, spec.bits, spec.curve));
       return this.#keys.add(name, kind, await newMaterial(kind), spec, ageMs).id;
     });
   }
 
   /** @returns the new version @throws `key-not-found` */
   async rotate(name: string, ageMs = 0): Promise<string> {
-    return await inTime(async () => (await this.#newVersion(name, ageMs)).id);
+    return await inTime(async () => (await newVersion(this.#keys, this.#clock, name, ageMs)).id);
   }
 
   /** @throws `key-not-found` */
@@ -280,31 +280,6 @@ export class AzureEmulator {
   }
 
   /**
-   * The next `times` requests whose `METHOD /path` fits meet this. Faults on the same requests are met in turn.
-   *
-   * @throws `invalid-argument` for a name that is no fault's
-   */
-  failNext(fault: Fault, on: RegExp = /^/, times = 1): void {
-    if (typeof fault === "string" && !isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
-    this.#server.faults.add(fault, on, times);
-  }
-
-  /** Forgets the faults that have not been met. */
-  clearFaults(): void {
-    this.#server.faults.clear();
-  }
-
-  /** Holds the next request until it is released. */
-  holdNext(): HeldRequest {
-    return this.#server.holdNext();
-  }
-
-  /** Forgets the log, and hands it out. */
-  takeRequests(): readonly LoggedRequest[] {
-    return this.requests.splice(0);
-  }
-
-  /**
    * Gives the tokens of `principal` to whoever asks as a virtual machine in Azure does: a process with the variable
    * AZURE_POD_IDENTITY_AUTHORITY_HOST set to the result gets them through `ManagedIdentityCredential`.
    *
@@ -316,42 +291,22 @@ export class AzureEmulator {
     return endpoint.url;
   }
 
-  /** Hangs up on everybody. */
-  async close(): Promise<void> {
+  /** Hangs up on every caller. */
+  override async close(): Promise<void> {
     for (const endpoint of this.#endpoints.splice(0)) await endpoint.close();
-    await this.#server.close();
+    await super.close();
   }
+}
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  #vault(limits: TransactionLimits | undefined, retryAfterSeconds: number | undefined): Vault {
-    const { flavour, retentionDays, isPurgeProtected, geography } = this.#options;
-    return {
-      url: this.url,
-      flavour,
-      keys: this.#keys,
-      secrets: this.#secrets,
-      retentionDays,
-      isPurgeProtected,
-      geography,
-      limits,
-      retryAfterSeconds,
-      nowSeconds: Math.floor(this.#options.clock.unixMs() / 1000),
-      newVersion: (name) => this.#newVersion(name, 0),
-    };
-  }
-
-  async #newVersion(name: string, ageMs: number): Promise<StoredVersion> {
-    const { versions, rotationPolicy } = this.#keys.key(name);
-    const newest = versions.at(-1);
-    if (newest === undefined) throw keyNotFound(name);
-    const { kind, operations, tags } = newest;
-    const lifeSeconds = rotationPolicy?.expiryTime === undefined ? undefined : durationSeconds(rotationPolicy.expiryTime);
-    const exp = lifeSeconds === undefined ? undefined : Math.floor((this.#options.clock.unixMs() - ageMs) / 1000) + lifeSeconds;
-    return this.#keys.add(name, kind, await newMaterial(kind), { operations, tags, exp }, ageMs);
-  }
+/** Makes a version like the newest, with the end that the rotation policy gives it. */
+async function newVersion(keys: KeyStore, clock: Clock, name: string, ageMs: number): Promise<StoredVersion> {
+  const { versions, rotationPolicy } = keys.key(name);
+  const newest = versions.at(-1);
+  if (newest === undefined) throw keyNotFound(name);
+  const { kind, operations, tags } = newest;
+  const lifeSeconds = rotationPolicy?.expiryTime === undefined ? undefined : durationSeconds(rotationPolicy.expiryTime);
+  const exp = lifeSeconds === undefined ? undefined : Math.floor((clock.unixMs() - ageMs) / 1000) + lifeSeconds;
+  return keys.add(name, kind, await newMaterial(kind), { operations, tags, exp }, ageMs);
 }
 
 /** Does what a caller in this process asks for, who gets the library's errors and not the service's. */

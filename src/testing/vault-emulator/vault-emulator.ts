@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
-import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import type { HttpFetch } from "../../core/base/http-fetch.ts";
 import { httpsFetch } from "../../core/base/https-fetch.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
-import { type HeldRequest, LoopbackServer } from "../emulator/loopback-server.ts";
+import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
+import { LoopbackServer } from "../emulator/loopback-server.ts";
 import { VaultAnswer } from "./answer.ts";
-import { type Fault, isFaultName, type OwnFault } from "./faults.ts";
+import { isFaultName, type OwnFault } from "./faults.ts";
 import { type AppRoleLogin, LoginMethods } from "./logins.ts";
 import { TokenStore, type TokenTraits } from "./tokens.ts";
 import { TransitEngine } from "./transit-engine.ts";
@@ -49,9 +50,7 @@ export interface VaultEmulatorConnection {
  * await emulator.close();
  * ```
  */
-export class VaultEmulator {
-  /** The requests that came, the oldest first. */
-  readonly requests: LoggedRequest[];
+export class VaultEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   /** A token that may do everything in the root namespace. */
   readonly token: string;
   /** A `fetch` that trusts the server's certificate. */
@@ -65,11 +64,13 @@ export class VaultEmulator {
     const tokens = new TokenStore(clock);
     const logins = new LoginMethods(clock, tokens);
     const engines = new Map(mounts.map((mount) => [mount, new TransitEngine(clock, { knowsAssociatedData })]));
-    this.#state = { clock, tokens, logins, isSealed: false, mounts: engines };
+    const state: VaultState = { clock, tokens, logins, isSealed: false, mounts: engines };
+    const server = new LoopbackServer<LoggedRequest, OwnFault>(new VaultService(state), { clock, onRequest });
+    super(server, isFaultName);
+    this.#state = state;
+    this.#server = server;
     this.token = tokens.issue({}).id;
-    this.#server = new LoopbackServer(new VaultService(this.#state), { clock, onRequest });
-    this.requests = this.#server.requests;
-    this.fetch = httpsFetch({ ca: this.#server.ca });
+    this.fetch = httpsFetch({ ca: server.ca });
   }
 
   /** Starts one; ends with `await using`, or with `close`. @throws `unavailable` if the port is taken */
@@ -79,23 +80,9 @@ export class VaultEmulator {
     return emulator;
   }
 
-  /** `https://127.0.0.1:<port>` */
-  get url(): string {
-    return `https://${this.#server.host}`;
-  }
-
-  /** The authority that signed the server's certificate, in PEM. */
-  get ca(): string {
-    return this.#server.ca;
-  }
-
   /** What `vaultTransitKey` needs beside the key. */
   get connection(): VaultEmulatorConnection {
     return { address: this.url, token: this.token, fetch: this.fetch };
-  }
-
-  get connectionCount(): number {
-    return this.#server.connectionCount;
   }
 
   /**
@@ -157,40 +144,6 @@ export class VaultEmulator {
 
   seal(isSealed = true): void {
     this.#state.isSealed = isSealed;
-  }
-
-  /**
-   * The next `times` requests whose `METHOD /path` fits meet this. Faults on the same requests are met in turn.
-   *
-   * @throws `invalid-argument` for a name that is no fault's
-   */
-  failNext(fault: Fault, on: RegExp = /^/, times = 1): void {
-    if (typeof fault === "string" && !isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
-    this.#server.faults.add(fault, on, times);
-  }
-
-  /** Forgets the faults that have not been met. */
-  clearFaults(): void {
-    this.#server.faults.clear();
-  }
-
-  /** Holds the next request until it is released. */
-  holdNext(): HeldRequest {
-    return this.#server.holdNext();
-  }
-
-  /** Forgets the log, and hands it out. */
-  takeRequests(): readonly LoggedRequest[] {
-    return this.requests.splice(0);
-  }
-
-  /** Hangs up on every caller. */
-  async close(): Promise<void> {
-    await this.#server.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
   }
 
   #engine(mount: string | undefined): TransitEngine {
