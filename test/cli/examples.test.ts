@@ -5,18 +5,22 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AzureEmulator } from "../../src/testing/azure-emulator/index.ts";
+import { VaultEmulator } from "../../src/testing/vault-emulator/index.ts";
 import { softHsmTokens } from "../providers/pkcs11/tokens.ts";
 import { CLI, ok, ROOT, scratch } from "./runner.ts";
 
-// Every example of docs/cli.md, in its order, in one folder. `envelock` is the built command, whose vault is an emulator and whose
+// Every example of docs/cli.md, in its order, in one folder. `envelock` is the built command, whose services are emulators and whose
 // PostgreSQL is a file; `az` only fetches and takes files.
 
 const { at, folder, write } = scratch();
 const softHsm = softHsmTokens("hsm");
 const [token] = softHsm.tokens;
 const emulator = await AzureEmulator.start({ isPurgeProtected: true });
+const vault = await VaultEmulator.start();
+vault.createKey("orders");
 afterAll(async () => {
   await emulator.close();
+  await vault.close();
   softHsm.remove();
 });
 
@@ -28,6 +32,7 @@ beforeAll(async () => {
   const exchange = generateKeyPairSync("rsa", { modulusLength: 2048 });
   write("exchange-of-azure.pem", exchange.publicKey.export({ format: "pem", type: "spki" }));
   write("emulator.pem", emulator.ca);
+  write("vault.pem", vault.ca);
   for (const name of ["bin", "photos", "invoices", "sealed", "restored", "archive"]) mkdirSync(at(name));
   for (const name of ["report.pdf", "notes.txt", "photos/one.jpg", "invoices/7.pdf"]) write(name, `content of ${name}`);
   await ok(["keygen", at("old.json")]);
@@ -71,6 +76,9 @@ async function environment(): Promise<NodeJS.ProcessEnv> {
     AZURE_TOKEN_CREDENTIALS: "ManagedIdentityCredential",
     AZURE_POD_IDENTITY_AUTHORITY_HOST: await emulator.serveManagedIdentity(),
     NODE_EXTRA_CA_CERTS: at("emulator.pem"),
+    VAULT_TOKEN: vault.token,
+    VAULT_CACERT: at("vault.pem"),
+    EXAMPLE_TRANSIT: vault.url,
     EXAMPLE_NODE: process.execPath,
     EXAMPLE_CLI: CLI,
     EXAMPLE_VAULT: emulator.url,
@@ -83,9 +91,10 @@ const ENVELOCK = `#!/bin/bash
 args=()
 for arg in "$@"; do
   arg="\${arg//https:\\/\\/acme.vault.azure.net/$EXAMPLE_VAULT}"
+  arg="\${arg//https:\\/\\/vault.example:8200/$EXAMPLE_TRANSIT}"
   args+=("\${arg/#postgres:*/$EXAMPLE_STORE}")
 done
-[[ $1 == doctor ]] && args+=(--allow-host "$EXAMPLE_HOST" --token-resource https://vault.azure.net)
+[[ $1 == doctor && $2 == --azure ]] && args+=(--allow-host "$EXAMPLE_HOST" --token-resource https://vault.azure.net)
 exec "$EXAMPLE_NODE" "$EXAMPLE_CLI" "\${args[@]}"
 `;
 

@@ -85,13 +85,14 @@ describe("writeKeysetFile", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  test("a folder that is not there is key-not-found; one in the way is provider-failure and leaves nothing", async () => {
+  test("a folder that is not there is key-not-found; one in the way is invalid-argument and stays as it is", async () => {
     const keyset = await newKeyset();
     expect(await refusalCode(() => writeKeysetFile(join(folder, "none", "keys.json"), keyset))).toBe("key-not-found");
     await mkdir(path);
     await writeFile(join(path, "inside"), "");
-    expect(await refusalCode(() => writeKeysetFile(path, keyset, { overwrite: true }))).toBe("provider-failure");
+    expect(await refusalCode(() => writeKeysetFile(path, keyset, { overwrite: true }))).toBe("invalid-argument");
     expect(await readdir(folder)).toEqual(["keys.json"]);
+    expect(await readdir(path)).toEqual(["inside"]);
   });
 });
 
