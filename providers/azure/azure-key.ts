@@ -6,7 +6,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { Recipient } from "../../src/core/contracts/key-provider.ts";
 import type { KeyWrapper } from "../../src/core/contracts/key-wrapper.ts";
-import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { keyIdOf, keyVersionUrl, parseKeyUrl, versionIn, versionMatcher } from "./key-url.ts";
 import { KeyVersions, type VersionSource } from "./key-versions.ts";
 import { LocalWrap } from "./local-wrap.ts";

@@ -4,7 +4,7 @@ import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { parseKeyUrl, versionMatcher } from "./key-url.ts";
 import { KeyVersions } from "./key-versions.ts";
 import { type AzureConnectionOptions, CONNECTION_OPTIONS, checkedMs, DEFAULT_VERSION_MS } from "./options.ts";

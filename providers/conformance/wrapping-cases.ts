@@ -3,7 +3,7 @@ import { EnvelockError } from "../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import { check, failureOf } from "../../src/core/contracts/conformance-checks.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/core/format/key-record.ts";
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness, Settled } from "./harness.ts";

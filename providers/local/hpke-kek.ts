@@ -1,6 +1,7 @@
 import { equalPublicBytes, isBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import type { OptionNames } from "../../src/core/base/options.ts";
+import { DATA_KEY_BYTES, TAG_BYTES } from "../../src/core/contracts/suite.ts";
 import { type HpkeSuite, hpkeOpen, hpkeSeal } from "./hpke.ts";
 import { type KeyBytes, type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
 import { type Kek, type KekSource, lazyKek, readyKek } from "./local-provider.ts";
@@ -76,4 +77,4 @@ async function loaded(bytes: KeyBytes): Promise<Uint8Array> {
 
 export const KEY_PAIR_OPTIONS: OptionNames<LocalKeyPairOptions> = { keyId: true, publicKey: true, privateKey: true };
 export const KEY_PAIRS_OPTIONS: OptionNames<LocalKeyPairsOptions> = { keyPairs: true, primary: true };
-const SEALED_DEK_BYTES = 48; // ct 32 | tag 16
+const SEALED_DEK_BYTES: number = DATA_KEY_BYTES + TAG_BYTES;

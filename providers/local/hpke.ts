@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { ascii, concatBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
-import { TAG_BYTES } from "../../src/core/contracts/sizes.ts";
+import { TAG_BYTES } from "../../src/core/contracts/suite.ts";
 import type { HmacHash } from "../../src/core/crypto/engine/engine.ts";
 import { hkdfExpand, hkdfExtract } from "../../src/core/crypto/hkdf.ts";
 

@@ -2,6 +2,7 @@ import { type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { XAES_OVERHEAD_BYTES, Xaes256Gcm } from "../../src/core/crypto/xaes.ts";
 import { type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
 import { type Kek, type KekSource, keysOf, lazyKek, localProvider, readyKek } from "./local-provider.ts";
@@ -83,4 +84,4 @@ function aesKek(key: OwnedBytes): Kek {
 const KEY_OPTIONS: OptionNames<LocalKeyOptions> = { keyId: true, key: true };
 const KEYSET_OPTIONS: OptionNames<LocalKeysetOptions> = { keys: true, primary: true };
 export const AES_256_KEY: KeyShape = { what: "an AES-256 key", bytes: 32, kty: "oct", member: "k" };
-const WRAPPED_BYTES: number = 32 + XAES_OVERHEAD_BYTES;
+const WRAPPED_BYTES: number = DATA_KEY_BYTES + XAES_OVERHEAD_BYTES;

@@ -4,7 +4,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { singleFlight } from "../../src/core/base/single-flight.ts";
 import { throwIfAborted } from "../../src/core/contracts/call-signal.ts";
 import type { KeyProvider, WrapOptions } from "../../src/core/contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 
 /** One version of a KEK, ready for use. */
 export interface Kek {

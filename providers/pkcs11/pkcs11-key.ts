@@ -5,7 +5,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { waitFor } from "../../src/core/base/wait.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { rejected } from "./cryptoki/failures.ts";
 import { ownedKey } from "./key-id.ts";
 import { keysInThread } from "./keys-in-thread.ts";

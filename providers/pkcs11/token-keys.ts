@@ -1,7 +1,7 @@
 import { type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { RoundTrips } from "../../src/core/contracts/round-trips.ts";
-import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { isUnclear, losesObject, refusesMechanism, rejected, showsUnable, tokenFailure } from "./cryptoki/failures.ts";
 import { formatKeyId, type KeyName, parseKeyId } from "./key-id.ts";
 import type { Pkcs11KeySelector, Pkcs11Pin, TokenLocation } from "./options.ts";

@@ -4,7 +4,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { fromBase64, toBase64 } from "../http/base64.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { VaultConnection } from "./connection.ts";

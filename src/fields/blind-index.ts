@@ -1,6 +1,7 @@
 import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, isBytes, toHex, utf8, utf8Length, viewOf, wipe, wiping, writeUint32 } from "../core/base/bytes.ts";
 import { invalidArgument } from "../core/base/errors.ts";
+import { SUITE_HASH } from "../core/contracts/suite.ts";
 import { isDate, timeOf } from "./dates.ts";
 import { type Normalise, normalised } from "./normalise.ts";
 
@@ -33,7 +34,7 @@ export function blindIndex(
   const digits = Math.ceil(checkedBits(bits) / 4);
   const message = isList(value) ? encodedList(value, normalise) : encoded(value, normalise);
   return wiping(
-    wiping(message, (secret) => engine.hmac("sha512", key, secret)),
+    wiping(message, (secret) => engine.hmac(SUITE_HASH, key, secret)),
     (mac) => {
       const last = bits >> 3;
       mac[last] = byteAt(mac, last) & ~(0xff >> (bits & 7));

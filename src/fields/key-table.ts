@@ -4,11 +4,11 @@ import type { Clock } from "../core/base/clock.ts";
 import { KeyContext } from "../core/base/context.ts";
 import { authenticationFailed, EnvelockError, malformed } from "../core/base/errors.ts";
 import type { DataKeyStore, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
+import { KID_BYTES } from "../core/contracts/suite.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
 import { isSuccession, proveSuccession } from "../core/data-key/succession.ts";
 import { parseKeyRecord } from "../core/format/key-record.ts";
 import { MAX_PROOF_BYTES, type SuccessionClaim } from "../core/format/succession.ts";
-import { KID_BYTES } from "../core/format/token.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
 

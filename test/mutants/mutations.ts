@@ -90,6 +90,6 @@ function isDeclaration(bare: string): boolean {
 const TYPES = /^(?:[A-Z]\w*[a-z]\w*|undefined|null|string|number|boolean|readonly|typeof|Promise.*|void)$/;
 const LITERALS = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|(?<=[(=,:] )\/(?![*/ ])(?:[^/\\\n]|\\.)+\/[a-z]*/g;
 /** A label that goes into a derivation. */
-const LABEL = /(?<=\b(?:ascii|info)\()"[^"]*"|(?<=\bhkdfExpand\()"sha512"/;
+const LABEL = /(?<=\b(?:ascii|suiteInfo)\()"[^"]*"|(?<=\bSUITE_HASH = )"sha512"/;
 /** A call or an assignment to an element that stands alone. */
 const STATEMENT = /^\s+(?:this\.#|await )?[\w.#?]+(?:\[[^=]*\] [|^+-]?= .*|\(.*\));\s*$/;

@@ -1,7 +1,7 @@
 import { byteAt, copyOf, equalPublicBytes, type OwnedBytes, wipe } from "../../../src/core/base/bytes.ts";
 import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
 import { type OptionNames, refuseUnknown } from "../../../src/core/base/options.ts";
-import { DATA_KEY_BYTES } from "../../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../../src/core/contracts/suite.ts";
 import * as ck from "../cryptoki/constants.ts";
 import type { Template } from "../cryptoki/cryptoki.ts";
 import { tokenFailure } from "../cryptoki/failures.ts";

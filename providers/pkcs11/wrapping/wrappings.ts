@@ -1,7 +1,7 @@
 import { concatBytes, type OwnedBytes } from "../../../src/core/base/bytes.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { WRAP_ALGORITHMS } from "../../../src/core/contracts/algorithms.ts";
-import { DATA_KEY_BYTES, TAG_BYTES } from "../../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES, TAG_BYTES } from "../../../src/core/contracts/suite.ts";
 import * as ck from "../cryptoki/constants.ts";
 import type { Handle, Mechanism, Template } from "../cryptoki/cryptoki.ts";
 import { publicHalf, publicNumbers } from "../session/key-objects.ts";

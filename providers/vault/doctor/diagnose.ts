@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { Finding } from "../../../src/core/contracts/finding.ts";
 import type { Recipient, WrapOptions } from "../../../src/core/contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../../../src/core/contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../../../src/core/contracts/suite.ts";
 import { fieldOf, textFieldOf } from "../../http/fields.ts";
 import { Findings } from "../../http/findings.ts";
 import { VaultConnection } from "../connection.ts";

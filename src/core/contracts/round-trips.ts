@@ -1,7 +1,7 @@
 import { equalPublicBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { EnvelockError } from "../base/errors.ts";
 import { SingleFlights } from "../base/single-flight.ts";
-import { DATA_KEY_BYTES } from "./sizes.ts";
+import { DATA_KEY_BYTES } from "./suite.ts";
 
 /**
  * Proves, once for each key version and algorithm, that what a provider wraps it can unwrap too, before a data key is under it that

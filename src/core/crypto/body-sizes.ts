@@ -1,12 +1,9 @@
 import { malformed } from "../base/errors.ts";
-import { TAG_BYTES } from "../contracts/sizes.ts";
+import { CHUNK_BYTES, COMMITMENT_BYTES, SALT_BYTES, TAG_BYTES } from "../contracts/suite.ts";
 
 // The sizes of a Cobblestone-256 body, for all who count without a cipher. docs/format.md §6
 
-export const CHUNK_BYTES = 16384;
 export const SEALED_CHUNK_BYTES: number = CHUNK_BYTES + TAG_BYTES;
-export const SALT_BYTES = 24;
-export const COMMITMENT_BYTES = 32;
 export const BODY_PREFIX_BYTES: number = SALT_BYTES + COMMITMENT_BYTES;
 
 /** The length of a body. The last chunk is always shorter than a full one and so marks the end, hence the `+ 1`. */

@@ -1,21 +1,13 @@
 import { ascii, byteAt, concatBytes, wipe } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
-import {
-  BODY_PREFIX_BYTES,
-  bodyBytes,
-  CHUNK_BYTES,
-  COMMITMENT_BYTES,
-  chunkCount,
-  plaintextBytesOf,
-  SALT_BYTES,
-  SEALED_CHUNK_BYTES,
-} from "./body-sizes.ts";
+import { BODY_KEY_BYTES, CHUNK_BYTES, CHUNK_KEY_BYTES, COMMITMENT_BYTES, GCM_NONCE_BYTES, SUITE_HASH } from "../contracts/suite.ts";
+import { BODY_PREFIX_BYTES, bodyBytes, chunkCount, plaintextBytesOf, SEALED_CHUNK_BYTES } from "./body-sizes.ts";
 import type { ChunkCipher, Written } from "./engine/engine.ts";
 import { hkdfExpand } from "./hkdf.ts";
 
 // Cobblestone-256: C2SP chunked-encryption v1 with AES-256-GCM and HKDF-SHA-512. docs/format.md §6
 
-export { BODY_PREFIX_BYTES, bodyBytes, CHUNK_BYTES, COMMITMENT_BYTES, chunkCount, plaintextBytesOf, SALT_BYTES, SEALED_CHUNK_BYTES };
+export { BODY_PREFIX_BYTES, bodyBytes, chunkCount, plaintextBytesOf, SEALED_CHUNK_BYTES };
 
 /** What one salt derives: a chunk key, the base of the nonces, and the commitment to both and to the context. */
 export interface BodyKeys {
@@ -29,9 +21,9 @@ export interface BodyKeys {
  * @throws `invalid-argument` if `inputKey` has not 32 bytes: the derivation would take any, and the specification refuses them
  */
 export function deriveBodyKeys(inputKey: Uint8Array, salt: Uint8Array, ...context: readonly Uint8Array[]): BodyKeys {
-  if (inputKey.length !== INPUT_KEY_BYTES) throw invalidArgument(`a body's input key has ${INPUT_KEY_BYTES} bytes`);
-  const okm = hkdfExpand("sha512", inputKey, [INFO, salt, ...context], 76);
-  return { key: okm.subarray(0, 32), base: okm.subarray(32, 44), commitment: okm.subarray(44) };
+  if (inputKey.length !== BODY_KEY_BYTES) throw invalidArgument(`a body's input key has ${BODY_KEY_BYTES} bytes`);
+  const okm = hkdfExpand(SUITE_HASH, inputKey, [INFO, salt, ...context], BASE_END + COMMITMENT_BYTES);
+  return { key: okm.subarray(0, CHUNK_KEY_BYTES), base: okm.subarray(CHUNK_KEY_BYTES, BASE_END), commitment: okm.subarray(BASE_END) };
 }
 
 /** Wipes the key and nonce base; the commitment is public. */
@@ -94,7 +86,8 @@ export function openChunks(
 export function chunkNonce(base: Uint8Array, chunk: number): Uint8Array {
   if (chunk === 0) return base;
   const nonce = new Uint8Array(base);
-  for (let at = 11, rest = chunk; rest > 0; at--, rest = Math.floor(rest / 256)) nonce[at] = byteAt(nonce, at) ^ (rest % 256);
+  for (let at = GCM_NONCE_BYTES - 1, rest = chunk; rest > 0; at--, rest = Math.floor(rest / 256))
+    nonce[at] = byteAt(nonce, at) ^ (rest % 256);
   return nonce;
 }
 
@@ -133,6 +126,6 @@ async function severalAtOnce(first: Promise<number>, start: number, count: numbe
   return written;
 }
 
-const INPUT_KEY_BYTES = 32;
+const BASE_END: number = CHUNK_KEY_BYTES + GCM_NONCE_BYTES;
 const CHUNKS_AT_ONCE = 8;
 const INFO: Uint8Array = concatBytes(ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM"), new Uint8Array(1));

@@ -1,5 +1,6 @@
 import { engine } from "#engine";
 import { byteAt, concatBytes, wipe, wiping } from "../base/bytes.ts";
+import { GCM_NONCE_BYTES, TAG_BYTES, XAES_KEY_BYTES, XAES_NONCE_BYTES } from "../contracts/suite.ts";
 import { doubleBlock } from "./double-block.ts";
 import type { BlockCipher } from "./engine/engine.ts";
 
@@ -11,7 +12,7 @@ export class Xaes256Gcm {
   readonly #blocks: BlockCipher;
   readonly #masks: Uint8Array;
   /** Kept, and made of an ArrayBuffer: the engine takes any other small array only after moving it. */
-  readonly #oneKey: Uint8Array = new Uint8Array(new ArrayBuffer(KEY_BYTES));
+  readonly #oneKey: Uint8Array = new Uint8Array(new ArrayBuffer(XAES_KEY_BYTES));
   /** For the same reason, and because a view of another array costs more than the copy of a nonce. */
   readonly #gcmNonce: Uint8Array = new Uint8Array(new ArrayBuffer(GCM_NONCE_BYTES));
   #ahead = 0;
@@ -36,7 +37,7 @@ export class Xaes256Gcm {
     const keys = this.#keys;
     for (let at = 0, from = place * XAES_NONCE_BYTES; at < XAES_NONCE_BYTES; at++) target[offset + at] = byteAt(nonces, from + at);
     const gcmNonce = this.#gcmNonceBefore(nonces, (place + 1) * XAES_NONCE_BYTES);
-    for (let at = 0, from = place * KEY_BYTES; at < KEY_BYTES; at++) {
+    for (let at = 0, from = place * XAES_KEY_BYTES; at < XAES_KEY_BYTES; at++) {
       this.#oneKey[at] = byteAt(keys, from + at);
       keys[from + at] = 0;
     }
@@ -48,7 +49,7 @@ export class Xaes256Gcm {
   /** For vectors alone: writes `ciphertext | tag 16`. A nonce that is used twice gives both plaintexts away. */
   dangerSealWithNonce(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
     const key = this.#deriveKeys(nonce, 0, 1);
-    engine.gcm.seal(key, nonce.subarray(12), aad, plaintext, target, offset);
+    engine.gcm.seal(key, nonce.subarray(XAES_NONCE_BYTES - GCM_NONCE_BYTES), aad, plaintext, target, offset);
     wipe(key);
   }
 
@@ -87,10 +88,10 @@ export class Xaes256Gcm {
 
   // M1 = 00 01 58 00 | nonce[0..12), M2 = 00 02 58 00 | nonce[0..12); key = AES(M1 xor K1) | AES(M2 xor K1)
   #deriveKeys(nonces: Uint8Array, offset: number, count: number): Uint8Array {
-    const blocks = count === 1 ? this.#oneKey : new Uint8Array(count * KEY_BYTES);
+    const blocks = count === 1 ? this.#oneKey : new Uint8Array(count * XAES_KEY_BYTES);
     const masks = this.#masks;
     for (let place = 0; place < count; place++) {
-      const start = place * KEY_BYTES;
+      const start = place * XAES_KEY_BYTES;
       const nonce = offset + place * XAES_NONCE_BYTES;
       for (let at = 0; at < 4; at++) {
         blocks[start + at] = masks[at] ?? 0;
@@ -117,11 +118,8 @@ function masksOf(subkey: Uint8Array): Uint8Array {
 }
 
 /** What XAES adds to a plaintext: nonce and tag. */
-export const XAES_OVERHEAD_BYTES = 40;
+export const XAES_OVERHEAD_BYTES: number = XAES_NONCE_BYTES + TAG_BYTES;
 
-const XAES_NONCE_BYTES = 24;
-const GCM_NONCE_BYTES = 12;
-const KEY_BYTES = 32;
 const BLOCK_BYTES = 16;
 const MOST_AHEAD = 64;
 const NO_BYTES: Uint8Array = new Uint8Array(0);

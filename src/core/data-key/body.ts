@@ -1,18 +1,17 @@
 import { engine } from "#engine";
-import { ascii, concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
+import { type OwnedBytes, wipe } from "../base/bytes.ts";
 import { authenticationFailed } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
+import { SALT_BYTES, suiteInfo } from "../contracts/suite.ts";
 import {
   BODY_PREFIX_BYTES,
   type BodyKeys,
   chunkCount,
   deriveBodyKeys,
   openChunks,
-  SALT_BYTES,
   sealChunks,
   wipeBodyKeys,
 } from "../crypto/cobblestone.ts";
-import { SUITE } from "../format/key-record.ts";
 import { commitmentOf, type DataKey, deriveBodyKey } from "./data-key.ts";
 
 // docs/format.md §6: a Cobblestone-256 body under a data key
@@ -89,4 +88,4 @@ export function bodyKeysOf(dataKey: DataKey, salt: Uint8Array, valueContext: Uin
   return keys;
 }
 
-const BODY_LABEL: Uint8Array = concatBytes(ascii("envelock/v1/body"), Uint8Array.of(0, SUITE));
+const BODY_LABEL: Uint8Array = suiteInfo("body");

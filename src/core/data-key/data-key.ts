@@ -1,18 +1,27 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
 import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, copyOf, isBytes, type OwnedBytes, toHex, viewOf, wipe } from "../base/bytes.ts";
 import { type Context, type ContextPlan, KeyContext } from "../base/context.ts";
 import { authenticationFailed, EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
 import { markClass } from "../base/own-class.ts";
-import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
+import {
+  BODY_KEY_BYTES,
+  DATA_KEY_BYTES,
+  DETERMINISTIC_KEY_BYTES,
+  INDEX_KEY_BYTES,
+  KEY_COMMIT_BYTES,
+  KID_BYTES,
+  SUITE_HASH,
+  suiteInfo,
+  TOKEN_KEY_BYTES,
+} from "../contracts/suite.ts";
 import type { Siv } from "../crypto/engine/engine.ts";
 import { hkdfExpand } from "../crypto/hkdf.ts";
 import { Xaes256Gcm } from "../crypto/xaes.ts";
-import { SUITE } from "../format/key-record.ts";
 import {
   DETERMINISTIC_TOKEN_HEAD,
-  KID_BYTES,
   TOKEN_HEAD,
   TOKEN_OVERHEAD_BYTES,
   TOKEN_PREFIX_BYTES,
@@ -184,17 +193,17 @@ export class DataKey {
 
   #commitment(): Uint8Array {
     const secret = this.#live();
-    this.#keyCommit ??= hkdfExpand("sha512", secret, [KEY_COMMIT_INFO, this.#keyContext.bytes], 32);
+    this.#keyCommit ??= hkdfExpand(SUITE_HASH, secret, [KEY_COMMIT_INFO, this.#keyContext.bytes], KEY_COMMIT_BYTES);
     return this.#keyCommit;
   }
 
   #tokens(): Xaes256Gcm {
-    this.#tokenCipher ??= withDerived(this.#live(), TOKEN_INFO, 32, (key) => new Xaes256Gcm(key));
+    this.#tokenCipher ??= withDerived(this.#live(), TOKEN_INFO, TOKEN_KEY_BYTES, (key) => new Xaes256Gcm(key));
     return this.#tokenCipher;
   }
 
   #deterministic(): Siv {
-    this.#deterministicCipher ??= withDerived(this.#live(), DET_INFO, 64, (key) => engine.siv(key));
+    this.#deterministicCipher ??= withDerived(this.#live(), DET_INFO, DETERMINISTIC_KEY_BYTES, (key) => engine.siv(key));
     return this.#deterministicCipher;
   }
 
@@ -204,7 +213,7 @@ export class DataKey {
     const name = toHex(encoded);
     const known = this.#indexKeys.get(name);
     if (known !== undefined) return known;
-    const key = hkdfExpand("sha512", secret, [INDEX_INFO, encoded], 32);
+    const key = hkdfExpand(SUITE_HASH, secret, [INDEX_INFO, encoded], INDEX_KEY_BYTES);
     this.#indexKeys.set(name, key);
     return key;
   }
@@ -280,7 +289,7 @@ export function generateDataKey(keyContext: KeyContext, more?: Uint8Array): Data
 
 /** The Cobblestone input key; the caller wipes it. @throws `closed` */
 export function deriveBodyKey(dataKey: DataKey): Uint8Array {
-  return hkdfExpand("sha512", secretOf(dataKey), [BODY_INFO], 32);
+  return hkdfExpand(SUITE_HASH, secretOf(dataKey), [BODY_INFO], BODY_KEY_BYTES);
 }
 
 /**
@@ -332,7 +341,7 @@ export function commitmentOf(dataKey: DataKey): Uint8Array {
 }
 
 function withDerived<T>(secret: Uint8Array, info: Uint8Array, bytes: number, use: (key: Uint8Array) => T): T {
-  const key = hkdfExpand("sha512", secret, [info], bytes);
+  const key = hkdfExpand(SUITE_HASH, secret, [info], bytes);
   try {
     return use(key);
   } finally {
@@ -345,15 +354,11 @@ function opened(plaintext: OwnedBytes | undefined): OwnedBytes {
   return plaintext;
 }
 
-function info(name: string): Uint8Array {
-  return concatBytes(ascii(`envelock/v1/${name}`), Uint8Array.of(0, SUITE));
-}
-
-const KEY_COMMIT_INFO: Uint8Array = info("key-commit");
-const TOKEN_INFO: Uint8Array = info("token");
-const DET_INFO: Uint8Array = info("det");
-const BODY_INFO: Uint8Array = info("body");
-const INDEX_INFO: Uint8Array = info("index");
+const KEY_COMMIT_INFO: Uint8Array = suiteInfo("key-commit");
+const TOKEN_INFO: Uint8Array = suiteInfo("token");
+const DET_INFO: Uint8Array = suiteInfo("det");
+const BODY_INFO: Uint8Array = suiteInfo("body");
+const INDEX_INFO: Uint8Array = suiteInfo("index");
 const TOKEN_AAD: Uint8Array = concatBytes(ascii("envelock/v1/field"), new Uint8Array(1));
 const TOKEN_AAD_BYTES: number = TOKEN_AAD.length + TOKEN_PREFIX_BYTES;
 const LEAST_AAD_BYTES = 256;

@@ -1,9 +1,9 @@
 import { engine } from "#engine";
-import { ascii, concatBytes, wipe } from "../base/bytes.ts";
+import { wipe } from "../base/bytes.ts";
 import type { KeyContext } from "../base/context.ts";
+import { SUCCESSION_KEY_BYTES, SUCCESSION_MAC_BYTES, SUITE_HASH, suiteInfo } from "../contracts/suite.ts";
 import { hkdfExpand } from "../crypto/hkdf.ts";
-import { SUITE } from "../format/key-record.ts";
-import { encodeProof, macInProof, SUCCESSION_MAC_BYTES, type SuccessionClaim, successionMessage } from "../format/succession.ts";
+import { encodeProof, macInProof, type SuccessionClaim, successionMessage } from "../format/succession.ts";
 import { type DataKey, secretBytesOf } from "./data-key.ts";
 
 /**
@@ -25,12 +25,12 @@ export function isSuccession(proof: Uint8Array, before: DataKey, keyContext: Key
 }
 
 function successionMac(before: DataKey, keyContext: KeyContext, claim: SuccessionClaim): Uint8Array {
-  const key = hkdfExpand("sha512", secretBytesOf(before), [SUCCESSION_INFO], 32);
+  const key = hkdfExpand(SUITE_HASH, secretBytesOf(before), [SUCCESSION_INFO], SUCCESSION_KEY_BYTES);
   try {
-    return engine.hmac("sha512", key, successionMessage(claim, keyContext.bytes)).subarray(0, SUCCESSION_MAC_BYTES);
+    return engine.hmac(SUITE_HASH, key, successionMessage(claim, keyContext.bytes)).subarray(0, SUCCESSION_MAC_BYTES);
   } finally {
     wipe(key);
   }
 }
 
-const SUCCESSION_INFO: Uint8Array = concatBytes(ascii("envelock/v1/succession"), Uint8Array.of(0, SUITE));
+const SUCCESSION_INFO: Uint8Array = suiteInfo("succession");

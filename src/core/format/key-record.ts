@@ -1,6 +1,7 @@
 import { ascii, concatBytes, copyOf, type OwnedBytes, utf8, viewOf } from "../base/bytes.ts";
 import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
 import type { Recipient } from "../contracts/key-provider.ts";
+import { KEY_COMMIT_BYTES, SUITE } from "../contracts/suite.ts";
 import { headBytes, ProfileReader, ProfileWriter } from "./cbor.ts";
 import { hintAbout } from "./looks-like.ts";
 
@@ -13,8 +14,6 @@ export interface KeyRecord {
   readonly recipients: readonly Recipient[];
 }
 
-/** The only suite there is. docs/format.md §1 */
-export const SUITE = 1;
 export const KEY_RECORD_HEAD = 0x9d;
 export const MAX_RECIPIENTS = 16;
 export const MAX_KEY_ID_BYTES = 512;
@@ -42,7 +41,7 @@ export function readKeyRecord(bytes: Uint8Array, start: number, limit: number): 
   if (suite !== SUITE) throw new EnvelockError("unsupported-version", `suite is ${suite}, expected ${SUITE}`);
   // after the suite: what a later one allows is not known here
   if (limit - start > MAX_KEY_RECORD_BYTES) throw malformed(`key record takes ${limit - start} bytes, at most ${MAX_KEY_RECORD_BYTES}`);
-  const keyCommit = copyOf(reader.bytes("keyCommit", 32, 32));
+  const keyCommit = copyOf(reader.bytes("keyCommit", KEY_COMMIT_BYTES, KEY_COMMIT_BYTES));
   const recipients: Recipient[] = [];
   for (let left = reader.array("recipients", 1, MAX_RECIPIENTS); left > 0; left--) recipients.push(readRecipient(reader));
   return { record: { suite, keyCommit, recipients }, end: reader.offset };

@@ -1,5 +1,6 @@
 import { byteAt, concatBytes, writeUint16, writeUint32 } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
+import { SUCCESSION_MAC_BYTES } from "../contracts/suite.ts";
 
 /** The parts of a stored data key that its proof covers, beside its key context. */
 export interface SuccessionClaim {
@@ -56,6 +57,5 @@ export function macInProof(proof: Uint8Array): Uint8Array | undefined {
   return mac;
 }
 
-export const SUCCESSION_MAC_BYTES = 32;
 export const MAX_PROOF_BYTES = 16_384;
 const MAC_KIND = 1;

@@ -1,6 +1,6 @@
 import { fromBase64Url, isBytes, viewOf } from "../base/bytes.ts";
 import { invalidArgument, malformed } from "../base/errors.ts";
-import { TAG_BYTES } from "../contracts/sizes.ts";
+import { KID_BYTES, SIV_BYTES, TAG_BYTES, XAES_NONCE_BYTES } from "../contracts/suite.ts";
 
 import { hintAbout, hintAboutTokenText, hintAboutType, typeInWords } from "./looks-like.ts";
 
@@ -8,13 +8,12 @@ import { hintAbout, hintAboutTokenText, hintAboutType, typeInWords } from "./loo
 
 export const TOKEN_HEAD = 0x9c;
 export const DETERMINISTIC_TOKEN_HEAD = 0xbc;
-export const KID_BYTES = 16;
 /** Head and kid: what names the key, and what both kinds authenticate. */
 export const TOKEN_PREFIX_BYTES: number = 1 + KID_BYTES;
-/** What a random token adds to its plaintext: prefix, nonce 24, tag 16. */
-export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 24 + TAG_BYTES;
-/** What a deterministic token adds to its plaintext: prefix and SIV 16. */
-export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + 16;
+/** What a random token adds to its plaintext: prefix, nonce and tag. */
+export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + XAES_NONCE_BYTES + TAG_BYTES;
+/** What a deterministic token adds to its plaintext: prefix and SIV. */
+export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + SIV_BYTES;
 
 export type TokenKind = "token" | "deterministic-token";
 

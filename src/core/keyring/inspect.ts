@@ -1,11 +1,12 @@
 import { isBytes, toHex, viewOf } from "../base/bytes.ts";
 import { invalidArgument, malformed } from "../base/errors.ts";
 import { wrapAlgorithmName } from "../contracts/algorithms.ts";
+import { KID_BYTES } from "../contracts/suite.ts";
 import { claimedPlaintextBytes } from "../crypto/body-sizes.ts";
 import { ENVELOPE_HEAD, parseHeader } from "../format/envelope.ts";
 import { KEY_RECORD_HEAD, type KeyRecord, parseKeyRecord } from "../format/key-record.ts";
 import { hintAbout, hintAboutType, typeInWords } from "../format/looks-like.ts";
-import { DETERMINISTIC_TOKEN_HEAD, KID_BYTES, parseToken, TOKEN_HEAD } from "../format/token.ts";
+import { DETERMINISTIC_TOKEN_HEAD, parseToken, TOKEN_HEAD } from "../format/token.ts";
 
 /** The fields that can be read without a key. Nothing in it is verified: a writer of the bytes chooses every field. */
 export type Inspection = InspectedEnvelope | InspectedHeader | InspectedKeyRecord | InspectedToken;

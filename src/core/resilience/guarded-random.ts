@@ -1,6 +1,6 @@
 import type { OwnedBytes } from "../base/bytes.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
-import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../contracts/suite.ts";
 import { GuardedBackend } from "./guarded-backend.ts";
 import type { Operation } from "./operation.ts";
 import { discardSecret, takenSecret } from "./provider-contract.ts";

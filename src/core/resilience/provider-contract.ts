@@ -3,7 +3,7 @@ import type { KeyContext } from "../base/context.ts";
 import { EnvelockError } from "../base/errors.ts";
 import { CALL_SIGNAL, type CallSignal } from "../contracts/call-signal.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../contracts/sizes.ts";
+import { DATA_KEY_BYTES } from "../contracts/suite.ts";
 import { encodeWrapAad, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "../format/key-record.ts";
 
 // What the core hands to a provider, and what it holds the provider to.

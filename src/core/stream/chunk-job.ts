@@ -1,6 +1,6 @@
 import { engine } from "#engine";
-import { TAG_BYTES } from "../contracts/sizes.ts";
-import { CHUNK_BYTES, chunkCount, openChunks, SEALED_CHUNK_BYTES, sealChunks } from "../crypto/cobblestone.ts";
+import { CHUNK_BYTES, TAG_BYTES } from "../contracts/suite.ts";
+import { chunkCount, openChunks, SEALED_CHUNK_BYTES, sealChunks } from "../crypto/cobblestone.ts";
 import type { Written } from "../crypto/engine/engine.ts";
 
 export type ChunkMode = "seal" | "open";

@@ -1,6 +1,6 @@
 import { isBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
-import { TAG_BYTES } from "../contracts/sizes.ts";
+import { TAG_BYTES } from "../contracts/suite.ts";
 import { type Batch, DirectBatch, GatheredBatch } from "./batch.ts";
 import type { ChunkJob } from "./chunk-job.ts";
 import { ChunkSplitter } from "./chunk-splitter.ts";

@@ -1,6 +1,6 @@
 import { copyOf, equalPublicBytes, isBytes } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
-import { CHUNK_BYTES } from "../crypto/cobblestone.ts";
+import { CHUNK_BYTES } from "../contracts/suite.ts";
 
 /** How a plaintext is cut into the parts of an upload. */
 export interface UploadPlan {

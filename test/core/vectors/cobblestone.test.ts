@@ -3,16 +3,15 @@ import { inflateSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { engine } from "#engine";
 import { authenticationFailed, malformed } from "../../../src/core/base/errors.ts";
+import { CHUNK_BYTES, SALT_BYTES } from "../../../src/core/contracts/suite.ts";
 import {
   BODY_PREFIX_BYTES,
   type BodyKeys,
   bodyBytes,
-  CHUNK_BYTES,
   chunkCount,
   deriveBodyKeys,
   openChunks,
   plaintextBytesOf,
-  SALT_BYTES,
   SEALED_CHUNK_BYTES,
   sealChunks,
 } from "../../../src/core/crypto/cobblestone.ts";

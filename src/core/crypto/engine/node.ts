@@ -13,7 +13,7 @@ import {
 } from "node:crypto";
 import { copyOf, ownedBytes, toBase64Url } from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
-import { TAG_BYTES } from "../../contracts/sizes.ts";
+import { TAG_BYTES } from "../../contracts/suite.ts";
 import type { BlockCipher, ChunkCipher, Engine, OneTimeGcm, X25519 } from "./engine.ts";
 import { nodeHmac } from "./node-hmac.ts";
 import { nodeKeyWrap } from "./node-key-wrap.ts";

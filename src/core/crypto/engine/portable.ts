@@ -15,6 +15,7 @@ import {
   wiping,
 } from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
+import { TAG_BYTES } from "../../contracts/suite.ts";
 import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
 import { createNoncePool } from "./nonce-pool.ts";
@@ -49,7 +50,7 @@ function put(output: Uint8Array, target: Uint8Array, offset: number): number {
 }
 
 function gcmParameters(nonce: Uint8Array): AesGcmParams {
-  return { name: "AES-GCM", iv: copyOf(nonce), tagLength: 128 };
+  return { name: "AES-GCM", iv: copyOf(nonce), tagLength: 8 * TAG_BYTES };
 }
 
 /** WebCrypto takes no view of shared memory. */

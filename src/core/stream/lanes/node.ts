@@ -4,7 +4,7 @@ import { copyOf, type OwnedBytes, wipe } from "../../base/bytes.ts";
 import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
 import { requireFilled } from "../../base/filled.ts";
 import { noWorker, workerFile } from "../../base/worker-file.ts";
-import { CHUNK_BYTES } from "../../crypto/cobblestone.ts";
+import { CHUNK_BYTES } from "../../contracts/suite.ts";
 import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
 import { checkedLanes, type Lane, type LanePool, type StreamLanes, streamEnded } from "./lanes.ts";
 import type { LaneAnswer, LaneOrder } from "./messages.ts";
