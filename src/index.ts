@@ -33,7 +33,7 @@ export type { RetryOptions } from "./core/resilience/retry.ts";
 export type { EncryptedPieces } from "./core/stream/encrypted-pieces.ts";
 export type { LaneCount } from "./core/stream/lanes/lanes.ts";
 export type { EncryptStreamOptions, StreamOptions } from "./core/stream/options.ts";
-export { partDigest, partDigests } from "./core/stream/part-digest.ts";
+export { partDigest, partDigests, type StoredPartPlan } from "./core/stream/part-digest.ts";
 export { httpRangeHandler, type RangeHandlerOptions, type RangeReadable } from "./core/stream/range-handler.ts";
 export type { SeekableBlob } from "./core/stream/seekable.ts";
 export type { SeekableSource, SourcePart } from "./core/stream/seekable-source.ts";

@@ -1,6 +1,8 @@
 import { type OwnedBytes, viewOf, wipe } from "../base/bytes.ts";
+import { invalidArgument } from "../base/errors.ts";
 import { requireAttached } from "../base/filled.ts";
-import { checkedPartBytes } from "./upload-plan.ts";
+import { type OptionNames, refuseUnknown } from "../base/options.ts";
+import { checkedPartBytes, checkedPlan, partCountOf, partPlan } from "./upload-plan.ts";
 
 /**
  * The SHA-256 of a part's plaintext: 32 bytes, as secret as the plaintext is.
@@ -16,10 +18,18 @@ export async function partDigest(plaintext: Uint8Array): Promise<OwnedBytes> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(plaintext)));
 }
 
+/** How an upload is cut whose parts are counted in stored bytes: as `startUpload` gets it. */
+export interface StoredPartPlan {
+  readonly plaintextBytes: number;
+  readonly storedPartBytes: number;
+  readonly minHeaderBytes?: number;
+}
+
 /**
  * The digests of all parts of a plaintext, for `startUpload` and `resumeUpload`. Holds one part at a time.
  *
- * @throws `invalid-argument` for bad `partBytes`; what `pieces` throws
+ * @param plan `partBytes`; or the plan with `storedPartBytes`, which also has a digest for each border that may cut a chunk
+ * @throws `invalid-argument` for a bad plan, or pieces that are not as long as it says; what `pieces` throws
  * @example
  * ```ts
  * import { createReadStream } from "node:fs";
@@ -28,26 +38,68 @@ export async function partDigest(plaintext: Uint8Array): Promise<OwnedBytes> {
  * const digests = await partDigests(createReadStream("scan.tiff"), 8 * 1024 * 1024);
  * ```
  */
-export async function partDigests(pieces: AsyncIterable<Uint8Array>, partBytes: number): Promise<readonly OwnedBytes[]> {
-  const part = new Uint8Array(checkedPartBytes(partBytes));
+export async function partDigests(pieces: AsyncIterable<Uint8Array>, plan: number | StoredPartPlan): Promise<readonly OwnedBytes[]> {
+  if (typeof plan !== "object") {
+    const partBytes = checkedPartBytes(plan);
+    return await digestsOf(pieces, partBytes, () => partBytes);
+  }
+  refuseUnknown(plan, STORED_PART_PLAN, "partDigests");
+  const { plaintextBytes, storedPartBytes, minHeaderBytes } = plan;
+  const lengths = segmentLengths({ plaintextBytes, storedPartBytes }, minHeaderBytes);
+  return await digestsOf(wholeOf(pieces, plaintextBytes), Math.min(storedPartBytes, plaintextBytes), (segment) => lengths[segment]);
+}
+
+async function* wholeOf(pieces: AsyncIterable<Uint8Array>, plaintextBytes: number): AsyncIterable<Uint8Array> {
+  let bytes = 0;
+  for await (const piece of pieces) {
+    bytes += viewOf(piece).length;
+    if (bytes > plaintextBytes) break;
+    yield piece;
+  }
+  if (bytes !== plaintextBytes) throw invalidArgument(`the pieces have more or fewer bytes than plaintextBytes says, ${plaintextBytes}`);
+}
+
+function segmentLengths(plan: StoredPartPlan, minHeaderBytes: number | undefined): readonly number[] {
+  const checked = checkedPlan(plan, minHeaderBytes);
+  const lengths: number[] = [];
+  for (let index = 0; index < partCountOf(checked); index++) {
+    for (const { digest, start, end } of partPlan(checked, index).segments) lengths[digest] = end - start;
+  }
+  return lengths;
+}
+
+/** @param lengthOf how long a segment is; undefined behind the last one, where no bytes are left */
+async function digestsOf(
+  pieces: AsyncIterable<Uint8Array>,
+  mostBytes: number,
+  lengthOf: (segment: number) => number | undefined,
+): Promise<readonly OwnedBytes[]> {
+  const part = new Uint8Array(mostBytes);
   const digests: OwnedBytes[] = [];
   let filled = 0;
   for await (const piece of pieces) {
     const bytes = viewOf(piece);
     const { length } = bytes;
     for (let at = 0; at < length; ) {
-      if (filled === partBytes) {
-        digests.push(await partDigest(part));
+      const segmentBytes = lengthOf(digests.length) ?? length;
+      if (filled === segmentBytes) {
+        digests.push(await partDigest(part.subarray(0, filled)));
         filled = 0;
+        continue;
       }
       requireAttached(bytes, length); // the digest was waited for
-      const run = bytes.subarray(at, at + partBytes - filled);
+      const run = bytes.subarray(at, at + segmentBytes - filled);
       part.set(run, filled);
       filled += run.length;
       at += run.length;
     }
   }
-  digests.push(await partDigest(part.subarray(0, filled)));
+  do {
+    digests.push(await partDigest(part.subarray(0, filled)));
+    filled = 0;
+  } while (lengthOf(digests.length) === 0);
   wipe(part);
   return digests;
 }
+
+const STORED_PART_PLAN: OptionNames<StoredPartPlan> = { plaintextBytes: true, storedPartBytes: true, minHeaderBytes: true };

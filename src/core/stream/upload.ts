@@ -7,7 +7,7 @@ import { CHUNK_BYTES } from "../contracts/suite.ts";
 import { BODY_PREFIX_BYTES, type BodyKeys, bodyBytes, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { partDigest } from "./part-digest.ts";
-import { partCountOf, type UploadPlan } from "./upload-plan.ts";
+import { type CheckedPlan, type PartPlan, partCountOf, partPlan } from "./upload-plan.ts";
 import { encodeUploadState } from "./upload-state.ts";
 
 /**
@@ -20,7 +20,7 @@ export class EncryptedUpload {
   readonly #keys: BodyKeys;
   readonly #job: ChunkJob;
   readonly #start: OwnedBytes;
-  readonly #plan: UploadPlan;
+  readonly #plan: CheckedPlan;
   readonly #digests: Map<number, Uint8Array>;
   readonly #sealState: UploadParts["sealState"];
   #isClosed = false;
@@ -44,17 +44,28 @@ export class EncryptedUpload {
     this.encryptedBytes = start.length - BODY_PREFIX_BYTES + bodyBytes(plan.plaintextBytes);
   }
 
-  /** The plaintext bytes that part `index` takes, from `start` to before `end`. @throws `invalid-argument` */
+  /** The envelope's header, in its own ArrayBuffer: what the first part begins with, for a store that keeps a copy beside the parts. */
+  get header(): OwnedBytes {
+    return copyOf(this.#start.subarray(0, this.#start.length - BODY_PREFIX_BYTES));
+  }
+
+  /**
+   * The plaintext bytes that part `index` takes, from `start` to before `end`. With `storedPartBytes` neighbours overlap by the chunk that
+   * lies across their border.
+   *
+   * @throws `invalid-argument`
+   */
   partRange(index: number): { readonly start: number; readonly end: number } {
     if (!Number.isInteger(index) || index < 0 || index >= this.partCount) {
       throw invalidArgument(`part ${index} is not there: there are ${this.partCount}, from 0`);
     }
-    const start = index * this.#plan.partBytes;
-    return { start, end: Math.min(start + this.#plan.partBytes, this.#plan.plaintextBytes) };
+    const { start, end } = partPlan(this.#plan, index);
+    return { start, end };
   }
 
   /**
-   * Encrypts one part: whole chunks, before the first of them the header, after the last of them the envelope's end.
+   * Encrypts one part: whole chunks, before the first of them the header, after the last of them the envelope's end. With
+   * `storedPartBytes` it is what lies between its borders, wherever they cut.
    *
    * @param plaintext exactly the bytes of `partRange(index)`
    * @returns the part, in its own ArrayBuffer; the same for the same bytes
@@ -64,12 +75,14 @@ export class EncryptedUpload {
   async part(index: number, plaintext: Uint8Array): Promise<OwnedBytes> {
     const { start, end } = this.partRange(index);
     if (!isBytes(plaintext) || plaintext.length !== end - start) throw invalidArgument(`part ${index} takes ${end - start} bytes`);
+    const plan = partPlan(this.#plan, index);
     const own = copyOf(plaintext); // what is digested is what is sealed, whatever happens to the caller's buffer
     try {
-      const digest = await partDigest(own);
+      const runs = plan.segments.map((segment) => own.subarray(segment.start - start, segment.end - start));
+      const digests = await Promise.all(runs.map(partDigest));
       this.#requireOpen();
-      this.#requireSame(index, digest);
-      return await this.#sealed(index, own);
+      this.#requireSame(index, plan, digests);
+      return await this.#sealed(index, plan, own);
     } finally {
       wipe(own);
     }
@@ -104,29 +117,28 @@ export class EncryptedUpload {
     if (this.#isClosed) throw new EnvelockError("closed", "this upload has been closed");
   }
 
-  /** The first bytes of a part are its bytes from then on. */
-  #requireSame(index: number, digest: Uint8Array): void {
-    const known = this.#digests.get(index);
-    if (known === undefined) {
-      this.#digests.set(index, digest);
-      return;
+  /** The first bytes of a segment are its bytes from then on, in whichever part. All are compared before one is kept. */
+  #requireSame(index: number, { segments }: PartPlan, digests: readonly Uint8Array[]): void {
+    const found = segments.map(({ digest }, at) => ({ place: digest, digest: digests[at] ?? NOTHING }));
+    for (const { place, digest } of found) {
+      const known = this.#digests.get(place);
+      if (known === undefined || engine.timingSafeEqual(known, digest)) continue;
+      throw new EnvelockError("invalid-argument", `part ${index} has other bytes than were stated or made before`, {
+        detail: "part-changed",
+        hint: "start a new upload: it has a fresh salt",
+      });
     }
-    if (engine.timingSafeEqual(known, digest)) return;
-    throw new EnvelockError("invalid-argument", `part ${index} has other bytes than were stated or made before`, {
-      detail: "part-changed",
-      hint: "start a new upload: it has a fresh salt",
-    });
+    for (const { place, digest } of found) this.#digests.set(place, digest);
   }
 
-  async #sealed(index: number, plaintext: Uint8Array): Promise<OwnedBytes> {
-    const isEnd = index === this.partCount - 1;
+  async #sealed(index: number, { start, isEnd, skipBytes, storedBytes }: PartPlan, plaintext: Uint8Array): Promise<OwnedBytes> {
     const before = index === 0 ? this.#start : NOTHING;
     const sealed = engine.allocate(before.length + this.#job.outputBytes(plaintext.length, isEnd));
     sealed.set(before);
-    const firstChunk = (index * this.#plan.partBytes) / CHUNK_BYTES;
-    const written = await this.#job.process(firstChunk, plaintext, isEnd, sealed, before.length);
+    const written = await this.#job.process(start / CHUNK_BYTES, plaintext, isEnd, sealed, before.length);
     this.#requireOpen(); // else it was sealed with what `close` had wiped
-    return requireFilled(sealed, before.length + written);
+    const chunks = requireFilled(sealed, before.length + written);
+    return storedBytes === undefined ? chunks : copyOf(chunks.subarray(skipBytes, skipBytes + storedBytes));
   }
 }
 
@@ -134,7 +146,7 @@ export interface UploadParts {
   readonly keys: BodyKeys;
   /** Header, salt and commitment. */
   readonly start: OwnedBytes;
-  readonly plan: UploadPlan;
+  readonly plan: CheckedPlan;
   readonly isResumed: boolean;
   readonly sealState: (state: Uint8Array, options: CallOptions) => Promise<OwnedBytes>;
 }

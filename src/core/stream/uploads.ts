@@ -6,11 +6,14 @@ import { BODY_PREFIX_BYTES } from "../crypto/cobblestone.ts";
 import { parseDetachedHeader } from "../format/envelope.ts";
 import { beginBody, resumeBody, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
 import { EncryptedUpload, type UploadParts } from "./upload.ts";
-import { checkedPlan, isSamePlan, type UploadPlan } from "./upload-plan.ts";
+import { type CheckedPlan, checkedPlan, isSamePlan, type UploadPlan } from "./upload-plan.ts";
 import { parseUploadState } from "./upload-state.ts";
 
 export interface UploadOptions extends UploadPlan, ValueOptions {
-  /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
+  /**
+   * Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. Beside
+   * `storedPartBytes` to exactly this many, 8,192 unless stated.
+   */
   readonly minHeaderBytes?: number;
 }
 
@@ -38,7 +41,7 @@ export async function resumeUpload(access: StreamAccess, state: Uint8Array, opti
 
 /** What the caller gave, as it was when the method was called. */
 interface GivenUpload {
-  readonly plan: UploadPlan;
+  readonly plan: CheckedPlan;
   readonly bound: SealingOptions;
   /** A state opens in the upload's own context, and as nothing else. */
   readonly stateOptions: ValueOptions;
@@ -47,9 +50,10 @@ interface GivenUpload {
 function givenUpload(access: StreamAccess, options: UploadOptions, what: string): GivenUpload {
   const signal = callSignal(options, UPLOAD_OPTIONS, what);
   const { context, minHeaderBytes } = options;
+  const plan = checkedPlan(options, minHeaderBytes);
   return {
-    plan: checkedPlan(options),
-    bound: sealingOptions(access, options, minHeaderBytes),
+    plan,
+    bound: sealingOptions(access, options, plan.headerBytes ?? minHeaderBytes),
     stateOptions: { context: { ...context, "envelock-upload": "state" }, ...(signal && { signal }) },
   };
 }
@@ -57,6 +61,13 @@ function givenUpload(access: StreamAccess, options: UploadOptions, what: string)
 async function begun(access: StreamAccess, given: GivenUpload): Promise<EncryptedUpload> {
   const { plan, bound } = given;
   const { header, ...unlocked } = await access.startSealing(bound);
+  if (plan.headerBytes !== undefined && header.length !== plan.headerBytes) {
+    unlocked.key.release();
+    throw invalidArgument(
+      `the header takes ${header.length} bytes, and equal parts were planned for ${plan.headerBytes}`,
+      `state minHeaderBytes: ${header.length} or more, here and for partDigests`,
+    );
+  }
   const { keys, prefix } = beginBody(unlocked);
   return new EncryptedUpload({ keys, start: concatBytes(header, prefix), plan, isResumed: false, sealState: sealStates(access, given) });
 }
@@ -70,6 +81,7 @@ const UPLOAD_OPTIONS: OptionNames<UploadOptions> = {
   ...VALUE_OPTIONS,
   plaintextBytes: true,
   partBytes: true,
+  storedPartBytes: true,
   partDigests: true,
   minHeaderBytes: true,
 };
