@@ -54,6 +54,42 @@ describe("after destroy() of a data key", () => {
     expect(ahead().filter((block) => !isZero(block))).toEqual([]);
   });
 
+  test("the key of every sealing and opening is zero once that is done", () => {
+    const keys: Uint8Array[] = [];
+    const { seal, open } = engine.gcm;
+    vi.spyOn(engine.gcm, "seal").mockImplementation((key, ...rest) => seal(remember(keys, key), ...rest));
+    vi.spyOn(engine.gcm, "open").mockImplementation((key, ...rest) => open(remember(keys, key), ...rest));
+    const cipher = new Xaes256Gcm(noise(32));
+    const sealed = new Uint8Array(45);
+    const calls = [
+      () => cipher.sealFresh(noise(3), noise(5), sealed, 0),
+      () => cipher.open(noise(3), sealed),
+      () => cipher.open(noise(4), sealed),
+      () => cipher.dangerSealWithNonce(noise(24), noise(3), noise(5), sealed, 24),
+    ];
+    for (const [at, call] of calls.entries()) {
+      call();
+      expect(keys).toHaveLength(at + 1);
+      expect(keys.at(-1)?.every((byte) => byte === 0)).toBe(true);
+    }
+  });
+
+  test("all that a token cipher gave to its block cipher is zero, but for blocks of many nonces", () => {
+    const given: Uint8Array[] = [];
+    const destroyed = vi.fn();
+    const { blockCipher } = engine;
+    vi.spyOn(engine, "blockCipher").mockImplementation((key) => {
+      const { encrypt } = blockCipher(key);
+      return { encrypt: (blocks) => encrypt(remember(given, blocks)), destroy: destroyed };
+    });
+    const cipher = new Xaes256Gcm(noise(32));
+    cipher.dangerSealWithNonce(noise(24), noise(3), noise(5), new Uint8Array(45), 24);
+    expect(given.every(isZero)).toBe(false);
+    cipher.destroy();
+    expect(given.every(isZero)).toBe(true);
+    expect(destroyed).toHaveBeenCalledOnce();
+  });
+
   test("a token cipher opens nothing any more: its masks are zero", () => {
     const cipher = new Xaes256Gcm(noise(32));
     const sealed = new Uint8Array(45);
@@ -274,6 +310,11 @@ function watchBlocks(): () => readonly Uint8Array[] {
     };
   });
   return () => blocks;
+}
+
+function remember(list: Uint8Array[], bytes: Uint8Array): Uint8Array {
+  list.push(bytes);
+  return bytes;
 }
 
 function isZero(bytes: Uint8Array): boolean {
