@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 import type { OwnedBytes } from "../core/base/bytes.ts";
 import { callSignal } from "../core/base/call-options.ts";
-import type { Keyring } from "../core/keyring/keyring.ts";
+import { type Keyring, requireKeyring } from "../core/keyring/keyring.ts";
 import { Duct, type Transform } from "../core/stream/duct.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "../core/stream/options.ts";
 
@@ -14,12 +14,12 @@ export interface EncryptDuplex extends Duplex {
 /**
  * `keyring.encryptStream` as a Node stream, for `pipeline`.
  *
- * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.encrypt` throws
+ * @throws `invalid-argument` for bad options and for what is no keyring of this copy of the package; the stream is destroyed with what `Keyring.encrypt` throws
  * @example
  * ```ts
  * import { createReadStream, createWriteStream } from "node:fs";
  * import { pipeline } from "node:stream/promises";
- * import type { Keyring } from "envelock";
+ * import { type Keyring, requireKeyring } from "envelock";
  * import { encryptDuplex } from "envelock/node";
  *
  * export async function store(keyring: Keyring): Promise<void> {
@@ -30,7 +30,8 @@ export interface EncryptDuplex extends Duplex {
  */
 export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = {}): EncryptDuplex {
   const given = callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptDuplex");
-  const { stream, output } = pieceDuplex((pieces, signal) => keyring.encryptPieces(pieces, { ...options, signal }), given);
+  const own = requireKeyring(keyring, "keyring");
+  const { stream, output } = pieceDuplex((pieces, signal) => own.encryptPieces(pieces, { ...options, signal }), given);
   return Object.assign(stream, { header: () => output.header() });
 }
 
@@ -38,12 +39,12 @@ export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = 
  * `keyring.decryptStream` as a Node stream, for `pipeline`. Verified chunks alone come out; whatever is wrong with the rest destroys the
  * stream with an error, so never take what came before it for the whole.
  *
- * @throws `invalid-argument` for bad options; the stream is destroyed with what `Keyring.decrypt` throws
+ * @throws `invalid-argument` for bad options and for what is no keyring of this copy of the package; the stream is destroyed with what `Keyring.decrypt` throws
  * @example
  * ```ts
  * import { createReadStream, createWriteStream } from "node:fs";
  * import { pipeline } from "node:stream/promises";
- * import type { Keyring } from "envelock";
+ * import { type Keyring, requireKeyring } from "envelock";
  * import { decryptDuplex } from "envelock/node";
  *
  * export async function restore(keyring: Keyring): Promise<void> {
@@ -54,7 +55,8 @@ export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = 
  */
 export function decryptDuplex(keyring: Keyring, options: StreamOptions = {}): Duplex {
   const given = callSignal(options, STREAM_OPTIONS, "decryptDuplex");
-  return pieceDuplex((pieces, signal) => keyring.decryptPieces(pieces, { ...options, signal }), given).stream;
+  const own = requireKeyring(keyring, "keyring");
+  return pieceDuplex((pieces, signal) => own.decryptPieces(pieces, { ...options, signal }), given).stream;
 }
 
 function pieceDuplex<Output extends AsyncIterableIterator<OwnedBytes>>(

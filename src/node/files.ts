@@ -5,7 +5,7 @@ import { writeDurably } from "../core/base/durable-file.ts";
 import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { fileError, systemCodeOf } from "../core/base/file-error.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
-import type { Keyring } from "../core/keyring/keyring.ts";
+import { type Keyring, requireKeyring } from "../core/keyring/keyring.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "../core/stream/options.ts";
 
 export interface FileOptions {
@@ -21,8 +21,8 @@ export interface FileOptions {
  *
  * @param source the path of a regular file; for pipes and devices there is `encryptDuplex`
  * @param options read before anything is done; may be changed as soon as the call has returned
- * @throws as `Keyring.encrypt`; `invalid-argument` if the source is missing or no regular file, if the target exists without `force`, or
- *   if it is a folder, a pipe or a device; `access-denied` and `unavailable` for what the file system refuses. Its own error is the cause.
+ * @throws as `Keyring.encrypt`; `invalid-argument` for what is no keyring of this copy of the package, if the source is missing or no
+ *   regular file, if the target exists without `force`, or if it is a folder, a pipe or a device; `access-denied` and `unavailable` for what the file system refuses. Its own error is the cause.
  * @example
  * await encryptFile(keyring, "report.pdf", "report.pdf.envelock", { context: { object: "reports/7" } });
  */
@@ -33,10 +33,11 @@ export async function encryptFile(
   options: EncryptStreamOptions & FileOptions = {},
 ): Promise<void> {
   refuseUnknown(options, ENCRYPT_FILE_OPTIONS, "encryptFile");
+  const own = requireKeyring(keyring, "keyring");
   const { force, mode, ...given } = frozen(options);
   const place = { target, force, mode: checkedMode(mode ?? ENVELOPE_MODE) };
   await fromTo(source, place, (pieces, bytes) =>
-    keyring.encryptPieces(pieces, { ...(bytes !== undefined && { plaintextBytes: bytes }), ...given }),
+    own.encryptPieces(pieces, { ...(bytes !== undefined && { plaintextBytes: bytes }), ...given }),
   );
 }
 
@@ -57,9 +58,10 @@ export async function decryptFile(
   options: StreamOptions & FileOptions = {},
 ): Promise<void> {
   refuseUnknown(options, DECRYPT_FILE_OPTIONS, "decryptFile");
+  const own = requireKeyring(keyring, "keyring");
   const { force, mode, ...given } = frozen(options);
   const place = { target, force, mode: checkedMode(mode ?? PLAINTEXT_MODE) };
-  await fromTo(source, place, (pieces) => keyring.decryptPieces(pieces, given));
+  await fromTo(source, place, (pieces) => own.decryptPieces(pieces, given));
 }
 
 interface Place {
