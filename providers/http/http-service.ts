@@ -28,6 +28,8 @@ export interface HttpRequest {
 /** An answer that was read whole. Its text may quote the request, so it belongs in no error. */
 export interface HttpAnswer {
   readonly status: number;
+  /** The body as text: for answers that are no JSON. Empty if it is not well-formed UTF-8. */
+  readonly text: string;
   /** The body as JSON, undefined if it is none. */
   readonly json: unknown;
   /** When the service answered, by its own clock in Unix milliseconds; undefined without a `date` header. */
@@ -48,9 +50,16 @@ export class HttpService {
   readonly #timeoutMs: number;
   readonly #clock: Clock;
 
-  /** @throws `invalid-argument` unless `origin` is an HTTPS origin, or an HTTP one on loopback */
-  constructor(origin: string, { fetch = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock }: HttpOptions) {
-    this.origin = checkedOrigin(origin);
+  /**
+   * @param plainHosts addresses that may be reached by HTTP too: link-local ones of metadata services, which have no certificate
+   * @throws `invalid-argument` unless `origin` is an HTTPS origin, or an HTTP one on loopback or of `plainHosts`
+   */
+  constructor(
+    origin: string,
+    { fetch = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock }: HttpOptions,
+    plainHosts: readonly string[] = [],
+  ) {
+    this.origin = checkedOrigin(origin, plainHosts);
     if (typeof fetch !== "function") throw invalidArgument("fetch must be a function of the shape of the global fetch");
     if (!(Number.isFinite(timeoutMs) && timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
       throw invalidArgument(`timeoutMs is ${timeoutMs}, expected 1 to ${MAX_TIMEOUT_MS} milliseconds`);
@@ -88,6 +97,7 @@ function httpAnswer({ status, headers }: HttpFetchAnswer, text: string, clock: C
   return {
     status,
     header,
+    text,
     json: jsonOf(text),
     serverUnixMs: Number.isNaN(date) ? undefined : date,
     retryAfterMs: waitOf(header("retry-after"), clock),
@@ -132,13 +142,14 @@ function waitOf(text: string | undefined, clock: Clock): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - clock.unixMs());
 }
 
-function checkedOrigin(origin: string): string {
+function checkedOrigin(origin: string, plainHosts: readonly string[]): string {
   const url = typeof origin === "string" && URL.canParse(origin) ? new URL(origin) : undefined;
   const isPlain = url !== undefined && (url.origin === origin || `${url.origin}/` === origin);
   if (url === undefined || !isPlain)
     throw invalidArgument("an endpoint is an origin such as https://vault.example:8200, without a path or user");
   const isLoopback = url.hostname === "127.0.0.1" || url.hostname === "[::1]" || url.hostname === "localhost";
-  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback)) return url.origin;
+  const mayBePlain = isLoopback || plainHosts.includes(url.hostname);
+  if (url.protocol === "https:" || (url.protocol === "http:" && mayBePlain)) return url.origin;
   throw invalidArgument("an endpoint must be https: it is shown data keys and credentials; http is for loopback alone");
 }
 

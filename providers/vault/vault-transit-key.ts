@@ -1,5 +1,5 @@
 import { copyOf, isBytes, isTextOfAtMost, type OwnedBytes, textOf, utf8, wipe } from "../../src/core/base/bytes.ts";
-import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
@@ -7,6 +7,7 @@ import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contrac
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { fromBase64, toBase64 } from "../http/base64.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
+import { tryRoundTrip } from "../http/trial.ts";
 import { VaultConnection } from "./connection.ts";
 import { brokenAnswer, rejected } from "./failures.ts";
 import { CONNECTION_OPTIONS, type VaultConnectionOptions } from "./options.ts";
@@ -82,19 +83,18 @@ export function vaultTransitKey(options: VaultTransitKeyOptions): Required<KeyPr
     return plaintext;
   };
 
-  /** One wrap of random bytes that protects nothing: it must come back, and not under another context. */
   const prove = async (): Promise<void> => {
-    const trial = crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES));
-    const [right, wrong] = ["envelock/trial", "envelock/other"].map((text) => bound({ keyContext: {}, wrapAad: () => utf8(text) }));
-    try {
-      const { ciphertext } = await encrypt(trial, right ?? {}, undefined);
-      if (!(await opens(() => decrypt(ciphertext, right ?? {}, undefined)))) throw noRoundTrip();
-      if (keyType === "aead" && (await opens(() => decrypt(ciphertext, wrong ?? {}, undefined)))) throw contextIgnored();
-    } catch (error) {
-      if (!(error instanceof MayNotDecrypt)) throw error;
-    } finally {
-      wipe(trial);
-    }
+    const trial = (text: string): object => bound({ keyContext: {}, wrapAad: () => utf8(text) });
+    const contexts = { right: trial("envelock/trial"), other: trial("envelock/other") };
+    await tryRoundTrip({
+      bindsContext: keyType === "aead",
+      hints: {
+        roundTrip: "nothing was encrypted under it; look at the key's minimum versions",
+        context: "use a server of version 1.12 or later, or any OpenBao",
+      },
+      wrap: async (dek) => (await encrypt(dek, contexts.right, undefined)).ciphertext,
+      unwrap: (ciphertext, which) => decrypt(ciphertext, contexts[which], undefined),
+    });
     isProven = true;
   };
 
@@ -157,33 +157,6 @@ function versionOf(keyId: string, base: string): number | undefined {
   if (!keyId.startsWith(`${base}#`)) return undefined;
   const [digits] = /^[1-9]\d{0,8}$/.exec(keyId.slice(base.length + 1)) ?? [];
   return digits === undefined ? undefined : Number(digits);
-}
-
-async function opens(work: () => Promise<Uint8Array>): Promise<boolean> {
-  try {
-    wipe(await work());
-    return true;
-  } catch (error) {
-    if (error instanceof EnvelockError && error.code === "unwrap-rejected") return false;
-    throw error instanceof EnvelockError && error.code === "access-denied" ? new MayNotDecrypt() : error;
-  }
-}
-
-/** A writer may lack the right to decrypt: then nothing can be tried. */
-class MayNotDecrypt extends Error {}
-
-function noRoundTrip(): EnvelockError {
-  return new EnvelockError("provider-failure", "the key does not unwrap what it wraps", {
-    detail: "no-round-trip",
-    hint: "nothing was encrypted under it; look at the key's minimum versions",
-  });
-}
-
-function contextIgnored(): EnvelockError {
-  return new EnvelockError("provider-failure", "the server opened a wrapped key under another context: it ignores associated data", {
-    detail: "context-ignored",
-    hint: "use a server of version 1.12 or later, or any OpenBao",
-  });
 }
 
 function checkedId(id: string): string {

@@ -1,11 +1,9 @@
-import { equalPublicBytes, utf8, wipe } from "../../../src/core/base/bytes.ts";
-import { type Clock, systemClock } from "../../../src/core/base/clock.ts";
+import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { Finding } from "../../../src/core/contracts/finding.ts";
-import type { Recipient, WrapOptions } from "../../../src/core/contracts/key-provider.ts";
-import { DATA_KEY_BYTES } from "../../../src/core/contracts/suite.ts";
 import { fieldOf, textFieldOf } from "../../http/fields.ts";
 import { Findings } from "../../http/findings.ts";
+import { tripFindings } from "../../http/trip-findings.ts";
 import { VaultConnection } from "../connection.ts";
 import { type VaultTransitKeyOptions, vaultTransitKey } from "../vault-transit-key.ts";
 
@@ -58,7 +56,9 @@ export async function diagnoseVaultKey(options: VaultTransitKeyOptions): Promise
   findings.ok("token", tokenMessage(token));
   await keyFindings(connection, `/v1/${mount}/keys/${key}`, options, findings);
   await upsertFinding(connection, `${mount}/encrypt/${key}`, findings);
-  await tripFindings(options, findings);
+  const { clock = systemClock, keyType = "aead" } = options;
+  const trip = { clock, bindsContext: keyType === "aead", contextAdvice: "use a server of version 1.12 or later" };
+  await tripFindings({ ...trip, provider: vaultTransitKey(options) }, findings);
   return findings.all;
 }
 
@@ -136,57 +136,6 @@ async function upsertFinding(connection: VaultConnection, path: string, findings
   } else findings.ok("upsert", "the token cannot create a key by mistake");
 }
 
-async function tripFindings(options: VaultTransitKeyOptions, findings: Findings<VaultCheck>): Promise<void> {
-  const provider = vaultTransitKey(options);
-  const clock: Clock = options.clock ?? systemClock;
-  const dek = crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES));
-  try {
-    const recipient = await findings.try("wrap", () => provider.wrap(dek, RIGHT));
-    if (recipient === undefined) {
-      findings.skip(["unwrap", "context", "latency"], "nothing was wrapped");
-      return;
-    }
-    findings.ok("wrap", `wrapped by ${recipient.keyId}`);
-    const started = clock.monotonicMs();
-    const opened = await findings.try("unwrap", () => provider.unwrap(recipient, RIGHT));
-    const ms = clock.monotonicMs() - started;
-    if (opened === undefined) {
-      findings.skip(["context", "latency"], "nothing was unwrapped");
-      return;
-    }
-    if (equalPublicBytes(opened, dek)) findings.ok("unwrap", "the same bytes came back");
-    else findings.fail("unwrap", "other bytes came back");
-    wipe(opened);
-    await contextFinding((wrapped) => provider.unwrap(wrapped, WRONG), recipient, findings);
-    if (ms > SLOW_MS)
-      findings.warn("latency", `an unwrap took ${Math.round(ms)} ms`, "cache unwrapped data keys, or come closer to the server");
-    else findings.ok("latency", `an unwrap took ${Math.round(ms)} ms`);
-  } finally {
-    wipe(dek);
-    await provider.close();
-  }
-}
-
-async function contextFinding(
-  unwrapWrongly: (recipient: Recipient) => Promise<Uint8Array>,
-  recipient: Recipient,
-  findings: Findings<VaultCheck>,
-): Promise<void> {
-  try {
-    wipe(await unwrapWrongly(recipient));
-    if (recipient.alg === OPAQUE) findings.ok("context", "an RSA key binds no context; the envelope does");
-    else findings.fail("context", "another context opened it", "use a server of version 1.12 or later");
-  } catch (error) {
-    if (error instanceof EnvelockError && error.code === "unwrap-rejected") findings.ok("context", "another context does not open it");
-    else findings.failWith("context", error);
-  }
-}
-
-const RIGHT: WrapOptions = { keyContext: {}, wrapAad: () => utf8("envelock/doctor/right") };
-const WRONG: WrapOptions = { keyContext: {}, wrapAad: () => utf8("envelock/doctor/wrong") };
 const KEY_CHECKS: readonly VaultCheck[] = ["key", "key-type", "exportable", "deletion", "versions"];
 const TRIP_CHECKS: readonly VaultCheck[] = ["upsert", "wrap", "unwrap", "context", "latency"];
 const WRAPPING_TYPES = /^(?:aes(?:128|256)-gcm96|x?chacha20-poly1305|rsa-(?:2048|3072|4096)|external-key)$/;
-/** docs/format.md §3.1 */
-const OPAQUE = 10;
-const SLOW_MS = 1000;

@@ -1,0 +1,76 @@
+import { equalPublicBytes, utf8, wipe } from "../../src/core/base/bytes.ts";
+import type { Clock } from "../../src/core/base/clock.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
+import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
+import type { Findings } from "./findings.ts";
+
+/** The last checks of every doctor, in this order. */
+export type TripCheck = "wrap" | "unwrap" | "context" | "latency";
+
+/** What the findings of a doctor with more checks are too. */
+export type TripNotes = Pick<Findings<TripCheck>, "ok" | "warn" | "fail" | "failWith" | "skip" | "try">;
+
+export interface Trip {
+  /** Closed at the end. */
+  readonly provider: Required<KeyProvider>;
+  readonly clock: Clock;
+  readonly bindsContext: boolean;
+  /** What to do if another context opens it. */
+  readonly contextAdvice: string;
+  /** The key context of both ways; a service may allow no other. Default: none. */
+  readonly keyContext?: Readonly<Record<string, string>>;
+}
+
+/** Wraps and unwraps 32 random bytes, tries another context, and measures an unwrap. */
+export async function tripFindings(
+  { provider, clock, bindsContext, contextAdvice, keyContext = {} }: Trip,
+  findings: TripNotes,
+): Promise<void> {
+  const right: WrapOptions = { keyContext, wrapAad: () => utf8("envelock/doctor/right") };
+  const wrong: WrapOptions = { keyContext, wrapAad: () => utf8("envelock/doctor/wrong") };
+  const dek = crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES));
+  try {
+    const recipient = await findings.try("wrap", () => provider.wrap(dek, right));
+    if (recipient === undefined) {
+      findings.skip(["unwrap", "context", "latency"], "nothing was wrapped");
+      return;
+    }
+    findings.ok("wrap", `wrapped by ${recipient.keyId}`);
+    const started = clock.monotonicMs();
+    const opened = await findings.try("unwrap", () => provider.unwrap(recipient, right));
+    const ms = Math.round(clock.monotonicMs() - started);
+    if (opened === undefined) {
+      findings.skip(["context", "latency"], "nothing was unwrapped");
+      return;
+    }
+    if (equalPublicBytes(opened, dek)) findings.ok("unwrap", "the same bytes came back");
+    else findings.fail("unwrap", "other bytes came back");
+    wipe(opened);
+    if (bindsContext) await contextFinding((wrapped) => provider.unwrap(wrapped, wrong), recipient, contextAdvice, findings);
+    else findings.ok("context", "an RSA key binds no context; the envelope does");
+    const message = `an unwrap took ${ms} ms`;
+    if (ms > SLOW_MS) findings.warn("latency", message, "cache unwrapped data keys, or come closer to the service");
+    else findings.ok("latency", message);
+  } finally {
+    wipe(dek);
+    await provider.close();
+  }
+}
+
+async function contextFinding(
+  unwrapWrongly: (recipient: Recipient) => Promise<Uint8Array>,
+  recipient: Recipient,
+  advice: string,
+  findings: TripNotes,
+): Promise<void> {
+  try {
+    wipe(await unwrapWrongly(recipient));
+    findings.fail("context", "another context opened it", advice);
+  } catch (error) {
+    if (error instanceof EnvelockError && error.code === "unwrap-rejected") findings.ok("context", "another context does not open it");
+    else findings.failWith("context", error);
+  }
+}
+
+const SLOW_MS = 1000;
