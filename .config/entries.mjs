@@ -12,6 +12,7 @@ export const ENTRIES = {
   "./providers/azure": "providers/azure/index.ts",
   "./providers/pkcs11": "providers/pkcs11/index.ts",
   "./providers/vault": "providers/vault/index.ts",
+  "./providers/aws-kms": "providers/aws-kms/index.ts",
   "./providers/conformance": "providers/conformance/index.ts",
   "./stores/file": "src/stores/file.ts",
   "./stores/postgres": "src/stores/postgres.ts",
@@ -24,6 +25,7 @@ export const ENTRIES = {
   "./azure-sdk": "src/integrations/azure-sdk/index.ts",
   "./open-telemetry": "src/integrations/open-telemetry.ts",
   "./testing/azure-emulator": "src/testing/azure-emulator/index.ts",
+  "./testing/aws-kms-emulator": "src/testing/aws-kms-emulator/index.ts",
   "./testing/vault-emulator": "src/testing/vault-emulator/index.ts",
 };
 

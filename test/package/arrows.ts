@@ -85,6 +85,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
     packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"],
   },
   { path: "providers/vault/", holds: "Vault, OpenBao: transit", also: ["providers/http/"] },
+  { path: "providers/aws-kms/", holds: "AWS KMS", also: ["providers/http/"], packages: ["node:crypto"] },
   { path: "providers/http/", holds: "one host over HTTP, shared by key services", isShared: true },
   { path: "providers/conformance/", holds: "the contract as cases", also: ["src/core/format/"] },
 ];

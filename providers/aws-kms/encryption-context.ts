@@ -1,0 +1,18 @@
+import type { WrapOptions } from "../../src/core/contracts/key-provider.ts";
+import { sha256 } from "./sigv4.ts";
+
+/**
+ * The key context in clear, for policies and the audit trail, and a digest of the AAD, which binds all of it with suite and key. A key
+ * context that the service would not take leaves the digest alone. Frozen: what was wrapped opens under the same map only.
+ *
+ * @param arn of the key version that wraps
+ */
+export function encryptionContext({ keyContext, wrapAad }: WrapOptions, arn: string): Readonly<Record<string, string>> {
+  const digest = { [AAD_NAME]: sha256(wrapAad(arn), "base64") };
+  const whole = { ...keyContext, ...digest };
+  const isTaken = Object.entries(keyContext).every(([name, value]) => name !== "" && value !== "");
+  return isTaken && JSON.stringify(whole).length <= MAX_CHARACTERS ? whole : digest;
+}
+
+const AAD_NAME = "envelock:aad";
+const MAX_CHARACTERS = 8192;

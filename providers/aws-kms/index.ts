@@ -1,0 +1,13 @@
+export type { Finding } from "../../src/core/contracts/finding.ts";
+export type { HttpOptions } from "../http/http-service.ts";
+export { type AwsKmsKeyOptions, awsKmsKey } from "./aws-kms-key.ts";
+export type { AwsCredentialSource, AwsCredentials, AwsLogin } from "./credentials.ts";
+export { type AwsKmsCheck, type DiagnoseAwsKmsKeyOptions, diagnoseAwsKmsKey } from "./doctor/diagnose.ts";
+export { type AssumeRoleOptions, assumeRole, type WebIdentityOptions, webIdentity } from "./logins.ts";
+export {
+  type ContainerCredentialsOptions,
+  containerCredentials,
+  type InstanceCredentialsOptions,
+  instanceCredentials,
+} from "./metadata-logins.ts";
+export type { AwsConnectionOptions } from "./options.ts";

@@ -1,0 +1,50 @@
+import { type CommonFault, isCommonFaultName } from "../emulator/fault-plan.ts";
+import { AwsAnswer, invalidCiphertext, throttled } from "./answer.ts";
+
+/** What becomes of a request instead of an answer, beside the common faults of every emulator: an error, by its type or whole. */
+export type OwnFault = FaultName | AwsAnswer;
+
+export type Fault = CommonFault | OwnFault;
+
+export type FaultName = keyof typeof MESSAGES;
+
+export function isFaultName(text: string): text is Exclude<Fault, object> {
+  return isCommonFaultName(text) || Object.hasOwn(MESSAGES, text);
+}
+
+export function namedAnswer(name: FaultName): AwsAnswer {
+  if (name === "InvalidCiphertextException") return invalidCiphertext();
+  if (name === "ThrottlingException") return throttled();
+  const message = MESSAGES[name];
+  if (name === "Creating" || name === "PendingDeletion" || name === "PendingImport" || name === "CustomKeyStore")
+    return new AwsAnswer("KMSInvalidStateException", message);
+  return new AwsAnswer(name, message);
+}
+
+/** Every error of the table in docs/providers/aws-kms.md; the last ones are states that one type tells of. */
+const MESSAGES = {
+  AccessDeniedException: "User is not authorized to perform this action",
+  CloudHsmClusterNotActiveException: "The cluster is not active",
+  DependencyTimeoutException: "The system timed out while trying to fulfill the request",
+  DisabledException: "The key is disabled",
+  ExpiredTokenException: "The security token included in the request is expired",
+  IncorrectKeyException: "The key ID in the request does not identify a CMK that can perform this operation.",
+  InvalidArnException: "The ARN is not valid",
+  InvalidCiphertextException: "",
+  InvalidGrantTokenException: "The grant token is not valid",
+  InvalidKeyUsageException: "The key usage is incompatible with the operation",
+  InvalidSignatureException: "The request signature we calculated does not match the signature you provided.",
+  KMSInternalException: "An internal exception occurred",
+  KeyUnavailableException: "The key was not available",
+  LimitExceededException: "A quota was exceeded",
+  NotFoundException: "The key does not exist",
+  ThrottlingException: "",
+  UnrecognizedClientException: "The security token included in the request is invalid.",
+  UnsupportedOperationException: "The operation is not supported",
+  ValidationException: "A value failed to satisfy a constraint",
+  XksProxyUriUnreachableException: "The proxy is not reachable",
+  Creating: "The key is in state Creating",
+  PendingDeletion: "The key is pending deletion.",
+  PendingImport: "The key is pending import.",
+  CustomKeyStore: "The custom key store has a general failure",
+} as const;

@@ -1,0 +1,10 @@
+export type { Clock } from "../../core/base/clock.ts";
+export type { Meanwhile, RawAnswer } from "../emulator/fault-plan.ts";
+export type { HeldRequest } from "../emulator/loopback-server.ts";
+export { AwsAnswer } from "./answer.ts";
+export { AwsKmsEmulator, type AwsKmsEmulatorConnection, type AwsKmsEmulatorOptions } from "./aws-kms-emulator.ts";
+export type { LoggedRequest } from "./aws-service.ts";
+export type { Fault } from "./faults.ts";
+export type { RoleTraits } from "./identity-services.ts";
+export type { KmsKeySpec, KmsKeyState, KmsKeyTraits } from "./kms-key.ts";
+export type { EmulatedCredentials, PrincipalTraits } from "./principals.ts";

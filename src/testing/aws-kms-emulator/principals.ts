@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../../core/base/clock.ts";
+import { AwsAnswer, accessDenied } from "./answer.ts";
+
+/** What credentials may do, and how long they work. */
+export interface PrincipalTraits {
+  /** Default: a user of the emulator's account. */
+  readonly arn?: string;
+  /** Actions such as `kms:Encrypt`, or `kms:*`. Default all. */
+  readonly allow?: readonly string[];
+  /** Pairs that the encryption context must hold, as a condition `kms:EncryptionContext:…`. Default none. */
+  readonly onlyContext?: Readonly<Record<string, string>>;
+  /** Seconds until they end. Such credentials have a session token. Default: they do not end. */
+  readonly lifeSeconds?: number;
+}
+
+/** The shape that AWS's own packages give and take. */
+export interface EmulatedCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}
+
+export interface Principal {
+  readonly arn: string;
+  readonly credentials: EmulatedCredentials;
+  readonly allow: readonly string[];
+  readonly onlyContext: Readonly<Record<string, string>>;
+}
+
+/** Who signs requests. */
+export class Principals {
+  readonly #clock: Clock;
+  readonly #byAccessKey: Map<string, Principal> = new Map();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  issue({ arn = USER_ARN, allow = ["*"], onlyContext = {}, lifeSeconds }: PrincipalTraits): EmulatedCredentials {
+    const isTemporary = lifeSeconds !== undefined;
+    const credentials: EmulatedCredentials = {
+      accessKeyId: `${isTemporary ? "ASIA" : "AKIA"}${randomBytes(8).toString("hex").toUpperCase()}`,
+      secretAccessKey: randomBytes(30).toString("base64"),
+      ...(isTemporary && {
+        sessionToken: randomBytes(90).toString("base64"),
+        expiration: new Date(this.#clock.unixMs() + lifeSeconds * 1000),
+      }),
+    };
+    this.#byAccessKey.set(credentials.accessKeyId, { arn, credentials, allow, onlyContext });
+    return credentials;
+  }
+
+  /** Makes every credential that was issued so far useless. */
+  revokeAll(): void {
+    this.#byAccessKey.clear();
+  }
+
+  /** @throws `UnrecognizedClientException`, `ExpiredTokenException` */
+  find(accessKeyId: string, sessionToken: string | undefined): Principal {
+    const found = this.#byAccessKey.get(accessKeyId);
+    if (found === undefined || found.credentials.sessionToken !== sessionToken)
+      throw new AwsAnswer("UnrecognizedClientException", "The security token included in the request is invalid.");
+    const { expiration } = found.credentials;
+    if (expiration !== undefined && expiration.getTime() <= this.#clock.unixMs())
+      throw new AwsAnswer("ExpiredTokenException", "The security token included in the request is expired");
+    return found;
+  }
+}
+
+/** @throws `AccessDeniedException` */
+export function requireAllowed(principal: Principal, action: string, context: Readonly<Record<string, string>> | undefined): void {
+  const isAllowed = allows(principal.allow, action);
+  const isInContext = Object.entries(principal.onlyContext).every(([name, value]) => context === undefined || context[name] === value);
+  if (!isAllowed || !isInContext) throw accessDenied(principal.arn, action);
+}
+
+export function allows(actions: readonly string[], action: string): boolean {
+  return actions.includes("*") || actions.includes(action) || actions.includes(`${action.split(":")[0]}:*`);
+}
+
+export function accountOf(arn: string): string {
+  return arn.split(":")[4] ?? "";
+}
+
+export const ACCOUNT = "111122223333";
+const USER_ARN = `arn:aws:iam::${ACCOUNT}:user/emulator`;
