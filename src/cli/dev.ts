@@ -5,6 +5,7 @@ import { isFaultName } from "../testing/azure-emulator/faults.ts";
 import type { AzureEmulator, EmulatorOptions, Flavour, LoggedRequest } from "../testing/azure-emulator/index.ts";
 import { isEc, isOct, isRsa } from "../testing/azure-emulator/key-material.ts";
 import { columns } from "./columns.ts";
+import { addAwsKmsEmulator } from "./dev-aws-kms.ts";
 import { addVaultEmulator } from "./dev-vault.ts";
 import { usageError } from "./failure.ts";
 import { addDebugOption, collect, portOf } from "./options.ts";
@@ -55,6 +56,7 @@ Example:
   );
   command.action(runAzureEmulator);
   addVaultEmulator(dev);
+  addAwsKmsEmulator(dev);
 }
 
 async function runAzureEmulator({ caOut, json, ...options }: AzureEmulatorOptions): Promise<void> {

@@ -66,6 +66,7 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
   ],
   [/wrap: "remote"/, "name the key without its version, or another key: this one cannot be used from here"],
   [/rsaWrap/, "put the public key on the token beside the private one, with the same id"],
+  [/keyType: "rsa"/, "name a symmetric key: the command wraps with those alone"],
   [/privateKey/, "name the whole keyset where data is decrypted, not its public half"],
   [/maxSessions/, "the token has no more sessions: end other programs that use it, and run this again"],
   [

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { awsKmsKey } from "../../providers/aws-kms/index.ts";
 import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
 import { hybridKeys } from "../../providers/local/hybrid.ts";
 import { type Keyset, keysetProviders, parseKeyset } from "../../providers/local/index.ts";
@@ -9,6 +10,7 @@ import { EnvelockError } from "../core/base/errors.ts";
 import { closest } from "../core/base/options.ts";
 import type { KeyProvider } from "../core/contracts/key-provider.ts";
 import { Keyring } from "../core/keyring/keyring.ts";
+import { awsKeyOptions } from "./aws-connection.ts";
 import { azureConnection } from "./azure-connection.ts";
 import { hintForMissing, usageError } from "./failure.ts";
 import { readWhole, STANDARD_STREAM, withInput } from "./input.ts";
@@ -33,6 +35,8 @@ async function openKey(argument: string, azure: AzureConnectionOptions): Promise
       return [azureProvider(rest, azure)];
     case "vault":
       return [vaultTransitKey(await vaultKeyOptions(rest))];
+    case "aws-kms":
+      return [awsKmsKey(await awsKeyOptions(rest))];
     case "pkcs11":
       return [pkcs11Key(pkcs11Options(argument))];
     default:
@@ -121,11 +125,13 @@ function azureProvider(url: string, connection: AzureConnectionOptions): KeyProv
 function unknownScheme(argument: string, scheme: string): EnvelockError {
   if (/^https:\/\/[^/@]+\/(keys|secrets)\//i.test(argument))
     return usageError("a key in Azure is named by azure: and its URL", `did you mean azure:${argument}?`);
-  const meant = scheme.toLowerCase() === "file" ? undefined : closest(scheme, ["azure", "vault", "pkcs11", "env"]);
+  if (scheme.toLowerCase() === "arn")
+    return usageError("a key in AWS KMS is named by aws-kms: and its ARN", `did you mean aws-kms:${argument}?`);
+  const meant = scheme.toLowerCase() === "file" ? undefined : closest(scheme, ["azure", "vault", "aws-kms", "pkcs11", "env"]);
   return usageError(
     `no kind of key is called "${scheme}:"`,
     meant === undefined
-      ? "a keyset is named by its path alone, ./name if there is a colon in it; other kinds are env:NAME, azure:URL, vault:URL and pkcs11:…"
+      ? "a keyset is named by its path alone, ./name if there is a colon in it; other kinds are env:NAME, azure:URL, vault:URL, aws-kms:ARN and pkcs11:…"
       : `did you mean ${meant}:?`,
   );
 }

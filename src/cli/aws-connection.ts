@@ -1,0 +1,91 @@
+import { readFile } from "node:fs/promises";
+import {
+  type AwsCredentialSource,
+  type AwsKmsKeyOptions,
+  containerCredentials,
+  instanceCredentials,
+  webIdentity,
+} from "../../providers/aws-kms/index.ts";
+import { EnvelockError } from "../core/base/errors.ts";
+import { httpsFetch } from "../core/base/https-fetch.ts";
+import { usageError } from "./failure.ts";
+
+/**
+ * How to reach the key that `aws-kms:<arn>` names. Credentials, endpoints and authority come from the variables that AWS's own command
+ * reads too; profiles are not read.
+ *
+ * @param keyArn what follows `aws-kms:`
+ * @throws `invalid-argument`
+ */
+export async function awsKeyOptions(keyArn: string): Promise<AwsKmsKeyOptions> {
+  if (!/^arn:[a-z-]+:kms:/.test(keyArn)) {
+    throw usageError(
+      `"aws-kms:${keyArn}" names no key`,
+      "name it by its ARN, such as aws-kms:arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    );
+  }
+  const endpoint = variable("AWS_ENDPOINT_URL_KMS") ?? variable("AWS_ENDPOINT_URL");
+  const authority = variable("AWS_CA_BUNDLE");
+  return {
+    keyArn,
+    credentials: credentialsOfEnvironment(),
+    fips: variable("AWS_USE_FIPS_ENDPOINT") === "true",
+    dualStack: variable("AWS_USE_DUALSTACK_ENDPOINT") === "true",
+    ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
+    ...(authority !== undefined && { fetch: httpsFetch({ ca: await authorityIn(authority) }) }),
+  };
+}
+
+/** In the order of AWS's own tools: variables, a web identity, a container, an instance. */
+function credentialsOfEnvironment(): AwsCredentialSource {
+  const accessKeyId = variable("AWS_ACCESS_KEY_ID");
+  const secretAccessKey = variable("AWS_SECRET_ACCESS_KEY");
+  const sessionToken = variable("AWS_SESSION_TOKEN");
+  if (accessKeyId !== undefined && secretAccessKey !== undefined)
+    return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
+  const roleArn = variable("AWS_ROLE_ARN");
+  const tokenFile = variable("AWS_WEB_IDENTITY_TOKEN_FILE");
+  const endpoint = variable("AWS_ENDPOINT_URL_STS") ?? variable("AWS_ENDPOINT_URL");
+  if (roleArn !== undefined && tokenFile !== undefined)
+    return webIdentity({
+      roleArn,
+      token: () => readFile(tokenFile, "utf8"),
+      ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
+    });
+  const uri = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ?? variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+  if (uri !== undefined) {
+    const authorization = containerAuthorization();
+    return containerCredentials({ uri, ...(authorization !== undefined && { authorization }) });
+  }
+  if (variable("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true") return noCredentials;
+  const metadata = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+  return instanceCredentials(metadata === undefined ? {} : { endpoint: metadata.replace(/\/$/, "") });
+}
+
+function containerAuthorization(): (() => Promise<string>) | undefined {
+  const file = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+  if (file !== undefined) return () => readFile(file, "utf8");
+  const token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+  return token === undefined ? undefined : async () => token;
+}
+
+async function noCredentials(): Promise<never> {
+  throw new EnvelockError("access-denied", "there are no credentials for AWS", {
+    detail: "credential",
+    hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: eval "$(aws configure export-credentials --format env)"',
+  });
+}
+
+async function authorityIn(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new EnvelockError("invalid-argument", `the file that AWS_CA_BUNDLE names cannot be read: ${path}`, { cause });
+  }
+}
+
+/** An empty variable is one that is not set. */
+function variable(name: string): string | undefined {
+  const value = process.env[name];
+  return value === "" ? undefined : value;
+}
