@@ -1,0 +1,11 @@
+/** CRC32C (Castagnoli), bit by bit: another way than the provider's, which this is here to check. */
+export function crc32c(bytes: Uint8Array): number {
+  let rest = 0xffffffff;
+  for (const byte of bytes) {
+    rest ^= byte;
+    for (let bit = 0; bit < 8; bit++) rest = (rest >>> 1) ^ (rest & 1 ? REVERSED_POLYNOMIAL : 0);
+  }
+  return (rest ^ 0xffffffff) >>> 0;
+}
+
+const REVERSED_POLYNOMIAL = 0x82f63b78;

@@ -1,0 +1,180 @@
+import { type Clock, systemClock } from "../../core/base/clock.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
+import type { HttpFetch } from "../../core/base/http-fetch.ts";
+import { httpsFetch } from "../../core/base/https-fetch.ts";
+import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
+import { LoopbackServer } from "../emulator/loopback-server.ts";
+import { GcpAnswer } from "./answer.ts";
+import type { VersionState } from "./enums.ts";
+import { isFaultName, type OwnFault } from "./faults.ts";
+import { IdentityServices } from "./identity.ts";
+import { KeyRings } from "./key-rings.ts";
+import type { KeyTraits } from "./kms-key.ts";
+import { KmsService, type KmsState, type LoggedRequest } from "./kms-service.ts";
+import { Principals, type PrincipalTraits } from "./principals.ts";
+
+export interface GcpKmsEmulatorOptions {
+  /** On 127.0.0.1. Default: any that is free. */
+  readonly port?: number;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  /** Where keys lie whose short name is given. It is made. Default `projects/acme/locations/europe-west3/keyRings/main`. */
+  readonly keyRing?: string;
+  /** Called after each request, with what stands in the log. */
+  readonly onRequest?: (request: LoggedRequest) => void;
+}
+
+/** What `gcpKmsKey` needs to reach an emulator. */
+export interface GcpKmsEmulatorConnection {
+  readonly endpoint: string;
+  readonly token: () => Promise<{ readonly token: string }>;
+  readonly fetch: HttpFetch;
+}
+
+/**
+ * Google Cloud KMS on a loopback port, over REST: symmetric and RSA decryption keys with real cryptography, versions with states,
+ * checksums, permissions, the services that give tokens, and faults on order.
+ *
+ * For tests alone: it keeps keys in memory, and its log has the data keys that it was sent.
+ *
+ * @example
+ * ```ts
+ * import { gcpKmsKey } from "envelock/providers/gcp-kms";
+ * import { GcpKmsEmulator } from "envelock/testing/gcp-kms-emulator";
+ *
+ * const emulator = await GcpKmsEmulator.start();
+ * const key = gcpKmsKey({ ...emulator.connection, key: emulator.createKey("orders") });
+ * await emulator.close();
+ * ```
+ */
+export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
+  /** An access token that may do everything. */
+  readonly token: string;
+  /** A `fetch` that trusts the server's certificate, and finds Google's hosts at the emulator, the metadata server among them. */
+  readonly fetch: HttpFetch;
+  readonly #state: KmsState;
+  readonly #server: LoopbackServer<LoggedRequest, OwnFault>;
+  readonly #keyRing: string;
+
+  private constructor(given: GcpKmsEmulatorOptions) {
+    refuseUnknown(given, EMULATOR_OPTIONS, "GcpKmsEmulator.start");
+    const { clock = systemClock, keyRing = DEFAULT_KEY_RING, onRequest } = given;
+    const principals = new Principals(clock);
+    const identity = new IdentityServices(clock, principals);
+    const state: KmsState = { clock, rings: new KeyRings(clock), principals, identity, quota: undefined };
+    const server = new LoopbackServer<LoggedRequest, OwnFault>(new KmsService(state), { clock, onRequest });
+    super(server, isFaultName);
+    this.#state = state;
+    this.#server = server;
+    this.#keyRing = keyRing;
+    state.rings.addRing(keyRing);
+    this.token = this.issueToken({ email: "owner@acme.iam.gserviceaccount.com", ttlSeconds: YEAR_SECONDS });
+    const trusting = httpsFetch({ ca: server.ca });
+    this.fetch = (url, request) => trusting(url.replace(GOOGLE_HOST, this.url), request);
+  }
+
+  /** Starts one; ends with `await using`, or with `close`. @throws `unavailable` if the port is taken */
+  static async start(options: GcpKmsEmulatorOptions = {}): Promise<GcpKmsEmulator> {
+    const emulator = new GcpKmsEmulator(options);
+    await emulator.#server.listen(options.port ?? 0);
+    return emulator;
+  }
+
+  /** What `gcpKmsKey` needs beside the key. */
+  get connection(): GcpKmsEmulatorConnection {
+    return { endpoint: this.url, token: async () => ({ token: this.token }), fetch: this.fetch };
+  }
+
+  /** How many cryptographic requests a second are answered; undefined for any number. */
+  get quota(): number | undefined {
+    return this.#state.quota;
+  }
+
+  set quota(perSecond: number | undefined) {
+    this.#state.quota = perSecond;
+  }
+
+  /**
+   * Makes a key with its first version, and its key ring where that is missing, or leaves a key that is there as it is.
+   *
+   * @param key its whole name, or its short name in the emulator's key ring
+   * @returns its whole name
+   */
+  createKey(key: string, traits: KeyTraits = {}): string {
+    const name = this.#nameOf(key);
+    const [ring = ""] = name.split("/cryptoKeys/");
+    const { rings } = this.#state;
+    if (!rings.hasRing(ring)) rings.addRing(ring);
+    if (!rings.hasKey(name)) rings.addKey(name, traits);
+    return name;
+  }
+
+  /** Adds a version and, for a symmetric key, makes it the primary one. @returns its number @throws `key-not-found` */
+  rotate(key: string): number {
+    return this.#found(() => {
+      const found = this.#state.rings.key(this.#nameOf(key));
+      found.primary = found.addVersion(this.#state.clock.unixMs()).number;
+      return found.primary;
+    });
+  }
+
+  /** Makes a version the primary one. @throws `key-not-found` */
+  setPrimary(key: string, version: number): void {
+    this.#found(() => {
+      const found = this.#state.rings.key(this.#nameOf(key));
+      found.primary = found.version(version).number;
+    });
+  }
+
+  /** Puts a version into a state. @throws `key-not-found` */
+  setState(key: string, version: number, state: VersionState): void {
+    this.#found(() => {
+      this.#state.rings.key(this.#nameOf(key)).version(version).state = state;
+    });
+  }
+
+  /** @returns a new access token */
+  issueToken(traits: PrincipalTraits = {}): string {
+    const { principals } = this.#state;
+    return principals.issue(principals.principal(traits));
+  }
+
+  /** Makes every token that was issued so far useless, also the emulator's own. */
+  revokeTokens(): void {
+    this.#state.principals.revokeTokens();
+  }
+
+  /** Makes a service account. @returns the file of its key, as JSON */
+  addServiceAccount(traits: PrincipalTraits = {}): string {
+    return this.#state.principals.addAccount(traits);
+  }
+
+  /** Forgets every service account: exchanges and impersonations are refused from now on. */
+  removeServiceAccounts(): void {
+    this.#state.principals.forgetAccounts();
+  }
+
+  /** Says whom the metadata server gives tokens of; undefined for a machine that has no service account. */
+  attach(traits: PrincipalTraits | undefined): void {
+    this.#state.identity.attached = traits === undefined ? undefined : this.#state.principals.principal(traits);
+  }
+
+  #nameOf(key: string): string {
+    return key.includes("/") ? key : `${this.#keyRing}/cryptoKeys/${key}`;
+  }
+
+  #found<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof GcpAnswer)) throw error;
+      throw new EnvelockError("key-not-found", `gcp-kms emulator: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+const EMULATOR_OPTIONS: OptionNames<GcpKmsEmulatorOptions> = { port: true, clock: true, keyRing: true, onRequest: true };
+const DEFAULT_KEY_RING = "projects/acme/locations/europe-west3/keyRings/main";
+const GOOGLE_HOST = /^https?:\/\/(?:[\w.-]+\.googleapis\.com|metadata\.google\.internal|169\.254\.169\.254)(?=\/)/;
+const YEAR_SECONDS = 31_536_000;

@@ -1,0 +1,71 @@
+import type { Clock } from "../../core/base/clock.ts";
+import type { RawAnswer } from "../emulator/fault-plan.ts";
+import type { ServedRequest } from "../emulator/loopback-server.ts";
+import { denied } from "./answer.ts";
+import { timeText } from "./described.ts";
+import { type Principal, type Principals, requireGrant } from "./principals.ts";
+import { RequestFields } from "./request-fields.ts";
+
+/** The services that give tokens: the token endpoint, the metadata server and the impersonation of service accounts. */
+export class IdentityServices {
+  readonly #clock: Clock;
+  readonly #principals: Principals;
+  /** What the metadata server gives tokens of; undefined where there is none, as off Google Cloud. */
+  attached: Principal | undefined;
+
+  constructor(clock: Clock, principals: Principals) {
+    this.#clock = clock;
+    this.#principals = principals;
+    this.attached = principals.principal({ email: "default@acme.iam.gserviceaccount.com" });
+  }
+
+  /** @returns undefined for a request of another service @throws GcpAnswer */
+  answer({ method, url, headers, body }: ServedRequest): RawAnswer | undefined {
+    if (url.pathname === "/token" && method === "POST") return this.#exchanged(body);
+    if (url.pathname === METADATA_PATH) return this.#metadata(headers["metadata-flavor"]?.toString());
+    const [, email] = IMPERSONATION.exec(decodeURIComponent(url.pathname)) ?? [];
+    return email === undefined ? undefined : this.#impersonated(email, headers.authorization, body);
+  }
+
+  #exchanged(body: string): RawAnswer {
+    const form = new URLSearchParams(body);
+    if (form.get("grant_type") !== JWT_BEARER) return oauthError("unsupported_grant_type", `Invalid grant_type: ${form.get("grant_type")}`);
+    const principal = this.#principals.asserted(form.get("assertion") ?? "");
+    if (principal === undefined) return oauthError("invalid_grant", "Invalid JWT Signature.");
+    return json(this.#token(principal));
+  }
+
+  #metadata(flavor: string | undefined): RawAnswer {
+    if (flavor !== "Google")
+      return { status: 403, text: "Missing Metadata-Flavor:Google header.", headers: { "content-type": "text/html" } };
+    if (this.attached === undefined) return { status: 404, text: "not found", headers: { "content-type": "text/html" } };
+    const answer = json(this.#token(this.attached));
+    return { ...answer, headers: { ...answer.headers, "metadata-flavor": "Google" } };
+  }
+
+  #impersonated(email: string, authorization: string | undefined, body: string): RawAnswer {
+    const caller = this.#principals.check(authorization);
+    const account = this.#principals.account(email);
+    requireGrant(caller, "iam.serviceAccounts.getAccessToken", email);
+    if (account === undefined) throw denied("iam.serviceAccounts.getAccessToken", email);
+    if (new RequestFields(body).texts("scope").length === 0) return oauthError("INVALID_ARGUMENT", "scope is required");
+    const expireTime = timeText(this.#clock.unixMs() + account.ttlSeconds * 1000);
+    return json({ accessToken: this.#principals.issue(account), expireTime });
+  }
+
+  #token(principal: Principal): object {
+    return { access_token: this.#principals.issue(principal), expires_in: principal.ttlSeconds, token_type: "Bearer" };
+  }
+}
+
+function json(value: object): RawAnswer {
+  return { status: 200, text: JSON.stringify(value), headers: { "content-type": "application/json" } };
+}
+
+function oauthError(error: string, description: string): RawAnswer {
+  return { status: 400, text: JSON.stringify({ error, error_description: description }) };
+}
+
+const METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token";
+const IMPERSONATION = /^\/v1\/projects\/-\/serviceAccounts\/([^/:]+):generateAccessToken$/;
+const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";

@@ -1,0 +1,121 @@
+import { generateKeyPairSync, type KeyObject, randomBytes, verify } from "node:crypto";
+import type { Clock } from "../../core/base/clock.ts";
+import { denied, unauthenticated } from "./answer.ts";
+
+/** What a principal may do: permissions by the name of a resource, which holds for all that is under it. `*` stands for each. */
+export type Grants = Readonly<Record<string, readonly string[]>>;
+
+export interface PrincipalTraits {
+  readonly email?: string;
+  /** Default: everything. */
+  readonly grants?: Grants;
+  /** How long its tokens work. Default an hour. */
+  readonly ttlSeconds?: number;
+}
+
+export interface Principal {
+  readonly email: string;
+  readonly grants: Grants;
+  readonly ttlSeconds: number;
+}
+
+/** Service accounts, their keys and their tokens. */
+export class Principals {
+  readonly #clock: Clock;
+  readonly #tokens: Map<string, { readonly principal: Principal; readonly endMs: number }> = new Map();
+  readonly #accounts: Map<string, { readonly principal: Principal; readonly publicKey: KeyObject }> = new Map();
+  #count = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  principal({ email, grants = EVERYTHING, ttlSeconds = HOUR_SECONDS }: PrincipalTraits): Principal {
+    this.#count++;
+    return { email: email ?? `account-${this.#count}@acme.iam.gserviceaccount.com`, grants, ttlSeconds };
+  }
+
+  issue(principal: Principal): string {
+    const token = `ya29.${randomBytes(48).toString("base64url")}`;
+    this.#tokens.set(token, { principal, endMs: this.#clock.unixMs() + principal.ttlSeconds * 1000 });
+    return token;
+  }
+
+  /** @returns the file of the account's key, as JSON */
+  addAccount(traits: PrincipalTraits): string {
+    const principal = this.principal(traits);
+    const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    this.#accounts.set(principal.email, { principal, publicKey });
+    return JSON.stringify({
+      type: "service_account",
+      project_id: "acme",
+      private_key_id: randomBytes(20).toString("hex"),
+      private_key: privateKey.export({ type: "pkcs8", format: "pem" }),
+      client_email: principal.email,
+      token_uri: TOKEN_URI,
+    });
+  }
+
+  account(email: string): Principal | undefined {
+    return this.#accounts.get(email)?.principal;
+  }
+
+  /** The account that signed an assertion which is good now, by RFC 7523. */
+  asserted(assertion: string): Principal | undefined {
+    const [head = "", claims = "", signature = ""] = assertion.split(".");
+    const { iss, aud, iat, exp, scope } = claimsIn(claims);
+    const account = typeof iss === "string" ? this.#accounts.get(iss) : undefined;
+    if (account === undefined || aud !== TOKEN_URI || typeof scope !== "string" || !SCOPES.test(scope)) return undefined;
+    if (!verify("sha256", Buffer.from(`${head}.${claims}`), account.publicKey, Buffer.from(signature, "base64url"))) return undefined;
+    const nowSeconds = this.#clock.unixMs() / 1000;
+    const isNow =
+      typeof iat === "number" &&
+      typeof exp === "number" &&
+      iat <= nowSeconds + SKEW_SECONDS &&
+      exp > nowSeconds &&
+      exp - iat <= HOUR_SECONDS;
+    return isNow ? account.principal : undefined;
+  }
+
+  /** @throws GcpAnswer */
+  check(authorization: string | undefined): Principal {
+    const [, token = ""] = /^Bearer (.+)$/.exec(authorization ?? "") ?? [];
+    const held = this.#tokens.get(token);
+    if (held === undefined || held.endMs <= this.#clock.unixMs()) throw unauthenticated();
+    return held.principal;
+  }
+
+  revokeTokens(): void {
+    this.#tokens.clear();
+  }
+
+  forgetAccounts(): void {
+    this.#accounts.clear();
+  }
+}
+
+export function isGranted({ grants }: Principal, permission: string, resource: string): boolean {
+  return Object.entries(grants).some(([under, permissions]) => {
+    const covers = under === "" || resource === under || resource.startsWith(`${under}/`);
+    return covers && (permissions.includes("*") || permissions.includes(permission));
+  });
+}
+
+/** @throws GcpAnswer */
+export function requireGrant(principal: Principal, permission: string, resource: string): void {
+  if (!isGranted(principal, permission, resource)) throw denied(permission, resource);
+}
+
+function claimsIn(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return { ...JSON.parse(Buffer.from(text, "base64url").toString()) };
+  } catch {
+    return {};
+  }
+}
+
+const TOKEN_URI = "https://oauth2.googleapis.com/token";
+const SCOPES = /^https:\/\/www\.googleapis\.com\/auth\/(?:cloudkms|cloud-platform)$/;
+const EVERYTHING: Grants = { "": ["*"] };
+const HOUR_SECONDS = 3600;
+const SKEW_SECONDS = 300;
