@@ -11,6 +11,7 @@ export const ENTRIES = {
   "./providers/local-hybrid": "providers/local/hybrid.ts",
   "./providers/azure": "providers/azure/index.ts",
   "./providers/pkcs11": "providers/pkcs11/index.ts",
+  "./providers/gcp-kms": "providers/gcp-kms/index.ts",
   "./providers/vault": "providers/vault/index.ts",
   "./providers/aws-kms": "providers/aws-kms/index.ts",
   "./providers/conformance": "providers/conformance/index.ts",
@@ -26,6 +27,7 @@ export const ENTRIES = {
   "./open-telemetry": "src/integrations/open-telemetry.ts",
   "./testing/azure-emulator": "src/testing/azure-emulator/index.ts",
   "./testing/aws-kms-emulator": "src/testing/aws-kms-emulator/index.ts",
+  "./testing/gcp-kms-emulator": "src/testing/gcp-kms-emulator/index.ts",
   "./testing/vault-emulator": "src/testing/vault-emulator/index.ts",
 };
 

@@ -84,6 +84,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
     inner: [["token", "thread"], ["wrapping"], ["session"], ["cryptoki"]],
     packages: ["pkcs11js", "node:crypto", "node:fs/promises", "node:worker_threads"],
   },
+  { path: "providers/gcp-kms/", holds: "Google Cloud KMS", also: ["providers/http/"] },
   { path: "providers/vault/", holds: "Vault, OpenBao: transit", also: ["providers/http/"] },
   { path: "providers/aws-kms/", holds: "AWS KMS", also: ["providers/http/"], packages: ["node:crypto"] },
   { path: "providers/http/", holds: "one host over HTTP, shared by key services", isShared: true },

@@ -1,0 +1,90 @@
+import { type Clock, systemClock } from "../../src/core/base/clock.ts";
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { Expiring } from "../http/expiring.ts";
+import { type HttpAnswer, HttpService } from "../http/http-service.ts";
+import { brokenAnswer, type GcpOperation, serverFailure } from "./failures.ts";
+import { GcpLogin, type HeldToken, loaderOf } from "./login.ts";
+import type { GcpConnectionOptions } from "./options.ts";
+
+/** What is asked of one resource. */
+export interface GcpCall {
+  readonly operation: GcpOperation;
+  /** The name of the key, the version or the location. */
+  readonly name: string;
+  /** What follows the name, such as `:encrypt`. */
+  readonly suffix?: string;
+  /** Left out: the resource is read. */
+  readonly body?: object;
+}
+
+/** The service and the token that it is shown: replaced before it ends, and once where the service refuses it. */
+export class GcpConnection {
+  readonly #http: HttpService;
+  readonly #tokens: Expiring<HeldToken>;
+  #isClosed = false;
+
+  /** @throws `invalid-argument` */
+  constructor({ token, endpoint = DEFAULT_ENDPOINT, ...http }: GcpConnectionOptions) {
+    this.#http = new HttpService(endpoint, http);
+    if (typeof token !== "function" && !(token instanceof GcpLogin))
+      throw invalidArgument("token is a function that gives { token, expiresAtMs? }, or a login such as metadataServer()");
+    const clock: Clock = http.clock ?? systemClock;
+    const load = loaderOf(token, http, () => clock.unixMs());
+    this.#tokens = new Expiring({ clock, load, expiresAtMs: ({ expiresAtMs }) => expiresAtMs });
+  }
+
+  get origin(): string {
+    return this.#http.origin;
+  }
+
+  /**
+   * Makes one call with the token.
+   *
+   * @returns the answer's object
+   * @throws `closed`; what the answer says in our codes
+   */
+  async call(call: GcpCall, signal: AbortSignal | undefined): Promise<object> {
+    this.requireOpen();
+    signal?.throwIfAborted();
+    const token = await this.#tokens.get(signal);
+    const first = await this.#send(call, token, signal);
+    if (first.status !== 401) return objectOf(first, call);
+    this.#tokens.refused(token);
+    const fresh = await this.#tokens.get(signal);
+    if (fresh.token === token.token) return objectOf(first, call);
+    return objectOf(await this.#send(call, fresh, signal), call);
+  }
+
+  /** Gets a token, if there is none that works. @throws `access-denied` and what the login throws */
+  async token(): Promise<HeldToken> {
+    return await this.#tokens.get();
+  }
+
+  /** @throws `closed` */
+  requireOpen(): void {
+    if (this.#isClosed) throw new EnvelockError("closed", "this key of Cloud KMS has been closed");
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  async #send({ operation, name, suffix = "", body }: GcpCall, { token }: HeldToken, signal: AbortSignal | undefined): Promise<HttpAnswer> {
+    const headers = {
+      accept: "application/json",
+      authorization: `Bearer ${token}`,
+      "x-goog-request-params": `${operation === "random" ? "location" : "name"}=${encodeURIComponent(name)}`,
+      ...(body !== undefined && { "content-type": "application/json" }),
+    };
+    const sent = body === undefined ? ({ method: "GET" } as const) : ({ method: "POST", body: JSON.stringify(body) } as const);
+    return await this.#http.send({ ...sent, path: `/v1/${name}${suffix}`, headers, what: `cloud kms ${operation} with ${name}` }, signal);
+  }
+}
+
+function objectOf(answer: HttpAnswer, { operation, name }: GcpCall): object {
+  if (answer.status !== 200) throw serverFailure(answer, operation, name);
+  if (typeof answer.json !== "object" || answer.json === null) throw brokenAnswer(operation, name, "is no JSON object");
+  return answer.json;
+}
+
+const DEFAULT_ENDPOINT = "https://cloudkms.googleapis.com";

@@ -1,0 +1,76 @@
+import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import type { HttpOptions } from "../http/http-service.ts";
+
+/** An access token, and when it ends: what `getAccessToken()` of the clients in `google-auth-library` gives. */
+export interface GcpToken {
+  readonly token?: string | null | undefined;
+  /** Unix time in milliseconds. Left out: the function is asked again after five minutes. */
+  readonly expiresAtMs?: number | undefined;
+}
+
+/**
+ * Where access tokens come from: a function that gives one whenever it is asked, or a login that the provider performs
+ * ({@link metadataServer}, {@link serviceAccountKey}, {@link impersonated}). The scope is `https://www.googleapis.com/auth/cloudkms`.
+ */
+export type GcpTokenSource = (() => Promise<GcpToken>) | GcpLogin;
+
+/** A token that works, with its end. */
+export interface HeldToken {
+  readonly token: string;
+  /** Unix time in milliseconds. */
+  readonly expiresAtMs: number;
+}
+
+/** Gets a fresh token. */
+export type TokenLoader = () => Promise<HeldToken>;
+
+/** A login that the provider performs, with its own `fetch` and clock. Make one with the functions of this package. */
+export class GcpLogin {
+  /** Makes the loader of tokens for one provider, over what that reaches the network by. */
+  readonly open: (http: HttpOptions) => TokenLoader;
+
+  constructor(open: (http: HttpOptions) => TokenLoader) {
+    this.open = open;
+  }
+}
+
+/** The loader of a source, for one provider. */
+export function loaderOf(source: GcpTokenSource, http: HttpOptions, nowMs: () => number): TokenLoader {
+  if (source instanceof GcpLogin) return source.open(http);
+  return async () => heldToken(await given(source), nowMs());
+}
+
+/** What a function of the caller's gives. Its error may hold the credential's own words, which the caller knows. */
+async function given(ask: () => Promise<GcpToken>): Promise<GcpToken> {
+  try {
+    return await ask();
+  } catch (cause) {
+    if (cause instanceof EnvelockError) throw cause;
+    throw new EnvelockError("access-denied", "the function that gives the access token failed", { detail: "credential", cause });
+  }
+}
+
+function heldToken(given: GcpToken, nowMs: number): HeldToken {
+  const token = given?.token;
+  const expiresAtMs = given?.expiresAtMs ?? nowMs + UNKNOWN_LIFE_MS;
+  if (isTokenText(token) && Number.isFinite(expiresAtMs)) return { token, expiresAtMs };
+  throw new EnvelockError("access-denied", "the token function gave no token", {
+    detail: "credential",
+    hint: "it must resolve to { token, expiresAtMs? }",
+  });
+}
+
+export function isTokenText(token: unknown): token is string {
+  return typeof token === "string" && TOKEN.test(token);
+}
+
+/** @throws `invalid-argument` */
+export function checkedEmail(email: unknown, what: string): string {
+  if (typeof email === "string" && EMAIL.test(email)) return email;
+  throw invalidArgument(`${what} is the email address of a service account`);
+}
+
+/** What may stand in a header. */
+const TOKEN = /^[\x21-\x7e]{1,8192}$/;
+const EMAIL = /^[\w.-]{1,100}@[\w.-]{1,150}$/;
+const UNKNOWN_LIFE_MS = 450_000; // replaced after two thirds of it
