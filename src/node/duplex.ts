@@ -19,7 +19,7 @@ export interface EncryptDuplex extends Duplex {
  * ```ts
  * import { createReadStream, createWriteStream } from "node:fs";
  * import { pipeline } from "node:stream/promises";
- * import { type Keyring, requireKeyring } from "envelock";
+ * import type { Keyring } from "envelock";
  * import { encryptDuplex } from "envelock/node";
  *
  * export async function store(keyring: Keyring): Promise<void> {
@@ -44,7 +44,7 @@ export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = 
  * ```ts
  * import { createReadStream, createWriteStream } from "node:fs";
  * import { pipeline } from "node:stream/promises";
- * import { type Keyring, requireKeyring } from "envelock";
+ * import type { Keyring } from "envelock";
  * import { decryptDuplex } from "envelock/node";
  *
  * export async function restore(keyring: Keyring): Promise<void> {
