@@ -21,7 +21,7 @@ export function misspeltOption(error: unknown, program: Command, args: readonly 
   const meant = closest(unknown, known);
   return usageError(
     `unknown option '${unknown}'`,
-    meant === undefined ? `envelock ${command.name()} --help lists the options` : `Did you mean ${meant}?`,
+    meant === undefined ? `${pathOf(command)} --help lists the options` : `Did you mean ${meant}?`,
   );
 }
 
@@ -39,6 +39,11 @@ function commandOf(program: Command, args: readonly string[]): { readonly comman
   const [name, ...rest] = args;
   const verb = program.commands.find((command) => command.name() === name);
   return verb === undefined ? { command: program, rest: args } : commandOf(verb, rest);
+}
+
+/** The command as a shell takes it: `envelock keys list`. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 const MISLED: ReadonlySet<string> = new Set([

@@ -47,6 +47,7 @@ describe("a bad row", () => {
   test.each<readonly [string, object, RegExp]>([
     ["a time that no date has", { createdAtMs: 9e15 }, /^envelock: malformed-envelope: tenant=\w+ version 9: its time/],
     ["a record that is none", { record: "ff" }, /^envelock: malformed-envelope: tenant=\w+ version 9: not a key record/],
+    ["a state that is none", { state: "x" }, /^envelock: malformed-envelope: tenant=\w+ version 9: it stands in the store/],
     ["a scope that is none", { scope: "!!!" }, /^envelock: malformed-envelope: \? version 9: the text of its scope/],
   ])("with %s is reported, and the others are listed", async (_what, damage, said) => {
     const content: { rows: object[] } = JSON.parse(new TextDecoder().decode(read("data-keys.json")));

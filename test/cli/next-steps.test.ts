@@ -104,6 +104,9 @@ const INPUTS: readonly Mistake[] = [
 
 const KEYS: readonly Mistake[] = [
   ["decrypt @good.envelock", /--key <key>' is missing/, /envelock keygen keys\.json/],
+  ["--kye", /unknown option '--kye'/, /: envelock --help lists the options$/m],
+  ["keys list --bogus x", /unknown option '--bogus'/, /: envelock keys list --help lists the options$/m],
+  ["dev azure-emulator --bogus", /unknown option '--bogus'/, /: envelock dev azure-emulator --help lists the options$/m],
   ["decrypt @good.envelock --kye @keys.json", /unknown option '--kye'/, /Did you mean --key\?/],
   ["decrypt @good.envelock --key @key.json", /no keyset/, /did you mean keys\.json\?/],
   ["decrypt @good.envelock --key @other.json", /no-matching-provider/, /envelock inspect/],
