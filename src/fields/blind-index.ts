@@ -1,8 +1,8 @@
 import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, isBytes, toHex, utf8, utf8Length, viewOf, wipe, wiping, writeUint32 } from "../core/base/bytes.ts";
+import { isDate, timeOf } from "../core/base/dates.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import { SUITE_HASH } from "../core/contracts/suite.ts";
-import { isDate, timeOf } from "./dates.ts";
 import { type Normalise, normalised } from "./normalise.ts";
 
 /** What can be looked up. Two values are the same only if their types are: `5`, `5n` and `"5"` have three indexes. */

@@ -1,8 +1,8 @@
 import { engine } from "#engine";
 import { isBytes, ownedBytes, utf8, viewOf, wiping } from "../core/base/bytes.ts";
+import { timeOf } from "../core/base/dates.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
 import { encodeJson, type JsonValue, jsonIn } from "../core/base/json.ts";
-import { timeOf } from "./dates.ts";
 
 /** What a column can hold, by the name that `field({ type })` takes. */
 export interface ValueTypes {

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { rewrittenArguments } from "../../src/integrations/prisma/arguments.ts";
-import { modelCalled, modelsOf } from "../../src/integrations/prisma/models.ts";
+import { isRecord, modelCalled, modelsOf } from "../../src/integrations/prisma/models.ts";
 import { type ArgumentRole, NESTED_WRITES, OPERATION_RULES, ruleOf } from "../../src/integrations/prisma/rules.ts";
 import { ROOT } from "../docs/code-blocks.ts";
 import { refusal } from "../support/refusal.ts";
@@ -271,4 +272,9 @@ test("the table of docs/recipes/prisma.md is that of the rules", () => {
   expect(readFileSync(join(ROOT, "docs/recipes/prisma.md"), "utf8")).toContain(
     rulesTable(["Operation", "Arguments that are known", "Encrypted fields"], rows),
   );
+});
+
+test("a date of another realm is no record of filters", () => {
+  expect(isRecord(runInNewContext("new Date()"))).toBe(false);
+  expect(isRecord(runInNewContext("({})"))).toBe(true);
 });

@@ -1,3 +1,4 @@
+import { timeOf } from "../base/dates.ts";
 import { invalidArgument } from "../base/errors.ts";
 
 /** What names the version that is served. */
@@ -56,7 +57,7 @@ export function httpDateSeconds(text: string): number | undefined {
 export function checkedValidators(etag: string | undefined, lastModified: Date | undefined): Validators {
   if (etag !== undefined && !(typeof etag === "string" && STRONG_ETAG.test(etag))) throw invalidArgument("etag must be strong and quoted");
   if (lastModified === undefined) return { etag, modifiedSeconds: undefined };
-  const milliseconds = lastModified instanceof Date ? lastModified.getTime() : Number.NaN;
+  const milliseconds = timeOf(lastModified) ?? Number.NaN;
   if (Number.isNaN(milliseconds)) throw invalidArgument("lastModified must be a valid Date");
   return { etag, modifiedSeconds: Math.floor(milliseconds / 1000) };
 }

@@ -1,3 +1,4 @@
+import { isDate } from "../../core/base/dates.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { checkColumn, type EncryptedColumn, indexColumnOf } from "../encrypted-column.ts";
 
@@ -84,7 +85,7 @@ export function modelCalled(models: Models, name: string): Model {
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isDate(value);
 }
 
 /** The value, or an empty record in place of what is none. */

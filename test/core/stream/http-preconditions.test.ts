@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { httpDateSeconds, preconditionOf } from "../../../src/core/stream/http-preconditions.ts";
@@ -119,6 +120,11 @@ test("an HTTP-date is read in its three forms, and nothing else is one", () => {
   ]) {
     expect(httpDateSeconds(text), text).toBeUndefined();
   }
+});
+
+test("a date of another realm is a date", async () => {
+  const ofElsewhere = untyped<Date>(runInNewContext("new Date(time)", { time: lastModified.getTime() }));
+  await expect(handler({ ...VERSION, lastModified: ofElsewhere })).resolves.toBeDefined();
 });
 
 test("options that say nothing clear are refused", async () => {
