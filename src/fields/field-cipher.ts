@@ -85,14 +85,18 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encryptAll(calls: readonly (readonly [value: T, ...options: Row])[]): readonly string[];
   encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[];
   encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[] {
-    return calls.map(([value, ...options], at) => this.#placed(at, undefined, options[0], () => this.encrypt(value, ...options)));
+    return itemsOf(calls, "encryptAll").map(([value, ...options], at) =>
+      this.#placed(at, undefined, options[0], () => this.encrypt(value, ...options)),
+    );
   }
 
   /** Decrypts many tokens, as `encryptAll` encrypts. @throws as `decrypt`, and names item, table, column, row and data key */
   decryptAll(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): readonly T[];
   decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[];
   decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[] {
-    return calls.map(([token, ...options], at) => this.#placed(at, token, options[0], () => this.decrypt(token, ...options)));
+    return itemsOf(calls, "decryptAll").map(([token, ...options], at) =>
+      this.#placed(at, token, options[0], () => this.decrypt(token, ...options)),
+    );
   }
 
   /** Like `decryptAll`, with `decryptAsync`: a key version that has to be fetched is fetched once. */
@@ -100,7 +104,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]>;
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]> {
     return await Promise.all(
-      calls.map(async ([token, ...options], at) => {
+      itemsOf(calls, "decryptAllAsync").map(async ([token, ...options], at) => {
         try {
           return await this.decryptAsync(token, ...options);
         } catch (error) {
@@ -211,6 +215,14 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     if (this.#parts.tokens.isOurs(value)) throw invalidArgument("the value is a token of this scope already");
     return this.#parts.codec.withBytes(value, use);
   }
+}
+
+/** @throws `invalid-argument` for what is not a list of lists of arguments */
+function itemsOf<C extends readonly unknown[]>(calls: readonly C[], method: string): readonly C[] {
+  const given: unknown = calls;
+  if (Array.isArray(given) && given.every((item) => Array.isArray(item))) return calls;
+  const hint = `Give ${method} a list for each value: [[value, { row }], ...].`;
+  throw new EnvelockError("invalid-argument", `${method} takes a list of lists of arguments`, { hint });
 }
 
 /** A cipher of a column with `requireRow`: the row must be given to each of its methods. */

@@ -1,6 +1,6 @@
 import { concatBytes, copyOf, isTextOfAtMost, readUint32, textOf, utf8, wipe, wiping, writeUint32 } from "../core/base/bytes.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
-import { CODECS, type Codec, type ValueType } from "./values.ts";
+import { CODECS, type Codec, VALUE_TYPES, type ValueType } from "./values.ts";
 
 /** The columns of a record: names of text columns, or names with types. */
 export type RecordColumns = readonly string[] | Readonly<Record<string, ValueType>>;
@@ -9,7 +9,7 @@ export type RecordColumns = readonly string[] | Readonly<Record<string, ValueTyp
  * Several columns as one plaintext: `( u8 len | name UTF-8 | u32 len | value )*`, in the order of the columns, without those that are
  * null or undefined. Names stand in it, so that columns can be added and moved.
  *
- * @throws `invalid-argument` for no columns, or a name that is given twice, is empty or takes more than 255 bytes
+ * @throws `invalid-argument` for no columns, an unknown type, or a name that is given twice, is empty or takes more than 255 bytes
  */
 export function recordCodec(columns: RecordColumns): Codec<Readonly<Record<string, unknown>>> {
   const members = membersOf(columns);
@@ -47,9 +47,13 @@ interface Member {
 }
 
 function membersOf(columns: RecordColumns): ReadonlyMap<string, Member> {
+  if (typeof columns !== "object" || columns === null) throw invalidArgument("a record takes a list of columns, or columns with types");
   const entries: readonly (readonly [string, ValueType])[] = isNames(columns)
     ? columns.map((name) => [name, "string"])
     : Object.entries(columns);
+  for (const [name, type] of entries) {
+    if (!VALUE_TYPES.includes(type)) throw invalidArgument(`the type of column "${name}" is none of ${VALUE_TYPES.join(", ")}`);
+  }
   const members = new Map(entries.map(([name, type]) => [name, { head: headOf(name), codec: CODECS[type] }]));
   if (members.size === 0 || members.size < entries.length) throw invalidArgument("a record has one column or more, each once");
   return members;

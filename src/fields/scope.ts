@@ -34,7 +34,7 @@ export function scopeText(keyContext: KeyContext): string {
  * ```
  */
 export function contextOfScope(scope: string): Context | undefined {
-  const bytes = fromBase64Url(scope);
+  const bytes = typeof scope === "string" ? fromBase64Url(scope) : undefined;
   if (bytes === undefined) return undefined;
   const texts = textsOf(bytes.subarray(2));
   if (texts === undefined) return undefined;

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { planBlindIndex } from "../../src/fields/blind-index-plan.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { reencryptTable } from "../../src/fields/jobs/reencrypt-table.ts";
+import { contextOfScope } from "../../src/fields/scope.ts";
 import { refusal } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
 import { EMAIL, world } from "./set-up.ts";
@@ -52,6 +53,32 @@ test.each<[string, Partial<ConstructorParameters<typeof DataKeys>[0]>]>([
   ["an onFailure that is no function", { onFailure: untyped("log") }],
 ])("and beside a keyring: %s", async (_what, options) => {
   expect((await refusal(() => world().open(options))).code).toBe("invalid-argument");
+});
+
+test.each<[string, unknown]>([
+  ["nothing", undefined],
+  ["text", "abc"],
+  ["a list of values", ["a", "b"]],
+  ["an object", {}],
+])("many values at once are lists of arguments, not %s", async (_what, calls) => {
+  const cipher = await world().open().field(EMAIL);
+  for (const work of [cipher.encryptAll, cipher.decryptAll, cipher.decryptAllAsync]) {
+    expect((await refusal(() => Reflect.apply(work, cipher, [calls]))).code).toBe("invalid-argument");
+  }
+});
+
+test.each<[string, unknown]>([
+  ["nothing", undefined],
+  ["text", "email"],
+  ["a type that is none", { born: "dat" }],
+  ["the name of a method as type", { born: "toString" }],
+])("the columns of a record are refused if they are %s", async (_what, columns) => {
+  const cipher = await world().open().field(EMAIL);
+  expect((await refusal(() => Reflect.apply(cipher.record, cipher, [columns]))).code).toBe("invalid-argument");
+});
+
+test.each([undefined, null, 3, {}])("contextOfScope knows no scope of %s", (scope) => {
+  expect(contextOfScope(untyped(scope))).toBeUndefined();
 });
 
 function fieldOf(dataKeys: DataKeys, options: object): unknown {
