@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPair, type JsonWebKey, type KeyObject, randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPair, type KeyObject, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 import { badParameter } from "./answer.ts";
 import type { JsonFields } from "./json-fields.ts";
@@ -59,8 +59,17 @@ export function unwrappedKey(type: string, bytes: Buffer): { readonly kind: KeyK
   return privateKey(type, () => createPrivateKey({ key: bytes, format: "der", type: "pkcs8" }));
 }
 
+/** The public members of a JWK. The types of Node have named their own in several places. */
+export interface PublicJwk {
+  readonly crv?: string;
+  readonly n?: string;
+  readonly e?: string;
+  readonly x?: string;
+  readonly y?: string;
+}
+
 /** What `GET /keys/{name}` shows of a key's material: nothing of an oct key. */
-export function publicJwk({ curve }: KeyKind, material: KeyMaterial): JsonWebKey {
+export function publicJwk({ curve }: KeyKind, material: KeyMaterial): PublicJwk {
   if (Buffer.isBuffer(material)) return {};
   const { n, e, x, y } = material.export({ format: "jwk" });
   return curve === undefined ? { ...(n && { n }), ...(e && { e }) } : { crv: curve, ...(x && { x }), ...(y && { y }) };
