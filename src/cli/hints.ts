@@ -52,6 +52,10 @@ const FALLBACK_BY_CODE: Partial<Record<ErrorCode, string>> = {
 const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
   [/overwrite/, "--force replaces it"],
   [
+    /Upgrades\(\)/,
+    "the table is of an earlier release and may lack the column `proof`; the application brings it up to date (docs/stores.md), then `envelock keys prove` fills the column",
+  ],
+  [
     /migrate\(\)|Migration\(\)/,
     "--table names the table, if it has another name; the application that stores keys makes it (docs/stores.md)",
   ],

@@ -47,7 +47,7 @@ describe("a bad row", () => {
   test.each<readonly [string, object, RegExp]>([
     ["a time that no date has", { createdAtMs: 9e15 }, /^envelock: malformed-envelope: tenant=\w+ version 9: its time/],
     ["a record that is none", { record: "ff" }, /^envelock: malformed-envelope: tenant=\w+ version 9: not a key record/],
-    ["a state that is none", { state: "x" }, /^envelock: malformed-envelope: tenant=\w+ version 9: it stands in the store/],
+    ["a state that is none", { state: "asleep" }, /^envelock: malformed-envelope: tenant=\w+ version 9: the row cannot be read/],
     ["a scope that is none", { scope: "!!!" }, /^envelock: malformed-envelope: \? version 9: the text of its scope/],
   ])("with %s is reported, and the others are listed", async (_what, damage, said) => {
     const content: { rows: object[] } = JSON.parse(new TextDecoder().decode(read("data-keys.json")));
@@ -93,6 +93,20 @@ describe("keys verify", () => {
     expect(report).toMatchObject({ rows: 3, opened: 0, failed: 3 });
     const error = { code: "no-matching-provider", message: expect.any(String), retryable: false };
     expect(report).toHaveProperty("failures", expect.arrayContaining([{ scope: { tenant: "crux" }, version: 1, error }]));
+  });
+});
+
+describe("keys prove", () => {
+  test("writes the proofs that rows lack, once, and verify takes the rows then", async () => {
+    const own = ["--store", `file:${at("unproven.json")}`, "--key", keys];
+    for (const more of [["--create"], []]) await ok(["keys", "rotate", ...own, "--scope", "tenant=acme", ...more]);
+    const content: { rows: object[] } = JSON.parse(new TextDecoder().decode(read("unproven.json")));
+    write("unproven.json", JSON.stringify({ ...content, rows: content.rows.map((row) => ({ ...row, proof: null })) }));
+
+    expect((await run(["keys", "verify", ...own])).exitCode).toBe(1);
+    expect((await ok(["keys", "prove", ...own])).text).toMatch(/\nproven +[1-9]\nshredded +0\nforeign +0\nfailed +0\n$/);
+    expect(JSON.parse((await ok(["keys", "prove", ...own, "--json"])).text)).toMatchObject({ proven: 0, failed: 0 });
+    await ok(["keys", "verify", ...own]);
   });
 });
 
@@ -145,7 +159,7 @@ describe("a scope that has no data key", () => {
     expect((await ok(["keys", "rotate", ...made, "--create"])).text).toContain("tenant=new");
   });
 
-  test.each(["list", "verify", "rewrap"])("keys %s of a mistyped file is no success", async (verb) => {
+  test.each(["list", "verify", "prove", "rewrap"])("keys %s of a mistyped file is no success", async (verb) => {
     const key = verb === "list" ? [] : ["--key", keys];
     const { stderr } = await refused(1, "key-not-found", ["keys", verb, "--store", `file:${at("data-key.json")}`, ...key]);
     expect(stderr).toContain("did you mean data-keys.json?");

@@ -156,6 +156,7 @@ const STORES: readonly Mistake[] = [
   ["keys rotate --store file:@store.json --key @keys.json --scope tenant=acm", /no data key of the scope/, /did you mean tenant=acme\?/],
   ["keys shred --store file:@store.json --key @keys.json --scope tenant=x", /no data key of the scope/, /keys list/],
   ["keys shred --store file:@store.json --key @keys.json", /name the scope/, /keys list/],
+  ["keys prove --store file:@store.json --key @keys.json --concurrency 0", /--concurrency/, /leave it out/],
   ["keys verify --store file:@store.json --key @keys.json --concurrency 0", /--concurrency/, /leave it out/],
   ["frobnicate", /unknown command/, /envelock --help/],
   ["completion tcsh", /bash, zsh, fish/, /--help/],

@@ -21,6 +21,9 @@ test("envelock keys on PostgreSQL: a missing table is named, then rotate, rewrap
   await ok(["keygen", keys]);
   const appStore = postgresStore({ client: pool, table: "public.app_keys" });
   await appStore.migrate();
+  await pool.query("alter table app_keys rename column proof to no_proof");
+  expect((await refused(1, "provider-failure", ["keys", "list", ...store])).stderr).toContain("envelock keys prove");
+  await pool.query("alter table app_keys rename column no_proof to proof");
   const cipher = await (await dataKeysOf(keys)).field({ table: "users", column: "email", scope: { tenant: "acme" } });
   const token = cipher.encrypt("ann@acme.example");
 

@@ -76,10 +76,8 @@ interface ListedKey {
 function listedKey({ record, version, state, createdAtMs, kid }: StoredDataKey, scope: Context | undefined): ListedKey {
   const created = dateOf(createdAtMs);
   const row = { scope, purpose: purposeOf(scope ?? {}), version, state, created: created ?? "?", kid };
+  if (state === "unreadable") return { ...row, created: "?", recipients: [], defect: malformed("the row cannot be read") };
   if (scope === undefined) return { ...row, recipients: [], defect: malformed("the text of its scope stands for no scope") };
-  if (state === "unreadable") {
-    return { ...row, created: "?", recipients: [], defect: malformed("it stands in the store, but is no row of a data key") };
-  }
   if (created === undefined) return { ...row, recipients: [], defect: malformed("its time of making is none") };
   try {
     return { ...row, recipients: record === null ? [] : inspectKeyRecord(record).recipients };
