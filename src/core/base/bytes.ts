@@ -13,14 +13,14 @@ export function viewOf(bytes: Uint8Array): Uint8Array {
   return bytes.constructor === Uint8Array ? bytes : new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A copy in an ArrayBuffer of its own. */
+/** Copies bytes into an ArrayBuffer of their own. */
 export function copyOf(bytes: Uint8Array): OwnedBytes {
   const copy = new Uint8Array(bytes.length);
   copy.set(bytes);
   return copy;
 }
 
-/** The same bytes, without a copy if they already own exactly their ArrayBuffer. */
+/** Returns the same bytes, without a copy if they already own exactly their ArrayBuffer. */
 export function ownedBytes(bytes: Uint8Array): OwnedBytes {
   const { buffer } = bytes;
   return bytes.byteLength === buffer.byteLength && buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : copyOf(bytes);
@@ -52,19 +52,19 @@ export function wiping<R>(secret: Uint8Array, use: (secret: Uint8Array) => R): R
   }
 }
 
-/** Equality of public bytes; secrets are compared by `engine.timingSafeEqual`. */
+/** Compares public bytes. Secrets are compared by `engine.timingSafeEqual`. */
 export function equalPublicBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
 }
 
-/** Whether a value is a Uint8Array, of this realm or another: a test runner's, a frame's. */
+/** Whether a value is a Uint8Array, of this realm or of another, such as a frame's or a test runner's. */
 export function isBytes(value: unknown): value is Uint8Array {
   return value instanceof Uint8Array || (ArrayBuffer.isView(value) && typedArrayName.call(value) === "Uint8Array");
 }
 
-/** ASCII only, for labels. */
+/** Encodes ASCII text, for labels. */
 export function ascii(text: string): OwnedBytes {
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
@@ -81,13 +81,13 @@ export function utf8(text: string): OwnedBytes {
   return bytes;
 }
 
-/** The UTF-8 of well-formed text, or undefined for a lone surrogate. */
+/** Encodes well-formed text as UTF-8. Returns undefined for a lone surrogate. */
 export function wellFormedUtf8(text: string): OwnedBytes | undefined {
   const bytes = utf8(text);
   return bytes.length === text.length || utf8Length(text) !== undefined ? bytes : undefined;
 }
 
-/** The length in UTF-8, or undefined for a lone surrogate: every one of them would encode to the same three bytes. */
+/** Counts the bytes of a text in UTF-8. Returns undefined for a lone surrogate: all of them would encode to the same three bytes. */
 export function utf8Length(text: string): number | undefined {
   let length = text.length;
   for (let index = 0; index < text.length; index++) {
@@ -102,7 +102,7 @@ export function utf8Length(text: string): number | undefined {
   return length;
 }
 
-/** Whether it is well-formed text of 1 to `mostBytes` bytes in UTF-8. */
+/** Whether a value is well-formed text of 1 to `mostBytes` bytes in UTF-8. */
 export function isTextOfAtMost(mostBytes: number, value: unknown): value is string {
   const bytes = typeof value === "string" ? utf8Length(value) : undefined;
   return bytes !== undefined && bytes >= 1 && bytes <= mostBytes;
@@ -113,7 +113,7 @@ export function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit < 0xe000;
 }
 
-/** The text, or undefined if the bytes are not well-formed UTF-8. */
+/** Decodes UTF-8. Returns undefined for bytes that are not well formed. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return DECODER.decode(bytes);
@@ -128,7 +128,7 @@ export function toHex(bytes: Uint8Array): string {
   return hex;
 }
 
-/** The bytes, or undefined for upper case, a foreign character or an odd length: one text per value. */
+/** Decodes hex. Returns undefined for upper case, a foreign character or an odd length, so that each value has one spelling. */
 export function fromHex(hex: string): OwnedBytes | undefined {
   if (!/^(?:[0-9a-f]{2})*$/.test(hex)) return undefined;
   const bytes = new Uint8Array(hex.length / 2);
@@ -136,7 +136,7 @@ export function fromHex(hex: string): OwnedBytes | undefined {
   return bytes;
 }
 
-/** base64url without padding. */
+/** Encodes as base64url without padding. */
 export function toBase64Url(bytes: Uint8Array): string {
   let text = "";
   let at = 0;
@@ -154,7 +154,10 @@ export function toBase64Url(bytes: Uint8Array): string {
   return text;
 }
 
-/** The bytes, or undefined for padding, a foreign character, an impossible length or bits that no byte owns: one text per value. */
+/**
+ * Decodes canonical base64url. Returns undefined for padding, a foreign character, an impossible length or unused bits that are set, so
+ * that each value has one spelling.
+ */
 export function fromBase64Url(text: string): OwnedBytes | undefined {
   const tail = text.length % 4;
   if (tail === 1) return undefined;
@@ -175,7 +178,7 @@ export function fromBase64Url(text: string): OwnedBytes | undefined {
   return (bits & ((1 << bitCount) - 1)) === 0 ? bytes : undefined;
 }
 
-/** A byte that is known to be there; saves the undefined of an index. */
+/** Returns a byte that is known to be there, without the undefined of an index. */
 export function byteAt(bytes: Uint8Array, at: number): number {
   return bytes[at] ?? 0;
 }
@@ -194,7 +197,7 @@ export function writeUint32(target: Uint8Array, at: number, value: number): void
   writeUint16(target, at + 2, value);
 }
 
-/** Reads what kind of typed array a value is, which no property of the value can change. */
+/** Reads the kind of a typed array from its internal slot, which no property of the value can change. */
 const typedArrayName: (this: unknown) => unknown =
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get ?? (() => undefined);
 const ENCODER = new TextEncoder();

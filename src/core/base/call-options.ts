@@ -3,13 +3,16 @@ import { invalidArgument } from "./errors.ts";
 import { type OptionNames, refuseUnknown } from "./options.ts";
 
 export interface CallOptions {
-  /** Handed to the providers. A call that ends because of it rejects with the signal's reason, which is no `EnvelockError`. */
+  /**
+   * Ends the call when it is aborted, and is handed to the providers. The call then rejects with the signal's reason, which is no
+   * `EnvelockError`.
+   */
   readonly signal?: AbortSignal;
 }
 
 export interface ValueOptions extends CallOptions {
   /**
-   * What the value belongs to, beside the keyring's context. The same must be given to decrypt. Never stored.
+   * The context that the value belongs to, beside the keyring's. Decryption must be given the same. It is never stored.
    * A key that stands in both must have the same value in both.
    */
   readonly context?: Context;
@@ -17,14 +20,14 @@ export interface ValueOptions extends CallOptions {
 
 export interface DataKeyOptions extends CallOptions {
   /**
-   * What is fixed for this one data key beside the keyring's context, such as the tenant. The same must be given to unwrap it.
+   * The context that is fixed for this one data key beside the keyring's, such as the tenant. Unwrapping must be given the same.
    * A key that stands in both must have the same value in both.
    */
   readonly keyContext?: Context;
 }
 
 /**
- * Reads the signal of a call's options, once they are known to hold options alone.
+ * Reads the signal of a call's options, after a check that the options have known names alone.
  *
  * @param what the method, as a caller writes it
  * @throws `invalid-argument` for an unknown option, or a signal that is none

@@ -6,7 +6,7 @@ export interface Clock {
   /** Milliseconds since a fixed moment of any choice. Never goes back. Measures durations, deadlines and ages in this process. */
   monotonicMs(): number;
 
-  /** Milliseconds since 1970. May go back when the machine's time is set. Compared with dates that others wrote. */
+  /** Milliseconds since 1970. May go back when the machine's time is set. Compared with dates that other machines wrote. */
   unixMs(): number;
 
   /** A number of at least 0 and below 1. Spreads retries over time; nothing secret comes from it. */

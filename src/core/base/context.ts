@@ -2,8 +2,9 @@ import { concatBytes, copyOf, isSurrogate, type OwnedBytes, writeUint16 } from "
 import { invalidArgument } from "./errors.ts";
 
 /**
- * What a value belongs to: given at encryption and again at decryption, never stored. Order does not matter, every byte does.
- * At most 64 pairs and 8 KiB encoded; keys not empty; text well formed. No Unicode normalisation.
+ * The context that a value belongs to. Encryption and decryption are given the same one, and it is never stored. The order of the pairs
+ * does not matter; every byte does.
+ * At most 64 pairs and 8 KiB encoded. Keys are not empty, and text is well formed. No Unicode normalisation takes place.
  */
 export type Context = Readonly<Record<string, string>>;
 
@@ -25,7 +26,7 @@ export class KeyContext {
     if (this.bytes.length > MAX_ENCODED_BYTES) throw tooLong(this.bytes.length);
   }
 
-  /** This key context and more that is fixed. @throws as `encode` */
+  /** Adds fixed pairs to this key context. @throws as `encode` */
   with(context: Context | undefined): KeyContext {
     if (context === undefined) return this;
     const added = mapOf(pairsOf(context)); // read once: a getter may answer otherwise the next time
@@ -33,19 +34,19 @@ export class KeyContext {
     return new KeyContext({ ...this.map, ...added });
   }
 
-  /** How contexts with these keys are encoded, for a caller that encodes many. @throws as `encode`, save for what a value can have wrong */
+  /** Plans the encoding of contexts with these keys, for a caller that encodes many. @throws as `encode`, except for faults of a value */
   plan(keys: readonly string[]): ContextPlan {
     return new ContextPlan(this.#pairs, keys);
   }
 
   /**
-   * The encoding of the value context: this key context plus what belongs to the one value. Shared if nothing is added.
+   * Encodes the value context: this key context plus the pairs of the one value. The result is shared if nothing is added.
    *
    * @throws `invalid-argument` if a key stands in both with different values, or the whole breaks a limit
    */
   encode(context: Context | undefined): Uint8Array {
     if (context === undefined) return this.bytes;
-    const scratch = this.#scratch; // reading the context may run its caller's code, which may encode another meanwhile
+    const scratch = this.#scratch; // reading the context may run the caller's code, which may encode another context meanwhile
     const end = this.write(context, scratch, 0);
     if (end <= scratch.length) return copyOf(scratch.subarray(0, end));
     this.#scratch = new Uint8Array(2 * end);
@@ -72,7 +73,7 @@ export class KeyContext {
   }
 }
 
-/** How contexts with the same keys in the same order are encoded: what is fixed stands ready, what varies is written between. */
+/** The precomputed encoding of contexts with the same keys in the same order: fixed bytes, with the values written between them. */
 export class ContextPlan {
   readonly #keys: readonly string[];
   /** In the order of the encoding: fixed bytes, then the value of `key`. */
@@ -103,7 +104,7 @@ export class ContextPlan {
     this.#tail = ready;
   }
 
-  /** All there is, if nothing varies. */
+  /** The whole encoding, if nothing varies. */
   get fixed(): Uint8Array {
     return this.#tail;
   }
@@ -115,7 +116,7 @@ export class ContextPlan {
     return true;
   }
 
-  /** As `KeyContext.write`; the context has the keys of the plan. */
+  /** Like `KeyContext.write`, for a context that has the keys of the plan. */
   write(context: Context = NO_PAIRS, target: Uint8Array, offset: number): number {
     const values: unknown[] = [];
     for (const { key } of this.#slots) values.push(context[key]);
@@ -160,7 +161,7 @@ function mapOf(pairs: readonly Pair[]): Context {
   return Object.freeze(map);
 }
 
-/** Order of the UTF-8 bytes, which is code point order: surrogates stand above U+E000..U+FFFF, not below as in UTF-16. */
+/** Compares by UTF-8 bytes, which is code point order: surrogates stand above U+E000..U+FFFF, not below as in UTF-16. */
 export function compareUtf8(a: string, b: string): number {
   const shorter = Math.min(a.length, b.length);
   for (let index = 0; index < shorter; index++) {
@@ -178,7 +179,7 @@ function encodedText(text: string): Uint8Array {
   return encoded.subarray(0, writeText(text, encoded, 0));
 }
 
-/** Writes `u16 len | UTF-8`; a lone surrogate is refused, because every one of them would encode to the same three bytes. */
+/** Writes `u16 len | UTF-8`. Refuses a lone surrogate, because all of them would encode to the same three bytes. */
 function writeText(text: string, target: Uint8Array, start: number): number {
   if (text.length > MAX_ENCODED_BYTES) throw tooLong(text.length);
   let at = start + 2;
@@ -207,7 +208,7 @@ function writeText(text: string, target: Uint8Array, start: number): number {
   return at;
 }
 
-/** A loop, because the parts are short. What does not fit is not written: see `KeyContext.write`. */
+/** Copies in a loop, because the parts are short. Bytes beyond the end of `target` are dropped: see `KeyContext.write`. */
 function put(bytes: Uint8Array, target: Uint8Array, offset: number): number {
   for (let at = 0; at < bytes.length; at++) target[offset + at] = bytes[at] ?? 0;
   return offset + bytes.length;
@@ -219,7 +220,7 @@ function uint16(value: number): OwnedBytes {
   return bytes;
 }
 
-/** A Map has no keys of its own, and would pass for an empty context. */
+/** Refuses a Map, which has no keys of its own and would pass for an empty context. */
 function requireMap(context: unknown): void {
   if (typeof context !== "object" || context === null || Symbol.iterator in context) {
     throw invalidArgument("context must be an object of strings");

@@ -5,13 +5,13 @@ import { EnvelockError } from "./errors.ts";
 import { systemCodeOf } from "./file-error.ts";
 import { removeIfEnded } from "./temporary-file.ts";
 
-/** What a file is to hold: text, or batches of bytes, each of which is written before the one after the next is asked for. */
+/** The content of a file: text, or batches of bytes. Each batch is written before the next is asked for. */
 export type FileContent = string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export interface DurableOptions {
   /** Whether an existing file is replaced; else the call rejects with `EEXIST`. */
   readonly overwrite: boolean;
-  /** The mode of the new file, less the umask. Default 0o600: its owner alone. */
+  /** The mode of the new file, less the umask. Defaults to 0o600, so that its owner alone can read it. */
   readonly mode?: number;
   /** What the file at the path was when its content was read. Only that file is replaced, and the new one has its mode and owner. */
   readonly instead?: Stats;
@@ -52,7 +52,7 @@ export async function writeDurably(path: string, content: FileContent, options: 
   }
 }
 
-/** The text of a file, or undefined if there is none. @throws what the file system throws */
+/** Reads the text of a file. Returns undefined if there is none. @throws what the file system throws */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
@@ -62,7 +62,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Removes the temporary files of a path that processes left which were killed. Only where no other process writes that path now. */
+/** Removes the temporary files that killed processes left beside a path. Call it only while no other process writes that path. */
 export async function removeLeftovers(path: string): Promise<void> {
   const end = temporaryEnd(basename(path));
   for (const name of await readdir(dirname(path))) {
@@ -71,7 +71,7 @@ export async function removeLeftovers(path: string): Promise<void> {
   }
 }
 
-/** Short enough for every file system, however long the name is. */
+/** Makes a name that is short enough for every file system, however long `name` is. */
 function temporaryName(name: string): string {
   return `.envelock-${crypto.randomUUID()}${temporaryEnd(name)}`;
 }
@@ -104,7 +104,7 @@ function changed(path: string): EnvelockError {
   return new EnvelockError("unavailable", `${path} was changed by another process meanwhile`, { hint: "run it again" });
 }
 
-/** Never replaces: a hard link fails where a rename would not. Without hard links the name is claimed by an empty file. */
+/** Places a file and never replaces one: a hard link fails where a rename would not. Without hard links, an empty file claims the name. */
 async function placeNew(temporary: string, target: string): Promise<void> {
   try {
     await link(temporary, target);
@@ -140,12 +140,12 @@ async function writeBatch(file: FileHandle, batch: Uint8Array): Promise<void> {
 interface Folder {
   /** The path of a name in it. */
   at(name: string): string;
-  /** Makes new names survive a power cut, where the system lets a folder be synced. */
+  /** Makes new names survive a power cut, where the system allows a folder to be synced. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A folder that cannot be opened, as on Windows or without the right to list it, is known by its path alone. */
+/** Opens a folder. One that cannot be opened, as on Windows or without the right to list it, is known by its path alone. */
 async function openFolder(path: string): Promise<Folder> {
   const handle = await open(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)).catch(() => undefined);
   if (handle === undefined) return { at: (name) => join(path, name), sync: async () => undefined, close: async () => undefined };

@@ -18,17 +18,17 @@ export type ErrorCode =
   | "key-disabled"
   /** The backend refuses this caller. */
   | "access-denied"
-  /** The backend asks to be called less; `retryAfterMs` if it said when. */
+  /** The backend asks for fewer calls. `retryAfterMs` is set if it said when to come back. */
   | "rate-limited"
   /** The backend cannot be reached or says that it cannot answer now. */
   | "unavailable"
-  /** No answer in the time allowed. */
+  /** The backend gave no answer in the time allowed. */
   | "timeout"
-  /** Used after `close()` or `destroy()`. */
+  /** The object was used after `close()` or `destroy()`. */
   | "closed"
   /** The backend broke its contract, or failed in a way that has no better code. */
   | "provider-failure"
-  /** A stored data key that was destroyed for good. */
+  /** The stored data key was destroyed for good. */
   | "key-shredded";
 
 export interface EnvelockErrorOptions {
@@ -36,9 +36,9 @@ export interface EnvelockErrorOptions {
   readonly cause?: unknown;
   /** Defaults to true for `rate-limited`, `unavailable` and `timeout`, else false. */
   readonly retryable?: boolean;
-  /** What the backend asked to wait, in milliseconds. */
+  /** The wait that the backend asked for, in milliseconds. */
   readonly retryAfterMs?: number;
-  /** One sentence that says what to do. */
+  /** One sentence that gives the next step. */
   readonly hint?: string;
   /** A closed, provider-specific word that tells apart causes with one code, such as `firewall`. */
   readonly detail?: string;
@@ -66,14 +66,15 @@ export interface PlainNativeError {
   readonly message: string;
   /** A native code, such as `ECONNREFUSED`. */
   readonly code?: string;
-  /** Those of an AggregateError. */
+  /** The errors of an AggregateError. */
   readonly errors?: readonly (PlainEnvelockError | PlainNativeError)[];
   readonly cause?: PlainEnvelockError | PlainNativeError;
 }
 
 /**
- * The library's only error class. Beside it a call rejects only with what the caller brought: the reason of an abort, what a source
- * that is read threw, and in `envelock/node` an error of the file system. Messages say what was expected and found, never a secret.
+ * The library's only error class. A call rejects with nothing else, except for errors that the caller brought: the reason of an abort, an
+ * error of a source that is read, and in `envelock/node` an error of the file system. Messages say what was expected and found, never a
+ * secret.
  *
  * `instanceof` and {@link EnvelockError.is} also hold for an error of another copy of the package or of another realm. Structured
  * clone keeps no code of any error: send {@link EnvelockError.toJSON} between threads, and rebuild it with {@link EnvelockError.from}.
@@ -141,14 +142,14 @@ export class EnvelockError extends Error {
 }
 
 /**
- * Whether an error says that a key may not be used, rather than that it cannot be reached: denied, disabled or gone. A refusal purges
- * what the key had unwrapped; an accident does not.
+ * Whether an error says that a key may not be used (denied, disabled or gone), rather than that it cannot be reached. A refusal purges what
+ * the key had unwrapped; an accident does not.
  */
 export function isDeliberateRefusal(error: unknown): boolean {
   return EnvelockError.is(error) && !error.retryable && REFUSALS.has(error.code);
 }
 
-/** Every failure of key, context, commitment or tag. `cause` and `hint` are only ever a provider's, never the crypto's. */
+/** Makes the one error for every failure of key, context, commitment or tag. `cause` and `hint` only ever come from a provider. */
 export function authenticationFailed(cause?: unknown, hint?: string): EnvelockError {
   const message = "the key or context does not fit, or the data was changed";
   return new EnvelockError("authentication-failed", message, { cause, ...(hint !== undefined && { hint }) });

@@ -7,7 +7,7 @@ export interface FileErrorOptions {
   readonly existsHint?: string;
 }
 
-/** Says what a failure of the file system means to the caller that gave the path. An error of the library's own stays as it is. */
+/** Translates a failure of the file system for the caller that gave the path. An error of the library's own stays as it is. */
 export function fileError(path: string, error: unknown, options: FileErrorOptions = {}): EnvelockError {
   if (error instanceof EnvelockError) return error;
   const { missing = "key-not-found", existsHint = "pass overwrite: true to replace it" } = options;

@@ -10,13 +10,13 @@ import { removeIfEnded } from "./temporary-file.ts";
 /**
  * Does `work` while no other process of this machine is within `withFileLock` of the same path.
  *
- * The lock is a file that names its owner. A lock is taken away once its owner no longer runs. Whether a process of another machine
- * runs, or one of a container with another host name, nobody here can tell: such a lock is a lease that its owner renews, and it is
- * taken away once it was not renewed for `leaseMs`, as this process has watched it.
+ * The lock is a file that names its owner. It is taken away once its owner no longer runs. This process cannot tell whether a process on
+ * another machine runs, or one in a container with another host name. So such a lock is a lease: its owner renews it, and it is taken away
+ * after `leaseMs` without a renewal, as measured by this process.
  *
- * @param maxWaitMs how long to wait for the lock, about
- * @param leaseMs all processes must agree on it
- * @throws `unavailable` if the lock does not come free in that time; what `work` and the file system throw
+ * @param maxWaitMs roughly how long to wait for the lock
+ * @param leaseMs the same in all processes
+ * @throws `unavailable` if the lock is not free by then; what `work` and the file system throw
  */
 export async function withFileLock<T>(path: string, maxWaitMs: number, work: () => Promise<T>, leaseMs: number = LEASE_MS): Promise<T> {
   const release = await acquired(path, maxWaitMs, leaseMs);
@@ -31,7 +31,7 @@ async function acquired(path: string, maxWaitMs: number, leaseMs: number): Promi
   const own: Owner = { host: hostname(), pid, startedAt: await startOf(pid), id: crypto.randomUUID() };
   const temporary = `${path}.${own.id}.tmp`;
   const forget = removeIfEnded(temporary);
-  // linked when it is whole: a lock without an owner could never be taken away
+  // linked when it is whole, because a lock without an owner could never be taken away
   await writeFile(temporary, JSON.stringify(own), { mode: 0o600, flag: "wx" });
   const lease = watchedLease(path, leaseMs);
   try {
@@ -70,7 +70,7 @@ function releaseOf(path: string, own: Owner, leaseMs: number): () => Promise<voi
   };
 }
 
-/** Whether a lock stays as it is, by the time of its last change: two machines' clocks are not compared. */
+/** Whether a lock stays as it is, by the time of its last change. The clocks of two machines are not compared. */
 function watchedLease(path: string, leaseMs: number): { hasExpired(holder: string): Promise<boolean> } {
   let seen = "";
   let sinceMs = 0;
@@ -96,7 +96,10 @@ async function linked(temporary: string, path: string): Promise<boolean> {
   }
 }
 
-/** Under a lock of its own, and only if it still is that one: else two that find it over could take away the next owner's. */
+/**
+ * Removes a lock that is over, under a lock of its own and only if the file is unchanged. Otherwise two processes that find it over could
+ * take away the next owner's.
+ */
 async function takeAway(path: string, holder: string, maxWaitMs: number): Promise<void> {
   await withFileLock(`${path}.break`, maxWaitMs, async () => {
     if ((await readIfThere(path)) === holder) await rm(path);
@@ -106,19 +109,19 @@ async function takeAway(path: string, holder: string, maxWaitMs: number): Promis
 interface Owner {
   readonly host: string;
   readonly pid: number;
-  /** Tells apart two processes that had the same number, one after the other; undefined where the system does not say. */
+  /** Tells apart two processes that had the same number one after the other. Undefined where the system does not say. */
   readonly startedAt: string | undefined;
   /** Tells apart two locks of one process. */
   readonly id: string;
 }
 
-/** Whether the lock names an owner on another machine. One that names nobody is another program's, and is left alone. */
+/** Whether the lock names an owner on another machine. A lock without an owner belongs to another program and is left alone. */
 function isElsewhere(holder: string): boolean {
   const owner = parsedOwner(holder);
   return typeof owner === "object" && owner !== null && "host" in owner && "id" in owner && owner.host !== hostname();
 }
 
-/** Whether the owner was a process of this machine that runs no more. */
+/** Whether the owner was a process of this machine that no longer runs. */
 async function isOver(holder: string): Promise<boolean> {
   const owner = parsedOwner(holder);
   if (typeof owner !== "object" || owner === null || !("host" in owner) || owner.host !== hostname()) return false;
@@ -141,17 +144,20 @@ function isRunning(process: number): boolean {
     kill(process, 0);
     return true;
   } catch (error) {
-    return systemCodeOf(error) !== "ESRCH"; // else it is somebody else's
+    return systemCodeOf(error) !== "ESRCH"; // any other code means that the process belongs to another user
   }
 }
 
-/** proc(5): the 22nd field, in ticks since the machine started. The second is a name in brackets that may hold anything. */
+/**
+ * Reads the start time from proc(5): the 22nd field, in ticks since the machine started. The second field is a name in brackets that may
+ * hold anything.
+ */
 async function startOf(process: number): Promise<string | undefined> {
   const status = await readFile(`/proc/${process}/stat`, "utf8").catch(() => "");
   return status.slice(status.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 const WAIT_MS = 10;
-/** Far longer than any work under a lock takes, and shorter than the default wait for one. */
+/** Far longer than any work under a lock takes, and shorter than the default wait for a lock. */
 const LEASE_MS = 6000;
 const RENEWALS = 4;

@@ -14,7 +14,7 @@ export interface HttpsFetchOptions {
 }
 
 /**
- * Makes a `fetch` for providers over HTTP that the global one cannot be: with a private certificate authority or a client certificate.
+ * Makes a `fetch` for providers over HTTP with what the global one lacks: a private certificate authority or a client certificate.
  * Connections are kept and used again. It follows no redirect.
  *
  * @returns a function to be given as the option `fetch` of a provider
@@ -50,8 +50,8 @@ export function httpsFetch(options: HttpsFetchOptions = {}): HttpFetch {
 }
 
 /**
- * Sends the request and waits for the head of its answer. A kept connection may have been closed by the server just before it is used
- * again: then no byte of the request has been answered, and it goes out once more, at last on a new connection.
+ * Sends the request and waits for the head of its answer. The server may close a kept connection just before it is used again. In that case
+ * no byte of the request was answered, so it is sent once more, on a new connection in the end.
  */
 async function answered(url: string, asked: HttpFetchRequest, agent: HttpAgent): Promise<IncomingMessage> {
   for (;;) {
@@ -61,7 +61,7 @@ async function answered(url: string, asked: HttpFetchRequest, agent: HttpAgent):
     request.end(body);
     try {
       const [response]: readonly IncomingMessage[] = await once(request, "response");
-      request.on("error", () => {}); // what breaks from here on, the stream of the answer tells
+      request.on("error", () => {}); // the stream of the answer reports what breaks from here on
       if (response !== undefined) return response;
     } catch (error) {
       if (!request.reusedSocket || !isReset(error)) throw error;

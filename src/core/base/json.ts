@@ -1,13 +1,13 @@
 import { invalidArgument } from "./errors.ts";
 
-/** What JSON can hold. */
+/** Values that JSON can hold. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /**
- * JSON text from which `JSON.parse` makes an equal value, -0 included.
+ * Writes JSON text from which `JSON.parse` makes an equal value, -0 included.
  *
- * @throws `invalid-argument` for whatever would come back as something else, which JSON.stringify drops or changes without a word:
- *   undefined, NaN, infinities, bigints, symbols, functions, dates, maps, instances of classes, holes in arrays, cycles
+ * @throws `invalid-argument` for values that JSON.stringify drops or changes in silence: undefined, NaN, infinities, bigints, symbols,
+ *   functions, dates, maps, instances of classes, holes in arrays, cycles
  */
 export function encodeJson(value: unknown, depth = 0): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -19,7 +19,7 @@ export function encodeJson(value: unknown, depth = 0): string {
   return encodeObject(value, depth);
 }
 
-/** The value of JSON text, or undefined if it is none. */
+/** Parses JSON text. Returns undefined if it is none. */
 export function jsonIn(text: string): JsonValue | undefined {
   try {
     return JSON.parse(text);
@@ -45,5 +45,5 @@ function notJson(what: string): Error {
   return invalidArgument(`JSON cannot hold ${what}`);
 }
 
-/** Far below where recursion ends, far above what anybody stores. */
+/** Far below the depth at which recursion ends, far above that of any stored value. */
 const MAX_DEPTH = 500;

@@ -1,6 +1,6 @@
 /**
- * Calls a listener of the caller's, whose failure is its own: what it throws, and a promise of it that rejects, ends neither the work
- * that it is told of nor the process.
+ * Calls a listener of the caller's. Its failures stay with it: neither an exception nor a rejected promise ends the work that it is told
+ * of, or the process.
  *
  * @returns what it returns, undefined if it throws
  */

@@ -1,9 +1,9 @@
 export interface RecentMapOptions<K, V> {
-  /** The bound: beyond it the entry that was least recently used leaves. */
+  /** The most entries. Beyond it the least recently used entry is evicted. */
   readonly maxEntries: number;
-  /** Disposes of what leaves: evicted, deleted, cleared, or replaced by another value. */
+  /** Disposes of a value that was evicted, deleted, cleared or replaced. */
   onLeave?(value: V, key: K): void;
-  /** Whether an entry may not be evicted now. Where all are in use the map grows beyond its bound, until the next `set`. */
+  /** Whether an entry may not be evicted now. While all are in use the map grows beyond its bound, until the next `set`. */
   isInUse?(value: V, key: K): boolean;
 }
 
@@ -33,12 +33,12 @@ export class RecentMap<K, V> {
     return entry.value;
   }
 
-  /** As `get`, without counting as a use. */
+  /** Like `get`, without counting as a use. */
   peek(key: K): V | undefined {
     return this.#entries.get(key)?.value;
   }
 
-  /** Replaces what is there, then evicts what is too much. */
+  /** Sets the value of a key, then evicts entries beyond the bound. */
   set(key: K, value: V): void {
     const replaced = this.#entries.get(key);
     const entry: Entry<K, V> = { key, value, older: undefined, newer: undefined };
@@ -49,7 +49,7 @@ export class RecentMap<K, V> {
     if (this.#entries.size > this.#options.maxEntries) this.#evict(entry);
   }
 
-  /** @returns whether there was one */
+  /** Deletes an entry. @returns whether there was one */
   delete(key: K): boolean {
     const entry = this.#entries.get(key);
     if (entry === undefined) return false;
@@ -61,7 +61,7 @@ export class RecentMap<K, V> {
     for (const key of [...this.#entries.keys()]) this.delete(key);
   }
 
-  /** Lists what there is now, least recently used first. */
+  /** Lists the current entries, least recently used first. */
   entries(): readonly (readonly [key: K, value: V])[] {
     const listed: (readonly [K, V])[] = [];
     for (let entry = this.#oldest; entry !== undefined; entry = entry.newer) listed.push([entry.key, entry.value]);

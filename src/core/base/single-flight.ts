@@ -1,13 +1,13 @@
 import { type WaitBounds, waitFor } from "./wait.ts";
 
 /**
- * One run of the same work for all that ask while it lasts. What it ends in, success or failure, all of them get; the next to ask
- * starts it anew.
+ * Runs work once for all callers that ask while it is in flight. All of them get its result, success or failure. The next caller starts it
+ * anew.
  */
 export class SingleFlights<K, T> {
   readonly #flights: Map<K, Promise<T>> = new Map();
 
-  /** How many are under way. */
+  /** How many are in flight. */
   get size(): number {
     return this.#flights.size;
   }
@@ -19,14 +19,14 @@ export class SingleFlights<K, T> {
   /**
    * Joins the flight of `key`, or starts it.
    *
-   * @param bounds end this caller's wait; the flight goes on, for itself and for others
+   * @param bounds end this caller's wait; the flight itself goes on
    * @throws what `start` throws, and as `waitFor`
    */
   run(key: K, start: () => Promise<T>, bounds: WaitBounds = UNBOUNDED): Promise<T> {
     return waitFor(this.#flights.get(key) ?? this.#begin(key, start), bounds);
   }
 
-  /** Detaches the flight of `key`: whoever waits for it still gets what it ends in, and the next to ask starts another. */
+  /** Detaches the flight of `key`. Its callers still get its result, and the next caller starts another. */
   detach(key: K): void {
     this.#flights.delete(key);
   }
@@ -41,7 +41,7 @@ export class SingleFlights<K, T> {
   }
 }
 
-/** Makes `start` a function that runs once for all that call it at the same time. */
+/** Makes `start` a function that runs once for all callers that are in flight at the same time. */
 export function singleFlight<T>(start: () => Promise<T>): (bounds?: WaitBounds) => Promise<T> {
   const flights = new SingleFlights<undefined, T>();
   return (bounds) => flights.run(undefined, start, bounds);

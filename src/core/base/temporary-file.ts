@@ -4,8 +4,8 @@ import process from "node:process";
 /**
  * Removes a temporary file if the process ends before the file got its final name.
  *
- * A signal that nothing else listens to removes the file and then does what it would have done. Where the program listens itself, its
- * listener decides; the file then goes when the program exits. Nothing is left in place once no temporary file is pending.
+ * A signal that nothing else listens to removes the file and then takes its usual effect. If the program listens too, its listener decides,
+ * and the file is removed when the program exits. No listener is left once no temporary file is pending.
  *
  * @returns a function that takes the file off the list: call it once the file is placed or removed
  */
@@ -28,7 +28,7 @@ function unlisten(): void {
   process.off("exit", removeAll);
 }
 
-/** Steps aside before the others are called: some of them end the process only if they find themselves alone. */
+/** Removes this listener before the others are called: some of them end the process only if they are the only one. */
 function endedBy(signal: NodeJS.Signals): void {
   unlisten();
   if (process.listenerCount(signal) === 0) {

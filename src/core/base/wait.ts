@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** What ends waits before their time: an `AbortSignal`, or an object of the core's own that behaves as one. */
+/** A source of aborts that end waits early: an `AbortSignal`, or an object of the core's own that behaves as one. */
 export interface AbortSource {
   readonly aborted: boolean;
   readonly reason: unknown;
@@ -15,7 +15,7 @@ export interface TimeLimit {
   error(): unknown;
 }
 
-/** What bounds one wait. Without either part the wait is as long as what is waited for. */
+/** The bounds of one wait. Without either part, the wait lasts until the awaited work has settled. */
 export interface WaitBounds {
   readonly signal?: AbortSource | undefined;
   readonly limit?: TimeLimit | undefined;

@@ -1,7 +1,7 @@
 import { EnvelockError } from "./errors.ts";
 
 /**
- * Finds the program of a worker thread beside the module that starts it. Only on Node and what is like it.
+ * Finds the program of a worker thread beside the module that starts it. Works only on Node and compatible runtimes.
  *
  * @param moduleUrl `import.meta.url` of the module, which bundles of CommonJS leave undefined
  * @param what what the thread is for, as it stands in the message
@@ -13,7 +13,11 @@ export function workerFile(name: string, moduleUrl: string | undefined, what: st
   throw noWorker(what);
 }
 
-/** @param cause why the thread ended, where it was started and did not come up */
+/**
+ * Explains that no worker thread could be started.
+ *
+ * @param cause why a started thread ended early
+ */
 export function noWorker(what: string, cause?: unknown): EnvelockError {
   return new EnvelockError("unavailable", `the worker thread for ${what} cannot be started`, {
     retryable: false,

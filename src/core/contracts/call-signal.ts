@@ -1,6 +1,6 @@
 /**
- * The abort of one call of a backend. Its signal is made when it is first read, because one costs as much as an encryption, and it
- * never fires once the call has ended.
+ * The abort of one call of a backend. Its signal is made on first read, because making one costs as much as an encryption. It never fires
+ * after the call has ended.
  */
 export class CallSignal {
   #controller: AbortController | undefined;
@@ -11,7 +11,7 @@ export class CallSignal {
     return this.#controller.signal;
   }
 
-  /** Tells the backend that nothing waits for its answer any more. Only for a call that has not ended. */
+  /** Tells the backend that its answer is no longer awaited. Only for a call that has not ended. */
   abort(reason: unknown): void {
     this.#controller ??= new AbortController();
     this.#controller.abort(reason);
@@ -23,15 +23,15 @@ export class CallSignal {
     return options;
   }
 
-  /** Whether `options` carry this very signal, and whether it is aborted is known without making one. */
+  /** Whether `options` carry this very signal and it was never read, so that its state is known without making it. */
   isUnreadIn(options: object): boolean {
     return this.#options === options && this.#controller === undefined;
   }
 }
 
 /**
- * Throws the reason if the signal of `options` is aborted. For a provider that answers at once: reading the signal of a call that has
- * just begun would make one for nothing.
+ * Throws the reason if the signal of `options` is aborted. For a provider that answers at once: it avoids making a signal for a call that
+ * has just begun.
  *
  * @param options as the provider got them
  */
@@ -40,7 +40,7 @@ export function throwIfAborted(options: { readonly signal?: AbortSignal }): void
   options.signal?.throwIfAborted();
 }
 
-/** Where options say which call they belong to. A copy of them says so too, but is not the object that the call knows. */
+/** The key under which options name their call. A copy of the options carries it too, but is not the object that the call knows. */
 export const CALL_SIGNAL: unique symbol = Symbol("call");
 
 interface CarryingOptions {

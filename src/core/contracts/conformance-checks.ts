@@ -1,13 +1,13 @@
 import { EnvelockError } from "../base/errors.ts";
 
-// What the conformance suites of providers and of stores say with. They run wherever the thing runs that they are about.
+// Checks that the conformance suites of providers and of stores share. They run wherever the tested object runs.
 
-/** @throws `provider-failure`: the contract is broken */
+/** Checks a condition of the contract. @throws `provider-failure` if it does not hold */
 export function check(holds: boolean, message: string): void {
   if (!holds) throw broken(message);
 }
 
-/** Waits for a failure and hands it out. */
+/** Waits for a failure and returns it. */
 export async function failureOf(operation: () => Promise<unknown>, what: string): Promise<unknown> {
   try {
     await operation();
@@ -17,7 +17,7 @@ export async function failureOf(operation: () => Promise<unknown>, what: string)
   throw broken(`${what} must fail, and it succeeded`);
 }
 
-/** Waits for a failure with this code and hands it out. */
+/** Waits for a failure with this code and returns it. */
 export async function failsWith(code: string, operation: () => Promise<unknown>, what: string): Promise<EnvelockError> {
   const error = await failureOf(operation, what);
   if (!(error instanceof EnvelockError)) throw broken(`${what} must fail with an EnvelockError, not with ${typeName(error)}`);

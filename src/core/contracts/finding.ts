@@ -1,9 +1,9 @@
-/** What one check of a doctor found. */
+/** The result of one check of a doctor. */
 export interface Finding<Check extends string = string> {
   readonly check: Check;
   /** `skipped` where an earlier failure or a missing right left nothing to look at. */
   readonly status: "ok" | "warning" | "failed" | "skipped";
   readonly message: string;
-  /** What to do. */
+  /** The next step. */
   readonly advice?: string;
 }

@@ -4,9 +4,9 @@ import { SingleFlights } from "../base/single-flight.ts";
 import { DATA_KEY_BYTES } from "./suite.ts";
 
 /**
- * Proves, once for each key version and algorithm, that what a provider wraps it can unwrap too, before a data key is under it that
- * protects something. For providers that cannot know this otherwise: a key may have the right to wrap alone, and an envelope under it
- * would be lost.
+ * Proves, once for each key version and algorithm, that a provider can unwrap what it wraps. The proof comes before any data key that
+ * protects something. For providers that cannot know this otherwise: a key may have the right to wrap alone, and an envelope under it would
+ * be lost.
  */
 export class RoundTrips {
   readonly #proven: Set<string> = new Set();
