@@ -19,7 +19,7 @@ import { commitmentOf, type DataKey, deriveBodyKey } from "./data-key.ts";
 /**
  * Seals a whole body under a fresh salt into the rest of `target`, from `offset` on: `bodyBytes(plaintext.length)` bytes.
  *
- * @returns undefined when done at once, as on Node
+ * @returns undefined when done at once, as on Node; else a promise
  * @throws `invalid-argument` if that does not fill `target`, which is then wiped
  */
 export function sealBody(
@@ -44,9 +44,9 @@ export function sealBody(
 }
 
 /**
- * Opens a whole body: commitment first, then every chunk; nothing is returned until the last has opened.
+ * Opens a whole body: checks the commitment, then every chunk. Nothing is returned until the last chunk has opened.
  *
- * @param plaintextBytes what `claimedPlaintextBytes` said of this body
+ * @param plaintextBytes the result of `claimedPlaintextBytes` for this body
  * @returns a promise only where the engine needs one
  * @throws `authentication-failed`; `invalid-argument` if `body` lost its memory meanwhile
  */
@@ -80,7 +80,7 @@ export function openBody(
   }
 }
 
-/** Everything that one salt derives under a data key; the caller wipes it. @throws `closed` */
+/** Derives all keys that a body with this salt needs; the caller wipes them. @throws `closed` */
 export function bodyKeysOf(dataKey: DataKey, salt: Uint8Array, valueContext: Uint8Array): BodyKeys {
   const inputKey = deriveBodyKey(dataKey);
   const keys = deriveBodyKeys(inputKey, salt, BODY_LABEL, commitmentOf(dataKey), valueContext);

@@ -30,7 +30,7 @@ import {
   tokenKind,
 } from "../format/token.ts";
 
-// Filled by DataKey's static block: what the core may see of a key and the public surface may not.
+// Filled by DataKey's static block with functions for the core that the public surface must not have.
 let secretOf: (key: DataKey) => Uint8Array;
 let commitmentIn: (key: DataKey) => Uint8Array;
 let sealIn: (key: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array) => number;
@@ -38,11 +38,10 @@ let openIn: (key: DataKey, plan: ContextPlan, context: Context, token: Uint8Arra
 let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
 
 /**
- * A data key: 32 secret bytes, the key context that they belong to, and what is derived from both.
+ * A data key: 32 secret bytes, the key context that they belong to, and the keys derived from both.
  *
- * Derived keys are made when first needed and kept until `destroy()`, which wipes the secret and lets go of the rest. Best effort:
- * the engine's cipher objects hold copies until the garbage collector frees them. Nothing secret is reachable by property,
- * `JSON.stringify` or `inspect`.
+ * Derived keys are made when first needed and kept until `destroy()`, which wipes the secret and drops the rest. Wiping is best effort: the
+ * engine's cipher objects hold copies until the garbage collector frees them. No property, `JSON.stringify` or `inspect` reveals a secret.
  *
  * @see docs/format.md §1, §5
  * @example
@@ -61,10 +60,10 @@ export class DataKey {
   #tokenCipher: Xaes256Gcm | undefined;
   /** The fixed part of a token's AAD, with room for the context behind it. */
   #tokenAad: Uint8Array | undefined;
-  /** The last view of it: a new one costs as much as writing the context, and most are of one length. */
+  /** The latest view of it. A new view costs as much as writing the context, and most views have the same length. */
   #aadView: Uint8Array | undefined;
   #deterministicCipher: Siv | undefined;
-  /** By their encoded context. */
+  /** Keyed by encoded context. */
   readonly #indexKeys = new Map<string, Uint8Array>();
   #isDestroyed = false;
 
@@ -77,14 +76,14 @@ export class DataKey {
     indexKeyIn = (key, context) => key.#indexKey(context);
   }
 
-  /** For the core: use `DataKey.generate` or `DataKey.from`. Checks nothing; takes `secret` over and wipes it with the key. */
+  /** For the core: use `DataKey.generate` or `DataKey.from`. Checks nothing. Takes ownership of `secret` and wipes it with the key. */
   constructor(secret: Uint8Array, keyContext: KeyContext) {
     this.#secret = secret;
     this.#keyContext = keyContext;
   }
 
   /**
-   * A new random data key.
+   * Makes a new random data key.
    *
    * @param keyContext the part of the context that is fixed for this key, such as tenant and purpose
    * @throws `invalid-argument` for a bad context
@@ -94,9 +93,9 @@ export class DataKey {
   }
 
   /**
-   * A data key from bytes that came from elsewhere.
+   * Makes a data key from bytes of another source.
    *
-   * @param secret 32 uniformly random bytes; copied, the caller wipes its own
+   * @param secret 32 uniformly random bytes; copied, so the caller wipes its own
    * @throws `invalid-argument` for another length or a bad context
    */
   static from(secret: Uint8Array, keyContext?: Context): DataKey {
@@ -105,18 +104,18 @@ export class DataKey {
     return new DataKey(copyOf(secret), context);
   }
 
-  /** What commits to key, suite and key context: 32 public bytes, a copy. @throws `closed` after `destroy()` */
+  /** The commitment to key, suite and key context: 32 public bytes, a copy. @throws `closed` after `destroy()` */
   get keyCommit(): OwnedBytes {
     return copyOf(this.#commitment());
   }
 
-  /** How tokens name this key: the first 16 bytes of `keyCommit`, in hex. @throws `closed` after `destroy()` */
+  /** The name of this key in tokens: the first 16 bytes of `keyCommit`, in hex. @throws `closed` after `destroy()` */
   get kid(): string {
     return toHex(this.#commitment().subarray(0, KID_BYTES));
   }
 
   /**
-   * Encrypts a value to a random token: two tokens of one value differ. Sync.
+   * Encrypts a value to a random token: two tokens of one value differ. Synchronous.
    *
    * @param context what the value belongs to (table, column, row), beside the key context; never stored
    * @returns `plaintext.length + 57` bytes in their own ArrayBuffer
@@ -130,7 +129,7 @@ export class DataKey {
   }
 
   /**
-   * Decrypts a random token of this key. Sync.
+   * Decrypts a random token of this key. Synchronous.
    *
    * @param token bytes, or base64url without padding
    * @returns the plaintext in its own ArrayBuffer
@@ -142,9 +141,9 @@ export class DataKey {
   }
 
   /**
-   * Encrypts a value to a deterministic token: one value, key and context give one token, so equality shows. Sync.
+   * Encrypts a value to a deterministic token: equal values under one key and context give equal tokens. So equality shows. Synchronous.
    *
-   * @param context the column's context; one that names the row would destroy what this is for
+   * @param context the context of the column; one that names the row would defeat the purpose
    * @returns `plaintext.length + 33` bytes in their own ArrayBuffer
    * @throws `invalid-argument`, `closed`
    */
@@ -156,7 +155,7 @@ export class DataKey {
   }
 
   /**
-   * Decrypts a deterministic token of this key. Sync.
+   * Decrypts a deterministic token of this key. Synchronous.
    *
    * @param token bytes, or base64url without padding
    * @returns the plaintext in its own ArrayBuffer
@@ -170,7 +169,7 @@ export class DataKey {
     return opened(this.#deterministic().open(aad, bytes.subarray(TOKEN_PREFIX_BYTES)));
   }
 
-  /** Wipes the key and lets go of all that was derived from it. Twice is fine. Every later call throws `closed`. */
+  /** Wipes the key and drops all that was derived from it. A second call does nothing; any other later call throws `closed`. */
   destroy(): void {
     this.#isDestroyed = true;
     wipe(this.#secret);
@@ -219,7 +218,7 @@ export class DataKey {
   }
 
   #sealToken(place: KeyContext | ContextPlan, context: Context | undefined, plaintext: Uint8Array, target: Uint8Array): number {
-    const aad = this.#aadOfToken(place, context); // first: reading the context may run code that destroys this key
+    const aad = this.#aadOfToken(place, context); // first, because reading the context may run code that destroys this key
     const cipher = this.#tokens();
     this.#writePrefix(target, TOKEN_HEAD);
     return TOKEN_PREFIX_BYTES + cipher.sealFresh(aad, plaintext, target, TOKEN_PREFIX_BYTES);
@@ -261,7 +260,7 @@ export class DataKey {
     for (let at = 0; at < KID_BYTES; at++) target[1 + at] = byteAt(commitment, at);
   }
 
-  /** A token that another key made is refused before anything is opened. */
+  /** Refuses a token of another key before anything is opened. */
   #requireOwn(token: Uint8Array, kind: TokenKind): void {
     const found = tokenKind(token);
     if (found !== kind) throw malformed(`this is a ${found}, expected a ${kind}`);
@@ -280,22 +279,26 @@ export class DataKey {
   }
 }
 
-/** @param more 32 bytes of another generator: the key is as good as the better of the two, if neither knows the other */
+/**
+ * Makes a random data key.
+ *
+ * @param more 32 bytes of another generator: the key is as good as the better of the two, if they are independent
+ */
 export function generateDataKey(keyContext: KeyContext, more?: Uint8Array): DataKey {
   const secret = engine.randomKey(DATA_KEY_BYTES);
   if (more !== undefined) for (let at = 0; at < DATA_KEY_BYTES; at++) secret[at] = byteAt(secret, at) ^ byteAt(more, at);
   return new DataKey(secret, keyContext);
 }
 
-/** The Cobblestone input key; the caller wipes it. @throws `closed` */
+/** Derives the Cobblestone input key; the caller wipes it. @throws `closed` */
 export function deriveBodyKey(dataKey: DataKey): Uint8Array {
   return hkdfExpand(SUITE_HASH, secretOf(dataKey), [BODY_INFO], BODY_KEY_BYTES);
 }
 
 /**
- * The key of one blind index: read only, kept and wiped with the data key. docs/format.md §5.1
+ * Derives the key of one blind index: read only, kept and wiped with the data key. docs/format.md §5.1
  *
- * @param context what makes the index the one it is (table, column, name, version), beside the key context
+ * @param context the identity of the index (table, column, name, version), beside the key context
  * @throws `closed`; `invalid-argument` for a bad context
  */
 export function deriveIndexKey(dataKey: DataKey, context: Context): Uint8Array {
@@ -303,7 +306,7 @@ export function deriveIndexKey(dataKey: DataKey, context: Context): Uint8Array {
 }
 
 /**
- * Like `encryptToken`, where most of the context is encoded already.
+ * Encrypts like `encryptToken`, with most of the context already encoded.
  *
  * @param plan the plan of the data key's key context and more
  * @returns the token in its own ArrayBuffer
@@ -313,29 +316,29 @@ export function sealedToken(dataKey: DataKey, plan: ContextPlan, context: Contex
   return requireFilled(token, sealIn(dataKey, plan, context, plaintext, token));
 }
 
-/** Like `sealedToken`, to the start of `target`. Returns how many bytes the token takes. */
+/** Encrypts like `sealedToken`, to the start of `target`. Returns the length of the token. */
 export function sealToken(dataKey: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array): number {
   return sealIn(dataKey, plan, context, plaintext, target);
 }
 
-/** Like `decryptToken`, as `sealToken` is like `encryptToken`. */
+/** Decrypts like `decryptToken`, with most of the context already encoded. */
 export function openToken(dataKey: DataKey, plan: ContextPlan, context: Context, token: Uint8Array): OwnedBytes {
   return openIn(dataKey, plan, context, token);
 }
 
-/** The secret itself, shared: to be wrapped, never kept. @throws `closed` */
+/** Returns the secret itself, shared: to be wrapped, never kept. @throws `closed` */
 export function secretBytesOf(dataKey: DataKey): Uint8Array {
   return secretOf(dataKey);
 }
 
-/** Whether a token, or what begins like one, is of this key. @throws `closed` */
+/** Whether a token, or the beginning of one, names this key. @throws `closed` */
 export function isNamedBy(dataKey: DataKey, token: Uint8Array): boolean {
   const commitment = commitmentIn(dataKey);
   for (let at = 0; at < KID_BYTES; at++) if (token[1 + at] !== commitment[at]) return false; // public on both sides
   return true;
 }
 
-/** `keyCommit` without the copy: read only. @throws `closed` */
+/** Returns `keyCommit` without a copy: read only. @throws `closed` */
 export function commitmentOf(dataKey: DataKey): Uint8Array {
   return commitmentIn(dataKey);
 }

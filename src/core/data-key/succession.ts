@@ -18,7 +18,7 @@ export function proveSuccession(before: DataKey, keyContext: KeyContext, claim: 
   return encodeProof(successionMac(before, keyContext, claim));
 }
 
-/** Whether a proof was made with this very version before. @throws `malformed-envelope`, `closed` */
+/** Whether a proof was made with this version before. @throws `malformed-envelope`, `closed` */
 export function isSuccession(proof: Uint8Array, before: DataKey, keyContext: KeyContext, claim: SuccessionClaim): boolean {
   const mac = macInProof(proof);
   return mac !== undefined && engine.timingSafeEqual(mac, successionMac(before, keyContext, claim));

@@ -9,21 +9,21 @@ import { UnwrapStore } from "./unwrap-store.ts";
 export interface CacheOptions {
   /** Default 1,000, at most 16,777,216. The least recently used data key is evicted first. */
   readonly maxEntries?: number;
-  /** How long a data key serves after its unwrap, and so how fast a revocation takes effect at the latest. Default 300,000. */
+  /** How long a data key serves after its unwrap. A revocation takes effect within this time. Default 300,000. */
   readonly maxAgeMs?: number;
-  /** For tests. */
+  /** The time source, for tests. */
   readonly clock?: Clock;
 }
 
-// Filled by the static block: what a keyring may do with a cache and its owner may not.
+// Filled by the static block with functions for keyrings that the owner of a cache must not have.
 let storeIn: (cache: DataKeyCache) => UnwrapStore;
 let isCache: (value: object) => value is DataKeyCache;
 
 /**
- * Unwrapped data keys, bounded in number and age, for the keyrings that are given it. Which key a keyring gets from it is decided by
- * that keyring's own configuration each time, and by the provider object, key id, algorithm, wrapped bytes, key context and suite.
+ * Keeps unwrapped data keys, bounded in number and age, for one or more keyrings. A keyring's own configuration decides each time which key
+ * it gets, together with the provider object, key id, algorithm, wrapped bytes, key context and suite.
  *
- * Data keys are wiped when they leave, and at the latest one `maxAgeMs` after they stopped to serve.
+ * A data key is wiped when it leaves, at the latest one `maxAgeMs` after it stopped to serve.
  *
  * @example
  * const cache = new DataKeyCache({ maxEntries: 5000, maxAgeMs: 60_000 });
@@ -46,19 +46,19 @@ export class DataKeyCache {
     this.#store = new UnwrapStore(count(maxEntries, "cache.maxEntries", MOST_ENTRIES), positive(maxAgeMs, "cache.maxAgeMs"), clock);
   }
 
-  /** How many data keys it holds. */
+  /** The number of data keys that it holds. */
   get size(): number {
     return this.#store.size;
   }
 
-  /** Wipes what the filter meets, or everything; also keeps unwraps that are under way from being kept. @returns how many left */
+  /** Wipes the data keys that match the filter, or all; unwraps in flight that match are not kept either. @returns how many were removed */
   forget(filter: ForgetFilter = {}): number {
     return this.#store.forget(checkedFilter(filter));
   }
 }
 
 /**
- * The cache of a keyring's options: one that was handed in, or a new one within the bounds given.
+ * Returns the cache of a keyring's options: the caller's, or a new one within the given bounds.
  *
  * @throws `invalid-argument` for a cache of another copy of the package, which `forget` and `status` would not reach
  */
@@ -76,7 +76,7 @@ export function storeOf(cache: DataKeyCache): UnwrapStore {
   return storeIn(cache);
 }
 
-/** A class instance has no options of its own to show, and would pass for an object without any. */
+/** Whether a value is a plain object. A class instance has no options to show, and would pass for an object without any. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

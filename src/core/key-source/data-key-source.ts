@@ -31,11 +31,11 @@ export interface DataKeySourceOptions {
   readonly reuse: ReuseOptions | undefined;
   readonly cache: DataKeyCache | CacheOptions | undefined;
   readonly observer: Observer | undefined;
-  /** Those of the source that this one is made from. */
+  /** The flights of the source that this one is made from. */
   readonly flights?: UnwrapFlights;
 }
 
-/** Where a keyring's data keys come from: made and wrapped, or unwrapped, or kept from before. */
+/** The source of a keyring's data keys: it makes and wraps, unwraps, or returns keys that it kept. */
 export class DataKeySource {
   readonly wrapWith: readonly GuardedProvider[];
   readonly #providers: readonly GuardedProvider[];
@@ -89,23 +89,23 @@ export class DataKeySource {
     return this.#reused?.isHolding === true;
   }
 
-  /** What bounds one call. */
+  /** Makes the bounds of one call. */
   operation(signal: AbortSignal | undefined): Operation {
     return new Operation(this.#policy.clock, this.#policy.deadlineMs, signal);
   }
 
-  /** The same providers, guards and cache for data keys of another key context, which are never reused. */
+  /** Makes a source with the same providers, guards and cache for another key context. Its data keys are never reused. */
   within(keyContext: KeyContext): DataKeySource {
     if (keyContext === this.#keyContext) return this;
     return new DataKeySource({ ...this.#options, keyContext, reuse: undefined, cache: this.#cache, flights: this.#flights });
   }
 
-  /** A data key to encrypt `bytes` with, which the caller releases. @throws what `wrap` throws */
+  /** Returns a data key to encrypt `bytes` with; the caller releases it. @throws what `wrap` throws */
   forEncryption(bytes: number, operation: Operation): Promise<WrappedDataKey> {
     return this.#reused === undefined ? this.fresh(operation) : this.#reuse(this.#reused, bytes, operation);
   }
 
-  /** A data key of the caller's own. @throws what the providers' `wrap` and the generator throw */
+  /** Makes a data key that no other call uses. @throws what the providers' `wrap` and the generator throw */
   async fresh(operation: Operation): Promise<WrappedDataKey> {
     const random = this.#random;
     const dataKey = random === undefined ? generateDataKey(this.#keyContext) : await this.#mixed(random, operation);
@@ -120,13 +120,13 @@ export class DataKeySource {
     }
   }
 
-  /** Recipients for every provider of `wrapWith`. @throws what the providers' `wrap` throws */
+  /** Wraps a data key for every provider of `wrapWith`. @throws what the providers' `wrap` throws */
   wrap(dataKey: DataKey, operation: Operation): Promise<readonly Recipient[]> {
     return wrapForAll(this.wrapWith, dataKey, this.#keyContext, operation);
   }
 
   /**
-   * The data key of a record, which the caller releases; at once if it is cached.
+   * Returns the data key of a record, at once if it is cached. The caller releases it.
    *
    * @throws `no-matching-provider`; and what the providers' `unwrap` throws
    */
@@ -136,7 +136,7 @@ export class DataKeySource {
     return this.#cached(candidates, record, operation) ?? this.#unwrapped(candidates, record, operation);
   }
 
-  /** Like `unwrap`, but the caller's alone, to destroy. */
+  /** Unwraps like `unwrap`, to a key that the caller alone holds and destroys. */
   async unwrapOwn(record: KeyRecord, operation: Operation): Promise<DataKey> {
     const key = await this.unwrap(record, operation);
     if (key.isHeldOnce) return key.dataKey;
@@ -145,12 +145,12 @@ export class DataKeySource {
     return own;
   }
 
-  /** Whether the recipients are not those that `wrap` would make now. @throws what the providers' `current` throws */
+  /** Whether the recipients differ from those that `wrap` would make now. @throws what the providers' `current` throws */
   isStale(recipients: readonly Recipient[], operation: Operation): Promise<boolean> {
     return isStale(this.wrapWith, recipients, operation);
   }
 
-  /** @returns how many data keys were let go */
+  /** Drops the data keys that match the filter. @returns how many were dropped */
   forget(filter: ForgetFilter): number {
     const forgotten = this.#store?.forget(filter) ?? 0;
     const isMeant = ({ record }: WrappedDataKey): boolean =>
@@ -158,7 +158,7 @@ export class DataKeySource {
     return forgotten + (this.#reused?.forget(isMeant) ?? 0);
   }
 
-  /** Wipes what it keeps; a cache that was handed in stays as it is. */
+  /** Wipes the keys that it keeps; a cache that the caller made stays as it is. */
   close(): void {
     this.#reused?.close();
     if (this.#ownsCache) this.#cache?.forget();
@@ -179,7 +179,7 @@ export class DataKeySource {
     return wrapped;
   }
 
-  // A hit is as good as an unwrap: the candidates come from this keyring's configuration, and the commitment is checked again.
+  // A cache hit is as good as an unwrap: the candidates come from this keyring's configuration, and the commitment is checked again.
   #cached(candidates: Candidates, record: KeyRecord, operation: Operation): SharedDataKey | undefined {
     const store = this.#store;
     if (store === undefined) return undefined;
@@ -226,9 +226,9 @@ export class DataKeySource {
   }
 
   /**
-   * What a key had unwrapped or wrapped must not serve once its provider has refused it. The answer counts for what stands under the
-   * same algorithm: under another, which anybody can write into a header, it says what the mechanism allows and not what became of
-   * the key.
+   * Drops what a key had unwrapped or wrapped, once its provider has refused the key. The refusal counts only for entries under the same
+   * algorithm. Any writer can put another algorithm into a header, and its refusal tells what the mechanism allows, not what became of the
+   * key.
    */
   #revoke({ provider, recipient }: Candidate): void {
     this.#store?.revoke(provider.provider, recipient);

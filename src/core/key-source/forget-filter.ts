@@ -3,17 +3,17 @@ import { invalidArgument } from "../base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import type { KeyVersion } from "../telemetry/events.ts";
 
-/** Which cached data keys to forget: those that meet every part that is given. */
+/** Selects cached data keys to forget: those that match every given part. */
 export interface ForgetFilter {
-  /** A provider's name. */
+  /** The name of a provider. */
   readonly provider?: string;
   /** An exact key version. */
   readonly keyId?: string;
-  /** Pairs that all stand in the key context, such as the tenant. */
+  /** Pairs that the key context contains, such as the tenant. */
   readonly context?: Context;
 }
 
-/** Whether a key meets every part that the filter gives. */
+/** Whether a key matches every given part of the filter. */
 export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, filter: ForgetFilter): boolean {
   return (
     (filter.provider === undefined || filter.provider === provider) &&
@@ -23,7 +23,7 @@ export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, f
 }
 
 /**
- * Refuses a filter that would meet more than its caller meant: a part that is misspelt or of another type would count as not given.
+ * Refuses a filter that would match more than the caller meant: a misspelt part, or one of another type, would count as not given.
  *
  * @throws `invalid-argument`
  */

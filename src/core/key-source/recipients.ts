@@ -40,7 +40,7 @@ export async function wrapForAll(
 }
 
 /**
- * Unwraps a record's data key with the first of `candidates` that can. At most four are asked; those whose breaker is open come last.
+ * Unwraps a record's data key with the first of `candidates` that can. At most four are tried; those whose breaker is open come last.
  *
  * @returns a data key that meets the record's commitment, which the caller destroys, and the candidate that unwrapped it
  * @throws `authentication-failed` if each recipient is refused or breaks the commitment; else the provider's error, or with several
@@ -109,8 +109,8 @@ export interface Unwrapped {
 }
 
 /**
- * The candidates that can unwrap a record, in the order of the configuration. A provider name or key id from the wire is only ever
- * compared with configuration.
+ * Lists the candidates that can unwrap a record, in the order of the configuration. A provider name or key id from the wire is compared
+ * with configuration and used for nothing else.
  *
  * @throws `no-matching-provider`
  */
@@ -146,7 +146,7 @@ function committed(secret: OwnedBytes, keyContext: KeyContext, keyCommit: Uint8A
   throw new EnvelockError("unwrap-rejected", "the unwrapped key does not meet the commitment", { detail: BREAKS_COMMITMENT });
 }
 
-/** What a wrong key shows of itself stays inside: only what providers said is passed on. */
+/** Makes the error for a failed unwrap. It passes on what providers said and nothing that a wrong key shows of itself. */
 function unwrapFailure(failures: readonly EnvelockError[]): EnvelockError {
   const said = failures.filter(({ detail }) => detail !== BREAKS_COMMITMENT);
   if (said.every(({ code }) => code === "unwrap-rejected"))
@@ -154,7 +154,7 @@ function unwrapFailure(failures: readonly EnvelockError[]): EnvelockError {
   return combined(said, `none of ${failures.length} recipients could be unwrapped`);
 }
 
-/** One error for several: a retryable one speaks for all, for then another try may succeed. */
+/** Makes one error for several. A retryable one decides, because another attempt may then succeed. */
 function combined(failures: readonly EnvelockError[], message = "every attempt failed"): EnvelockError {
   const [only] = failures;
   if (only !== undefined && failures.length === 1) return only;

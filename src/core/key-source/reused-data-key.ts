@@ -7,19 +7,19 @@ import { countOrInfinity, positive } from "../resilience/checks.ts";
 import type { Operation } from "../resilience/operation.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
-/** One data key for many encryptions. Each bound holds by itself. */
+/** The bounds of one data key for many encryptions. Each holds by itself. */
 export interface ReuseOptions {
-  /** Default 300,000. */
+  /** The age at which a key stops to encrypt. Default 300,000. */
   readonly maxAgeMs?: number;
-  /** Encryptions. Default 1,048,576. */
+  /** The most encryptions. Default 1,048,576. */
   readonly maxUses?: number;
-  /** Bytes of plaintext; one encryption may go beyond it if it has the key to itself. Default 64 GiB. */
+  /** The most bytes of plaintext. One encryption may exceed it if it has the key to itself. Default 64 GiB. */
   readonly maxBytes?: number;
-  /** How long before `maxAgeMs` the next key is fetched in the background, so that no caller waits. Default a tenth of it. */
+  /** How long before `maxAgeMs` the next key is fetched in the background, so that no caller waits. Defaults to a tenth of it. */
   readonly refreshAheadMs?: number;
 }
 
-/** A data key and what unwraps it again. */
+/** A data key and the recipients that unwrap it again. */
 export interface WrappedDataKey {
   readonly key: SharedDataKey;
   readonly record: KeyRecord;
@@ -27,13 +27,13 @@ export interface WrappedDataKey {
 
 export interface Supply {
   readonly clock: Clock;
-  /** Makes a data key and wraps it, bounded by itself alone: it may outlive the caller that it began for. */
+  /** Makes a data key and wraps it, with bounds of its own: it may outlive the caller that it began for. */
   fetch(): Promise<WrappedDataKey>;
-  /** A background fetch has ended. */
+  /** Called when a background fetch has ended. */
   onRefresh(error: unknown, ageMs: number): void;
 }
 
-/** The data key that one keyring encrypts with: its recipients and its key context are the keyring's, so there is one at a time. */
+/** The data key that one keyring encrypts with. Recipients and key context are the keyring's, so there is one key at a time. */
 export class ReusedDataKey {
   readonly #bounds: Required<ReuseOptions>;
   readonly #supply: Supply;
@@ -54,22 +54,22 @@ export class ReusedDataKey {
     return this.#current !== undefined;
   }
 
-  /** How long ago the key was made. */
+  /** The time since the key was made. */
   ageMs(wrapped: WrappedDataKey): number {
     const current = this.#current;
     return current?.wrapped === wrapped ? this.#supply.clock.monotonicMs() - current.bornAt : 0;
   }
 
   /**
-   * The key for one more encryption of `bytes`. Any number of callers wait for one fetch.
+   * Returns the key for one more encryption of `bytes`. All waiting callers share one fetch.
    *
-   * @returns held for the caller, who releases it
+   * @returns a key that is held for the caller, which releases it
    * @throws the abort's reason, and what the providers' `wrap` throws once no key is left within its bounds
    */
   async take(bytes: number, caller: Operation): Promise<WrappedDataKey> {
     for (;;) {
       caller.throwIfAborted();
-      if (this.#isClosed) return await this.#supply.fetch(); // a call that was under way finishes, with a key of its own
+      if (this.#isClosed) return await this.#supply.fetch(); // a call in flight finishes, with a key of its own
       const current = this.#current;
       const now = this.#supply.clock.monotonicMs();
       if (current !== undefined && this.#serves(current, bytes, now)) {
@@ -83,13 +83,13 @@ export class ReusedDataKey {
     }
   }
 
-  /** Lets go of the key, and keeps no other. */
+  /** Drops the key, and keeps no other. */
   close(): void {
     this.#isClosed = true;
     this.forget(() => true);
   }
 
-  /** Lets go of the key if one of its versions is meant, and keeps a fetch that is under way from being used. */
+  /** Drops the key if one of its versions matches, and keeps the result of a fetch in flight from being used. */
   forget(isMeant: (wrapped: WrappedDataKey) => boolean): number {
     this.#generation++;
     this.#fetching = undefined;
@@ -105,7 +105,7 @@ export class ReusedDataKey {
     this.#cancelExpiry = next && this.#supply.clock.after(this.#bounds.maxAgeMs, () => this.#expire(), "idle");
   }
 
-  /** Wipes the key at its age, also if no call asks for it again. */
+  /** Wipes the key at its age, even if no call asks for it again. */
   #expire(): void {
     const { clock } = this.#supply;
     if (this.#current !== undefined && clock.monotonicMs() - this.#current.bornAt >= this.#bounds.maxAgeMs) this.#replace(undefined);
@@ -119,12 +119,12 @@ export class ReusedDataKey {
   #refreshIfDue({ bornAt }: InUse, now: number): void {
     const { maxAgeMs, refreshAheadMs } = this.#bounds;
     if (now - bornAt < maxAgeMs - refreshAheadMs || now < this.#refreshAt || this.#fetching !== undefined) return;
-    this.#refreshAt = now + refreshAheadMs / 4; // if it fails: the providers' own retries have come before that
+    this.#refreshAt = now + refreshAheadMs / 4; // for the case that it fails: the providers' own retries have come before that
     const generation = this.#generation;
     this.#fetch().then(
       () => this.#supply.onRefresh(undefined, now - bornAt),
       (error: unknown) => {
-        // A key that may not be used any more is not the same as one that cannot be reached.
+        // A key that may not be used any more differs from one that cannot be reached.
         if (isDeliberateRefusal(error) && generation === this.#generation) this.forget(() => true);
         this.#supply.onRefresh(error, now - bornAt);
       },

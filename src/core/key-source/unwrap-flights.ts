@@ -7,19 +7,19 @@ import type { KeyRecord } from "../format/key-record.ts";
 import type { Operation } from "../resilience/operation.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
-/** One unwrap for all callers of one keyring that ask for the same key record under the same key context at the same time. */
+/** Shares one unwrap among all callers of a keyring that ask for the same key record and key context at the same time. */
 export class UnwrapFlights {
   readonly #flights = new Map<number, Flight>();
 
-  /** How many are under way. */
+  /** How many are in flight. */
   get size(): number {
     return this.#flights.size;
   }
 
   /**
-   * Joins the flight of this record, or starts it. A caller's abort ends that caller; the flight ends with the last of them.
+   * Joins the flight of this record, or starts it. An aborted caller leaves the flight; the flight ends when the last caller leaves.
    *
-   * @param operation bounds the flight, if one is started, in place of its callers
+   * @param operation bounds a flight that is started, in place of its callers
    * @returns a key that the caller releases
    */
   async join(
@@ -36,7 +36,7 @@ export class UnwrapFlights {
     const flight = new Flight(record, keyContext, operation(), unwrap, () => {
       if (this.#flights.get(place) === flight) this.#flights.delete(place);
     });
-    // Another record in this place, which takes chance or malice, flies alone.
+    // Another record in this place, which takes chance or malice, gets a flight of its own.
     if (flying === undefined) this.#flights.set(place, flight);
     return await flight.join(caller);
   }
@@ -85,7 +85,7 @@ class Flight {
   async #fly(unwrap: (operation: Operation) => Promise<SharedDataKey>): Promise<SharedDataKey> {
     try {
       const key = await unwrap(this.#operation);
-      key.hold(this.#callers - 1); // before the first of them can let go
+      key.hold(this.#callers - 1); // before the first caller can release
       return key;
     } finally {
       this.#hasLanded = true;

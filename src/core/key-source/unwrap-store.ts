@@ -7,7 +7,7 @@ import type { EvictionReason } from "../telemetry/events.ts";
 import { type ForgetFilter, meets } from "./forget-filter.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
 
-/** All that decides which data key an unwrap gives. What differs in any part is another key. */
+/** The identity of an unwrap: all parts that decide which data key it gives. A difference in any part makes another key. */
 export interface UnwrapIdentity {
   /** The object, not its name: two objects may stand for two accounts. */
   readonly provider: KeyProvider;
@@ -24,13 +24,13 @@ export interface StoredKey {
   onEvict(reason: EvictionReason): void;
 }
 
-/** An unwrap that is under way; forgotten before it ends, it is not kept. */
+/** An unwrap in flight. If it is forgotten before it ends, its result is not kept. */
 export interface PendingUnwrap {
   readonly identity: UnwrapIdentity;
   isForgotten: boolean;
 }
 
-/** What stands behind a `DataKeyCache`. Looks up by a short hash, then compares every part of the identity. */
+/** The store behind a `DataKeyCache`. Looks up by a short hash, then compares every part of the identity. */
 export class UnwrapStore {
   readonly #maxAgeMs: number;
   readonly #clock: Clock;
@@ -51,12 +51,12 @@ export class UnwrapStore {
     return this.#entries.size;
   }
 
-  /** How long ago a key was unwrapped. */
+  /** The time since a key was unwrapped. */
   ageMs({ bornAt }: StoredKey): number {
     return this.#clock.monotonicMs() - bornAt;
   }
 
-  /** @returns what the caller must `hold` before anything else happens */
+  /** Finds the key of an identity. @returns a key that the caller must `hold` before anything else happens */
   find(identity: UnwrapIdentity): StoredKey | undefined {
     if (this.#entries.size === 0) return undefined;
     const place = this.#placeOf(identity);
@@ -67,7 +67,7 @@ export class UnwrapStore {
     return undefined;
   }
 
-  /** An unwrap begins. To be ended with `end`, whatever comes of it. */
+  /** Notes that an unwrap begins. The caller ends it with `end`, whatever its result. */
   begin(identity: UnwrapIdentity): PendingUnwrap {
     const pending = { identity, isForgotten: false };
     this.#pending.add(pending);
@@ -78,7 +78,7 @@ export class UnwrapStore {
     this.#pending.delete(pending);
   }
 
-  /** Keeps what an unwrap gave, and holds it, unless it was to be forgotten meanwhile. */
+  /** Keeps the result of an unwrap and holds it, unless it was forgotten meanwhile. */
   keep(pending: PendingUnwrap, key: SharedDataKey, onEvict: StoredKey["onEvict"]): void {
     if (pending.isForgotten) return;
     const { identity } = pending;
@@ -87,12 +87,12 @@ export class UnwrapStore {
     this.#cancelSweep ??= this.#sweepLater();
   }
 
-  /** @returns how many left */
+  /** Removes the keys that match the filter. @returns how many */
   forget(filter: ForgetFilter): number {
     return this.#forgetWhere(({ keyContext, recipient }) => meets(keyContext, recipient, filter), "forgotten");
   }
 
-  /** A key version was refused: what it had unwrapped by this algorithm must not serve any longer. */
+  /** Removes what a refused key version had unwrapped by this algorithm. */
   revoke(provider: KeyProvider, { keyId, alg }: Recipient): void {
     const isMet = ({ provider: owner, recipient }: UnwrapIdentity): boolean =>
       owner === provider && recipient.keyId === keyId && recipient.alg === alg;
@@ -135,7 +135,7 @@ export class UnwrapStore {
     onEvict(this.#evictionReason);
   }
 
-  /** A hash of the end of the wrapped key, which is a tag or looks random. Equal ones displace each other, and nothing worse. */
+  /** Hashes the end of the wrapped key, which is a tag or looks random. Keys with equal hashes evict each other, and nothing worse. */
   #placeOf({ provider, recipient: { wrapped } }: UnwrapIdentity): number {
     const low = readUint32(wrapped, wrapped.length - 4) ^ this.#idOf(provider);
     return (low >>> 0) + (readUint32(wrapped, wrapped.length - 8) & 0x1fffff) * 2 ** 32;

@@ -4,14 +4,14 @@ import type { OptionNames } from "../base/options.ts";
 import { claimedPlaintextBytes } from "../crypto/body-sizes.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 
-// What a keyring's methods are told, read when they are called: what the caller changes later does not count.
+// The options of a keyring's methods, read when the method is called. Later changes by the caller have no effect.
 
 export interface EncryptOptions extends ValueOptions {
   /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
   readonly minHeaderBytes?: number;
 }
 
-/** What a call's options say, read when the method was called. */
+/** The options of a call, as they were when the method was called. */
 export interface Call {
   readonly signal: AbortSignal | undefined;
 }
@@ -36,7 +36,11 @@ export function plainCall(options: CallOptions, what: string): Call {
   return { signal: callSignal(options, CALL_OPTIONS, what) };
 }
 
-/** @throws `invalid-argument`; and what `parse` throws, which comes before anything wrong with the context */
+/**
+ * Reads the options of a call.
+ *
+ * @throws `invalid-argument`; and what `parse` throws, which comes before any fault of the context
+ */
 export function openCall(keyContext: KeyContext, options: ValueOptions, what: string, parse: () => ParsedEnvelope): OpenCall {
   const signal = callSignal(options, VALUE_OPTIONS, what);
   const { record, body } = parse();

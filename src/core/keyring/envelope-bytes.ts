@@ -7,7 +7,7 @@ import type { Operation } from "../resilience/operation.ts";
 
 export type PreparedHeader = ReturnType<typeof prepareHeader>;
 
-/** The edge: from here on it is a plain Uint8Array. @throws `invalid-argument` */
+/** Takes bytes at the edge: beyond it they are a plain Uint8Array. @throws `invalid-argument` */
 export function inputBytes(bytes: Uint8Array, what: string): Uint8Array {
   if (isBytes(bytes)) return viewOf(bytes);
   const hint =
@@ -15,7 +15,7 @@ export function inputBytes(bytes: Uint8Array, what: string): Uint8Array {
   throw invalidArgument(`${what} must be a Uint8Array, not ${typeInWords(bytes)}`, hint);
 }
 
-/** Notes for an observer how much plaintext there was. */
+/** Reports to an observer how much plaintext there was. */
 export function sized<T>({ report }: Operation, bytes: number, result: T): T {
   if (report !== undefined) report.bytes = bytes;
   return result;

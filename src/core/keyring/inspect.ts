@@ -8,14 +8,14 @@ import { KEY_RECORD_HEAD, type KeyRecord, parseKeyRecord } from "../format/key-r
 import { hintAbout, hintAboutType, typeInWords } from "../format/looks-like.ts";
 import { DETERMINISTIC_TOKEN_HEAD, parseToken, TOKEN_HEAD } from "../format/token.ts";
 
-/** The fields that can be read without a key. Nothing in it is verified: a writer of the bytes chooses every field. */
+/** The fields that can be read without a key. None of them is verified: the writer of the bytes chooses every field. */
 export type Inspection = InspectedEnvelope | InspectedHeader | InspectedKeyRecord | InspectedToken;
 
 export interface InspectedEnvelope extends InspectedRecord {
   readonly kind: "envelope";
-  /** Where the body begins; padding included. */
+  /** The offset of the body, behind the padding. */
   readonly headerBytes: number;
-  /** Room to rewrap in place. */
+  /** The bytes left for a rewrap in place. */
   readonly paddingBytes: number;
   readonly bodyBytes: number;
   /** Follows from `bodyBytes`; true only if the body opens. */
@@ -35,16 +35,16 @@ export interface InspectedKeyRecord extends InspectedRecord {
 
 export interface InspectedToken {
   readonly kind: "token" | "deterministic-token";
-  /** Names the stored data key, in hex. */
+  /** The name of the stored data key, in hex. */
   readonly kid: string;
   readonly plaintextBytes: number;
 }
 
 export interface InspectedRecord {
   readonly suite: number;
-  /** Names the data key: the first 16 bytes of `keyCommit`, in hex. */
+  /** The name of the data key: the first 16 bytes of `keyCommit`, in hex. */
   readonly kid: string;
-  /** In hex. */
+  /** The commitment of the data key, in hex. */
   readonly keyCommit: string;
   readonly recipients: readonly InspectedRecipient[];
 }
@@ -60,7 +60,7 @@ export interface InspectedRecipient {
 }
 
 /**
- * Reads what stands in clear in an envelope, a detached header, a key record or a token. Needs no key and calls no provider.
+ * Reads the fields that an envelope, a detached header, a key record or a token holds in clear. Needs no key and calls no provider.
  *
  * @param input bytes; a token may be given as base64url text
  * @example
@@ -89,10 +89,10 @@ export function inspect(input: Uint8Array | string): Inspection {
 }
 
 /**
- * Like `inspect`, where only the beginning of an envelope has been read.
+ * Reads like `inspect`, from the beginning of an envelope.
  *
- * @param start the header at least
- * @param envelopeBytes the length of the whole
+ * @param start the bytes so far, at least the header
+ * @param envelopeBytes the length of the whole envelope
  */
 export function inspectEnvelope(start: Uint8Array, envelopeBytes: number): InspectedEnvelope | InspectedHeader {
   const { record, headerBytes, paddingBytes } = parseHeader(start);

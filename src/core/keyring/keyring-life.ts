@@ -1,7 +1,10 @@
 import { quietly } from "../base/quietly.ts";
 import type { ForgetFilter } from "../key-source/forget-filter.ts";
 
-/** Tells those that keep data keys of a keyring beside it, such as `DataKeys`, what becomes of the keyring. Not part of the public surface. */
+/**
+ * Tells objects that keep data keys of a keyring beside it, such as `DataKeys`, about the end of those keys. Not part of the public
+ * surface.
+ */
 export class KeyringLife {
   readonly #forgetting: Set<(filter: ForgetFilter) => number> = new Set();
   readonly #closing: Set<() => void> = new Set();
@@ -12,23 +15,23 @@ export class KeyringLife {
   }
 
   /**
-   * Hears of each `Keyring.forget`.
+   * Subscribes to `Keyring.forget`.
    *
-   * @param listener wipes what the filter meets and returns how many data keys that were
-   * @returns what stops listening
+   * @param listener wipes the data keys that match the filter and returns how many
+   * @returns a function that ends the subscription
    */
   onForget(listener: (filter: ForgetFilter) => number): () => void {
     this.#forgetting.add(listener);
     return () => this.#forgetting.delete(listener);
   }
 
-  /** Hears of `Keyring.close`, once. @returns what stops listening */
+  /** Subscribes to `Keyring.close`, which happens once. @returns a function that ends the subscription */
   onClose(listener: () => void): () => void {
     this.#closing.add(listener);
     return () => this.#closing.delete(listener);
   }
 
-  /** Tells all, also after one that throws. @returns how many data keys were let go */
+  /** Tells all listeners, also after one that throws. @returns how many data keys were dropped */
   forget(filter: ForgetFilter): number {
     let forgotten = 0;
     for (const listener of [...this.#forgetting]) forgotten += quietly(() => listener(filter)) ?? 0;

@@ -12,43 +12,46 @@ import type { KeyringEvent } from "../telemetry/events.ts";
 import type { Telemetry } from "../telemetry/observer.ts";
 
 export interface KeyringOptions extends ResilienceOptions {
-  /** Every one of them becomes a recipient of what is encrypted, and can decrypt. At most 16; with none, the keyring only decrypts. */
+  /**
+   * The keys that encrypt. Each becomes a recipient of every envelope, and can decrypt too. At most 16; without any, the keyring only
+   * decrypts.
+   */
   readonly wrapWith?: readonly KeyProvider[];
-  /** Keys that only decrypt, tried after those of `wrapWith`: the old ones. */
+  /** Keys that only decrypt, tried after those of `wrapWith`, such as old ones. */
   readonly unwrapWith?: readonly KeyProvider[];
   /**
-   * The key context: what is fixed for every data key of this keyring, such as tenant and purpose. Part of every value's context.
-   * A key service may be shown it in clear, and log it.
+   * The key context: the pairs that are fixed for every data key of this keyring, such as tenant and purpose. They are part of every
+   * value's context. A key service may see them in clear and log them.
    */
   readonly context?: Context;
   /**
-   * A second generator for data keys, such as an HSM's: each key is its bytes exclusive-or as many of this machine's. A data key then
-   * costs a call, and is not made without it.
+   * A second generator for data keys, such as an HSM's. Each key is the exclusive-or of its bytes and as many of this machine's. A data key
+   * then costs a call, and is not made if the call fails.
    */
   readonly randomness?: RandomSource;
   /** Encrypts many values under one data key, within these bounds. Without it every envelope has a data key of its own. */
   readonly reuse?: ReuseOptions;
   /** Keeps unwrapped data keys within these bounds; several keyrings may share one cache. Without it every decrypt unwraps. */
   readonly cache?: CacheOptions | DataKeyCache;
-  /** Told of every call, attempt, retry and change, for audit logs. Called at once; what it throws is ignored. */
+  /** Called at once with every call, attempt, retry and change, for audit logs. What it throws is ignored. */
   readonly onEvent?: (event: KeyringEvent) => void;
   /** Spans and metrics, such as `openTelemetry()` of `envelock/open-telemetry`. */
   readonly telemetry?: Telemetry;
 }
 
 export interface KeyringStatus {
-  /** One of each provider, those of `wrapWith` first. */
+  /** One entry for each provider, those of `wrapWith` first. */
   readonly providers: readonly ProviderStatus[];
-  /** Undefined without the option. */
+  /** The state of the option `randomness`. Undefined without it. */
   readonly randomness: ProviderStatus | undefined;
-  /** In the cache, which may be shared. */
+  /** The number of data keys in the cache, which other keyrings may share. */
   readonly cachedDataKeys: number;
   /** Whether a data key is kept for reuse. */
   readonly hasReusedDataKey: boolean;
 }
 
 /**
- * Reads what a keyring is made with.
+ * Reads the options that a keyring is made with.
  *
  * @throws `invalid-argument` for an unknown option, no provider at all, too many, one that lacks a method or has a bad name, and for a
  *   `randomness`, `onEvent` or `telemetry` that cannot be one

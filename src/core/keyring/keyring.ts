@@ -51,21 +51,21 @@ export interface DetachedEnvelope {
   readonly body: Uint8Array;
 }
 
-/** What the library returns of the two: each owns exactly its ArrayBuffer. */
+/** A detached envelope as the library returns it: header and body each own exactly their ArrayBuffer. */
 export interface OwnedDetachedEnvelope {
   readonly header: OwnedBytes;
   readonly body: OwnedBytes;
 }
 
-// Filled by the static block: what the library may listen to and the public surface does not show.
+// Filled by the static block with what the library may listen to and the public surface does not show.
 let lifeIn: (keyring: Keyring) => KeyringLife;
 let isOwn: (value: unknown) => value is Keyring;
 
 /**
  * Encrypts under fresh data keys that the given providers wrap, and decrypts what they can unwrap.
  *
- * Recipients are chosen by comparing their provider and key id with configuration, never by trial, and an envelope can never make
- * a provider that is not configured here do anything. Holds no data key between calls, unless `reuse` or `cache` ask for it.
+ * Recipients are chosen by comparing their provider and key id with configuration, never by trial. So an envelope cannot make any provider
+ * act that is not configured here. A keyring holds no data key between calls, unless `reuse` or `cache` ask for it.
  *
  * @see docs/format.md §4
  * @example
@@ -111,7 +111,7 @@ export class Keyring {
   /**
    * Encrypts to a self-contained envelope under a fresh data key.
    *
-   * @param plaintext not to be changed before the promise settles
+   * @param plaintext must not change before the promise settles
    * @returns the envelope, in its own ArrayBuffer
    * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws; with several failing, one error whose `cause` is an
    *   AggregateError of theirs
@@ -138,7 +138,7 @@ export class Keyring {
     );
   }
 
-  /** Like `encrypt`, with header and body apart: store the header where it can be replaced. */
+  /** Encrypts like `encrypt`, with header and body apart: store the header where it can be replaced. */
   encryptDetached(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedDetachedEnvelope> {
     return this.#run(
       "encrypt",
@@ -181,7 +181,7 @@ export class Keyring {
     );
   }
 
-  /** Like `decrypt`, of a header and a body that were kept apart. */
+  /** Decrypts like `decrypt`, from a header and a body that were kept apart. */
   decryptDetached(envelope: DetachedEnvelope, options: ValueOptions = {}): Promise<OwnedBytes> {
     const parse = (): ParsedEnvelope => {
       const { record } = parseDetachedHeader(this.#input(envelope?.header, "header"));
@@ -195,7 +195,7 @@ export class Keyring {
   }
 
   /**
-   * Encrypts text, which must be well formed, as its UTF-8. Otherwise like `encrypt`.
+   * Encrypts well-formed text as its UTF-8. Otherwise like `encrypt`.
    *
    * @throws as `encrypt`
    * @example
@@ -217,7 +217,7 @@ export class Keyring {
   }
 
   /**
-   * Encrypts a value as JSON. What JSON would drop or change, such as undefined, NaN or a Date, is refused. Otherwise like `encrypt`.
+   * Encrypts a value as JSON. Refuses values that JSON would drop or change, such as undefined, NaN or a Date. Otherwise like `encrypt`.
    *
    * @param value read when the method is called
    * @throws as `encrypt`
@@ -231,7 +231,7 @@ export class Keyring {
   /**
    * Decrypts an envelope of JSON. Otherwise like `decrypt`.
    *
-   * @returns a value of any shape that JSON has: the caller checks it
+   * @returns a value of any JSON shape, which the caller checks
    * @throws as `decrypt`, and `malformed-envelope` if the plaintext is authentic and not JSON
    * @example
    * const value = await keyring.decryptJson(envelope);
@@ -241,8 +241,8 @@ export class Keyring {
   }
 
   /**
-   * A stream that encrypts what is written to it, of any length, in bounded memory: `source.pipeThrough(keyring.encryptStream())`.
-   * Its sides fail as `encrypt` does, and with `invalid-argument` if the source does not give `plaintextBytes`.
+   * Makes a stream that encrypts bytes of any length in bounded memory: `source.pipeThrough(keyring.encryptStream())`. Its sides fail as
+   * `encrypt` does, and with `invalid-argument` if the source does not give exactly `plaintextBytes`.
    *
    * @throws `invalid-argument` for bad options
    */
@@ -251,8 +251,8 @@ export class Keyring {
   }
 
   /**
-   * A stream that decrypts an envelope written to it. Verified chunks alone come out; truncation and every change end in an error,
-   * never in a clean end. Its sides fail as `decrypt` does.
+   * Makes a stream that decrypts an envelope. It gives out verified chunks alone. Truncation and every change end in an error, never in a
+   * clean end. Its sides fail as `decrypt` does.
    *
    * @throws `invalid-argument` for bad options
    */
@@ -260,18 +260,18 @@ export class Keyring {
     return decryptStream(this.#streams, options);
   }
 
-  /** Like `encryptStream`, from an iterable to an iterable. A piece is not to be changed before the next one is asked for. */
+  /** Encrypts like `encryptStream`, from an iterable to an iterable. A piece must not change before the next one is asked for. */
   encryptPieces(pieces: AsyncIterable<Uint8Array>, options: EncryptStreamOptions = {}): EncryptedPieces {
     return new EncryptedPieces(pieces, this.#streams, options);
   }
 
-  /** Like `decryptStream`, from an iterable to an iterable. */
+  /** Decrypts like `decryptStream`, from an iterable to an iterable. */
   decryptPieces(pieces: AsyncIterable<Uint8Array>, options: StreamOptions = {}): AsyncIterableIterator<OwnedBytes> {
     return decryptPieces(pieces, this.#streams, options);
   }
 
   /**
-   * Opens an envelope of which only parts are to be read: fetches the header now, and later the chunks that a read needs.
+   * Opens an envelope to read parts of it. Fetches the header now, and later the chunks that a read needs.
    *
    * @returns the blob, which the caller closes
    * @throws as `decrypt`, and as `SeekableBlob.read` for what is wrong with the source
@@ -291,11 +291,11 @@ export class Keyring {
   }
 
   /**
-   * Goes on with an upload after a crash, if the plaintext is still what it was: else it is a new upload under a fresh salt, and
-   * `isResumed` is false.
+   * Continues an upload after a crash, if the plaintext is unchanged. Otherwise it starts a new upload under a fresh salt, with `isResumed`
+   * false.
    *
-   * @param state what `exportState` gave
-   * @param options as at the start, with the `partDigests` of what is to be uploaded now
+   * @param state the result of `exportState`
+   * @param options as at the start, with the `partDigests` of the present plaintext
    * @throws as `encrypt`, and as `decrypt` for the state
    */
   async resumeUpload(state: Uint8Array, options: UploadOptions): Promise<EncryptedUpload> {
@@ -306,11 +306,11 @@ export class Keyring {
    * Replaces the recipients with those of `wrapWith`; the data key and every body byte stay. Needs no value context.
    * A padded header keeps its size if the new recipients fit.
    *
-   * Rewrap is not revocation: whoever once had the data key can still open the body. Nor does it open the body, so it does not tell
-   * whether that is intact.
+   * A rewrap is no revocation: a reader that once had the data key can still open the body. A rewrap does not open the body either, so it
+   * does not tell whether the body is intact.
    *
    * @returns a new envelope, in its own ArrayBuffer
-   * @throws as `decrypt`, save that `authentication-failed` speaks of the data key and the key context alone; and what the
+   * @throws as `decrypt`, except that `authentication-failed` speaks of the data key and the key context alone; and what the
    *   providers' `wrap` throws
    */
   rewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
@@ -333,7 +333,7 @@ export class Keyring {
     );
   }
 
-  /** Like `rewrap`, of a detached header: never needs the body. */
+  /** Rewraps a detached header like `rewrap`. Never needs the body. */
   rewrapHeader(header: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
     return this.#run(
       "rewrap",
@@ -343,8 +343,8 @@ export class Keyring {
   }
 
   /**
-   * Whether a rewrap would change the recipients: one is missing, was wrapped by an older key version, or is no longer in `wrapWith`.
-   * Reads the header alone; asks each provider for its current version. Of one that cannot tell, every version passes as current.
+   * Whether a rewrap would change the recipients: one is missing, was wrapped by an older key version, or is no longer in `wrapWith`. Reads
+   * the header alone and asks each provider for its current version. If a provider cannot tell, all its versions pass as current.
    *
    * @param envelope an envelope or its header
    * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`, `closed`, and what the providers' `current` throws
@@ -357,7 +357,7 @@ export class Keyring {
     );
   }
 
-  /** What is fixed for every data key of this keyring: frozen. */
+  /** The context that is fixed for every data key of this keyring: frozen. */
   get context(): Context {
     return this.#context.map;
   }
@@ -393,7 +393,7 @@ export class Keyring {
     });
   }
 
-  /** Like `rewrap`, of a key record: tokens under its data key stay as they are. */
+  /** Rewraps a key record like `rewrap`. Tokens under its data key stay as they are. */
   rewrapKeyRecord(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<OwnedBytes> {
     return this.#runWithin("rewrap", "rewrapKeyRecord", options, async (operation, source) => {
       const record = parseKeyRecord(this.#input(keyRecord, "key record"));
@@ -401,7 +401,7 @@ export class Keyring {
     });
   }
 
-  /** Like `needsRewrap`, of a key record. */
+  /** Whether `rewrapKeyRecord` would change the recipients of a key record, like `needsRewrap`. */
   keyRecordNeedsRewrap(keyRecord: Uint8Array, options: CallOptions = {}): Promise<boolean> {
     return this.#run(
       "needs-rewrap",
@@ -411,27 +411,26 @@ export class Keyring {
   }
 
   /**
-   * Wipes data keys that `cache` and `reuse` keep, also those whose unwrap is under way: after a revocation, or when a tenant leaves.
-   * Takes a plain object, so that it can be told to every process.
+   * Wipes data keys that `cache` and `reuse` keep, and those whose unwrap is in flight: after a revocation, or when a tenant leaves. Takes
+   * a plain object, so that it can be sent to every process.
    *
-   * @param filter which ones; all without it
-   * @returns how many
+   * @param filter selects the data keys; without it all are wiped
+   * @returns how many were wiped
    */
   forget(filter: ForgetFilter = {}): number {
     const checked = checkedFilter(filter);
     return this.#source.forget(checked) + this.#life.forget(checked);
   }
 
-  /** The state of the providers and the cache, for a health check or a test. */
+  /** Returns the state of the providers and the cache, for a health check or a test. */
   status(): KeyringStatus {
     const { providers, randomness, cachedDataKeys, hasReusedDataKey } = this.#source;
     return { providers, randomness, cachedDataKeys, hasReusedDataKey };
   }
 
   /**
-   * Ends this keyring: later calls throw `closed`; calls and streams under way finish, then the streams' worker threads end. Data
-   * keys that it keeps are wiped. The providers stay open, and a cache that was handed in stays as it is: their maker closes
-   * them.
+   * Ends this keyring. Later calls throw `closed`. Calls and streams in flight finish, then the streams' worker threads end. Data keys that
+   * it keeps are wiped. The providers stay open, and a cache that the caller made stays as it is: their maker closes them.
    */
   async close(): Promise<void> {
     this.#life.close();
@@ -439,7 +438,7 @@ export class Keyring {
     await this.#streams.lanes.close();
   }
 
-  /** What is streamed always has a data key of its own: how many bytes it will seal is not known. */
+  /** Starts a stream, which always has a data key of its own: how many bytes it will seal is not known. */
   #startSealing({ valueContext, minHeaderBytes, signal }: SealingOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
     return this.#run(
       "encrypt-stream",
@@ -463,7 +462,7 @@ export class Keyring {
     );
   }
 
-  /** For one data key whose key context may be narrower than the keyring's. */
+  /** Runs a call for one data key, whose key context may be narrower than the keyring's. */
   async #runWithin<T>(
     name: OperationName,
     what: string,
@@ -481,7 +480,11 @@ export class Keyring {
     );
   }
 
-  /** @param read reads and encodes the options, at once: what their owner changes later does not count. A throw is a rejection */
+  /**
+   * Runs a call.
+   *
+   * @param read reads and encodes the options at once, so that later changes have no effect. If it throws, the call rejects
+   */
   #run<G extends Call, T>(
     name: OperationName,
     read: () => G,
@@ -517,7 +520,7 @@ export class Keyring {
 
   async #open({ record, body, bodyLength, plaintextBytes, valueContext }: OpenCall, operation: Operation): Promise<OwnedBytes> {
     const kept = this.#source.unwrap(record, operation);
-    const key = kept instanceof Promise ? await kept : kept; // a turn of the queue is a good part of what a hit costs
+    const key = kept instanceof Promise ? await kept : kept; // a turn of the queue is a large part of the cost of a hit
     try {
       requireAttached(body, bodyLength);
       const opened = openBody(key.dataKey, valueContext, body, plaintextBytes);
@@ -559,19 +562,19 @@ export class Keyring {
     if (this.#life.isClosed) throw new EnvelockError("closed", "this keyring has been closed");
   }
 
-  /** The edge: from here on it is a plain Uint8Array, and the keyring is open. */
+  /** Takes bytes at the edge, while the keyring is open: beyond it they are a plain Uint8Array. */
   #input(bytes: Uint8Array, what: string): Uint8Array {
     this.#requireOpen();
     return inputBytes(bytes, what);
   }
 }
 
-/** What becomes of a keyring, for those that keep data keys of it. */
+/** Returns the subscriptions to the end of a keyring's data keys. */
 export function lifeOf(keyring: Keyring): KeyringLife {
   return lifeIn(keyring);
 }
 
-/** @throws `invalid-argument` for what is no keyring of this copy of the package */
+/** Refuses a value that is no keyring of this copy of the package. @throws `invalid-argument` */
 export function requireKeyring(value: unknown, what: string): Keyring {
   if (isOwn(value)) return value;
   throw notOwn(value, "Keyring", what);

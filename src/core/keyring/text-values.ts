@@ -4,9 +4,9 @@ import { invalidArgument, malformed } from "../base/errors.ts";
 import { encodeJson, type JsonValue, jsonIn } from "../base/json.ts";
 import type { EncryptOptions } from "./calls.ts";
 
-// Text and JSON as the plaintext of an envelope: its UTF-8. The envelope does not say which it holds.
+// Text and JSON as the plaintext of an envelope, in UTF-8. The envelope does not say which it holds.
 
-/** What these need of a keyring. */
+/** The methods of a keyring that these functions need. */
 interface Sealer {
   encrypt(plaintext: Uint8Array, options: EncryptOptions): Promise<OwnedBytes>;
   decrypt(envelope: Uint8Array, options: ValueOptions): Promise<OwnedBytes>;
