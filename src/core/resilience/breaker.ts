@@ -7,7 +7,7 @@ export interface BreakerOptions {
   readonly openMs?: number;
 }
 
-/** Counts what one provider does; told the time, reads no clock. */
+/** Counts the failures of one provider. It is told the time and reads no clock. */
 export class Breaker {
   readonly #failures: number;
   readonly #openMs: number;
@@ -33,7 +33,7 @@ export class Breaker {
     return this.#isProbing || now >= this.#openUntil ? "half-open" : "open";
   }
 
-  /** How long until a call may be tried; undefined while another call is finding out. Only for a breaker that refuses. */
+  /** The time until a call may be tried. Undefined while a probe is in flight. Only for a breaker that refuses. */
   retryAfterMs(now: number): number | undefined {
     return this.#isProbing || this.#openUntil === undefined ? undefined : this.#openUntil - now;
   }
@@ -43,20 +43,20 @@ export class Breaker {
     return this.#openUntil === undefined || (now >= this.#openUntil && !this.#isProbing);
   }
 
-  /** A call that `admits` let through begins. @returns whether it is the probe, which its end must be told with */
+  /** Begins a call that `admits` let through. @returns whether it is the probe, which the end of the call must report */
   begin(): boolean {
     this.#isProbing = this.#openUntil !== undefined;
     return this.#isProbing;
   }
 
-  /** The provider answered, if only with a refusal, or by asking to be called less. */
+  /** Notes that the provider answered, even with a refusal or a request for fewer calls. */
   answered(): void {
     this.#consecutiveFailures = 0;
     this.#openUntil = undefined;
     this.#isProbing = false;
   }
 
-  /** A retryable failure, but for throttling. What began before the breaker opened and fails after changes nothing. */
+  /** Notes a retryable failure other than throttling. A call that began before the breaker opened changes nothing when it fails later. */
   failed(isProbe: boolean, now: number): void {
     if (this.#openUntil !== undefined && !isProbe) return;
     this.#consecutiveFailures++;
@@ -64,7 +64,7 @@ export class Breaker {
     if (isProbe || this.#consecutiveFailures >= this.#failures) this.#openUntil = now + this.#openMs;
   }
 
-  /** The caller left before there was an answer: says nothing of the provider. */
+  /** Notes that the caller left before there was an answer. This says nothing about the provider. */
   abandoned(isProbe: boolean): void {
     if (isProbe) this.#isProbing = false;
   }

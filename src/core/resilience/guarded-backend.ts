@@ -15,15 +15,15 @@ export interface ProviderStatus {
   readonly breaker: BreakerState;
   /** Retryable failures since the provider last answered. */
   readonly consecutiveFailures: number;
-  /** Attempts that run now. */
+  /** Attempts that are in flight. */
   readonly active: number;
   /** Attempts that wait for a place. */
   readonly queued: number;
 }
 
 /**
- * One backend as one keyring calls it: each attempt passes the breaker, waits for its turn and is bounded in time, what comes back is
- * checked against the backend's contract, and what may pass is tried again.
+ * Guards one backend for one keyring. Each attempt passes the breaker, waits for its turn and is bounded in time. Its result is checked
+ * against the backend's contract. A retryable failure is tried again.
  */
 export class GuardedBackend<B extends Backend> implements RetriedProvider {
   readonly retry: RetryPolicy;
@@ -87,7 +87,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   }
 
   /**
-   * Makes one attempt, and tells of it.
+   * Makes one attempt, and reports it to the observer.
    *
    * @throws what the step throws, `timeout`, `unavailable` for an open breaker, the abort's reason
    */
@@ -116,7 +116,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     }
     let isProbe: boolean | undefined;
     try {
-      this.#requireAdmission(); // much may have happened while this one stood in line
+      this.#requireAdmission(); // the state may have changed while this attempt waited in line
       isProbe = this.#begin();
       const signal = new CallSignal();
       const pending = start(signal);
@@ -146,7 +146,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
       const bounds = operation.bounds(ms, () => this.#tooLate(`gave no answer to ${call}`, ms));
       return await waitFor(pending, bounds, discard);
     } catch (error) {
-      if (!progress.hasEnded) signal.abort(error); // nothing waits for the call any more: the provider may stop
+      if (!progress.hasEnded) signal.abort(error); // the call is no longer awaited: the provider may stop
       throw error;
     }
   }
@@ -205,14 +205,14 @@ interface Backend {
   readonly name: string;
 }
 
-/** One call of the backend: how to start it, and how to hold what comes back to the contract. */
+/** One call of the backend: how to start it, and how to check its result against the contract. */
 export interface Step<R, T> {
   readonly call: ProviderCall;
   start(signal: CallSignal): Promise<R>;
   accept(raw: R): T;
-  /** Which version was called, once it is known. */
+  /** Returns the key version that was called, once it is known. */
   keyIdOf(value: T | undefined): string | undefined;
-  /** Gets what comes back after the wait for it has ended. */
+  /** Disposes of a result that comes after the wait for it has ended. */
   discard?: (raw: R) => void;
 }
 

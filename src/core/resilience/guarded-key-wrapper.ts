@@ -7,7 +7,7 @@ import { discardSecret } from "./provider-contract.ts";
 
 /** A provider that wraps keys of other formats, guarded. */
 export class GuardedKeyWrapper extends GuardedBackend<KeyWrapper> {
-  /** Whether a key id is one of this provider's, in either case: other formats keep it as it was typed. */
+  /** Whether a key id is one of this provider's, case-insensitively: other formats keep a key id as it was typed. */
   owns(keyId: string): boolean {
     return this.backend.owns(keyId) || this.backend.owns(keyId.toLowerCase());
   }
@@ -31,7 +31,7 @@ export class GuardedKeyWrapper extends GuardedBackend<KeyWrapper> {
     });
   }
 
-  /** @returns bytes of the caller's, to wipe */
+  /** Unwraps a key. @returns bytes that the caller owns and wipes */
   unwrapKey(key: WrappedKey, operation: Operation): Promise<OwnedBytes> {
     return this.call(operation, {
       call: "unwrap",

@@ -14,7 +14,7 @@ export class GuardedProvider extends GuardedBackend<KeyProvider> {
   /**
    * Whether `recipient` names a key of this provider: a comparison with configuration, nothing else.
    *
-   * @throws `provider-failure` if `owns` throws, as a parser may that meets a hostile key id
+   * @throws `provider-failure` if `owns` throws, which a parser may do for a hostile key id
    */
   isFor(recipient: Recipient): boolean {
     if (this.provider.name !== recipient.provider) return false;
@@ -36,7 +36,7 @@ export class GuardedProvider extends GuardedBackend<KeyProvider> {
     });
   }
 
-  /** Makes one attempt, because the next may be another provider's. @returns 32 bytes, the caller's to wipe */
+  /** Makes one attempt, because the next may be another provider's. @returns 32 bytes that the caller owns and wipes */
   unwrap(recipient: Recipient, keyContext: KeyContext, operation: Operation, attempt: number): Promise<OwnedBytes> {
     const { provider } = this;
     return this.attempt(operation, attempt, {
@@ -48,7 +48,7 @@ export class GuardedProvider extends GuardedBackend<KeyProvider> {
     });
   }
 
-  /** The key id that `wrap` would use now, where the provider can tell. */
+  /** Returns the key id that `wrap` would use now, or undefined if the provider cannot tell. */
   async current(operation: Operation): Promise<string | undefined> {
     const { provider } = this;
     if (provider.current === undefined) return undefined;

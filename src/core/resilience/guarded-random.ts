@@ -7,7 +7,7 @@ import { discardSecret, takenSecret } from "./provider-contract.ts";
 
 /** A source of randomness, guarded. */
 export class GuardedRandom extends GuardedBackend<RandomSource> {
-  /** @returns as many bytes as a data key has, the caller's to wipe */
+  /** Draws random bytes. @returns as many as a data key has; the caller owns and wipes them */
   dataKeyBytes(operation: Operation): Promise<OwnedBytes> {
     const { backend } = this;
     return this.call(operation, {

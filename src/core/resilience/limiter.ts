@@ -18,7 +18,7 @@ export class Limiter {
     return this.#waiting.size;
   }
 
-  /** Takes a place if one is free. Each place is given back with `leave`. */
+  /** Takes a place if one is free. The caller gives it back with `leave`. */
   tryEnter(): boolean {
     if (this.#active >= this.#maxConcurrent) return false;
     this.#active++;
@@ -28,7 +28,7 @@ export class Limiter {
   /**
    * Waits for a place.
    *
-   * @throws as `waitWithin`, and then holds no place
+   * @throws as `waitWithin`; the caller then holds no place
    */
   enter(bounds: WaitBounds): Promise<void> {
     return waitWithin<void>(bounds, (resolve) => {

@@ -4,12 +4,12 @@ import type { AbortSource, WaitBounds } from "../base/wait.ts";
 import type { ObservedOperation, OperationReport } from "../telemetry/observer.ts";
 
 /**
- * What bounds one call from its start to its end: the caller's signal and the deadline. Costs nothing until something has to be waited for:
- * the clock is read and the signal listened to only then.
+ * The bounds of one call: the caller's signal and the deadline. They cost nothing until the call has to wait: only then is the clock read
+ * and the signal listened to.
  */
 export class Operation implements ObservedOperation, AbortSource {
   readonly clock: Clock;
-  /** What is told of the call when it ends; none if nobody listens. */
+  /** Collects what the observer reports when the call ends. Undefined without listeners. */
   report: OperationReport | undefined;
   readonly #deadlineMs: number;
   readonly #signal: AbortSignal | undefined;
@@ -23,19 +23,19 @@ export class Operation implements ObservedOperation, AbortSource {
     this.#signal = signal;
   }
 
-  /** What is left until the deadline, at most 0 when it has passed. Counts from the first wait, or from `start`. */
+  /** The time left until the deadline, 0 or less once it has passed. Counts from the first wait, or from `start`. */
   get remainingMs(): number {
     const now = this.clock.monotonicMs();
     this.#deadlineAt ??= now + this.#deadlineMs;
     return this.#deadlineAt - now;
   }
 
-  /** For calls that first wait for something with a deadline of its own. */
+  /** Starts the deadline. For calls that first wait with a deadline of another kind. */
   start(): void {
     this.#deadlineAt ??= this.clock.monotonicMs() + this.#deadlineMs;
   }
 
-  /** Whether a caller may abort it; what the core starts of its own accord has none. */
+  /** Whether a caller may abort it. Calls that the core starts by itself have no signal. */
   get hasSignal(): boolean {
     return this.#signal !== undefined;
   }
@@ -44,7 +44,7 @@ export class Operation implements ObservedOperation, AbortSource {
     return this.#end !== undefined || this.#signal?.aborted === true;
   }
 
-  /** The reason that was given for the abort. */
+  /** The reason of the abort. */
   get reason(): unknown {
     return this.#end === undefined ? this.#signal?.reason : this.#end.reason;
   }
@@ -53,7 +53,7 @@ export class Operation implements ObservedOperation, AbortSource {
     if (this.aborted) throw this.reason;
   }
 
-  /** Ends the call from inside, for calls that no caller waits for any more. */
+  /** Ends the call from inside, once no caller waits for it. */
   abort(reason: unknown): void {
     if (this.aborted) return;
     this.#end = { reason };
@@ -71,7 +71,7 @@ export class Operation implements ObservedOperation, AbortSource {
     this.#signal?.removeEventListener(type, listener);
   }
 
-  /** Bounds a wait within this call: by its signal, and by `ms` if they are given. */
+  /** Bounds a wait within this call: by its signal, and by `ms` if given. */
   bounds(ms?: number, error?: () => EnvelockError): WaitBounds {
     if (ms === undefined || error === undefined) return { signal: this };
     return { signal: this, limit: { clock: this.clock, ms, error } };

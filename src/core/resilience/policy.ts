@@ -9,22 +9,22 @@ import type { RetryOptions, RetryPolicy } from "./retry.ts";
 
 /** How a keyring deals with a provider that is slow, throttles or is down. Every part has a default: docs/operations.md */
 export interface ResilienceOptions extends GuardOptions {
-  /** For a whole call, waits and retries included. Default 60,000. */
+  /** The longest time for a whole call, waits and retries included. Default 60,000. */
   readonly deadlineMs?: number;
-  /** For one attempt at one provider. Default 10,000. */
+  /** The longest time for one attempt at one provider. Default 10,000. */
   readonly attemptDeadlineMs?: number;
-  /** `false` for one attempt only. */
+  /** The retries of a call. `false` makes one attempt only. */
   readonly retry?: RetryOptions | false;
   /** State that several keyrings share, instead of `breaker` and `maxConcurrent`. */
   readonly guards?: ProviderGuards;
-  /** For tests. */
+  /** The time source, for tests. */
   readonly clock?: Clock;
 }
 
 export interface GuardOptions {
-  /** `false` for none. */
+  /** The circuit breaker. `false` turns it off. */
   readonly breaker?: BreakerOptions | false;
-  /** How many attempts one provider gets at once; the others wait in line. Default 64. */
+  /** The most attempts in flight at one provider; further ones wait in line. Default 64. */
   readonly maxConcurrent?: number;
 }
 
@@ -58,7 +58,7 @@ export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
 let isGuards: (value: unknown) => value is ProviderGuards;
 
 /**
- * Breaker, queue and places of every object that a keyring calls; may be shared by several keyrings.
+ * Holds breaker, queue and places of every object that a keyring calls. Several keyrings may share it.
  *
  * @example
  * const guards = new ProviderGuards({ maxConcurrent: 32 });
@@ -84,7 +84,7 @@ export class ProviderGuards {
     this.#maxConcurrent = countOrInfinity(maxConcurrent, "maxConcurrent");
   }
 
-  /** The one guard of this object: a provider, or a source of randomness. */
+  /** Returns the one guard of this object: a provider, or a source of randomness. */
   of(provider: object): Guard {
     const known = this.#guards.get(provider);
     if (known !== undefined) return known;
@@ -94,7 +94,7 @@ export class ProviderGuards {
   }
 }
 
-/** What stands before one provider object. */
+/** The guard of one provider object. */
 export interface Guard {
   readonly breaker: Breaker;
   readonly limiter: Limiter;
@@ -113,7 +113,7 @@ const GUARD_OPTIONS: OptionNames<GuardOptions> = { breaker: true, maxConcurrent:
 const BREAKER_OPTIONS: OptionNames<BreakerOptions> = { failures: true, openMs: true };
 const RETRY_OPTIONS: OptionNames<RetryOptions> = { delaysMs: true, jitter: true };
 
-/** The names of `ResilienceOptions`, for the options of what retries. */
+/** The names of `ResilienceOptions`, for the options of classes that retry. */
 export const RESILIENCE_OPTIONS: OptionNames<ResilienceOptions> = {
   ...GUARD_OPTIONS,
   deadlineMs: true,
@@ -123,5 +123,5 @@ export const RESILIENCE_OPTIONS: OptionNames<ResilienceOptions> = {
   clock: true,
 };
 
-// What Azure Key Vault asks of its clients, and gentle enough for any other service.
+// The delays that Azure Key Vault asks of its clients. They are gentle enough for any other service.
 const RETRY_DELAYS_MS: readonly number[] = [1000, 2000, 4000, 8000, 16_000];

@@ -6,7 +6,7 @@ import type { KeyProvider, Recipient, WrapOptions } from "../contracts/key-provi
 import { DATA_KEY_BYTES } from "../contracts/suite.ts";
 import { encodeWrapAad, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "../format/key-record.ts";
 
-// What the core hands to a provider, and what it holds the provider to.
+// The arguments that the core hands to a provider, and the checks of its results.
 
 export function wrapOptions(provider: KeyProvider, keyContext: KeyContext, call: CallSignal): WrapOptions {
   return call.carriedBy({
@@ -20,7 +20,7 @@ export function wrapOptions(provider: KeyProvider, keyContext: KeyContext, call:
 }
 
 /**
- * What a provider reports goes on the wire for years: a recipient that could not be read back is refused now.
+ * Checks a recipient that a provider reports. It goes on the wire for years, so one that could not be read back is refused now.
  *
  * @throws `provider-failure`
  */
@@ -38,7 +38,7 @@ export function checkedRecipient(provider: KeyProvider, recipient: Recipient): R
 }
 
 /**
- * Takes a data key, or what becomes one, over: what the provider returned is wiped.
+ * Takes ownership of a data key, or of bytes that become one. The array that the provider returned is wiped.
  *
  * @throws `provider-failure` if it does not have 32 bytes
  */
@@ -52,12 +52,12 @@ export function takenSecret(provider: Named, call: "unwrap" | "randomBytes", sec
   return owned;
 }
 
-/** Wipes what a provider returns after the wait for it has ended. */
+/** Wipes the result of a provider that comes after the wait for it has ended. */
 export function discardSecret(secret: unknown): void {
   if (isBytes(secret)) wipe(secret);
 }
 
-/** The provider's own error, or one of the library's around whatever else it threw. */
+/** Returns the provider's own error, or wraps any other value that it threw in one of the library's. */
 export function providerError(provider: Named, error: unknown): EnvelockError {
   if (error instanceof EnvelockError) return error;
   return new EnvelockError("provider-failure", `provider ${provider.name} failed with an error of its own`, { cause: error });

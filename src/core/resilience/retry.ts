@@ -5,38 +5,38 @@ import type { Operation } from "./operation.ts";
 
 export interface RetryOptions {
   /**
-   * How long to wait before each further attempt, so also how many there are. Default 1, 2, 4, 8 and 16 s. A provider that asks to be
-   * called less is waited for on and on, each time as long as the last delay, until the deadline.
+   * The wait before each further attempt, which also limits their number. Default 1, 2, 4, 8 and 16 s. After a provider has asked for fewer
+   * calls, further attempts follow at the last delay until the deadline.
    */
   readonly delaysMs?: readonly number[];
-  /** `full` waits anything from nothing to the delay, so that many callers do not come back at once. Default `full`. */
+  /** `full` waits a random time up to the delay, so that many callers do not come back at once. Default `full`. */
   readonly jitter?: "full" | "none";
 }
 
 export type RetryPolicy = Required<RetryOptions>;
 
-/** How to try candidates, such as providers, or providers with a recipient each. */
+/** The candidates to try, such as providers, or pairs of provider and recipient. */
 export interface Attempts<C, T> {
   readonly call: ProviderCall;
   providerOf(candidate: C): RetriedProvider;
   /** @param attempt counts from 1, for this candidate */
   run(candidate: C, attempt: number): Promise<T>;
-  /** What to throw in the end, from the last failure of each candidate. */
+  /** Makes the error to throw in the end, from the last failure of each candidate. */
   giveUp(failures: readonly EnvelockError[]): EnvelockError;
 }
 
 export interface RetriedProvider {
   readonly retry: RetryPolicy;
-  /** Makes an error of the library's of whatever an attempt ended in. */
+  /** Turns whatever an attempt threw into an error of the library's. */
   failureOf(error: unknown): EnvelockError;
-  /** Another attempt comes, after `delayMs`. */
+  /** Reports that another attempt follows after `delayMs`. */
   tellRetry(call: ProviderCall, attempt: number, failure: EnvelockError, delayMs: number): void;
 }
 
 /**
- * Goes on after the first candidate's first attempt, which the caller makes because it mostly succeeds: the other candidates once,
- * in order, then again whoever failed in a way that may pass, the soonest first, until one succeeds. A wait that would outlast the
- * deadline is not begun.
+ * Continues after the first attempt at the first candidate, which the caller makes because it mostly succeeds. Tries each other candidate
+ * once, in order. Then it tries candidates with retryable failures again, the soonest first, until one succeeds. It begins no wait that
+ * would outlast the deadline.
  *
  * @throws the abort's reason, at once; else what `giveUp` makes
  */
@@ -69,14 +69,14 @@ export async function tryOn<C, T>(
   }
 }
 
-/** Marks the refusal of an open breaker; a call that begins with it is not kept waiting. */
+/** Marks the refusal of an open breaker. A call that begins with it is not kept waiting. */
 export const CIRCUIT_OPEN = "circuit-open";
 
 interface FailedTry<C> {
   readonly candidate: C;
   readonly attempt: number;
   readonly failure: EnvelockError;
-  /** Infinite if another attempt would be in vain, or one too many. */
+  /** The time of the next attempt. Infinite if it would be in vain, or one too many. */
   readonly readyAt: number;
 }
 
@@ -98,7 +98,9 @@ function failedTry<C, T>(attempts: Attempts<C, T>, candidate: C, attempt: number
   return { candidate, attempt, failure, readyAt: clock.monotonicMs() + delayMs };
 }
 
-/** A throttled caller only has to wait for its turn; how many others do is no reason to give up. */
+/**
+ * Returns the delay beyond the list. A throttled caller only has to wait for its turn, so the number of attempts is no reason to give up.
+ */
 function delayBeyond(delaysMs: readonly number[], { code }: EnvelockError): number | undefined {
   const lastMs = delaysMs.at(-1);
   return code === "rate-limited" && lastMs !== undefined ? Math.max(lastMs, LEAST_DELAY_BEYOND_MS) : undefined;

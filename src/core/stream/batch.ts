@@ -4,26 +4,26 @@ import { requireFilled } from "../base/filled.ts";
 import type { ChunkJob } from "./chunk-job.ts";
 import type { Lane } from "./lanes/lanes.ts";
 
-/** Some neighbouring chunks of a body on their way through the cipher, then one piece of output. */
+/** Some neighbouring chunks of a body on their way through the cipher, which become one piece of output. */
 export interface Batch {
-  /** How many more whole chunks it takes. */
+  /** The number of whole chunks that it still takes. */
   readonly room: number;
-  /** Takes whole chunks, or at the body's end what is left. The bytes are the caller's again at once. */
+  /** Takes whole chunks, or at the end of the body the rest. The caller may reuse the bytes at once. */
   add(run: Uint8Array, isEnd: boolean): void;
-  /** The output, in its own ArrayBuffer. */
+  /** Returns the output, in its own ArrayBuffer. */
   finish(isEnd: boolean): OwnedBytes | Promise<OwnedBytes>;
-  /** Gives up what a lane was reserved for. */
+  /** Releases the lane that it has reserved. */
   abandon(): void;
 }
 
-/** Works on this thread, straight out of the caller's pieces. For an engine that answers at once. */
+/** Works on this thread, straight from the caller's pieces. For an engine that answers at once. */
 export class DirectBatch implements Batch {
   readonly #job: ChunkJob;
   readonly #firstChunk: number;
   readonly #chunks: number;
   #taken = 0;
   #target: OwnedBytes = NOTHING;
-  /** Bytes that the input so far makes, and bytes that were made. */
+  /** The length of the output that the input so far makes. */
   #promised = 0;
   #filled = 0;
 
@@ -63,13 +63,13 @@ export class DirectBatch implements Batch {
     wipe(this.#target);
   }
 
-  // room for the end of the body too, which comes on top of the whole chunks
+  // with room for the end of the body too, which follows the whole chunks
   #fullBytes(): number {
     return this.#job.outputBytes(this.#chunks * this.#job.chunkBytes, false);
   }
 }
 
-/** Gathered for a lane that works while this thread goes on. */
+/** Gathers chunks for a lane, which works while this thread goes on. */
 export class GatheredBatch implements Batch {
   readonly #lane: Lane;
   readonly #chunkBytes: number;

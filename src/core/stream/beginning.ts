@@ -10,7 +10,7 @@ import type { KeyRecord } from "../format/key-record.ts";
 import type { SharedDataKey } from "../key-source/shared-data-key.ts";
 import type { LanePool } from "./lanes/lanes.ts";
 
-/** What the streams need of a keyring. */
+/** The parts of a keyring that the streams need. */
 export interface StreamAccess {
   readonly lanes: LanePool;
   /** Encodes the context of a value. @throws `invalid-argument` */
@@ -24,9 +24,9 @@ export interface StreamAccess {
   decrypt(envelope: Uint8Array, options: ValueOptions): Promise<OwnedBytes>;
 }
 
-/** The options of a call as they were when it was made: a stream begins its work later, and the caller may use the object again. */
+/** The options of a call as they were when it was made. A stream begins its work later, and the caller may reuse the object. */
 export interface BoundOptions {
-  /** The encoded context. @throws `invalid-argument` for a bad one */
+  /** Returns the encoded context. @throws `invalid-argument` for a bad one */
   valueContext(): Uint8Array;
   readonly signal: AbortSignal | undefined;
 }
@@ -43,8 +43,8 @@ export function sealingOptions(access: StreamAccess, options: ValueOptions, minH
 }
 
 /**
- * Reads and encodes the options of a call that decrypts. A bad context is refused when it is needed, because a fault of the envelope that
- * comes before it in the reading order decides (docs/format.md [M-3]).
+ * Reads and encodes the options of a call that decrypts. A bad context is refused only when it is needed, because a fault of the envelope
+ * that comes earlier in the reading order decides (docs/format.md [M-3]).
  */
 export function openingOptions(access: StreamAccess, { context, signal }: ValueOptions): BoundOptions {
   try {
@@ -63,7 +63,7 @@ export interface UnlockedKey {
   readonly valueContext: Uint8Array;
 }
 
-/** Derives the body's keys under a fresh salt, and gives what stands before the chunks. Releases the data key. */
+/** Derives the body's keys under a fresh salt, and returns the bytes before the chunks. Releases the data key. */
 export function beginBody(unlocked: UnlockedKey): { readonly keys: BodyKeys; readonly prefix: OwnedBytes } {
   const salt = engine.randomNonce(SALT_BYTES);
   const keys = takeBodyKeys(unlocked, salt);

@@ -8,21 +8,21 @@ export type ChunkMode = "seal" | "open";
 /** Seals or opens the chunks of one body, a run of neighbours at a time. docs/format.md §6 */
 export interface ChunkJob {
   readonly mode: ChunkMode;
-  /** A whole chunk on the way in. */
+  /** The length of a whole chunk of input. */
   readonly chunkBytes: number;
-  /** What `inputBytes` become. The body's end adds the short last chunk when sealing. */
+  /** The length of the output for `inputBytes`. When sealing, the end of the body adds the short last chunk. */
   outputBytes(inputBytes: number, isEnd: boolean): number;
   /**
    * Seals or opens `input`, whose first chunk is number `firstChunk`, into `target` at `offset`.
    *
-   * @param isEnd whether the body ends with `input`; otherwise it is whole chunks
-   * @returns how many bytes were written, with which the caller proves that `target` is filled
+   * @param isEnd whether the body ends with `input`; otherwise `input` is whole chunks
+   * @returns how many bytes were written; with this the caller proves that `target` is filled
    * @throws `authentication-failed`; the caller then wipes `target`
    */
   process(firstChunk: number, input: Uint8Array, isEnd: boolean, target: Uint8Array, offset: number): Written;
 }
 
-/** What a chunk job needs of the body's keys: 32 and 12 bytes, the caller's to wipe. */
+/** The parts of the body's keys that a chunk job needs: 32 and 12 bytes; the caller wipes them. */
 export interface ChunkKeys {
   readonly key: Uint8Array;
   readonly base: Uint8Array;

@@ -1,7 +1,7 @@
 import { wipe } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
 
-/** Cuts pieces of any size into runs of whole chunks. Copies only chunks that lie across two pieces. */
+/** Cuts pieces of any size into runs of whole chunks. Copies only chunks that span two pieces. */
 export class ChunkSplitter {
   readonly #chunkBytes: number;
   #carry: Uint8Array = NOTHING;
@@ -14,7 +14,7 @@ export class ChunkSplitter {
     this.#chunkBytes = chunkBytes;
   }
 
-  /** The next piece; the one before must have been taken to its end. Not to be changed before `take` gives undefined. */
+  /** Takes the next piece, once the one before is used up. It must not change before `take` returns undefined. */
   feed(piece: Uint8Array): void {
     this.#piece = piece;
     this.#pieceBytes = piece.length;
@@ -24,7 +24,7 @@ export class ChunkSplitter {
   /**
    * Takes up to `maxChunks` neighbouring whole chunks, valid until the next call. Returns undefined once the piece is used up.
    *
-   * @throws `invalid-argument` if the piece lost its memory after it was fed: what is left of it would be dropped in silence
+   * @throws `invalid-argument` if the piece lost its memory after it was fed: the rest of it would be dropped in silence
    */
   take(maxChunks: number): Uint8Array | undefined {
     if (this.#piece.length !== this.#pieceBytes)
@@ -45,7 +45,7 @@ export class ChunkSplitter {
     return this.#piece.subarray(start, this.#at);
   }
 
-  /** What is left after the last piece: less than a chunk. */
+  /** Returns the rest after the last piece: less than a chunk. */
   get rest(): Uint8Array {
     return this.#carry.subarray(0, this.#carried);
   }

@@ -11,8 +11,8 @@ import { STREAM_OPTIONS, type StreamOptions } from "./options.ts";
 import { pumpChunks } from "./pump.ts";
 
 /**
- * Decrypts an envelope as it comes. Gives only verified chunks, in order. Anything wrong with the rest ends in an error, never in a
- * clean end.
+ * Decrypts an envelope piece by piece. Returns only verified chunks, in order. Any fault of the rest ends in an error, never in a clean
+ * end.
  *
  * @throws `invalid-argument` for an unknown option, bad `lanes` or pieces that are none; the iterator throws as `Keyring.decrypt`, and what `pieces` throws
  */
@@ -61,7 +61,7 @@ async function* decrypted(
     hasFailed = true;
     throw error;
   } finally {
-    // a source that fails when it is closed does not hide what went wrong before
+    // a source that fails on closing must not hide the earlier error
     if (hasFailed) await input.return().catch(() => undefined);
     else await input.return();
   }
@@ -76,7 +76,7 @@ class EnvelopeInput implements AsyncIterableIterator<Uint8Array> {
     this.#pieces = pieces;
   }
 
-  /** Exactly the next `bytes`. @throws `malformed-envelope` if the source ends before */
+  /** Returns exactly the next `bytes`. @throws `malformed-envelope` if the source ends before */
   async take(bytes: number, what: string): Promise<Uint8Array> {
     const taken = new Uint8Array(bytes);
     for (let filled = 0; filled < bytes; ) {

@@ -1,15 +1,15 @@
 import type { OwnedBytes } from "../base/bytes.ts";
 import { Handoff } from "./handoff.ts";
 
-/** What a duct runs its pieces through. `signal` tells it that nobody waits any more. */
+/** The transform that a duct runs its pieces through. `signal` tells it that its output is no longer awaited. */
 export type Transform<Output extends AsyncIterableIterator<OwnedBytes>> = (
   pieces: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ) => Output;
 
 /**
- * A transform of iterables, turned into something that is written to and read from: what web streams and Node streams have in common.
- * Nothing is worked on ahead of `read`, which is the whole of the backpressure.
+ * Turns a transform of iterables into an object with `write` and `read`, which web streams and Node streams share. No work is done ahead of
+ * `read`, which is all of the backpressure.
  */
 export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
   readonly output: Output;
@@ -22,7 +22,10 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
   #fail: (reason: unknown) => void = () => undefined;
   #isOver = false;
 
-  /** @param onFailure called once if either side, or the work between them, fails; with `signal` aborted also without anybody's call */
+  /**
+   * @param onFailure called once if either side, or the work between them, fails. With an aborted `signal` it is called without a read or
+   *   write
+   */
   constructor(transform: Transform<Output>, signal: AbortSignal | undefined, onFailure: (reason: unknown) => void) {
     this.output = transform(this.#handoff, this.#stop.signal);
     this.#onFailure = onFailure;
@@ -31,9 +34,9 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
       this.#finish = resolve;
       this.#fail = reject;
     });
-    this.#finished.catch(() => undefined); // whoever waits for the end hears of it
+    this.#finished.catch(() => undefined); // a caller that waits for the end gets the error
     signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) queueMicrotask(this.#onAbort); // once the owner stands
+    if (signal?.aborted) queueMicrotask(this.#onAbort); // once the constructor of the owner has returned
   }
 
   /** Settles once the pieces are used up. */
@@ -41,13 +44,13 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
     return this.#handoff.write(pieces);
   }
 
-  /** No more input. Settles once all output has been read. */
+  /** Ends the input. Settles once all output has been read. */
   end(): Promise<void> {
     this.#handoff.end();
     return this.#finished;
   }
 
-  /** The next output, or undefined at the end. */
+  /** Returns the next output, or undefined at the end. */
   async read(): Promise<OwnedBytes | undefined> {
     try {
       const { done, value } = await this.output.next();
@@ -61,7 +64,7 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
     }
   }
 
-  /** Ends everything with `reason`; resolves when all is let go. */
+  /** Ends everything with `reason`. Resolves when all resources are released. */
   async fail(reason: unknown): Promise<void> {
     if (this.#isOver) return;
     this.#letGo();

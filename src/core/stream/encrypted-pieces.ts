@@ -9,7 +9,7 @@ import { checkedLanes, type LaneOptions } from "./lanes/lanes.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions } from "./options.ts";
 import { pumpChunks } from "./pump.ts";
 
-/** An envelope in the making: the header first, then batches of whole chunks, each in its own ArrayBuffer. */
+/** An envelope in the making. It gives the header first, then batches of whole chunks, each in its own ArrayBuffer. */
 export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   readonly #access: StreamAccess;
   readonly #bound: SealingOptions;
@@ -28,7 +28,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   }
 
   /**
-   * The envelope's header, before any of it is read: with it `encryptedBytes` tells the envelope's length.
+   * Returns the envelope's header, even before any piece is read. With it `encryptedBytes` computes the length of the envelope.
    *
    * @throws as `Keyring.encrypt`
    */
@@ -43,7 +43,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   async return(): Promise<IteratorResult<OwnedBytes, void>> {
     const result = await this.#output.return();
     const wipeKeys = ({ keys }: Beginning): void => wipeBodyKeys(keys);
-    this.#beginning?.then(wipeKeys, () => undefined); // also where nothing was ever read
+    this.#beginning?.then(wipeKeys, () => undefined); // needed also if no piece was ever read
     return result;
   }
 

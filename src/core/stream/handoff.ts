@@ -1,4 +1,4 @@
-/** Hands pieces from a writer to an iterator, one at a time: a write is over once the reader asks for more than it brought. */
+/** Hands pieces from a writer to an iterator, one at a time. A write is over once the reader asks for more than its piece. */
 export class Handoff implements AsyncIterableIterator<Uint8Array> {
   #offered: Offer | undefined;
   #taken: Offer | undefined;
@@ -6,7 +6,7 @@ export class Handoff implements AsyncIterableIterator<Uint8Array> {
   #failure: { readonly reason: unknown } | undefined;
   #isOver = false;
 
-  /** One write at a time. The pieces are the writer's again when the promise settles. */
+  /** Writes one piece; one write at a time. The writer may reuse the piece when the promise settles. */
   write(pieces: readonly Uint8Array[]): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure.reason);
@@ -19,7 +19,7 @@ export class Handoff implements AsyncIterableIterator<Uint8Array> {
     });
   }
 
-  /** No more pieces. */
+  /** Ends the pieces. */
   end(): void {
     this.#isOver = true;
     this.#asking?.resolve(OVER);

@@ -1,7 +1,7 @@
 import { timeOf } from "../base/dates.ts";
 import { invalidArgument } from "../base/errors.ts";
 
-/** What names the version that is served. */
+/** The validators of the version that is served. */
 export interface Validators {
   /** A strong entity tag, quoted. */
   readonly etag: string | undefined;
@@ -9,13 +9,13 @@ export interface Validators {
   readonly modifiedSeconds: number | undefined;
 }
 
-/** What the preconditions of a request come to: 304 and 412 end it, `go` lets it go on. */
+/** The result of a request's preconditions: 304 and 412 end it, `go` lets it continue. */
 export type Precondition = "go" | 304 | 412;
 
 /**
  * Evaluates the preconditions of a GET or HEAD request in the order of RFC 9110 §13.2.2. If-Range comes after: see `passesIfRange`.
  *
- * A date that is none is ignored (§13.1.3, §13.1.4), and so is every date if the served version has none.
+ * An invalid date is ignored (§13.1.3, §13.1.4), and so is every date if the served version has none.
  */
 export function preconditionOf(headers: Headers, validators: Validators): Precondition {
   const ifMatch = headers.get("if-match");
@@ -30,7 +30,7 @@ export function preconditionOf(headers: Headers, validators: Validators): Precon
   return isModifiedSince(headers.get("if-modified-since"), validators) === false ? 304 : "go";
 }
 
-/** Whether an If-Range header (RFC 9110 §13.1.5) lets the Range header count. Weak tags never match, and dates only exactly. */
+/** Whether an If-Range header (RFC 9110 §13.1.5) lets the Range header count. Weak tags never match, and dates match only exactly. */
 export function passesIfRange(header: string | null, { etag, modifiedSeconds }: Validators): boolean {
   if (header === null) return true;
   const validator = header.trim();
@@ -42,7 +42,7 @@ export function passesIfRange(header: string | null, { etag, modifiedSeconds }: 
 /**
  * Reads an HTTP-date (RFC 9110 §5.6.7) in each of its three forms.
  *
- * @returns seconds since 1970, or undefined for what is none
+ * @returns seconds since 1970, or undefined for an invalid date
  */
 export function httpDateSeconds(text: string): number | undefined {
   const parts = IMF_FIXDATE.exec(text)?.groups ?? RFC_850.exec(text)?.groups ?? ASCTIME.exec(text)?.groups;
@@ -53,7 +53,7 @@ export function httpDateSeconds(text: string): number | undefined {
   return isReal ? at / 1000 : undefined;
 }
 
-/** The validators of what is served. @throws `invalid-argument` for a tag that is not strong and quoted, or a date that is none */
+/** Checks the validators of what is served. @throws `invalid-argument` for a tag that is not strong and quoted, or an invalid date */
 export function checkedValidators(etag: string | undefined, lastModified: Date | undefined): Validators {
   if (etag !== undefined && !(typeof etag === "string" && STRONG_ETAG.test(etag))) throw invalidArgument("etag must be strong and quoted");
   if (lastModified === undefined) return { etag, modifiedSeconds: undefined };
@@ -69,13 +69,13 @@ function namesTag(header: string, etag: string | undefined, comparison: "strong"
   return false;
 }
 
-/** Undefined where the header or the served version has no date. */
+/** Compares a date of a header with that of the served version. Returns undefined where either is missing. */
 function isModifiedSince(header: string | null, { modifiedSeconds }: Validators): boolean | undefined {
   const since = header === null ? undefined : httpDateSeconds(header.trim());
   return since === undefined || modifiedSeconds === undefined ? undefined : modifiedSeconds > since;
 }
 
-/** Two digits stand for a year from 1970 to 2069. */
+/** Maps two digits to a year from 1970 to 2069. */
 function fullYear(year: string): number {
   if (year.length === 4) return Number(year);
   return Number(year) + (Number(year) < 70 ? 2000 : 1900);

@@ -4,18 +4,18 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** What a Range header asks of a representation: some ranges, none that exist, or nothing that is to be followed. */
+/** The result of a Range header: some ranges, none that exist, or the whole. */
 export type RangeRequest = readonly ByteRange[] | "unsatisfiable" | "whole";
 
 /**
- * Reads a Range header (RFC 9110 §14.2). What is no range of bytes asks for nothing, as the standard has it; neither does a header of
- * more than `maxRanges`, nor one whose ranges together exceed the whole, for they only cost.
+ * Reads a Range header (RFC 9110 §14.2). The whole is served for a header that is no range of bytes, as the standard says. The same holds
+ * for more than `maxRanges`, and for ranges that together exceed the whole, because they only cost.
  *
  * @returns ranges within `size`, ascending, with overlapping and neighbouring ones joined
  */
 export function parseRange(header: string | null | undefined, size: number, maxRanges: number): RangeRequest {
   const listed = /^\s*bytes\s*=(.*)$/i.exec(header ?? "")?.[1];
-  if (listed === undefined || size === 0) return "whole"; // an empty file has no range, and is no error
+  if (listed === undefined || size === 0) return "whole"; // an empty file has no range, and the request is no error
   const ranges: ByteRange[] = [];
   let asked = 0;
   for (const spec of listed.split(",").map((each) => each.trim())) {
@@ -30,7 +30,7 @@ export function parseRange(header: string | null | undefined, size: number, maxR
   return bytes > size ? "whole" : joined(ranges);
 }
 
-/** `first-last`, `first-` or `-suffix`, cut to `size`; empty if nothing of it exists; undefined if it is none of the three. */
+/** Parses `first-last`, `first-` or `-suffix`, cut to `size`. Empty if no byte of it exists; undefined for any other form. */
 function rangeOf(spec: string, size: number): ByteRange | undefined {
   const [, first = "", last = ""] = /^(\d*)\s*-\s*(\d*)$/.exec(spec) ?? [];
   if (first === "" && last === "") return undefined;

@@ -3,15 +3,15 @@ import { type EnvelockError, invalidArgument } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 
 /**
- * A source of pieces that an abort interrupts, also while it waits, and that must give exactly `expectedBytes` if that is known.
- * For one iteration.
+ * Wraps a source of pieces, for one iteration. An abort interrupts it, also while it waits. If `expectedBytes` is known, the source must
+ * give exactly as many bytes.
  */
 export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #signal: AbortSignal | undefined;
   readonly #expectedBytes: number | undefined;
   #isOver = false;
-  /** Bytes given so far. */
+  /** The bytes given so far. */
   taken = 0;
 
   constructor(pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal, expectedBytes?: number) {
@@ -78,7 +78,10 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
     return invalidArgument(message);
   }
 
-  /** Tells the source and does not wait for it: it may be what hangs. What it throws would reach nobody, and end the process. */
+  /**
+   * Closes the source without waiting, because it may be the part that hangs. Its errors are dropped: no caller would get them, and they
+   * would end the process.
+   */
   #dismiss(): void {
     const told = async (): Promise<unknown> => await this.#source.return?.();
     told().catch(() => undefined);
@@ -90,7 +93,7 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   }
 }
 
-/** @throws `invalid-argument` for what cannot be iterated asynchronously, such as an array or a stream of an older browser */
+/** Requires an async iterable. @throws `invalid-argument` for anything else, such as an array or a stream of an older browser */
 export function requirePieces(pieces: unknown, what: string): void {
   if (typeof pieces === "object" && pieces !== null && Symbol.asyncIterator in pieces) return;
   throw invalidArgument(`${what} takes an async iterable of Uint8Arrays`, "pipe a web stream through encryptStream or decryptStream");

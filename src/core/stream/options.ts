@@ -2,14 +2,14 @@ import { VALUE_OPTIONS, type ValueOptions } from "../base/call-options.ts";
 import type { OptionNames } from "../base/options.ts";
 import type { LaneCount } from "./lanes/lanes.ts";
 
-/** An abort by the signal ends both sides of a stream with its reason. */
+/** The options of a stream. An abort by the signal ends both sides with its reason. */
 export interface StreamOptions extends ValueOptions {
   /**
-   * The number of threads that work on this stream, the caller's own among them. Defaults to 1. `auto` asks for more once the stream
-   * has shown to be large (64 MiB). Each takes some 40 MiB. They belong to the keyring and end when idle, or with `keyring.close()`.
+   * The number of threads that work on this stream, the caller's own among them. Defaults to 1. `auto` adds threads once the stream proves
+   * to be large (64 MiB). Each thread takes some 40 MiB. They belong to the keyring and end when idle, or with `keyring.close()`.
    *
-   * Where no thread can be started, as in a bundle of one file, a number above 1 fails with `unavailable` and `detail` `no-worker`, and
-   * `auto` does without.
+   * If no thread can be started, as in a bundle of one file, a number above 1 fails with `unavailable` and `detail` `no-worker`, and `auto`
+   * works without.
    */
   readonly lanes?: LaneCount;
   /** Called after each batch with the plaintext bytes that are done so far. */
@@ -17,7 +17,7 @@ export interface StreamOptions extends ValueOptions {
 }
 
 export interface EncryptStreamOptions extends StreamOptions {
-  /** The exact length, if known: a source that gives more or less fails. */
+  /** The exact length, if known. A source that gives more or fewer bytes fails. */
   readonly plaintextBytes?: number;
   /** Pads the header with zeros to at least this many bytes, so that a later rewrap can be done in place. At most 65,544. */
   readonly minHeaderBytes?: number;

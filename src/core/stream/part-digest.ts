@@ -5,7 +5,7 @@ import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import { checkedPartBytes, checkedPlan, partCountOf, partPlan } from "./upload-plan.ts";
 
 /**
- * The SHA-256 of a part's plaintext: 32 bytes, as secret as the plaintext is.
+ * Computes the SHA-256 of a part's plaintext: 32 bytes, as secret as the plaintext.
  *
  * @example
  * ```ts
@@ -26,7 +26,7 @@ export interface StoredPartPlan {
 }
 
 /**
- * The digests of all parts of a plaintext, for `startUpload` and `resumeUpload`. Holds one part at a time.
+ * Computes the digests of all parts of a plaintext, for `startUpload` and `resumeUpload`. Holds one part at a time.
  *
  * @param plan `partBytes`; or the plan with `storedPartBytes`, which also has a digest for each border that may cut a chunk
  * @throws `invalid-argument` for a bad plan, or pieces that are not as long as it says; what `pieces` throws

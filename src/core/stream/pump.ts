@@ -7,10 +7,10 @@ import { ChunkSplitter } from "./chunk-splitter.ts";
 import type { StreamLanes } from "./lanes/lanes.ts";
 
 /**
- * Seals or opens the chunks of one body as they come, in any piece size, and gives the output in order, in whole batches. Holds
- * a bounded number of batches whatever the length.
+ * Seals or opens the chunks of one body from pieces of any size, and returns the output in order, in whole batches. Holds a bounded number
+ * of batches for a body of any length.
  *
- * A piece is not to be changed before the next one is asked for. Ends `lanes`.
+ * A piece must not change before the next one is asked for. Ends `lanes`.
  *
  * @param signal also ends a wait for a lane
  * @throws `malformed-envelope` if a sealed body is cut short between chunks; `authentication-failed`; what `pieces` throws
@@ -25,7 +25,7 @@ export async function* pumpChunks(
   const inFlight: InFlight[] = [];
   let batch: Batch | undefined;
   let chunk = 0;
-  const leave = (): void => lanes.leave(); // what is awaited from a lane then fails
+  const leave = (): void => lanes.leave(); // pending output of a lane then fails
   signal?.addEventListener("abort", leave);
   try {
     for await (const piece of pieces) {
@@ -60,14 +60,14 @@ export async function* pumpChunks(
     batch?.abandon();
     splitter.wipe();
     lanes.leave();
-    // nothing may still work when the caller goes on to wipe the keys, and output that is not handed out is wiped too
+    // no lane may still work when the caller wipes the keys; output that is not handed out is wiped too
     for (const given of await Promise.allSettled(inFlight.map(({ output }) => output))) {
       if (given.status === "fulfilled") wipe(given.value);
     }
   }
 }
 
-/** Output that may still be in the making. */
+/** An output that may still be in the making. */
 interface InFlight {
   readonly output: OwnedBytes | Promise<OwnedBytes>;
   isDone: boolean;
@@ -85,6 +85,6 @@ function underWay(output: OwnedBytes | Promise<OwnedBytes>): InFlight {
   const done = (): void => {
     entry.isDone = true;
   };
-  output.then(done, done); // a failure waits for its turn, so that what is verified before it goes out first
+  output.then(done, done); // a failure waits for its turn, so that verified output before it is given out first
   return entry;
 }

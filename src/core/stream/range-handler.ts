@@ -6,9 +6,9 @@ import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import { checkedValidators, passesIfRange, preconditionOf } from "./http-preconditions.ts";
 import { type ByteRange, parseRange } from "./http-range.ts";
 
-/** What the handler serves: a `SeekableBlob`, or anything that reads like one. */
+/** A blob that the handler serves: a `SeekableBlob`, or an object with the same methods. */
 export interface RangeReadable {
-  /** The verified length of the plaintext. */
+  /** Returns the verified length of the plaintext. */
   size(options?: CallOptions): Promise<number>;
   stream(start: number, end: number, options?: CallOptions): ReadableStream<OwnedBytes>;
 }
@@ -18,16 +18,16 @@ export interface RangeHandlerOptions {
   readonly contentType?: string;
   /** A strong entity tag in quotes, such as `"v7"`, which names the version that is served. */
   readonly etag?: string;
-  /** When the version that is served was made; counted in whole seconds. */
+  /** The time at which the served version was made, in whole seconds. */
   readonly lastModified?: Date;
-  /** A request for more ranges gets the whole. Defaults to 16. */
+  /** The most ranges in one request. A request for more gets the whole. Defaults to 16. */
   readonly maxRanges?: number;
 }
 
 /**
- * Answers GET and HEAD for a blob: the whole, one range, several (multipart/byteranges), a suffix, 416 with the verified size, and 304
- * or 412 where the preconditions of RFC 9110 §13 say so. For any framework that has `Request` and `Response`. A body that fails on its
- * way errors; it never ends early and clean.
+ * Answers GET and HEAD for a blob: the whole, one range, several (multipart/byteranges), a suffix, 416 with the verified size, and 304 or
+ * 412 where the preconditions of RFC 9110 §13 say so. Works with any framework that has `Request` and `Response`. A body that fails on its
+ * way ends in an error, never in a clean end.
  *
  * @throws `invalid-argument` for bad options; the handler throws what `SeekableBlob.read` throws
  * @example
@@ -121,7 +121,7 @@ function multipartBody(blob: RangeReadable, { parts, tail }: Multipart, signal: 
   );
 }
 
-/** By a reader, because not every browser iterates its streams. */
+/** Reads with a reader, because not every browser iterates its streams. */
 async function* piecesOf(stream: ReadableStream<OwnedBytes>): AsyncGenerator<OwnedBytes, void, undefined> {
   const reader = stream.getReader();
   try {

@@ -1,15 +1,15 @@
 import { isBytes, viewOf } from "../base/bytes.ts";
 import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
 
-/** Where an envelope lies: a file, an object in a store, anything that gives parts of it. */
+/** A place that holds an envelope and gives parts of it, such as a file or an object in a store. */
 export interface SeekableSource {
-  /** The envelope's length in bytes. Not believed before the last chunk has opened. */
+  /** The envelope's length in bytes. Not trusted before the last chunk has opened. */
   readonly size: number;
-  /** What names this version of the envelope, such as a strong ETag. If not given, the first read's is taken. */
+  /** The name of this version of the envelope, such as a strong ETag. Defaults to that of the first read. */
   readonly etag?: string;
   /**
-   * The bytes from `start` to before `end`, with the ETag of the version they are from, if there is such a thing. Not changed after
-   * they were given.
+   * Reads the bytes from `start` to before `end`, with the ETag of their version if there is one. The source must not change them
+   * afterwards.
    */
   read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array | SourcePart>;
 }

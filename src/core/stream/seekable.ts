@@ -11,8 +11,8 @@ import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
 
 /**
- * An envelope of which any part can be read. Fetches the header once and then only the chunks that a read needs; nothing comes out
- * unverified.
+ * An envelope of which any part can be read. Fetches the header once and then only the chunks that a read needs. It returns verified bytes
+ * alone.
  */
 export class SeekableBlob {
   readonly #source: CheckedSource;
@@ -33,7 +33,7 @@ export class SeekableBlob {
   }
 
   /**
-   * The plaintext's length, told only once the last chunk has opened, because whoever can cut the blob short can claim another.
+   * Returns the plaintext's length, once the last chunk has opened. Before that, an attacker that cuts the blob short could claim another.
    *
    * @throws as `read`
    */
@@ -45,7 +45,7 @@ export class SeekableBlob {
   }
 
   /**
-   * The plaintext from `start` to before `end`, cut at the blob's verified end.
+   * Reads the plaintext from `start` to before `end`, cut at the blob's verified end.
    *
    * @returns the bytes, in their own ArrayBuffer
    * @throws `invalid-argument` for a range that is none; `authentication-failed` if anything that was read has been changed or the
@@ -66,8 +66,8 @@ export class SeekableBlob {
   }
 
   /**
-   * Like `read`, as a stream of verified batches in bounded memory. Whatever fails after the first batch errors the stream, so its end
-   * tells that all is there.
+   * Reads like `read`, as a stream of verified batches in bounded memory. Any failure after the first batch errors the stream, so a clean
+   * end tells that everything came.
    */
   stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: CallOptions = {}): ReadableStream<OwnedBytes> {
     const given = callSignal(options, CALL_OPTIONS, "stream");
@@ -92,7 +92,7 @@ export class SeekableBlob {
     );
   }
 
-  /** Wipes the keys: later calls throw `closed`. Twice is fine. */
+  /** Wipes the keys. A second call does nothing; any other later call throws `closed`. */
   close(): void {
     this.#isClosed = true;
     this.#wipe();
@@ -110,7 +110,7 @@ export class SeekableBlob {
     if (this.#isClosed) throw new EnvelockError("closed", "this blob has been closed");
   }
 
-  /** The range within the blob. One that reaches the end is cut there, after the end was verified. */
+  /** Computes the range within the blob. A range that reaches the end is cut there, after the end was verified. */
   async #range(start: number, end: number, options: CallOptions): Promise<Range> {
     if (!isOffset(start) || !isOffset(end) || end < start) throw invalidArgument(`a range is two integers from 0, not ${start} to ${end}`);
     this.#requireOpen();
@@ -121,19 +121,19 @@ export class SeekableBlob {
     return { start: Math.min(start, size), end: Math.min(end, size) };
   }
 
-  /** Fetches and opens neighbouring chunks in one read. */
+  /** Fetches and opens neighbouring chunks with one read. */
   async #chunks(first: number, last: number, { signal }: CallOptions): Promise<OwnedBytes> {
     this.#requireOpen();
     const start = this.#bodyOffset + first * SEALED_CHUNK_BYTES;
     const end = Math.min(this.#bodyOffset + (last + 1) * SEALED_CHUNK_BYTES, this.#source.size);
     const sealed = await this.#source.read(start, end, signal);
-    const plaintext = engine.allocate(this.#job.outputBytes(sealed.length, false)); // no more than what really came
+    const plaintext = engine.allocate(this.#job.outputBytes(sealed.length, false)); // no larger than the bytes that came
     try {
       requireFilled(plaintext, await this.#job.process(first, sealed, false, plaintext, 0));
-      this.#requireOpen(); // `close` wiped the keys meanwhile: what was opened with them says nothing
+      this.#requireOpen(); // `close` may have wiped the keys meanwhile, which would look like a change of the data
     } catch (error) {
       wipe(plaintext);
-      this.#requireOpen(); // as above, which otherwise looks like a change of the data
+      this.#requireOpen(); // as above
       throw error;
     }
     if (last === this.#lastChunk) this.#isSizeVerified = true;
@@ -150,7 +150,7 @@ export async function openSeekable(access: StreamAccess, source: SeekableSource,
   const prefix = await checked.read(0, Math.min(HEADER_PREFIX_BYTES, checked.size), signal);
   const headerBytes = headerBytesOf(prefix);
   const bodyOffset = headerBytes + BODY_PREFIX_BYTES;
-  const isCut = checked.size <= headerBytes; // then there is nothing to read, and `parseHeader` says what is missing
+  const isCut = checked.size <= headerBytes; // `parseHeader` then says what is missing
   const start = isCut ? prefix : concatBytes(prefix, await checked.read(prefix.length, Math.min(bodyOffset, checked.size), signal));
   const { record } = parseHeader(start.subarray(0, headerBytes)); // before the length of the body: docs/format.md §4.1
   const claimedBytes = plaintextBytesOf(checked.size - headerBytes);

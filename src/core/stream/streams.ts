@@ -8,14 +8,14 @@ import { EncryptedPieces } from "./encrypted-pieces.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "./options.ts";
 import { type ByteTransform, webStream } from "./web-stream.ts";
 
-/** A stream that encrypts, and its header, which can be had before anything is read. */
+/** A stream that encrypts. Its header is available before anything is read. */
 export interface EncryptStream extends ByteTransform {
   /** @throws as `Keyring.encrypt` */
   header(): Promise<OwnedBytes>;
 }
 
 /**
- * The exact length of an envelope, for Content-Length, multipart or tus.
+ * Computes the exact length of an envelope, for Content-Length, multipart or tus.
  *
  * @param header the envelope's header, or its length
  * @throws `invalid-argument`

@@ -1,13 +1,13 @@
 import type { OwnedBytes } from "../base/bytes.ts";
 import { Duct, type Transform } from "./duct.ts";
 
-/** What `pipeThrough` takes: a transform stream of the web, of Node and of every runtime that has them. */
+/** A transform stream that `pipeThrough` takes, of the web, of Node and of every runtime that has them. */
 export interface ByteTransform {
   readonly readable: ReadableStream<OwnedBytes>;
   readonly writable: WritableStream<Uint8Array>;
 }
 
-/** A transform of iterables as a pair of web streams. Neither side holds anything: a write waits until its bytes are used. */
+/** Turns a transform of iterables into a pair of web streams. Neither side buffers: a write waits until its bytes are used. */
 export function webStream<Output extends AsyncIterableIterator<OwnedBytes>>(
   transform: Transform<Output>,
   signal: AbortSignal | undefined,

@@ -1,12 +1,12 @@
 import type { ErrorCode } from "../base/errors.ts";
 
-/** What a keyring tells `onEvent`, for audit logs and metrics. Never a secret, a plaintext or a value context. */
+/** An event that a keyring reports to `onEvent`, for audit logs and metrics. Holds no secret, no plaintext and no value context. */
 export type KeyringEvent = OperationEvent | ProviderCallEvent | RetryEvent | BreakerEvent | CacheEvent | EvictionEvent | RefreshEvent;
 
-/** How a call ended: `aborted` by the caller's signal, or with an error of this code. */
+/** The end of a call: success, an abort by the caller's signal, or an error with this code. */
 export type Outcome = "ok" | "aborted" | ErrorCode;
 
-/** The streams' are of their beginning: the data key has been wrapped or unwrapped, and no byte has passed. */
+/** The name of a call. Events of streams report their beginning: the data key has been wrapped or unwrapped, and no byte has passed. */
 export type OperationName =
   | "encrypt"
   | "decrypt"
@@ -17,10 +17,10 @@ export type OperationName =
   | "create-data-key"
   | "unwrap-data-key";
 
-/** `random` is a call of the keyring's `randomness`, whose name then stands for the provider's. */
+/** A call of a provider. `random` is a call of the keyring's `randomness`, whose name then takes the provider's place. */
 export type ProviderCall = "wrap" | "unwrap" | "current" | "random";
 
-/** One call of a keyring's method has ended. */
+/** Reports that a call of a keyring's method has ended. */
 export interface OperationEvent {
   readonly type: "operation";
   readonly operation: OperationName;
@@ -28,11 +28,11 @@ export interface OperationEvent {
   readonly durationMs: number;
   /** Bytes of plaintext that went in or came out; 0 where there is no body, or no success. */
   readonly bytes: number;
-  /** The key versions that wrapped or unwrapped the data key; empty if it did not come to that. */
+  /** The key versions that wrapped or unwrapped the data key. Empty if the call ended before. */
   readonly keys: readonly KeyVersion[];
-  /** Where the data key came from; undefined if it did not come to that. */
+  /** The origin of the data key. Undefined if the call ended before. */
   readonly dataKey: DataKeyOrigin | undefined;
-  /** How long ago the data key was made or unwrapped; 0 for a fresh one. */
+  /** The time since the data key was made or unwrapped; 0 for a fresh one. */
   readonly dataKeyAgeMs: number;
   /** The keyring's context. */
   readonly keyContext: Readonly<Record<string, string>>;
@@ -46,32 +46,32 @@ export interface KeyVersion {
   readonly keyId: string;
 }
 
-/** One attempt at one provider has ended. */
+/** Reports that one attempt at one provider has ended. */
 export interface ProviderCallEvent {
   readonly type: "provider-call";
   readonly call: ProviderCall;
   readonly provider: string;
-  /** Which version; undefined for `random`, and if a wrap failed before it had one. */
+  /** The key version. Undefined for `random`, and if a wrap failed before it had one. */
   readonly keyId: string | undefined;
   readonly outcome: Outcome;
   readonly durationMs: number;
-  /** From 1. */
+  /** Counts from 1. */
   readonly attempt: number;
 }
 
-/** An attempt has failed in a way that may pass, and another one comes after `delayMs`. */
+/** Reports that an attempt has failed in a retryable way, and that another one follows after `delayMs`. */
 export interface RetryEvent {
   readonly type: "retry";
   readonly call: ProviderCall;
   readonly provider: string;
-  /** Of the failure. */
+  /** The code of the failure. */
   readonly code: ErrorCode;
-  /** The coming attempt, from 2. */
+  /** The number of the coming attempt, from 2. */
   readonly attempt: number;
   readonly delayMs: number;
 }
 
-/** `open` refuses every call; `half-open` lets one through to see. */
+/** The state of a breaker. `open` refuses every call; `half-open` lets one through as a probe. */
 export type BreakerState = "closed" | "open" | "half-open";
 
 export interface BreakerEvent {
@@ -80,25 +80,28 @@ export interface BreakerEvent {
   readonly state: BreakerState;
 }
 
-/** A data key was looked for in the cache. */
+/** Reports that a data key was looked up in the cache. */
 export interface CacheEvent {
   readonly type: "cache";
   readonly result: "hit" | "miss";
 }
 
-/** A data key left the cache and was wiped. */
+/** Reports that a data key left the cache and was wiped. */
 export interface EvictionEvent extends KeyVersion {
   readonly type: "eviction";
   readonly reason: EvictionReason;
 }
 
-/** `size` and `age` are the bounds; `revoked` is a provider's refusal of its key; `forgotten` is `forget` or `close`. */
+/**
+ * The reason of an eviction. `size` and `age` are the bounds; `revoked` is a provider's refusal of its key; `forgotten` is `forget` or
+ * `close`.
+ */
 export type EvictionReason = "size" | "age" | "revoked" | "forgotten";
 
-/** The data key that encrypt reuses was fetched anew in the background, or could not be. */
+/** Reports that the data key for reuse was fetched anew in the background, or could not be. */
 export interface RefreshEvent {
   readonly type: "refresh";
   readonly outcome: Outcome;
-  /** Age of the one in use. */
+  /** The age of the key in use. */
   readonly dataKeyAgeMs: number;
 }

@@ -13,16 +13,16 @@ import type {
   ProviderCallEvent,
 } from "./events.ts";
 
-/** What stands behind spans and metrics, such as `openTelemetry()` of `envelock/open-telemetry`. */
+/** The receiver of spans and metrics, such as `openTelemetry()` of `envelock/open-telemetry`. */
 export interface Telemetry {
   /**
-   * Runs `run` with a span around it, active while it runs.
+   * Runs `run` with a span around it, which is active while it runs.
    *
-   * @param run tells `finish` once how it ended, then settles
+   * @param run calls `finish` once with the end event, then settles
    */
   span<T>(name: SpanName, run: (finish: (event: SpanEvent) => void) => Promise<T>): Promise<T>;
 
-  /** Gets every event, also those that end a span. */
+  /** Receives every event, also those that end a span. */
   record(event: KeyringEvent): void;
 }
 
@@ -30,15 +30,15 @@ export type SpanName = `envelock.${OperationName | ProviderCall}`;
 
 export type SpanEvent = OperationEvent | ProviderCallEvent;
 
-/** A call in flight, as far as its observer looks at it. */
+/** A call in flight, as its observer sees it. */
 export interface ObservedOperation {
-  /** What is told of the call when it ends; none if nobody listens. */
+  /** Collects what the observer reports when the call ends. Undefined without listeners. */
   report: OperationReport | undefined;
   /** Whether the caller's signal ended it. */
   readonly aborted: boolean;
 }
 
-/** What a call found out about itself on its way. */
+/** The facts that a call collects about itself on its way. */
 export interface OperationReport {
   bytes: number;
   dataKey: DataKeyOrigin | undefined;
@@ -46,7 +46,7 @@ export interface OperationReport {
   keys: readonly KeyVersion[];
 }
 
-/** Tells the listeners of one keyring. A keyring without listeners has no observer, so that being unobserved costs nothing. */
+/** Reports to the listeners of one keyring. A keyring without listeners has no observer, so that it has no cost. */
 export class Observer {
   readonly #clock: Clock;
   readonly #onEvent: ((event: KeyringEvent) => void) | undefined;
@@ -67,7 +67,7 @@ export class Observer {
     });
   }
 
-  /** Runs `run` in a span, and emits what `eventOf` makes of its end. */
+  /** Runs `run` in a span, and emits the event that `eventOf` makes of its end. */
   timed<T>(
     name: SpanName,
     operation: ObservedOperation,
@@ -93,14 +93,14 @@ export class Observer {
     return this.#telemetry === undefined ? observed() : inSpan(this.#telemetry, name, observed);
   }
 
-  /** A listener that throws or rejects changes nothing for others. */
+  /** Emits an event. A listener that throws or rejects changes nothing for others. */
   emit(event: KeyringEvent): void {
     quietly(() => this.#onEvent?.(event));
     quietly(() => this.#telemetry?.record(event));
   }
 }
 
-/** A span that fails, or that runs nothing, keeps no work from being done. */
+/** Runs work in a span. A span that fails, or that runs nothing, keeps no work from being done. */
 async function inSpan<T>(telemetry: Telemetry, name: SpanName, run: (finish?: (event: SpanEvent) => void) => Promise<T>): Promise<T> {
   let running: Promise<T> | undefined;
   const started = (finish: (event: SpanEvent) => void): Promise<T> => {

@@ -3,17 +3,17 @@ import { EnvelockError, invalidArgument } from "../../base/errors.ts";
 import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
 
 /**
- * Where chunks are sealed and opened beside the caller's own thread. `#lanes` in the package's import map picks the implementation:
- * `node.ts` over worker_threads, `portable.ts` over WebCrypto's own threads.
+ * Seals and opens chunks beside the caller's own thread. `#lanes` in the package's import map picks the implementation: `node.ts` over
+ * worker_threads, `portable.ts` over WebCrypto's own threads.
  */
 export interface LanePool {
-  /** Takes part for one stream. `keys` must stay until `leave`. @throws `invalid-argument` for bad `lanes`; `closed` */
+  /** Joins for one stream. `keys` must stay until `leave`. @throws `invalid-argument` for bad `lanes`; `closed` */
   join(job: ChunkJob, keys: ChunkKeys, options: LaneOptions): StreamLanes;
-  /** Takes no more streams, and ends all lanes once those under way are done. Twice is fine. */
+  /** Takes no more streams, and ends all lanes once the streams in flight are done. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** How many threads work on one stream, the caller's own among them. `auto` asks for more once a stream has shown to be large. */
+/** The number of threads that work on one stream, the caller's own among them. `auto` adds threads once a stream proves to be large. */
 export type LaneCount = "auto" | number;
 
 export interface LaneOptions {
@@ -23,24 +23,24 @@ export interface LaneOptions {
 }
 
 export interface StreamLanes {
-  /** Chunks in the next batch. */
+  /** The number of chunks in the next batch. */
   readonly batchChunks: number;
-  /** Batches that may wait for their turn, the one that this thread works on included. */
+  /** The most batches that may wait for their turn, including the one that this thread works on. */
   readonly maxInFlight: number;
-  /** A lane reserved for the next batch, or undefined: then the caller's own thread does it. */
+  /** Reserves a lane for the next batch. Returns undefined if the caller's own thread is to do it. */
   reserve(): Lane | undefined;
-  /** Lets answers of other threads come in, or undefined if none are due: promises alone never let the event loop turn. */
+  /** Lets answers of other threads come in. Undefined if none are due. Promises alone never let the event loop turn. */
   turn(): Promise<void> | undefined;
-  /** Gives up what is under way and what comes after: it fails with `closed`, and its bytes are wiped. */
+  /** Gives up all batches, present and future: they fail with `closed`, and their bytes are wiped. */
   leave(): void;
 }
 
-/** One batch's place in a lane: fill `input`, then `run`; or `abandon`. */
+/** The place of one batch in a lane. The caller fills `input`, then calls `run`; or it calls `abandon`. */
 export interface Lane {
-  /** Room for `batchChunks` chunks. */
+  /** The input, with room for `batchChunks` chunks. */
   readonly input: OwnedBytes;
   /**
-   * Works on the first `inputBytes` of `input`, which is gone from here on.
+   * Works on the first `inputBytes` of `input`, which must not be used any more.
    *
    * @returns the output, in its own ArrayBuffer
    * @throws `authentication-failed`; `unavailable` if the lane died; `closed`
@@ -49,7 +49,7 @@ export interface Lane {
   abandon(): void;
 }
 
-/** What batches of a stream fail with that has left. */
+/** The error of batches whose stream has left. */
 export function streamEnded(): EnvelockError {
   return new EnvelockError("closed", "the stream or its keyring has been closed");
 }

@@ -1,6 +1,6 @@
 import type { ChunkMode } from "../chunk-job.ts";
 
-/** What the pool tells a worker. Buffers are transferred, so that neither side keeps what the other works on. */
+/** The messages from the pool to a worker. Buffers are transferred, so that neither side keeps memory that the other works on. */
 export type LaneOrder =
   | { readonly kind: "join"; readonly stream: number; readonly mode: ChunkMode; readonly key: Uint8Array; readonly base: Uint8Array }
   | { readonly kind: "leave"; readonly stream: number }
@@ -15,8 +15,8 @@ export type LaneOrder =
     };
 
 /**
- * What a worker answers, to batches in the order in which they came. A batch that was refused brings no bytes back. One whose stream the
- * worker does not know was not worked on.
+ * The answers of a worker, in the order of the batches. A refused batch brings no bytes back. A batch of a stream that the worker does not
+ * know was not worked on.
  */
 export type LaneAnswer =
   | { readonly kind: "ready" }

@@ -12,14 +12,14 @@ import type { LaneAnswer, LaneOrder } from "./messages.ts";
 export interface LanePoolOptions {
   /** The worker's entry. Default: the file beside the built one. */
   readonly worker?: URL;
-  /** How long a worker may stand idle before it ends. */
+  /** The time that a worker may stay idle before it ends. */
   readonly idleMs?: number;
 }
 
 /**
- * Makes a pool of worker threads, shared by the streams of one keyring. They are started when a stream is large enough to pay for it,
- * ended when idle, and keep no process alive. Where none can be started, a stream that asked for a number of them fails, and one with
- * `auto` stays on its own thread.
+ * Makes a pool of worker threads, shared by the streams of one keyring. Workers are started when a stream is large enough to pay for them,
+ * and ended when idle. They keep no process alive. If none can be started, a stream with a number of lanes fails, and one with `auto` stays
+ * on its own thread.
  */
 export function createLanePool({ worker, idleMs = 2000 }: LanePoolOptions = {}): LanePool {
   const pool = new WorkerPool(worker, idleMs);
@@ -97,7 +97,7 @@ class WorkerStream implements StreamLanes {
     this.#pool.closeStream();
   }
 
-  /** Threads that were asked for by their number are not done without in silence. */
+  /** Fails if threads were asked for by number and cannot be started. */
   #requireWorkers(): void {
     if (!this.#isAuto && this.#workers > 0 && this.#pool.failure !== undefined) throw this.#pool.failure;
   }
@@ -130,7 +130,7 @@ class WorkerStream implements StreamLanes {
   }
 }
 
-/** The workers themselves, whoever uses them. */
+/** The workers of the pool, for all streams. */
 class WorkerPool {
   readonly #url: URL | undefined;
   readonly #idleMs: number;
@@ -138,7 +138,7 @@ class WorkerPool {
   #streams = 0;
   #lastStream = 0;
   #isClosed = false;
-  /** Why no worker can be started. They are not tried again and again. */
+  /** The reason why no worker can be started. There are no further attempts. */
   failure: EnvelockError | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
 
@@ -165,16 +165,16 @@ class WorkerPool {
     this.#idle.unref();
   }
 
-  /** Up to `count` workers that take work now. */
+  /** Returns up to `count` workers that take work now. */
   ready(count: number): readonly WorkerLane[] {
     return this.#workers.filter(({ isReady }) => isReady).slice(0, count);
   }
 
-  /** Sees to `count` workers. They are ready some time later. */
+  /** Starts workers up to `count`. They are ready some time later. */
   start(count: number): void {
     while (this.#workers.length < count && this.failure === undefined) {
       try {
-        // looked for here and not before: a program that asks for no thread needs no worker file
+        // looked for only here, because a program without threads needs no worker file
         const url = this.#url ?? workerFile(WORKER_FILE, import.meta.url, PURPOSE);
         const worker: WorkerLane = new WorkerLane(url, (cause) => this.#lost(worker, cause));
         this.#workers.push(worker);
@@ -203,19 +203,20 @@ class WorkerPool {
   }
 }
 
-/** One worker thread and what it owes. */
+/** One worker thread and its open batches. */
 class WorkerLane {
   readonly #worker: Worker;
-  // In the order of the answers, which is that of the orders. No Map: each table that one outgrows points to the next, so once the
-  // collector has called the first old, everything that was ever in them stays until it looks at the whole heap.
+  // In the order of the answers, which is that of the orders. No Map: each table that a Map outgrows points to the next. Once the collector
+  // has moved the first one to the old generation, everything that was ever in them stays until a full collection.
   readonly #owed: OwedBatch[] = [];
   #hasEnded = false;
   isReady = false;
-  /** Batches reserved or under way. */
+  /** Batches that are reserved or in flight. */
   load = 0;
 
   constructor(url: URL, onLost: (cause: unknown) => void) {
-    const threads = process.getBuiltinModule("node:worker_threads"); // loaded here, because most who import the package start none
+    // loaded here, because most programs that import the package start no thread
+    const threads = process.getBuiltinModule("node:worker_threads");
     this.#worker = new threads.Worker(url, { name: "envelock lane", env: {}, execArgv: [], stdin: false, resourceLimits: SMALL_HEAP });
     this.#worker.unref();
     this.#worker.on("message", (answer: LaneAnswer) => this.#hear(answer));
@@ -301,7 +302,7 @@ interface OwedBatch {
   readonly stream: number;
   resolve(done: DoneBatch): void;
   reject(error: EnvelockError): void;
-  /** False once it has been given up: its answer comes all the same. */
+  /** False once the batch was given up; its answer arrives all the same. */
   isAwaited: boolean;
 }
 
@@ -323,12 +324,12 @@ function undone(): EnvelockError {
   return new EnvelockError("unavailable", "a lane's worker thread did not do its work");
 }
 
-// All that a lane's heap holds is cipher objects and tags, which die at once: let the collector come often, and memory stays small.
+// A lane's heap holds cipher objects and tags, which die at once. Frequent collections keep its memory small.
 const SMALL_HEAP = { maxYoungGenerationSizeMb: 2 } as const;
 const PURPOSE = "lanes";
-const WORKER_FILE = "./worker.js"; // not a text within `new URL`, which bundlers take for a file to copy without what it imports
+const WORKER_FILE = "./worker.js"; // no literal within `new URL`: bundlers would copy that file without its imports
 const MAX_AUTO_LANES = 4;
-const BATCHES_A_WORKER = 2; // one under way and one at hand
+const BATCHES_A_WORKER = 2; // one in flight and one at hand
 const OWN_BATCHES = 2; // so that this thread works on while a worker is late
-const BATCH_CHUNKS = 64; // 1 MiB: smaller ones pay more for every turn of a stream and for every message to a worker
-const LARGE_CHUNKS = 4096; // 64 MiB: from there on a thread's start, some 100 ms, pays
+const BATCH_CHUNKS = 64; // 1 MiB: smaller batches pay more for every turn of a stream and for every message to a worker
+const LARGE_CHUNKS = 4096; // 64 MiB: beyond it the start of a thread, some 100 ms, pays

@@ -4,7 +4,7 @@ import { requireFilled } from "../../base/filled.ts";
 import type { ChunkJob } from "../chunk-job.ts";
 import { checkedLanes, type Lane, type LanePool, type StreamLanes, streamEnded } from "./lanes.ts";
 
-/** WebCrypto has threads of its own: two batches under way keep them busy, of each a few chunks at a time. */
+/** WebCrypto has threads of its own. Two batches in flight keep them busy, each with a few chunks at a time. */
 export function createLanePool(): LanePool {
   return {
     join: (job, _keys, { lanes }) => new WebCryptoLanes(job, checkedLanes(lanes) === 1 ? 1 : BATCHES_IN_FLIGHT),

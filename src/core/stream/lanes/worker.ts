@@ -3,7 +3,7 @@ import { wipe } from "../../base/bytes.ts";
 import { type ChunkJob, chunkJob } from "../chunk-job.ts";
 import type { LaneAnswer, LaneOrder } from "./messages.ts";
 
-// A lane: the entry of a worker thread that seals and opens batches for streams of the thread that started it.
+// The entry of a lane: a worker thread that seals and opens batches for streams of the thread that started it.
 
 const jobs = new Map<number, { readonly job: ChunkJob; readonly base: Uint8Array }>();
 
@@ -24,7 +24,7 @@ function work({ stream, firstChunk, isEnd, input, inputBytes, output }: LaneOrde
     if (typeof writtenBytes !== "number") throw new TypeError("a worker needs an engine that answers at once");
     answer({ kind: "done", input, output, writtenBytes }, [input, output]);
   } catch {
-    wipe(target, new Uint8Array(input)); // a tag that does not fit is all that can fail here
+    wipe(target, new Uint8Array(input)); // the only possible failure is a tag that does not match
     answer({ kind: "refused" });
   }
 }
@@ -33,7 +33,7 @@ parentPort?.on("message", (order: LaneOrder) => {
   if (order.kind === "batch") return work(order);
   if (order.kind === "join") {
     jobs.set(order.stream, { job: chunkJob(order.mode, order), base: order.base });
-    wipe(order.key); // the engine has its own by now
+    wipe(order.key); // the engine has a copy by now
     return;
   }
   wipe(jobs.get(order.stream)?.base);
