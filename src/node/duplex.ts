@@ -5,14 +5,14 @@ import { type Keyring, requireKeyring } from "../core/keyring/keyring.ts";
 import { Duct, type Transform } from "../core/stream/duct.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "../core/stream/options.ts";
 
-/** An encrypting Duplex; its header can be had before anything is read. */
+/** A Duplex that encrypts. Its header is available before anything is read. */
 export interface EncryptDuplex extends Duplex {
   /** @throws as `Keyring.encrypt` */
   header(): Promise<OwnedBytes>;
 }
 
 /**
- * `keyring.encryptStream` as a Node stream, for `pipeline`.
+ * Makes `keyring.encryptStream` a Node stream, for `pipeline`.
  *
  * @throws `invalid-argument` for bad options and for what is no keyring of this copy of the package; the stream is destroyed with what `Keyring.encrypt` throws
  * @example
@@ -36,8 +36,8 @@ export function encryptDuplex(keyring: Keyring, options: EncryptStreamOptions = 
 }
 
 /**
- * `keyring.decryptStream` as a Node stream, for `pipeline`. Verified chunks alone come out; whatever is wrong with the rest destroys the
- * stream with an error, so never take what came before it for the whole.
+ * Makes `keyring.decryptStream` a Node stream, for `pipeline`. It gives out verified chunks alone. A fault later in the envelope destroys
+ * the stream with an error, so never take the chunks before it for the whole.
  *
  * @throws `invalid-argument` for bad options and for what is no keyring of this copy of the package; the stream is destroyed with what `Keyring.decrypt` throws
  * @example
@@ -88,7 +88,7 @@ function settle(promise: Promise<void>, callback: (error?: Error | null) => void
   );
 }
 
-/** A stream is destroyed with an Error, an abort may have any reason. */
+/** Makes an Error of a reason: a stream is destroyed with an Error, while an abort may have any reason. */
 function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new DOMException(String(reason), "AbortError");
 }

@@ -9,7 +9,7 @@ import { type Keyring, requireKeyring } from "../core/keyring/keyring.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "../core/stream/options.ts";
 
 export interface FileOptions {
-  /** Whether an existing file at the target is replaced. Defaults to false. A link is replaced itself, never what it leads to. */
+  /** Whether an existing file at the target is replaced. Defaults to false. A link itself is replaced, never the file that it leads to. */
   readonly force?: boolean;
   /** The mode of the new file, less the umask. Defaults to 0o666 for envelopes and to 0o600 for plaintext. */
   readonly mode?: number;
@@ -46,7 +46,7 @@ export async function encryptFile(
  * If anything fails, the target is as it was before and nothing else stays behind.
  *
  * @param source the path of a regular file; for pipes and devices there is `decryptDuplex`
- * @param options read before anything is done; may be changed as soon as the call has returned
+ * @param options read when the function is called; later changes have no effect
  * @throws as `Keyring.decrypt`, and as `encryptFile` for what is wrong with the files
  * @example
  * await decryptFile(keyring, "report.pdf.envelock", "report.pdf", { context: { object: "reports/7" } });
@@ -101,7 +101,7 @@ async function reading(path: string, use: (file: FileHandle, bytes: number | und
   }
 }
 
-/** Refuses a target before any work is done for it. What comes to stand there meanwhile is refused when the file gets its name. */
+/** Refuses a target before any work is done for it. A file that is put there later is refused when the new file gets its name. */
 async function requireReplaceable(target: string, force: boolean): Promise<void> {
   const status = await lstat(target).catch((error: unknown) => {
     if (systemCodeOf(error) === "ENOENT") return undefined;
@@ -120,7 +120,7 @@ function notRegular(path: string, isFolder: boolean, hint: string): EnvelockErro
   return invalidArgument(`${path} is ${isFolder ? "a folder" : "no regular file"}`, hint);
 }
 
-/** Output that tells its own failures from those of the file that it is written to. */
+/** Writes output, and tells its own failures from those of the target file. */
 class Noted implements AsyncIterable<Uint8Array> {
   readonly #output: AsyncIterable<Uint8Array>;
   failure: { readonly reason: unknown } | undefined;
@@ -139,7 +139,7 @@ class Noted implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** One piece is read while the one before is worked on, each into a buffer of its own. */
+/** Reads one piece while the one before is worked on, each into a buffer of its own. */
 async function* piecesOf(file: FileHandle, path: string): AsyncGenerator<Uint8Array, void, undefined> {
   const read = (buffer: Uint8Array): Promise<Uint8Array> =>
     file.read(buffer, 0, buffer.length, null).then(
@@ -163,7 +163,7 @@ async function* piecesOf(file: FileHandle, path: string): AsyncGenerator<Uint8Ar
   }
 }
 
-/** The options as they are now, for they are used after the files were opened. */
+/** Copies the options as they are now, because they are used after the files were opened. */
 function frozen<T extends StreamOptions>(options: T): T {
   const { context } = options;
   return context === undefined || typeof context !== "object" || context === null || Symbol.iterator in context

@@ -11,17 +11,17 @@ import { memoryStore, pageOf } from "../fields/stores/memory.ts";
 import { flatRow, scannedRow, storedRow, unreadableRow } from "./stored-row.ts";
 
 export interface FileStoreOptions {
-  /** How long a change waits for the lock that another process holds, before it is `unavailable`. Default 10,000. */
+  /** The time that a change waits for a lock of another process, before it throws `unavailable`. Default 10,000. */
   readonly maxLockWaitMs?: number;
 }
 
 /**
- * Data keys in one JSON file, for a single machine and some thousand keys at most: each change writes all of it anew.
+ * Keeps data keys in one JSON file, for a single machine and some thousand keys at most: each change rewrites the whole file.
  *
- * A change takes a lock (`<path>.lock`), writes a new file beside the old one, syncs it and renames it: after a crash the file is
- * the old or the new one, whole. Reading takes no lock. The file is its owner's alone (mode 600); what it holds is wrapped.
+ * A change takes a lock (`<path>.lock`), writes a new file beside the old one, syncs it and renames it. So after a crash the file is the
+ * old or the new one, whole. Reads take no lock. Only the owner may read the file (mode 600). The keys in it are wrapped.
  *
- * @param path in a folder that exists and is on a file system with hard links; the file is made with the first key
+ * @param path in a folder that exists and is on a file system with hard links; the file is created with the first key
  * @throws calls throw `access-denied`, `key-not-found` if there is no such folder, `unavailable` if another process holds the lock,
  *   `provider-failure` if the file is no store
  * @example
@@ -63,7 +63,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
     const content = contentOf(await readIfThere(path), path);
     const store = await storeOf(content, scope);
     if (!(await change(store))) return false;
-    await removeLeftovers(path); // wrapped keys that may have been shredded since
+    await removeLeftovers(path); // they hold wrapped keys that may have been shredded since
     await writeDurably(path, textOf(await store.scan({ limit: Number.POSITIVE_INFINITY }), content.unreadable), { overwrite: true });
     return true;
   };
@@ -79,7 +79,9 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
 }
 
 /**
- * Notes how far a job has come in a file of its own. @param path in a folder that exists
+ * Keeps the progress of a job in a file of its own.
+ *
+ * @param path in a folder that exists
  *
  * @example
  * ```ts
@@ -98,11 +100,11 @@ export function fileCheckpoint(path: string): Checkpoint {
 
 interface Content {
   readonly rows: readonly StoredDataKey[];
-  /** Rows that cannot be read, as they stand in the file, where they stay. */
+  /** Rows that cannot be read. They stay in the file as they are. */
   readonly unreadable: readonly unknown[];
 }
 
-/** The rules are the memory store's; this one makes them last. @throws `provider-failure` if a row of the scope cannot be read */
+/** Applies the rules of the memory store and makes their results last. @throws `provider-failure` if a row of the scope cannot be read */
 async function storeOf({ rows, unreadable }: Content, scope: string): Promise<DataKeyStore> {
   for (const given of unreadable) if (unreadableRow(given)?.scope === scope) storedRow(given);
   const store = memoryStore();

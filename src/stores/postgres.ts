@@ -4,15 +4,21 @@ import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 
-/** What is needed of a client: a `Pool` or `Client` of `pg`, a `PGlite`, or whatever else has this method. */
+/** The method that the store needs of a client: a `Pool` or `Client` of `pg`, a `PGlite`, or any object with this method. */
 export interface PostgresClient {
   query(statement: string, values: (string | number | null)[]): Promise<{ readonly rows: readonly unknown[] }>;
 }
 
 export interface PostgresStoreOptions {
-  /** The caller's, who ends it. Not one in a transaction: a data key is used once its row is durable, and must not be rolled back. */
+  /**
+   * The caller's client, which the caller ends. It must not be in a transaction: a data key is used once its row is durable, so the row
+   * must not be rolled back.
+   */
   readonly client: PostgresClient;
-  /** `envelock_data_keys` unless given; a schema may stand before it: `app.data_keys`. Lower-case letters, digits and `_`. */
+  /**
+   * The name of the table, by default `envelock_data_keys`. A schema may stand before it: `app.data_keys`. Lower-case letters, digits and
+   * `_`.
+   */
   readonly table?: string;
 }
 
@@ -22,7 +28,7 @@ export interface PostgresStore extends DataKeyStore {
 }
 
 /**
- * Data keys in a table of PostgreSQL 13 or later. Each call is one statement. Rights needed: select, insert, update.
+ * Keeps data keys in a table of PostgreSQL 13 or later. Each call is one statement. Rights needed: select, insert, update.
  *
  * @throws `invalid-argument` for a bad table name. Calls throw `unavailable`, `timeout`, `access-denied` or `provider-failure`, with
  *   the client's error as the cause
@@ -54,12 +60,12 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
     return rowsIn(answer);
   };
   const store = sqlStore(quotedTable(table), {
-    // text on the wire, because clients differ in what they make of bytes
+    // text on the wire, because clients differ in how they return bytes
     hex: (column) => `encode(${column}, 'hex')`,
     bytes: "decode(?, 'hex')",
     bytesValue: toHex,
     run: (statement, values) => run(numbered(statement), values),
-    // a statement that commits by itself has a number of its own, and the next has none yet
+    // a statement that commits by itself has a transaction number, and the next has none yet
     async isInTransaction() {
       const [row] = await run('select pg_current_xact_id_if_assigned() is not null "isOpen"', []);
       return typeof row === "object" && row !== null && "isOpen" in row && row.isOpen === true;
@@ -69,7 +75,7 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
     ...store,
     async migrate() {
       for (const statement of [postgresMigration(table), ...postgresUpgrades(table)]) {
-        // of two that create it at once one is refused, and then finds it
+        // if two sessions create it at once, one is refused and then finds it
         await run(statement, []).catch(() => run(statement, []));
       }
     },
@@ -77,7 +83,7 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
 }
 
 /**
- * The statement that makes the table, for a migration tool. Harmless if it is there.
+ * Returns the statement that makes the table, for a migration tool. It does nothing if the table exists.
  *
  * @throws `invalid-argument` for a bad table name
  * @example
@@ -103,7 +109,8 @@ export function postgresMigration(table: string = DEFAULT_TABLE): string {
 }
 
 /**
- * The statements that bring a table of an earlier release to this one, in order, for a migration tool. Harmless if they were run.
+ * Returns the statements that bring a table of an earlier release to this one, in order, for a migration tool. Running them again does
+ * nothing.
  *
  * @throws `invalid-argument` for a bad table name
  * @example
@@ -117,13 +124,13 @@ export function postgresUpgrades(table: string = DEFAULT_TABLE): readonly string
   return [`alter table ${quotedTable(table)} add column if not exists proof bytea check (length(proof) <= 16384)`];
 }
 
-/** `?` as `$1`, `$2` … */
+/** Replaces each `?` by `$1`, `$2` … */
 function numbered(statement: string): string {
   let place = 0;
   return statement.replace(/\?/g, () => `$${++place}`);
 }
 
-/** @throws `invalid-argument` for what is no answer of a driver */
+/** Reads the rows of an answer. @throws `invalid-argument` for a value that no driver answers */
 function rowsIn(answer: unknown): readonly unknown[] {
   if (typeof answer === "object" && answer !== null && "rows" in answer && Array.isArray(answer.rows)) return answer.rows;
   throw invalidArgument(
@@ -132,7 +139,7 @@ function rowsIn(answer: unknown): readonly unknown[] {
   );
 }
 
-/** By the SQLSTATE, or its class, of which the first two characters tell. */
+/** Translates an error of the database by its SQLSTATE, or by the class of it, its first two characters. */
 function databaseError(error: unknown): EnvelockError {
   const state = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
   const code = CODE_BY_STATE[state] ?? CODE_BY_STATE[state.slice(0, 2)] ?? (SQLSTATE.test(state) ? "provider-failure" : "unavailable");
@@ -145,9 +152,9 @@ const OPTIONS: OptionNames<PostgresStoreOptions> = { client: true, table: true }
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 const CODE_BY_STATE: Readonly<Record<string, ErrorCode>> = {
   "08": "unavailable", // connection
-  "25006": "unavailable", // the server only reads: a standby after a failover
+  "25006": "unavailable", // a read-only server: a standby after a failover
   "28": "access-denied", // authorization
-  "40": "unavailable", // deadlock or serialisation: once more may do
+  "40": "unavailable", // deadlock or serialisation: another attempt may succeed
   "42501": "access-denied",
   "53": "unavailable", // resources
   "55P03": "unavailable", // lock not available

@@ -3,24 +3,24 @@ import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { scannedRow, storedRow } from "./stored-row.ts";
 
-/** What is different from one database to the next. `Bytes` is what bytes are to its client. */
+/** The differences between databases. `Bytes` is the type of bytes of its client. */
 export interface SqlDialect<Bytes> {
-  /** Lower-case hex of a column of bytes. Null stays null. */
+  /** The expression for a column of bytes as lower-case hex. Null stays null. */
   hex(column: string): string;
-  /** Bytes of a parameter made by `bytesValue`. */
+  /** The expression for a parameter that `bytesValue` made. */
   readonly bytes: string;
   bytesValue(bytes: Uint8Array): Bytes;
   /**
-   * Runs one statement, whose parameters stand as `?`.
+   * Runs one statement, with `?` in place of its parameters.
    *
    * @returns its rows, also those of `returning`
    */
   run(statement: string, values: readonly (string | number | Bytes | null)[]): Promise<readonly unknown[]>;
-  /** Whether what a statement changed just now can still be rolled back. */
+  /** Whether the change of the last statement can still be rolled back. */
   isInTransaction(): Promise<boolean>;
 }
 
-/** The store over a table, which `table` names in the form of `quotedTable`. */
+/** Makes the store over a table. `table` has the form of `quotedTable`. */
 export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run, isInTransaction }: SqlDialect<Bytes>): DataKeyStore {
   type Values = readonly (string | number | Bytes | null)[];
   const columns = `scope, version, kid, state, ${hex("record")} as record, ${hex("proof")} as proof, created_at_ms as "createdAtMs", revision`;
@@ -31,7 +31,8 @@ export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run, is
   const value = (bytesOrNull: Uint8Array | null): Bytes | null => bytesOrNull && bytesValue(bytesOrNull);
   const changes = async (statement: string, values: Values, options: CallOptions = {}): Promise<boolean> => {
     options.signal?.throwIfAborted();
-    const isChanged = isOneChange(await run(`${statement} returning version as "changedVersion"`, values)); // each client counts in its own way
+    // clients count changed rows in different ways
+    const isChanged = isOneChange(await run(`${statement} returning version as "changedVersion"`, values));
     if (isChanged && (await isInTransaction())) throw inTransaction();
     return isChanged;
   };
@@ -67,7 +68,7 @@ function inTransaction(): EnvelockError {
 /**
  * Whether a statement changed its one row.
  *
- * @throws `invalid-argument` for rows of another shape, as the `query` of an ORM gives them: they would tell of changes that were none
+ * @throws `invalid-argument` for rows of another shape, as the `query` of an ORM gives them: they would report changes that never happened
  */
 function isOneChange(rows: readonly unknown[]): boolean {
   if (rows.length === 0) return false;
@@ -80,7 +81,7 @@ function isOneChange(rows: readonly unknown[]): boolean {
 }
 
 /**
- * A table's name as it stands in a statement.
+ * Quotes the name of a table for a statement.
  *
  * @param table with or without a schema before a dot
  * @throws `invalid-argument` for anything but lower-case letters, digits and `_`

@@ -3,34 +3,34 @@ import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 
-/** What is needed of a database: a `DatabaseSync` of `node:sqlite`, a `Database` of `better-sqlite3` or `bun:sqlite`. */
+/** The methods that the store needs of a database: a `DatabaseSync` of `node:sqlite`, a `Database` of `better-sqlite3` or `bun:sqlite`. */
 export interface SqliteDatabase {
   exec(statements: string): unknown;
   prepare(statement: string): { all(...values: (string | number | Uint8Array | null)[]): unknown };
-  /** Whether a transaction is open, as `better-sqlite3` and `bun:sqlite` call it. */
+  /** Whether a transaction is open, under the name of `better-sqlite3` and `bun:sqlite`. */
   readonly inTransaction?: boolean;
-  /** The same, as `node:sqlite` calls it. */
+  /** Whether a transaction is open, under the name of `node:sqlite`. */
   readonly isTransaction?: boolean;
 }
 
 export interface SqliteStoreOptions {
   /**
-   * The caller's, who closes it. Not one in a transaction. With `node:sqlite` open it with a `timeout`, or a second process that
-   * writes makes calls fail with `unavailable` at once.
+   * The caller's database, which the caller closes. It must not be in a transaction. With `node:sqlite` open it with a `timeout`. Otherwise
+   * calls fail with `unavailable` at once while a second process writes.
    */
   readonly database: SqliteDatabase;
-  /** `envelock_data_keys` unless given; a schema may stand before it. Lower-case letters, digits and `_`. */
+  /** The name of the table, by default `envelock_data_keys`. A schema may stand before it. Lower-case letters, digits and `_`. */
   readonly table?: string;
 }
 
 export interface SqliteStore extends DataKeyStore {
-  /** Makes the table if it is not there, and brings an older one to this release. */
+  /** Creates the table if it does not exist, and brings an older one to this release. */
   migrate(): Promise<void>;
 }
 
 /**
- * Data keys in a table of SQLite 3.35 or later. Each call is one statement, made synchronously. Turns `secure_delete` on for this
- * connection, so that the bytes of a record that was shredded are overwritten.
+ * Keeps data keys in a table of SQLite 3.35 or later. Each call is one statement, made synchronously. It turns `secure_delete` on for this
+ * connection, so that the bytes of a shredded record are overwritten.
  *
  * @throws `invalid-argument` for a bad table name. Calls throw `unavailable`, `access-denied` or `provider-failure`, with the
  *   database's error as the cause
@@ -75,7 +75,7 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
 }
 
 /**
- * The statement that makes the table, for a migration tool. Harmless if it is there.
+ * Returns the statement that makes the table, for a migration tool. It does nothing if the table exists.
  *
  * @throws `invalid-argument` for a bad table name
  * @example
@@ -101,7 +101,7 @@ export function sqliteMigration(table: string = DEFAULT_TABLE): string {
 }
 
 /**
- * The statements that bring a table of an earlier release to this one, in order, for a migration tool. Each is to be run once.
+ * Returns the statements that bring a table of an earlier release to this one, in order, for a migration tool. Run each of them once.
  *
  * @throws `invalid-argument` for a bad table name
  * @example
@@ -115,7 +115,10 @@ export function sqliteUpgrades(table: string = DEFAULT_TABLE): readonly string[]
   return [`alter table ${quotedTable(table)} add column proof blob check (length(proof) <= 16384)`];
 }
 
-/** SQLite takes an unknown name in double quotes for text, so a query for the column would not fail. */
+/**
+ * Whether the table has the column `proof`. A query for the column would not fail, because SQLite takes an unknown name in double quotes
+ * for text.
+ */
 function hasProof(database: SqliteDatabase, table: string): boolean {
   const [schema, name] = table.includes(".") ? table.split(".") : ["main", table];
   const columns = database.prepare(`pragma ${schema}.table_info(${name})`).all();
@@ -133,7 +136,10 @@ function attempt<T>(work: () => T): T {
   }
 }
 
-/** `better-sqlite3` gives the name of the result code, `node:sqlite` its number, of which the low byte is the primary one. */
+/**
+ * Translates an error of the database. `better-sqlite3` gives the name of the result code, `node:sqlite` its number, whose low byte is the
+ * primary code.
+ */
 function databaseError(error: unknown): EnvelockError {
   const message = error instanceof Error ? error.message : "";
   const name = error instanceof Error && "code" in error ? `${error.code}` : "";

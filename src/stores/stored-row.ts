@@ -2,7 +2,7 @@ import { fromHex, toHex } from "../core/base/bytes.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import type { DataKeyState, StoredDataKey } from "../core/contracts/data-key-store.ts";
 
-/** A row as files and databases keep it: record and proof are hex. */
+/** A row in the form of files and databases: record and proof are hex. */
 export interface FlatRow extends Omit<StoredDataKey, "record" | "proof"> {
   readonly record: string | null;
   readonly proof: string | null;
@@ -14,7 +14,7 @@ export function flatRow(row: StoredDataKey): FlatRow {
 }
 
 /**
- * A row out of what a file or a database gave. Integers may be numbers, bigints or decimal text: clients differ.
+ * Parses a row of a file or a database. Integers may be numbers, bigints or decimal text, because clients differ.
  *
  * @throws `provider-failure` if it is no row
  */
@@ -34,7 +34,7 @@ export function storedRow(given: unknown): StoredDataKey {
 }
 
 /**
- * Like `storedRow`, where one bad row must not hide the others: it is given as `unreadable`, if it says where it stands.
+ * Parses a row like `storedRow`, but a bad row must not hide the others. It becomes `unreadable`, if its scope and version can be read.
  *
  * @throws `provider-failure` if scope or version of the row cannot be read
  */
@@ -46,7 +46,7 @@ export function scannedRow(given: unknown): StoredDataKey {
   }
 }
 
-/** What stands for a row that cannot be read, or undefined if not even its place can. */
+/** Makes the row that replaces an unreadable one, or returns undefined if not even its place can be read. */
 export function unreadableRow(given: unknown): StoredDataKey | undefined {
   if (typeof given !== "object" || given === null) return undefined;
   const fields = new Map<string, unknown>(Object.entries(given));
@@ -85,7 +85,7 @@ function stateField(fields: Fields): DataKeyState {
   return state;
 }
 
-/** A field that is not there is null: the proof, in rows that are older than proofs. */
+/** Reads a field. A missing one is null, as the proof is in rows that are older than proofs. */
 function bytesField(fields: Fields, name: "record" | "proof"): Uint8Array | null {
   const value = fields.get(name) ?? null;
   if (value === null) return null;

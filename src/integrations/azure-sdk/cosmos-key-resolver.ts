@@ -11,7 +11,7 @@ import { type KeyringOptions, parseKeyringOptions } from "../../core/keyring/key
 import { resiliencePolicy } from "../../core/resilience/policy.ts";
 import { keyEncryptionKeyResolver } from "./key-encryption-key.ts";
 
-/** In the shape of `EncryptionKeyResolver` of `@azure/cosmos`. */
+/** A resolver in the shape of `EncryptionKeyResolver` of `@azure/cosmos`. */
 export interface CosmosKeyResolver {
   readonly encryptionKeyResolverName: string;
   /** @throws `invalid-argument` unless the key has 32 bytes; and what the providers' `wrap` throws */
@@ -22,15 +22,15 @@ export interface CosmosKeyResolver {
   close(): void;
 }
 
-/** Those of a keyring that concern its keys. `cache` is on unless it is given otherwise. */
+/** The options of a keyring that concern its keys. `cache` is on by default. */
 export type CosmosKeyResolverOptions = Omit<KeyringOptions, "reuse" | "randomness" | "onEvent" | "telemetry">;
 
 /**
- * Wraps the data keys of Cosmos DB's client-side encryption with any provider. What it wraps is a key record: exact key versions,
- * several recipients, the context. It also unwraps what Azure's own resolver wrapped (RSA-OAEP) for keys of the providers that can.
+ * Wraps the data keys of Cosmos DB's client-side encryption with any provider. The result of a wrap is a key record: exact key versions,
+ * several recipients, the context. It also unwraps keys that Azure's own resolver wrapped (RSA-OAEP), if a provider can.
  *
- * The client keeps unwrapped keys by `encryptionKeyId` alone, so two data keys with the same one would be taken for each other: give
- * each data key an `encryptionKeyId` of its own (`value` in its wrap metadata), or turn the client's cache off.
+ * The client keeps unwrapped keys by `encryptionKeyId` alone, so it would confuse two data keys with the same one. Give each data key an
+ * `encryptionKeyId` of its own (`value` in its wrap metadata), or turn the client's cache off.
  *
  * @throws `invalid-argument`
  * @example
@@ -106,5 +106,5 @@ function recordIn(bytes: Uint8Array): KeyRecord | EnvelockError {
   }
 }
 
-/** What RSA keys of 2048, 3072 and 4096 bits wrap to. */
+/** The lengths of keys wrapped under RSA keys of 2048, 3072 and 4096 bits. */
 const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);

@@ -11,50 +11,52 @@ import { type KeyCacheBounds, UnwrappedKeys } from "./unwrapped-keys.ts";
 
 /** One version of a KEK, in the shape of `IKeyEncryptionKey` of Azure's client libraries. */
 export interface KeyEncryptionKey {
-  /** Names exactly that version: what a format stores beside the wrapped key. */
+  /** The name of exactly this version, which a format stores beside the wrapped key. */
   readonly keyId: string;
 
   /**
-   * Wraps with this version, as long as it is the one that wraps.
+   * Wraps with this version, while it is the current one.
    *
-   * @param algorithm what `KeyEncryptionKeyResolver.current` says; another is refused
-   * @param key 16 to 128 bytes in multiples of 8, the caller's: neither kept nor changed
+   * @param algorithm the algorithm of `KeyEncryptionKeyResolver.current`; any other is refused
+   * @param key 16 to 128 bytes in multiples of 8 that belong to the caller: neither kept nor changed
    * @throws `key-disabled`, with `detail` `rotated`, once a newer version wraps: ask the resolver again; `invalid-argument`, and what
    *   the provider's `wrapKey` throws
    */
   wrapKey(algorithm: string, key: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
 
   /**
+   * Unwraps a key with exactly this version.
+   *
    * @returns the key in its own ArrayBuffer; the caller wipes it
    * @throws what the provider's `unwrapKey` throws
    */
   unwrapKey(algorithm: string, encryptedKey: Uint8Array, options?: CallOptions): Promise<OwnedBytes>;
 }
 
-/** In the shape of `IKeyEncryptionKeyResolver`, with what that leaves out: the key that wraps now, and a cache. */
+/** A resolver in the shape of `IKeyEncryptionKeyResolver`. It adds the version that wraps now, and a cache. */
 export interface KeyEncryptionKeyResolver {
   /**
-   * The version that a stored key id names. No call is made for it.
+   * Finds the version that a stored key id names, without a call.
    *
-   * @throws `no-matching-provider` if that is none of the keys' that were given
+   * @throws `no-matching-provider` if it belongs to none of the given keys
    */
   resolve(keyId: string): Promise<KeyEncryptionKey>;
 
-  /** The version of the first key that wraps now, and its algorithm. Ask before each write. @throws the codes of `wrap` */
+  /** Returns the current version of the first key, and its algorithm. Ask before each write. @throws the codes of `wrap` */
   current(options?: CallOptions): Promise<KeyEncryptionKey & { readonly algorithm: string }>;
 
-  /** Wipes the keys that are kept and ends every later call in `closed`; the providers stay open. */
+  /** Wipes the cached keys. Every later call throws `closed`; the providers stay open. */
   close(): void;
 }
 
 export interface KeyEncryptionKeyOptions extends ResilienceOptions {
-  /** Unwrapped keys are kept within these bounds, by key id, algorithm and wrapped bytes. */
+  /** The bounds of the cache of unwrapped keys, by key id, algorithm and wrapped bytes. */
   readonly cache?: KeyCacheBounds;
 }
 
 /**
- * The KEKs of `keys` for formats that wrap keys of their own with them, such as the client-side encryption of Azure Storage. Retries,
- * deadlines and breakers are those of a keyring.
+ * Offers KEKs to formats that wrap keys of their own with them, such as the client-side encryption of Azure Storage. Retries, deadlines and
+ * breakers are those of a keyring.
  *
  * @param keys the first wraps, all of them unwrap
  * @throws `invalid-argument`
@@ -90,7 +92,7 @@ export function keyEncryptionKeyResolver(
       if (!isBytes(encryptedKey)) throw invalidArgument("encryptedKey must be a Uint8Array");
       const wrapped = { keyId, algorithm, wrapped: encryptedKey };
       const id = `${keyId} ${algorithm} ${toBase64Url(encryptedKey)}`;
-      const flight = unwrapped.of(id, () => unwrapWith(owner, wrapped, policy)); // shared: it outlives who gives up
+      const flight = unwrapped.of(id, () => unwrapWith(owner, wrapped, policy)); // shared: it outlives callers that give up
       return await waitFor(flight, { signal });
     },
   });
@@ -113,7 +115,7 @@ export function keyEncryptionKeyResolver(
 }
 
 /**
- * The version of a key that wraps now. To read what others wrapped, or to go on after a rotation, use the resolver.
+ * Returns the current version of a key. To unwrap keys that other versions wrapped, or to continue after a rotation, use the resolver.
  *
  * @example
  * ```ts

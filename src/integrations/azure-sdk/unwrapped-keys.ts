@@ -7,7 +7,7 @@ import { count, positive } from "../../core/resilience/checks.ts";
 
 export type KeyCacheBounds = Pick<CacheOptions, "maxEntries" | "maxAgeMs">;
 
-/** Unwrapped keys of other formats, for a time, and one flight for each. Its own bytes leave it as copies alone. */
+/** Keeps unwrapped keys of other formats for a time, and shares one flight for each. Only copies of its bytes leave it. */
 export class UnwrappedKeys {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
@@ -23,9 +23,9 @@ export class UnwrappedKeys {
   }
 
   /**
-   * Gives a key that is kept, or unwraps it: concurrent callers share one unwrap.
+   * Returns a cached key, or unwraps it. Concurrent callers share one unwrap.
    *
-   * @param id all that tells one unwrap from another, the wrapped bytes included
+   * @param id everything that tells one unwrap from another, the wrapped bytes included
    * @throws `closed` after `close`, also for an unwrap that was in flight; and what `unwrap` throws
    */
   async of(id: string, unwrap: () => Promise<OwnedBytes>): Promise<OwnedBytes> {
@@ -46,7 +46,7 @@ export class UnwrappedKeys {
     }
   }
 
-  /** Wipes the keys that are kept. An unwrap in flight ends in `closed`, and its key is wiped when it lands. */
+  /** Wipes the cached keys. An unwrap in flight ends in `closed`, and its key is wiped when it arrives. */
   close(): void {
     this.#isClosed = true;
     this.#kept.clear();

@@ -2,12 +2,12 @@ import { equalPublicBytes, isBytes, toBase64Url, toHex } from "../../core/base/b
 import { check } from "../../core/contracts/conformance-checks.ts";
 import type { DataKeyStore, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 
-/** What the cases need to know of a store. */
+/** The harness that the cases need for a store. */
 export interface StoreConformanceHarness {
-  /** A new store object, each on the same table, file or whatever keeps the rows. The case that asked for it closes it. */
+  /** Opens a new store object, each on the same table, file or other place of the rows. The case that asked for it closes it. */
   open(): DataKeyStore | Promise<DataKeyStore>;
 
-  /** Whether these bytes stand anywhere in what keeps the rows, read past the store: raw, in hex or in base64. */
+  /** Whether these bytes occur anywhere in the place of the rows, read past the store: raw, in hex or in base64. */
   holds?(bytes: Uint8Array): boolean | Promise<boolean>;
 }
 
@@ -17,17 +17,17 @@ export interface Case {
   run(bench: Bench): Promise<void>;
 }
 
-/** What a case works with: stores that are closed when the case ends. */
+/** The tools of a case: stores that are closed when the case ends. */
 export interface Bench {
   open(): Promise<DataKeyStore>;
 }
 
-/** One that no case has used. */
+/** Makes a scope that no case has used. */
 export function newScope(): string {
   return toBase64Url(crypto.getRandomValues(new Uint8Array(24)));
 }
 
-/** A new row of a scope; version 1 unless told otherwise. */
+/** Makes a new row of a scope, in version 1 by default. */
 export function newRow(scope: string, differences: Partial<StoredDataKey> = {}): StoredDataKey {
   return {
     scope,
@@ -48,12 +48,12 @@ export function newRecord(bytes: number): Uint8Array {
   return record;
 }
 
-/** Inserts what must be new. */
+/** Inserts a row that must be new. */
 export async function insert(store: DataKeyStore, row: StoredDataKey): Promise<void> {
   check((await store.insertIfAbsent(row)) === true, "insertIfAbsent must say true of a row whose version and kid are new in its scope");
 }
 
-/** By kid and in the list, this row must stand as it is given here. */
+/** Checks that this row stands by kid and in the list exactly as given. */
 export async function checkStands(store: DataKeyStore, row: StoredDataKey, what: string): Promise<void> {
   checkRow(await store.byKid(row.scope, row.kid), row, `byKid, ${what},`);
   const listed = (await store.list(row.scope)).filter(({ version }) => version === row.version);

@@ -1,7 +1,7 @@
 import { check } from "../../core/contracts/conformance-checks.ts";
 import { type Bench, type Case, checkStands, insert, newRecord, newRow, newScope, type StoreConformanceHarness } from "./bench.ts";
 
-/** What may change, and what must not. */
+/** The changes that a store must allow, and those that it must not. */
 export function changeCases({ holds }: StoreConformanceHarness): readonly Case[] {
   const cases: Case[] = [
     { name: "a version that is taken is refused", run: refusesTakenVersion },

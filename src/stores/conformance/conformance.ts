@@ -13,10 +13,10 @@ export interface StoreConformanceCase {
 }
 
 /**
- * The contract of a `DataKeyStore` as cases for any test runner:
+ * Lists the contract of a `DataKeyStore` as cases for any test runner:
  * `for (const { name, run } of storeConformance(harness)) test(name, run);`
  *
- * Each case makes up scopes of its own, so that they may all run on one table, in any order. What the harness cannot do is not in
+ * Each case makes scopes of its own, so that all may run on one table, in any order. Cases that need more than the harness has are not in
  * the list.
  *
  * @see docs/stores.md

@@ -2,7 +2,7 @@ import { check } from "../../core/contracts/conformance-checks.ts";
 import type { DataKeyStore, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import { type Bench, type Case, checkStands, insert, newRecord, newRow, newScope } from "./bench.ts";
 
-/** Of those that want the same at once, one gets it. */
+/** Cases of racing calls: of those that want the same at once, one gets it. */
 export function raceCases(): readonly Case[] {
   return [
     { name: "of many inserts of one version one wins", run: insertsOnce },

@@ -1,7 +1,7 @@
 import { check } from "../../core/contracts/conformance-checks.ts";
 import { type Bench, type Case, checkStands, insert, newRecord, newRow, newScope } from "./bench.ts";
 
-/** What goes in comes out, and nothing else. */
+/** Cases of rows: a row that goes in comes out unchanged, and nothing else does. */
 export function rowCases(): readonly Case[] {
   return [
     { name: "a row comes back as it went in", run: keepsRows },
@@ -50,7 +50,7 @@ async function findsNothing({ open }: Bench): Promise<void> {
   check((await store.byKid(row.scope, newRow(row.scope).kid)) === undefined, "byKid must give undefined for a kid that is not there");
 }
 
-/** The same kid in two scopes: a row that somebody copied. Whoever asks in one scope must not be given the other's. */
+/** The same kid in two scopes: a row that an attacker copied. A caller in one scope must not be given the other's. */
 async function staysInScope({ open }: Bench): Promise<void> {
   const store = await open();
   const own = newRow(newScope());
@@ -71,7 +71,7 @@ async function tellsScopesApart({ open }: Bench): Promise<void> {
   for (const row of rows) await checkStands(store, row, "of scopes that look alike");
 }
 
-/** The empty scope is one for all cases and runs. */
+/** The empty scope, which all cases and runs share. */
 function freeVersion(): number {
   return 1 + ((crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) >>> 2);
 }

@@ -2,7 +2,10 @@ import { check } from "../../core/contracts/conformance-checks.ts";
 import type { DataKeyStore, RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import { type Bench, type Case, checkRow, insert, newRecord, newRow, newScope } from "./bench.ts";
 
-/** Going over all rows, page by page. Other cases may have left rows; a case looks at its own, which begin where they follow. */
+/**
+ * Cases of a scan over all rows, page by page. Other cases may have left rows, so a case looks only at its own, from the place where they
+ * begin.
+ */
 export function scanCases(): readonly Case[] {
   return [
     { name: "a scan gives each row once, by scope and version", run: scansInOrder },
@@ -59,7 +62,7 @@ async function shiftsNothing({ open }: Bench): Promise<void> {
   const [changed, , last] = first;
   check(changed !== undefined && last !== undefined, "a page of a scan must have 3 rows where there are as many");
   if (changed === undefined || last === undefined) return;
-  await insert(store, newRow(start, { version: 9 })); // in front of where the scan stands
+  await insert(store, newRow(start, { version: 9 })); // before the place of the scan
   check(
     await store.compareAndSwap({ ...changed, record: newRecord(160), revision: 2 }, 1),
     "compareAndSwap must say true when the revision fits",
