@@ -16,24 +16,24 @@ import { VaultConnection } from "./sdk/vault-connection.ts";
 
 export interface AzureKeyOptions extends AzureConnectionOptions {
   /**
-   * `https://<vault>/keys/<name>`, which wraps with the newest usable version and unwraps with any, or with `/<version>` at its end,
-   * which uses that version alone.
+   * The key: `https://<vault>/keys/<name>` wraps with the newest usable version and unwraps with any. With `/<version>` at its end it uses
+   * that version alone.
    */
   readonly keyUrl: string;
-  /** With a `keyUrl` that names a version: further versions that unwrap, 32 hex digits each. */
+  /** Further versions that unwrap, 32 hex digits each, beside a `keyUrl` that names a version. */
   readonly unwrapVersions?: readonly string[];
   /**
-   * `remote` (default): the service wraps, and its log says so. `local`: RSA-OAEP-256 under the public key that was read last, without
-   * a call; no log entry, and a version that is turned off wraps until it is read again.
+   * `remote` (default): the service wraps, and its log shows it. `local`: RSA-OAEP-256 under the public key that was read last, without a
+   * call. Then there is no log entry, and a disabled version wraps until it is read again.
    */
   readonly wrap?: "remote" | "local";
   /** The size of an oct-HSM key, which the service does not tell. Default 256. */
   readonly aesKeyBits?: 128 | 192 | 256;
-  /** Also unwraps RSA-OAEP with SHA-1 (alg 8), for old data. Nothing is wrapped with it. Default false. */
+  /** Whether RSA-OAEP with SHA-1 (alg 8) unwraps too, for old data. It never wraps. Default false. */
   readonly unwrapRsaOaepSha1?: boolean;
-  /** How long the version that wraps is kept before it is read again, in milliseconds. Default 600,000. */
+  /** The time for which the current version is kept before it is read again, in milliseconds. Default 600,000. */
   readonly versionCacheMs?: number;
-  /** How old a new version must be before it wraps, so that every replica has it, in milliseconds. Default 600,000. */
+  /** The age that a new version must reach before it wraps, so that every replica has it, in milliseconds. Default 600,000. */
   readonly minVersionAgeMs?: number;
 }
 
@@ -41,7 +41,7 @@ export interface AzureKey extends Required<KeyWrapper> {
   /**
    * Makes the next wrap look for the newest version, for instance upon an event of Event Grid. Does not shorten `minVersionAgeMs`.
    *
-   * @returns whether `keyId` is one of this key; of others nothing is done
+   * @returns whether `keyId` is one of this key; for others nothing is done
    */
   noteNewVersion(keyId: string): boolean;
 }
@@ -49,8 +49,8 @@ export interface AzureKey extends Required<KeyWrapper> {
 /**
  * A KEK in Azure Key Vault or Managed HSM, through `@azure/keyvault-keys`, which must be installed.
  *
- * Needs keys/wrap and keys/read to wrap, keys/read alone to wrap locally, keys/unwrap alone to unwrap. Unwrapping is always the
- * service's, with exactly the version that a recipient names, also when that has expired.
+ * Needs keys/wrap and keys/read to wrap, keys/read alone to wrap locally, keys/unwrap alone to unwrap. The service always unwraps, with
+ * exactly the version that a recipient names, even after that has expired.
  *
  * @throws `invalid-argument`
  * @see docs/providers/azure.md
@@ -92,7 +92,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
     const isAes = isAesType(version.keyType);
     return { version, alg: isAes ? WRAP_ALGORITHMS.aesKw : WRAP_ALGORITHMS.rsaOaep256, algorithm: isAes ? aesAlgorithm : "RSA-OAEP-256" };
   };
-  /** Runs a call with a version. An answer that the version may not be used makes the next wrap look for another one. */
+  /** Runs a call with a version. If the answer says that the version may not be used, the next wrap looks for another one. */
   const watched = async (call: Promise<OwnedBytes>): Promise<OwnedBytes> => {
     try {
       return await call;
@@ -105,7 +105,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
     if (wrap === "local") return await localWrap.wrap(version, secret);
     return await watched(vault.wrap(key, version.version, algorithm, secret, signal));
   };
-  // The versions of one key may differ in type, so the recipient decides: what wrapped it can be neither shorter nor longer.
+  // The versions of one key may differ in type, so the recipient decides which algorithm unwraps.
   const unwrapAlgorithmOf = (alg: number): KeyWrapAlgorithm | undefined => {
     if (alg === WRAP_ALGORITHMS.aesKw) return aesAlgorithm;
     if (alg === WRAP_ALGORITHMS.rsaOaep256) return "RSA-OAEP-256";
@@ -169,12 +169,12 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
   };
 }
 
-/** The version that wraps now, and how. */
+/** The version that wraps now, and its algorithm. */
 interface WrapVersion {
   readonly version: KeyVersion;
   /** The `alg` of its recipients. */
   readonly alg: number;
-  /** The service's name for it. */
+  /** The service's name for that algorithm. */
   readonly algorithm: KeyWrapAlgorithm;
 }
 
@@ -217,7 +217,7 @@ const AZURE_KEY_OPTIONS: OptionNames<AzureKeyOptions> = {
 const NAME = "azure-key-vault";
 const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
 const UNWRAP_ALGS: readonly number[] = [WRAP_ALGORITHMS.rsaOaep256, WRAP_ALGORITHMS.rsaOaepSha1, WRAP_ALGORITHMS.aesKw];
-/** Of an RSA key of 4096 bits. */
+/** The length of a key wrapped under an RSA key of 4096 bits. */
 const MAX_WRAPPED_BYTES = 512;
-/** Answers that say that another version must be looked for: a disabled version goes on wrapping at this service. */
+/** The failures after which another version must be looked for: at this service a disabled version goes on wrapping. */
 const STALE: ReadonlySet<string> = new Set(["key-disabled", "key-not-found"]);

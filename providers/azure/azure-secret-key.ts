@@ -13,15 +13,15 @@ import { SecretKeks } from "./secret-keks.ts";
 
 export interface AzureSecretKeyOptions extends AzureConnectionOptions {
   /**
-   * `https://<vault>/secrets/<name>`, which wraps with the newest usable version and unwraps with any, or with `/<version>` at its end,
-   * which uses that version alone. The value is 32 random bytes in base64, or a JWK with kty `oct`.
+   * The secret: `https://<vault>/secrets/<name>` wraps with the newest usable version and unwraps with any. With `/<version>` at its end it
+   * uses that version alone. The value is 32 random bytes in base64, or a JWK with kty `oct`.
    */
   readonly secretUrl: string;
-  /** With a `secretUrl` that names a version: further versions that unwrap, 32 hex digits each. */
+  /** Further versions that unwrap, 32 hex digits each, beside a `secretUrl` that names a version. */
   readonly unwrapVersions?: readonly string[];
-  /** How long a version that was read is kept in memory and used, in milliseconds. Default 600,000. */
+  /** The time for which a version that was read is kept in memory and used, in milliseconds. Default 600,000. */
   readonly versionCacheMs?: number;
-  /** How old a new version must be before it wraps, so that every reader finds it, in milliseconds. Default 600,000. */
+  /** The age that a new version must reach before it wraps, so that every reader finds it, in milliseconds. Default 600,000. */
   readonly minVersionAgeMs?: number;
 }
 
@@ -29,8 +29,8 @@ export interface AzureSecretKeyOptions extends AzureConnectionOptions {
  * An AES-256 KEK that lies in Azure Key Vault as a secret and is used in this process, through `@azure/keyvault-secrets`, which must
  * be installed: XAES-256-GCM, which authenticates the key context.
  *
- * **Not backed by an HSM.** Whoever may read the secret has the KEK and can take it away, the vault's log shows reads but no wraps and
- * unwraps, and a version that was disabled goes on working here for `versionCacheMs`. Where the vault can hold a key use `azureKey`.
+ * **Not backed by an HSM.** A caller that may read the secret has the KEK and can take it away. The vault's log shows reads but no wraps
+ * and unwraps. A disabled version goes on working here for `versionCacheMs`. If the vault can hold a key, use `azureKey`.
  *
  * @throws `invalid-argument`
  * @see docs/providers/azure.md

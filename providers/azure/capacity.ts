@@ -4,32 +4,35 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 export interface AzureCapacityOptions {
   readonly service: "vault" | "managed-hsm";
   readonly keyType: "RSA" | "RSA-HSM" | "oct-HSM";
-  /** 2048, 3072 or 4096; of an oct-HSM key 128, 192 or 256. */
+  /** The size of the key: 2048, 3072 or 4096; for an oct-HSM key 128, 192 or 256. */
   readonly bits: number;
-  /** How many remote wraps and unwraps there are to be. With `reuse` and `cache` far fewer than values: docs/operations.md. */
+  /** The load in remote wraps and unwraps a second. With `reuse` and `cache` it is far below the number of values: docs/operations.md. */
   readonly wrapsPerSecond?: number;
   readonly unwrapsPerSecond?: number;
 }
 
 export interface AzureCapacity {
-  /** What one vault or HSM does at most if it does nothing else. */
+  /** The most operations of one vault or HSM that does nothing else. */
   readonly maxWrapsPerSecond: number;
   readonly maxUnwrapsPerSecond: number;
-  /** `limit`: beyond it a vault answers 429. `measured`: by Microsoft, on one partition with one key; an HSM grows slow instead. */
+  /**
+   * The meaning of the figure. `limit`: beyond it a vault answers 429. `measured`: by Microsoft, on one partition with one key; an HSM
+   * grows slow instead.
+   */
   readonly basis: "limit" | "measured";
-  /** The share of one vault or HSM that the load takes; above 1 it is too much. */
+  /** The share of one vault or HSM that the load takes. Above 1 it is too much. */
   readonly utilisation: number;
-  /** How many hold the load, filled to three quarters. */
+  /** The number of vaults or HSMs that hold the load, filled to three quarters. */
   readonly needed: number;
-  /** How many subscriptions those need in one region: each allows five vaults' worth. */
+  /** The number of subscriptions that those need in one region: each allows five vaults' worth. */
   readonly subscriptionsNeeded: number;
 }
 
 /**
- * Whether a vault or Managed HSM holds a load, by the service's documentation as of 2026. Other operations on the same vault count too:
- * all that it is asked in any 10 seconds is one weighted sum.
+ * Computes whether a vault or Managed HSM holds a load, by the service's documentation as of 2026. Other operations on the same vault count
+ * too: all requests in any 10 seconds make one weighted sum.
  *
- * @throws `invalid-argument` for a kind of key that the service does not have or publishes no figures for, and for a negative load
+ * @throws `invalid-argument` for a kind of key that the service lacks or publishes no figures for, and for a negative load
  * @example
  * ```ts
  * import { azureCapacity } from "envelock/providers/azure";
@@ -74,7 +77,7 @@ function unknownKey(service: string, keyType: string, bits: number): ReturnType<
 
 const FULL_ENOUGH = 0.75;
 const ROUNDING = 1e-9;
-/** In any 10 seconds. */
+/** The transactions in any 10 seconds. */
 const VAULT_LIMITS: Readonly<Record<string, number>> = {
   "RSA 2048": 4000,
   "RSA 3072": 1000,
@@ -83,7 +86,7 @@ const VAULT_LIMITS: Readonly<Record<string, number>> = {
   "RSA-HSM 3072": 500,
   "RSA-HSM 4096": 250,
 };
-/** Wraps and unwraps a second. */
+/** The wraps and unwraps a second. */
 const HSM_RATES: Readonly<Record<string, readonly [number, number]>> = {
   "RSA-HSM 2048": [2200, 1100],
   "RSA-HSM 3072": [1900, 360],

@@ -2,19 +2,19 @@ import { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "../../
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { isCertificateError, isSocketError, TransportError, wordOf } from "../http/transport-failures.ts";
 
-/** What was asked of the service. */
+/** The request that was made of the service. */
 export interface Asked {
   readonly operation: "wrap" | "unwrap" | "read" | "read-secret" | "read-policy" | "random";
-  /** The key, key version or service that it was asked of. */
+  /** The key, key version or service that the request named. */
   readonly of: string;
   readonly isManagedHsm: boolean;
 }
 
 /**
- * What the service, the network or the SDK says, in our codes. The SDK's own error holds the request, and that holds the data key, so
- * the cause is a copy of what may be shown.
+ * Translates a failure of the service, the network or the SDK into our codes. The SDK's own error holds the request, and so the data key.
+ * The cause is therefore a copy of the parts that may be shown.
  *
- * @param response the last one that came, if any: the SDK's error loses it where the body is empty
+ * @param response the last response, if any: the SDK's error loses it if the body is empty
  * @see docs/providers/azure-reference.md for the table
  */
 export function serviceFailure(error: unknown, response: unknown, asked: Asked): EnvelockError {
@@ -31,7 +31,7 @@ export function serviceFailure(error: unknown, response: unknown, asked: Asked):
   });
 }
 
-/** Why there is no token. */
+/** Makes the error for a missing token. */
 export function credentialFailure(error: unknown): EnvelockError {
   if (error instanceof EnvelockError) return error;
   const socketCode = textFieldOf(error, "code") ?? "";
@@ -43,24 +43,24 @@ export function credentialFailure(error: unknown): EnvelockError {
   });
 }
 
-/** An answer that is not what the service documents. */
+/** Makes the error for an answer that differs from the service's documentation. */
 export function brokenAnswer(asked: Asked, what: string): EnvelockError {
   return new EnvelockError("provider-failure", `key vault's answer to ${asked.operation} with ${asked.of} ${what}`, {
     detail: "broken-answer",
   });
 }
 
-/** What the service said, without what it was asked. */
+/** The answer of the service, without the request. */
 class KeyVaultAnswer extends Error {
   override readonly name = "KeyVaultAnswer";
   readonly status: number;
   readonly code: string | undefined;
   readonly innerCode: string | undefined;
-  /** `x-ms-request-id`: what the service calls this request, for its support. */
+  /** `x-ms-request-id`: the service's name for this request, for its support. */
   readonly requestId: string | undefined;
-  /** `x-ms-client-request-id`, as this side chose it: the log's correlation id. */
+  /** `x-ms-client-request-id`, chosen by this side: the log's correlation id. */
   readonly clientRequestId: string | undefined;
-  /** The address that the vault saw the caller under. */
+  /** The address of the caller as the vault saw it. */
   readonly callerAddress: string | undefined;
 
   constructor({ status, code, innerCode, message, requestId, clientRequestId, callerAddress }: Answer) {
@@ -158,7 +158,11 @@ function forbidden(innerCode: string, { operation, isManagedHsm }: Asked, caller
   }
 }
 
-/** @param answer a good one, if one came */
+/**
+ * Translates an error of the transport.
+ *
+ * @param answer a good one, if one came
+ */
 function transportFailure(error: unknown, answer: Answer | undefined, { operation, of }: Asked): EnvelockError {
   const code = wordOf(textFieldOf(error, "code")) ?? nameOf(error);
   const failed = (errorCode: ErrorCode, message: string, options: EnvelockErrorOptions): EnvelockError =>
@@ -189,7 +193,7 @@ function headersOf(response: unknown): (name: string) => string | undefined {
   };
 }
 
-/** Seconds, as this service gives them, or milliseconds in the headers that say so. */
+/** Reads seconds, as this service gives them, or milliseconds from the headers that say so. */
 function waitOf(header: (name: string) => string | undefined): number | undefined {
   const inMs = header("x-ms-retry-after-ms") ?? header("retry-after-ms");
   if (inMs !== undefined) return waitOfNumber(inMs, 1);
@@ -213,12 +217,12 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message.slice(0, MAX_MESSAGE) : "";
 }
 
-/** Whose messages speak of the caller and the key. That of a 400 may quote the request. */
+/** The statuses whose messages speak of the caller and the key. The message of a 400 may quote the request. */
 const TOLD_STATUSES: ReadonlySet<number> = new Set([401, 403, 404, 409, 429]);
 const MAX_MESSAGE = 1000;
 const ADDRESS = /(?:^|;)\s*addr=([0-9a-f.:]{2,45})(?:;|$)/i;
 const TOKEN_HINT = "the vault does not take this credential's token: check its tenant, and the clocks of both sides";
-/** How the service begins its message where a token has another issuer than the vault's tenant; the code is the same for every 401. */
+/** The beginning of the service's message for a token whose issuer is not the vault's tenant. The code is the same for every 401. */
 const WRONG_ISSUER = /^AKV10032\b/;
 const WRONG_TENANT: Meaning = {
   code: "access-denied",

@@ -1,20 +1,20 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
 
-/** A vault or Managed HSM, as far as its URL tells. */
+/** A vault or Managed HSM, as described by its URL. */
 export interface VaultLocation {
   /** `https://host` or `https://host:port`, in lower case. */
   readonly vaultUrl: string;
   readonly isManagedHsm: boolean;
-  /** What tokens for it are made out to, such as `https://vault.azure.net`. */
+  /** The audience of its tokens, such as `https://vault.azure.net`. */
   readonly tokenResource: string;
-  /** Whether that is what the SDK's own check of the challenge expects too. */
+  /** Whether the SDK's own check of the challenge expects the same audience. */
   readonly isKnownCloud: boolean;
 }
 
 /** A key, or a secret. */
 export interface KeyLocation extends VaultLocation {
   readonly collection: Collection;
-  /** In lower case: the service does not tell cases apart, and a key id has one spelling here. */
+  /** In lower case: the service is case-insensitive, and a key id has one spelling here. */
   readonly name: string;
   readonly version: string | undefined;
 }
@@ -27,8 +27,8 @@ export interface HostRules {
 }
 
 /**
- * Parses the URL of a key or a secret, with or without a version. Nothing is normalised but the case: no user, query, escape or slash
- * too many.
+ * Parses the URL of a key or a secret, with or without a version. Normalises the case alone, and refuses a user, a query, an escape or an
+ * extra slash.
  *
  * @throws `invalid-argument`
  */
@@ -51,25 +51,25 @@ export function parseVaultUrl(vaultUrl: string, rules: HostRules): VaultLocation
   return locate(authority.toLowerCase(), rules);
 }
 
-/** The one spelling of a version's id. */
+/** Returns the one spelling of a version's id. */
 export function keyIdOf({ vaultUrl, collection, name }: KeyLocation, version: string): string {
   return `${vaultUrl}/${collection}/${name}/${version}`;
 }
 
-/** The one spelling of what may be the URL of a key version, in whatever vault; undefined if it is none. */
+/** Returns the one spelling of a URL of a key version in any vault, or undefined if it is none. */
 export function keyVersionUrl(text: string): string | undefined {
   const version = URLS.keys.exec(text)?.[3];
   return version === undefined ? undefined : text.toLowerCase();
 }
 
-/** The version that `keyId` names, if it is one of this key in its one spelling. */
+/** Returns the version that `keyId` names, if it is one of this key in its one spelling. */
 export function versionIn(keyId: string, location: KeyLocation): string | undefined {
   const version = keyId.slice(-VERSION_LENGTH);
   return isVersion(version) && keyId === keyIdOf(location, version) ? version : undefined;
 }
 
 /**
- * Finds the version in a key id, where that is one that may unwrap: any with a URL that names none, else that one and `unwrapVersions`.
+ * Finds the version in a key id, if it may unwrap. If the URL names no version all may; else that one and `unwrapVersions`.
  *
  * @throws `invalid-argument`
  */
@@ -91,7 +91,7 @@ export function isVersion(text: string): boolean {
   return VERSION.test(text);
 }
 
-/** Which part of a URL is not as it must be, without repeating a user or a password that may stand in it. */
+/** Names the faulty part of a URL, without repeating a user or a password in it. */
 function wrongPartOf(url: unknown, collection: Collection, path: string): string {
   if (typeof url !== "string") return `give text: ${path}`;
   if (/^http:/i.test(url)) return "it begins with http:, not https:";
@@ -130,7 +130,9 @@ function locate(authority: string, { allowedHosts = [], tokenResource }: HostRul
   return { vaultUrl, isManagedHsm, tokenResource: resource, isKnownCloud: false };
 }
 
-/** An entry with a dot in front stands for the hosts one label below it, any other for itself, its port included. */
+/**
+ * Whether an entry allows a host. An entry with a dot in front allows the hosts one label below it; any other allows itself, with its port.
+ */
 function isAllowedBy(entry: string, authority: string): boolean {
   return entry.startsWith(".") ? isNamedUnder(authority, entry) : entry === authority;
 }

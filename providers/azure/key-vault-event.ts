@@ -2,33 +2,33 @@ import { EnvelockError } from "../../src/core/base/errors.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { keyVersionUrl } from "./key-url.ts";
 
-/** What Event Grid brought. */
+/** A delivery of Event Grid. */
 export type KeyVaultDelivery =
-  /** The subscription is being made: answer with status 200 and this object as JSON, or it is not. */
+  /** The handshake of a new subscription. Answer with status 200 and this object as JSON; otherwise the subscription is not made. */
   | { readonly kind: "validation"; readonly answer: { readonly validationResponse: string } }
-  /** Those that speak of keys; a delivery may hold others, or none that does. */
+  /** The events about keys. A delivery may hold others too, or none of these. */
   | { readonly kind: "events"; readonly events: readonly KeyVaultEvent[] };
 
-/** Nothing of it is proven but by how it came: Event Grid signs nothing. */
+/** An event about a key version. Event Grid signs nothing, so only the way that it came proves it. */
 export interface KeyVaultEvent {
   readonly type: "new-version" | "near-expiry" | "expired";
-  /** The key version that it is about, spelt as in recipients. */
+  /** The key version of the event, spelt as in recipients. */
   readonly keyId: string;
   /** Unix times in milliseconds, where the version has them. */
   readonly notBeforeMs?: number;
   readonly expiresMs?: number;
-  /** Of the event, which may come twice. */
+  /** The id of the event, which may come twice. */
   readonly eventId: string;
 }
 
 /**
- * Parses what Event Grid posts to a webhook: an array of events, or one of them, in its own schema or as CloudEvents.
+ * Parses a delivery that Event Grid posts to a webhook: an array of events, or one event, in its own schema or as CloudEvents.
  *
- * A forged event can do no more than `noteNewVersion` does: one more read of a key. Still take none from those who do not know the
+ * A forged event has no more effect than `noteNewVersion`: one more read of a key. Even so, accept events only from senders that know the
  * webhook's secret.
  *
- * @param body the request's body: text, or what JSON made of it
- * @throws `invalid-argument`, with `detail` `event`, for whatever is no delivery of Event Grid; answer such a request with status 400
+ * @param body the request's body: its text, or the JSON value of it
+ * @throws `invalid-argument`, with `detail` `event`, for anything but a delivery of Event Grid; answer such a request with status 400
  * @example
  * ```ts
  * import { type AzureKey, parseKeyVaultEvent } from "envelock/providers/azure";
@@ -65,21 +65,21 @@ function keyEvent(type: KeyVaultEvent["type"], event: unknown): KeyVaultEvent {
   return { type, keyId, ...(notBeforeMs !== undefined && { notBeforeMs }), ...(expiresMs !== undefined && { expiresMs }), eventId };
 }
 
-/** `eventType` in Event Grid's schema, `type` in that of CloudEvents. */
+/** Reads `eventType` in Event Grid's schema, `type` in that of CloudEvents. */
 function typeOf(event: unknown): string {
   const type = textFieldOf(event, "eventType") ?? textFieldOf(event, "type");
   if (type === undefined || type.length > MAX_TYPE) throw malformed("an event names its type");
   return type;
 }
 
-/** It goes back to whoever sent it, so it must be what such a code is. */
+/** Checks a validation code. It goes back to the sender, so it must have the form of one. */
 function validationCodeOf(event: unknown): string {
   const code = textFieldOf(fieldOf(event, "data"), "validationCode") ?? "";
   if (!VALIDATION_CODE.test(code)) throw malformed("a validation event brings a code");
   return code;
 }
 
-/** Seconds, as a number or in digits: the service's documentation has both. */
+/** Reads seconds, as a number or in digits: the service's documentation has both. */
 function timeOf(value: unknown): number | undefined {
   if (value === undefined || value === null) return undefined;
   const seconds = typeof value === "string" && /^[0-9]{1,12}$/.test(value) ? Number(value) : value;
@@ -106,7 +106,7 @@ const KINDS: ReadonlyMap<string, KeyVaultEvent["type"]> = new Map<string, KeyVau
   ["Microsoft.KeyVault.KeyNearExpiry", "near-expiry"],
   ["Microsoft.KeyVault.KeyExpired", "expired"],
 ]);
-/** Event Grid sends at most 1 MB and 5,000 events at once. */
+/** The limits of Event Grid: 1 MB and 5,000 events at once. */
 const MAX_CHARACTERS = 2 ** 20;
 const MAX_EVENTS = 5000;
 const MAX_TYPE = 256;

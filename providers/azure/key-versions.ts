@@ -4,7 +4,7 @@ import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import { type Asked, brokenAnswer } from "./failures.ts";
 import { isVersion } from "./key-url.ts";
 
-/** What a listing of versions says of each. */
+/** A version as a listing describes it. */
 export interface VersionState {
   readonly version: string;
   readonly isEnabled: boolean;
@@ -12,7 +12,7 @@ export interface VersionState {
   readonly notBeforeMs: number | undefined;
   readonly expiresMs: number | undefined;
   readonly createdMs: number;
-  /** Where it is a key's: what it may be used for, if the service says so. */
+  /** The operations that a key may be used for, if the service says so. */
   readonly operations?: readonly string[] | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface VersionSource<V extends VersionState> {
   /** The version that the URL names. */
   readonly pinned: string | undefined;
   idOf(version: string): string;
-  /** @param version the newest if left out, whatever its state */
+  /** Reads a version. @param version by default the newest, whatever its state */
   read(version?: string): Promise<V>;
   list(): Promise<readonly VersionState[]>;
 }
@@ -34,9 +34,9 @@ export interface KeyVersionsOptions<V extends VersionState> {
 }
 
 /**
- * Which version wraps now. A URL that names one has that; otherwise it is the newest that is enabled, inside its dates and old enough to
- * have reached every replica, or the oldest usable one while none is that old. What was found is kept for `cacheMs`, at most until a
- * younger version is due.
+ * Finds the version that wraps now. If the URL names a version it is that one. Otherwise it is the newest version that is enabled, inside
+ * its dates and old enough to have reached every replica, or the oldest usable one while none is that old. The result is kept for
+ * `cacheMs`, at most until a younger version is due.
  */
 export class KeyVersions<V extends VersionState> {
   readonly #options: KeyVersionsOptions<V>;
@@ -49,7 +49,7 @@ export class KeyVersions<V extends VersionState> {
   }
 
   /**
-   * One flight for all who ask, which goes on when one of them stops waiting.
+   * Returns the version that wraps. All callers share one flight, which goes on when one of them stops waiting.
    *
    * @throws `key-disabled` if no version may wrap now, and what the vault answers
    */
@@ -60,7 +60,7 @@ export class KeyVersions<V extends VersionState> {
     return await this.#flights.run(undefined, () => this.#fly(), { signal });
   }
 
-  /** Looks anew at the next wrap; a look that is under way serves those who wait for it and is not kept. */
+  /** Makes the next wrap look again. A look in flight still serves its callers, and its result is not kept. */
   forget(): void {
     this.#kept = undefined;
     this.#flights.detach(undefined);
@@ -89,13 +89,13 @@ export class KeyVersions<V extends VersionState> {
     const chosen = usable.find((state) => ageMs(state, nowMs) >= minAgeMs) ?? usable.at(-1);
     if (chosen === undefined) throw unusable(source.idOf(newest.version), obstacle);
     const version = chosen.version === newest.version ? newest : await source.read(chosen.version);
-    const change = obstacleTo(version, nowMs); // it may have been turned off since the listing
+    const change = obstacleTo(version, nowMs); // the version may have been disabled since the listing
     if (change !== undefined) throw unusable(source.idOf(version.version), change);
     return { version, untilMs: Math.min(untilMs, ...dueTimes(all, nowMs, minAgeMs)) };
   }
 }
 
-/** What the SDK says of a version of a key or a secret. @throws `provider-failure` */
+/** Reads the SDK's description of a version of a key or a secret. @throws `provider-failure` */
 export function versionStateOf({ version, enabled, notBefore, expiresOn, createdOn }: VersionProperties, asked: Asked): VersionState {
   const name = version?.toLowerCase() ?? "";
   if (!isVersion(name)) throw brokenAnswer(asked, "names no version");
@@ -116,7 +116,7 @@ interface VersionProperties {
   readonly createdOn?: Date | undefined;
 }
 
-/** Why a version may not wrap now, in the words of `detail`. The service lets a disabled key wrap, so this is asked here. */
+/** Returns the reason why a version may not wrap now, as a `detail`. The service lets a disabled key wrap, so it is checked here. */
 function obstacleTo(state: VersionState, nowMs: number): string | undefined {
   if (!state.isEnabled) return "disabled";
   if (state.notBeforeMs !== undefined && nowMs < state.notBeforeMs) return "not-yet-valid";
@@ -125,12 +125,12 @@ function obstacleTo(state: VersionState, nowMs: number): string | undefined {
   return undefined;
 }
 
-/** The age of a version by this machine's clock. A clock that is behind the service's finds a new version no younger than new. */
+/** Computes the age of a version by this machine's clock. If that is behind the service's clock, a new version has age 0. */
 function ageMs({ createdMs }: VersionState, nowMs: number): number {
   return Math.max(0, nowMs - createdMs);
 }
 
-/** When a version that waits for its age or its date may be taken up. */
+/** Computes when a version that waits for its age or its date may wrap. */
 function dueTimes(states: readonly VersionState[], nowMs: number, minAgeMs: number): readonly number[] {
   return states
     .filter(({ isEnabled }) => isEnabled)
@@ -138,7 +138,7 @@ function dueTimes(states: readonly VersionState[], nowMs: number, minAgeMs: numb
     .filter((dueMs) => dueMs > nowMs);
 }
 
-/** The newest first. Times are whole seconds, and a list that ties keeps its order. */
+/** Sorts the newest first. Times are whole seconds, and versions with equal times keep their order. */
 function byAge(a: VersionState, b: VersionState): number {
   return b.createdMs - a.createdMs;
 }

@@ -8,7 +8,7 @@ export class LocalWrap {
 
   /** @throws `provider-failure` if the service shows no usable public key */
   async wrap(version: KeyVersion, dek: Uint8Array): Promise<OwnedBytes> {
-    const secret = copyOf(dek); // the caller may wipe its own once it stops waiting
+    const secret = copyOf(dek); // a copy, because the caller may wipe its own once it stops waiting
     try {
       const key = this.#keys.get(version) ?? importKey(version);
       this.#keys.set(version, key);

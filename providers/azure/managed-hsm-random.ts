@@ -8,13 +8,13 @@ import { KeyVault } from "./sdk/key-vault.ts";
 import { VaultConnection } from "./sdk/vault-connection.ts";
 
 export interface ManagedHsmRandomOptions extends AzureConnectionOptions {
-  /** `https://<name>.managedhsm.azure.net`, or what stands for it in another cloud. Key vaults have no generator. */
+  /** The HSM: `https://<name>.managedhsm.azure.net`, or the like in another cloud. Key vaults have no generator. */
   readonly hsmUrl: string;
 }
 
 /**
- * The generator of a Managed HSM, as a keyring's `randomness`. Its bytes are handed out as they come, and the HSM gives 128 a call.
- * Needs a local role of the HSM that may use it.
+ * Offers the generator of a Managed HSM as a keyring's `randomness`. Its bytes are returned unchanged, 128 a call at most. Needs a local
+ * role of the HSM that may use it.
  *
  * @throws `invalid-argument`
  * @example

@@ -2,7 +2,7 @@ import type { Clock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 
-/** What a credential of `@azure/identity` is, as far as it is needed here. */
+/** The parts of a credential of `@azure/identity` that are needed here. */
 export interface AzureCredential {
   getToken(scopes: string | string[], options?: AzureTokenOptions): Promise<AzureToken | null>;
 }
@@ -23,23 +23,23 @@ export interface AzureToken {
 
 /** How to reach a vault or Managed HSM. */
 export interface AzureConnectionOptions {
-  /** Any credential of `@azure/identity`, or what has its shape. */
+  /** Any credential of `@azure/identity`, or an object of its shape. */
   readonly credential: AzureCredential;
   /**
-   * Hosts beside those of the public, China and US Government clouds: `keys.example:8443` for that one, `.vault.example` for every
-   * name directly below. An entry hands the vault tokens and data keys, so none comes from outside.
+   * Hosts beside those of the public, China and US Government clouds: `keys.example:8443` for that one, `.vault.example` for every name
+   * directly below. An entry gets tokens and data keys, so it must not come from untrusted input.
    */
   readonly allowedHosts?: readonly string[];
-  /** What tokens are made out to, such as `https://vault.azure.net`. Follows from the host; needed for a single host of `allowedHosts`. */
+  /** The audience of tokens, such as `https://vault.azure.net`. Follows from the host; needed for a single host of `allowedHosts`. */
   readonly tokenResource?: string;
-  /** How long one call to the service may take, in milliseconds. Default 10,000. */
+  /** The longest time for one call to the service, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
   readonly client?: AzureClientOptions;
   /** Time and timers. Default: the machine's. */
   readonly clock?: Clock;
 }
 
-/** The names of {@link AzureConnectionOptions}, for the tables of what extends them. */
+/** The names of {@link AzureConnectionOptions}, for the tables of options that extend them. */
 export const CONNECTION_OPTIONS: OptionNames<AzureConnectionOptions> = {
   credential: true,
   allowedHosts: true,
@@ -49,14 +49,14 @@ export const CONNECTION_OPTIONS: OptionNames<AzureConnectionOptions> = {
   clock: true,
 };
 
-/** What is handed to the SDK's clients as it is. */
+/** The options that the SDK's clients get unchanged. */
 export interface AzureClientOptions {
   /** The API version for keys. Default: the SDK's. */
   readonly serviceVersion?: string;
   /** For a vault or proxy whose certificate the machine does not trust. */
   readonly tlsOptions?: { readonly ca?: string | readonly string[] };
   readonly proxyOptions?: { readonly host: string; readonly port: number; readonly username?: string; readonly password?: string };
-  /** Stands in front of the SDK's user agent. */
+  /** A prefix of the SDK's user agent. */
   readonly userAgentPrefix?: string;
 }
 
@@ -85,6 +85,6 @@ const CLIENT_OPTIONS: OptionNames<AzureClientOptions> = {
   userAgentPrefix: true,
 };
 export const DEFAULT_TIMEOUT_MS = 10_000;
-/** For how long the version that wraps is kept, and how old a new one must be. */
+/** How long the current version is kept, and how old a new one must be. */
 export const DEFAULT_VERSION_MS = 600_000;
 const MAX_MS = 2 ** 31 - 1;

@@ -12,7 +12,7 @@ import { type VersionSource, type VersionState, versionStateOf } from "./key-ver
 import type { GatedClient } from "./sdk/first-call.ts";
 import { missingPackage, type VaultConnection } from "./sdk/vault-connection.ts";
 
-/** The versions of a secret, each of which is an AES-256 key. What was read is kept for `keepMs`, for the versions used last. */
+/** The versions of a secret, each of which is an AES-256 key. The most recently used ones are kept for `keepMs`. */
 export class SecretKeks implements VersionSource<VersionState> {
   readonly #connection: VaultConnection;
   readonly #secret: KeyLocation;
@@ -50,7 +50,7 @@ export class SecretKeks implements VersionSource<VersionState> {
     );
     const state = versionStateOf(secret.properties, asked);
     if (version !== undefined && state.version !== version) throw brokenAnswer(asked, "is another version");
-    const { localKey } = await import("../local/local-key.ts"); // brings the core's cryptography, which no other Azure key needs
+    const { localKey } = await import("../local/local-key.ts"); // loads the core's cryptography, which no other Azure key needs
     this.#keep(state.version, localKey({ keyId: this.idOf(state.version), key: jwkOf(secret, asked) }));
     return state;
   }
@@ -105,12 +105,12 @@ export class SecretKeks implements VersionSource<VersionState> {
   }
 
   #keep(version: string, kek: KeyProvider): void {
-    this.#connection.requireOpen(); // or the key would outlive `close`
+    this.#connection.requireOpen(); // otherwise the key would outlive `close`
     this.#kept.set(version, { kek, untilMs: this.#clock.unixMs() + this.#keepMs, users: 0, isDropped: false });
   }
 }
 
-/** A key that was read, and the calls that use it now. */
+/** A key that was read, and the number of calls that use it now. */
 interface KeptKek {
   readonly kek: KeyProvider;
   readonly untilMs: number;
@@ -128,7 +128,7 @@ function wipeUnused({ kek, users }: KeptKek): void {
   if (users === 0) void kek.close?.();
 }
 
-/** The key in a secret: a JWK, or 32 bytes in base64 or base64url. Nothing of a value that is neither is shown. */
+/** Parses the key in a secret: a JWK, or 32 bytes in base64 or base64url. An error shows nothing of the value. */
 function jwkOf({ value = "" }: KeyVaultSecret, asked: Asked): { readonly kty: "oct"; readonly k: string } {
   const text = value.trim();
   const k = text.startsWith("{") ? jwkMember(text) : text.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");

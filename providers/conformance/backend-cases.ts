@@ -5,7 +5,7 @@ import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provid
 import { type Bench, bringAbout, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { BackendFailure, CallLimits, ConformanceHarness, HeldCall, Settled } from "./harness.ts";
 
-/** What must hold when something else does the work: its failures, its price, and being stopped while it is at it. */
+/** Cases for a provider with a backend: its failures, the number of its calls, and an abort while it works. */
 export function backendCases({ calls, failures = {}, hold, maxCalls = ONE_CALL_EACH }: ConformanceHarness): readonly Case[] {
   const cases: Case[] = [{ name: "an aborted signal stops it before any call", run: stopsBeforeCall }];
   if (hold !== undefined) cases.push({ name: "an abort stops a call under way", run: (bench) => stopsCall(bench, hold, maxCalls) });
@@ -35,7 +35,7 @@ async function stopsCall({ open }: Bench, hold: () => Settled<HeldCall>, maxCall
   const dek = newDataKey();
   const recipient = await wrap(provider, dek);
   for (const { name, run } of operationsOf(provider, recipient)) {
-    await run(new AbortController().signal); // so that what is held back is the operation and not a start-up
+    await run(new AbortController().signal); // first, so that the held answer is that of the operation and not of a start-up
     if (maxCalls[name] > 0) await stopsHeldCall(name, run, await hold());
   }
   await opensTo(dek, provider, recipient, "unwrap after one that was aborted");
@@ -70,7 +70,7 @@ async function countsCalls({ open }: Bench, calls: () => number, maxCalls: CallL
   }
 }
 
-/** A failure is met by the first operation of a new provider, by a later one, and by neither of those that follow. */
+/** A failure that hits the first operation of a new provider, then a later one. The operations after each must succeed. */
 async function failsUnwrap({ open }: Bench, code: string, failure: BackendFailure): Promise<void> {
   const dek = newDataKey();
   const recipient = await wrap(await open(), dek);
@@ -123,5 +123,5 @@ function nextTurn(): Promise<void> {
 
 const ONE_CALL_EACH: CallLimits = { wrap: 1, unwrap: 1, current: 1 };
 const ROUNDS = 3;
-/** Enough for any error to travel up through a client; only a provider that ignores its signal uses them up. */
+/** Enough for any error to travel up through a client. Only a provider that ignores its signal uses them up. */
 const MAX_TURNS = 200;

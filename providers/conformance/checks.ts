@@ -12,12 +12,12 @@ export interface Case {
   run(bench: Bench): Promise<void>;
 }
 
-/** What a case works with: the harness, and providers that are closed when the case ends. */
+/** The tools of a case: the harness, and providers that are closed when the case ends. */
 export interface Bench {
   readonly harness: ConformanceHarness;
-  /** A new provider on the KEK. */
+  /** Opens a new provider on the KEK. */
   open(): Promise<KeyProvider>;
-  /** A new provider on the other KEK. */
+  /** Opens a new provider on the other KEK. */
   openOther(): Promise<KeyProvider>;
   /** Closes this provider too when the case ends. */
   keep(opening: Settled<KeyProvider>): Promise<KeyProvider>;
@@ -38,7 +38,7 @@ export async function withBench(harness: ConformanceHarness, run: (bench: Bench)
   }
 }
 
-/** Like `failsWith`, and the backend must not have been called. */
+/** Fails like `failsWith`, and the backend must not have been called. */
 export async function failsUncalled(
   code: string,
   { harness }: Bench,
@@ -51,12 +51,12 @@ export async function failsUncalled(
   return error;
 }
 
-/** Wraps a copy, so that what a provider does to its argument shows in the cases about that alone. */
+/** Wraps a copy, so that a change of the argument shows only in the cases about that. */
 export async function wrap(provider: KeyProvider, dek: Uint8Array): Promise<Recipient> {
   return await provider.wrap(copyOf(dek), optionsFor(provider));
 }
 
-/** Hands over a copy too. */
+/** Unwraps a copy, for the same reason. */
 export async function unwrap(provider: KeyProvider, recipient: Recipient): Promise<Uint8Array> {
   return await provider.unwrap({ ...recipient, wrapped: copyOf(recipient.wrapped) }, optionsFor(provider));
 }
@@ -66,13 +66,13 @@ export async function opensTo(dek: Uint8Array, provider: KeyProvider, recipient:
   check(isBytes(result) && equalPublicBytes(result, dek), `${what} must give the data key that was wrapped`);
 }
 
-/** What the core would hand to this provider for a keyring of this key context. */
+/** Makes the options that the core would hand to this provider for a keyring of this key context. */
 export function optionsFor(provider: KeyProvider, { context = KEY_CONTEXT, signal }: OptionsInput = {}): WrapOptions {
   const { bytes, map } = new KeyContext(context);
   return { keyContext: map, wrapAad: (keyId) => encodeWrapAad(provider.name, keyId, bytes), ...(signal && { signal }) };
 }
 
-/** 32 random bytes, not zero at either end: what becomes of zeros there is one case's concern. */
+/** Makes 32 random bytes, not zero at either end: the effect of zeros there is one case's concern. */
 export async function bringAbout(failure: BackendFailure): Promise<void> {
   await (typeof failure === "function" ? failure() : failure.fail());
 }

@@ -14,12 +14,12 @@ export interface ConformanceCase {
 }
 
 /**
- * The contract of a provider as cases for any test runner: `for (const { name, run } of conformance(harness)) test(name, run);`
+ * Lists the contract of a provider as cases for any test runner: `for (const { name, run } of conformance(harness)) test(name, run);`
  *
- * Each case opens its own providers and closes them. In any order, but one at a time: they share the harness's backend.
- * What the harness cannot do is not in the list, so print or count the names where that matters.
+ * Each case opens its own providers and closes them. Run the cases in any order, but one at a time: they share the harness's backend. Cases
+ * that need more than the harness has are not in the list, so print or count the names where that matters.
  *
- * @throws `invalid-argument` if members of the harness that need each other are not there together
+ * @throws `invalid-argument` if one member of the harness lacks another that it needs
  * @see providers/README.md
  * @example
  * ```ts

@@ -2,36 +2,36 @@ import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 
-/** What can go wrong in one call of a provider. */
+/** A fault in one call of a provider. */
 export type ProviderFault =
   /** Answers, but late. */
   | { readonly kind: "delay"; readonly delayMs: number }
-  /** `rate-limited`, with or without word of how long to wait. */
+  /** Fails with `rate-limited`, with or without a time to wait. */
   | { readonly kind: "throttle"; readonly retryAfterMs?: number }
   | { readonly kind: "fail"; readonly code: ErrorCode }
-  /** Throws an error that is none of the library's, as a broken provider does. */
+  /** Throws an error of another class, as a broken provider does. */
   | { readonly kind: "throw" }
-  /** Never answers; rejects with the signal's reason when that aborts. */
+  /** Never answers; rejects with the signal's reason when it aborts. */
   | { readonly kind: "hang" }
-  /** Never answers, whatever the signal. */
+  /** Never answers, and ignores the signal. */
   | { readonly kind: "hang-deaf" }
-  /** Gives `bytes` bytes for an unwrapped or wrapped key. */
+  /** Returns `bytes` bytes as the unwrapped or wrapped key. */
   | { readonly kind: "wrong-length"; readonly bytes: number }
-  /** Gives a key of the right length that is another one. Of a wrap, it wraps another one, as no caller can see. */
+  /** Returns another key of the right length. A wrap then wraps another key, which no caller can see. */
   | { readonly kind: "wrong-key" };
 
 export type FaultyMethod = "wrap" | "unwrap" | "current";
 
-/** Decides what becomes of each call; undefined lets it through. `call` counts all calls of the provider, from 0. */
+/** Decides the fault of each call; undefined lets it through. `call` counts all calls of the provider, from 0. */
 export type FaultPlan = (call: number, method: FaultyMethod) => ProviderFault | undefined;
 
 export interface FaultyProviderOptions {
-  /** How to wait; for tests with a clock of their own. It need not heed the signal. */
+  /** Waits, for tests with a clock of their own. It may ignore the signal. */
   readonly sleep?: (delayMs: number) => Promise<void>;
 }
 
 /**
- * `provider`, with faults, for tests of what stands before it. Everything that the plan lets through is the provider's own answer.
+ * Wraps `provider` with faults, for tests of the code that calls it. A call that the plan lets through gets the provider's own answer.
  *
  * @see seededFaults, scriptedFaults
  * @example
@@ -111,10 +111,10 @@ export function faultyProvider(provider: KeyProvider, plan: FaultPlan, { sleep =
 }
 
 /**
- * Faults at random, the same for the same seed.
+ * Makes random faults, the same for the same seed.
  *
- * @param rate how many of the calls, from 0 to 1
- * @param faults drawn from with equal chances
+ * @param rate the share of the calls that fail, from 0 to 1
+ * @param faults the faults, drawn with equal chances
  * @example
  * ```ts
  * import { seededFaults } from "envelock/providers/conformance";
@@ -128,7 +128,7 @@ export function seededFaults(seed: number, rate: number, faults: readonly Provid
 }
 
 /**
- * The first calls one by one, in order; what comes after the script is let through.
+ * Makes a plan for the first calls, one by one, in order. Calls beyond the script are let through.
  *
  * @example
  * ```ts

@@ -2,17 +2,20 @@ import type { ErrorCode } from "../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 
 /**
- * What the cases need to know of a provider and to do to its backend. `open`, `openOther` and `bindsContext` are enough for a
- * provider that works in this process; a backend adds the rest, and each member that is left out leaves out the cases that need it.
+ * The facts that the cases need about a provider, and the controls of its backend. `open`, `openOther` and `bindsContext` are enough for a
+ * provider that works in this process. A backend adds the rest. A member that is left out leaves out the cases that need it.
  */
 export interface ConformanceHarness {
-  /** A new provider on the one KEK that the harness is about. The case that asked for it closes it. */
+  /** Opens a new provider on the KEK under test. The case that asked for it closes it. */
   open(): Settled<KeyProvider>;
 
-  /** The same kind of provider on another KEK, best with a neighbouring key id: same backend, another key. */
+  /** Opens the same kind of provider on another KEK of the same backend, best with a neighbouring key id. */
   openOther(): Settled<KeyProvider>;
 
-  /** A new provider on a KEK that may wrap and not unwrap, where the backend has such. Its `wrap` must fail: what it gives would be lost. */
+  /**
+   * Opens a new provider on a KEK that may wrap and not unwrap, if the backend has such. Its `wrap` must fail, because its result would be
+   * lost.
+   */
   openOneWay?(): Settled<KeyProvider>;
 
   /** Whether the wrapping authenticates the key context: true for the algorithms 1, 2, 4, 5 and 9 of docs/format.md §3. */
@@ -21,10 +24,10 @@ export interface ConformanceHarness {
   /** Algorithms that `unwrap` accepts beside the one that `wrap` uses, such as 8 for old data. */
   readonly alsoUnwraps?: readonly number[];
 
-  /** Key ids that look like this backend's and are not of this KEK, beside those that the cases make up. */
+  /** Key ids that look like this backend's and do not belong to this KEK, beside those that the cases make. */
   readonly hostileKeyIds?: readonly string[];
 
-  /** What must never be shown, beside the data keys: KEK bytes, PINs and tokens as UTF-8. At least 8 bytes each. */
+  /** Secrets that must never be shown, beside the data keys: KEK bytes, PINs and tokens as UTF-8. At least 8 bytes each. */
   readonly secrets?: readonly Uint8Array[];
 
   /** How thorough the flips are: `each-byte` flips one bit a byte, for wrappings of a thousand bytes and slow unwraps. Default `each-bit`. */
@@ -36,16 +39,16 @@ export interface ConformanceHarness {
   /** Lets the version that `keyId` names expire. Called for a version that is not the current one; needs `rotate`. */
   expire?(keyId: string): Settled<void>;
 
-  /** How many calls the backend has had so far, failed ones included. */
+  /** Returns the number of calls that the backend has had so far, failed ones included. */
   calls?(): number;
 
-  /** What one operation of a provider that has done it before may cost. Default: one call each. Needs `calls`. */
+  /** The most calls for one operation of a provider that has done it before. Default: one call each. Needs `calls`. */
   readonly maxCalls?: CallLimits;
 
-  /** How to make the next backend call fail, once, by the code that must arrive at the caller. */
+  /** Makes the next backend call fail, once. The key is the code that must arrive at the caller. */
   readonly failures?: Readonly<Partial<Record<ErrorCode, BackendFailure>>>;
 
-  /** Keeps the answer to the next backend call back. */
+  /** Holds back the answer to the next backend call. */
   hold?(): Settled<HeldCall>;
 
   /** Calls `run` while the environment has no variable, or while reading one throws, which proves more. */
@@ -55,13 +58,13 @@ export interface ConformanceHarness {
 /** A way to make a backend fail. The short form is for a backend that raises an error of its own, which must arrive as the cause. */
 export type BackendFailure = (() => Settled<void>) | SilentFailure;
 
-/** A failure that the provider finds in an answer that is no error, such as an empty list: there is no native error to pass on. */
+/** A failure that the provider finds in a successful answer, such as an empty list: there is no native error to pass on. */
 export interface SilentFailure {
   readonly hasCause: false;
   fail(): Settled<void>;
 }
 
-/** Calls that an operation may make at most. 0 for a wrap says that it needs no backend: its failures are then not asked for. */
+/** The most calls for each operation. 0 for a wrap says that it needs no backend: then its failures are not tested. */
 export interface CallLimits {
   readonly wrap: number;
   readonly unwrap: number;
@@ -71,7 +74,7 @@ export interface CallLimits {
 export interface HeldCall {
   /** Settles once the call has arrived at the backend. */
   readonly arrived: Promise<void>;
-  /** Lets the backend answer, as if nothing had been. */
+  /** Lets the backend answer normally. */
   release(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Key ids that no KEK may own, though they look like `keyId`, which it does: a lookup that is not an exact comparison falls for one. */
+/** Makes key ids that resemble the KEK's `keyId` and that no KEK may own. A lookup without an exact comparison accepts one of them. */
 export function hostileKeyIds(keyId: string): readonly string[] {
   return [...ANYWHERE, ...grownFrom(keyId), ...movedFrom(keyId)];
 }

@@ -5,7 +5,7 @@ import { type Bench, bringAbout, type Case, failsUncalled, newDataKey, opensTo, 
 import type { ConformanceHarness } from "./harness.ts";
 import { showsSecret } from "./shown-secrets.ts";
 
-/** The end of a provider, and what may not be seen of it before. */
+/** Cases of the end of a provider, and of secrets that must not show before it. */
 export function lifecycleCases({ withEmptyEnvironment }: ConformanceHarness): readonly Case[] {
   const cases: Case[] = [
     { name: "close twice is fine and use after close is `closed`", run: staysClosed },
@@ -19,7 +19,7 @@ export function lifecycleCases({ withEmptyEnvironment }: ConformanceHarness): re
   return cases;
 }
 
-/** A provider without `close` holds nothing that it could let go of. */
+/** A provider without `close` has no resources to release. */
 async function staysClosed(bench: Bench): Promise<void> {
   const provider = await bench.open();
   const recipient = await wrap(provider, newDataKey());
@@ -61,7 +61,7 @@ async function failsDiscreetly(bench: Bench): Promise<void> {
   }
 }
 
-/** An error of each kind that the harness can bring about, all from calls that had to do with `dek`. That they fail is for other cases. */
+/** Collects an error of each kind that the harness can cause, all from calls that used `dek`. Other cases check that they fail. */
 async function failuresAround({ open, openOther, harness }: Bench, dek: Uint8Array): Promise<readonly unknown[]> {
   const { failures = {}, maxCalls } = harness;
   const provider = await open();

@@ -6,7 +6,7 @@ import { type Bench, type Case, failsUncalled, newDataKey, optionsFor, unwrap, w
 import type { ConformanceHarness } from "./harness.ts";
 import { hostileKeyIds } from "./hostile-key-ids.ts";
 
-/** What a recipient from the wire must not get out of a provider. */
+/** Cases of recipients from the wire that a provider must refuse. */
 export function refusalCases({ bindsContext }: ConformanceHarness): readonly Case[] {
   return [
     { name: "another KEK is refused", run: refusesAnotherKek },
@@ -26,7 +26,7 @@ async function refusesAnotherKek(bench: Bench): Promise<void> {
   const { keyId: otherKeyId } = await wrap(other, newDataKey());
   check(other.owns(recipient.keyId) === false, "a provider must not own a key id of another KEK");
   await failsUncalled("unwrap-rejected", bench, () => unwrap(other, recipient), "unwrap of another KEK's recipient");
-  // The AAD of the true key id: what refuses must be the KEK, also where the wrapping binds the key id.
+  // The AAD of the true key id: the KEK must refuse, also if the wrapping binds the key id.
   const options = { ...optionsFor(other), wrapAad: () => optionsFor(provider).wrapAad(recipient.keyId) };
   const relabelled = { ...recipient, keyId: otherKeyId };
   await failsWith("unwrap-rejected", () => other.unwrap(relabelled, options), "unwrap of another KEK's bytes under this KEK's key id");

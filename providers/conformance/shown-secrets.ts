@@ -1,9 +1,9 @@
 import { isBytes, toBase64Url, toHex } from "../../src/core/base/bytes.ts";
 
 /**
- * Whether a secret can be seen in `value` by what people print and log: `util.inspect` at any depth, `String`, `JSON.stringify`,
- * an error's message, stack and causes. Sees own properties of every kind, also hidden ones; private fields and closures are out
- * of reach for all of these.
+ * Whether a secret shows in `value` through common ways to print and log: `util.inspect` at any depth, `String`, `JSON.stringify`, an
+ * error's message, stack and causes. Sees own properties of every kind, also hidden ones. None of these ways reaches private fields and
+ * closures.
  */
 export function showsSecret(value: unknown, secrets: readonly Uint8Array[]): boolean {
   const forms = secrets.flatMap(textForms);
@@ -15,7 +15,7 @@ export function showsSecret(value: unknown, secrets: readonly Uint8Array[]): boo
   return false;
 }
 
-/** Every string and byte array that can be reached, and what each object makes of itself as text. */
+/** Lists every reachable string and byte array, and the text that each object makes of itself. */
 function* reachableFrom(start: unknown): Generator<string | Uint8Array> {
   const visited = new Set<unknown>();
   const queue: unknown[] = [start];
@@ -37,7 +37,10 @@ function* reachableFrom(start: unknown): Generator<string | Uint8Array> {
   }
 }
 
-/** Names are parts too: a map may be keyed by a secret. Getters are left alone, as `util.inspect` does; JSON calls those that it sees. */
+/**
+ * Lists the parts of an object. Names count too: a map may be keyed by a secret. Getters are not called, as in `util.inspect`; JSON calls
+ * those that it sees.
+ */
 function* partsOf(value: object): Generator<unknown> {
   for (const key of Reflect.ownKeys(value)) {
     yield key;
@@ -53,7 +56,7 @@ function* ownTexts(value: object): Generator<string> {
       const text: unknown = show();
       if (typeof text === "string") yield text;
     } catch {
-      // what cannot be shown shows nothing
+      // an object that cannot be shown shows nothing
     }
   }
 }
@@ -63,7 +66,7 @@ function inspected(value: object): unknown {
   return typeof inspect === "function" ? Reflect.apply(inspect, value, [2, {}, JSON.stringify]) : undefined;
 }
 
-/** How bytes come to stand in text: hex, both base64 alphabets, lists of numbers, and JSON of an array or a typed array. */
+/** Lists the ways in which bytes appear in text: hex, both base64 alphabets, lists of numbers, and JSON of an array or a typed array. */
 function textForms(secret: Uint8Array): readonly string[] {
   const hex = toHex(secret);
   const base64Url = toBase64Url(secret);

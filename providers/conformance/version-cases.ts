@@ -2,7 +2,7 @@ import { check, failsWith } from "../../src/core/contracts/conformance-checks.ts
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, wrap } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
 
-/** What must hold when a KEK has more than one version. */
+/** Cases of a KEK with more than one version. */
 export function versionCases({ rotate, expire }: ConformanceHarness): readonly Case[] {
   if (rotate === undefined) return [];
   return [
@@ -36,7 +36,7 @@ async function namesNewVersion({ open, harness }: Bench): Promise<void> {
   await opensTo(dek, provider, recipient, "unwrap with the new version");
 }
 
-/** With the AAD of the version that wrapped: what refuses must be the version's key. */
+/** Uses the AAD of the version that wrapped, so that the key of the version must refuse. */
 async function keepsVersionsApart({ open, harness }: Bench): Promise<void> {
   const recipient = await wrap(await open(), newDataKey());
   await harness.rotate?.();

@@ -8,7 +8,7 @@ import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/co
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness, Settled } from "./harness.ts";
 
-/** What every wrapping must do, whatever is behind it. */
+/** Cases of every wrapping, for any backend. */
 export function wrappingCases({ openOneWay }: ConformanceHarness): readonly Case[] {
   return [
     ...(openOneWay === undefined ? [] : [{ name: ONE_WAY, run: (bench: Bench) => wrapsNothingOneWay(bench, openOneWay) }]),
@@ -25,7 +25,7 @@ export function wrappingCases({ openOneWay }: ConformanceHarness): readonly Case
   ];
 }
 
-/** Also when it is asked again: a failure must not count as proof. */
+/** Also on the second try: a failure must not count as proof. */
 async function wrapsNothingOneWay({ keep }: Bench, openOneWay: () => Settled<KeyProvider>): Promise<void> {
   const provider = await keep(openOneWay());
   for (const when of ["first", "next"]) {
@@ -55,7 +55,7 @@ async function doesNotCross({ open }: Bench): Promise<void> {
   }
 }
 
-// docs/format.md §3: what does not meet it could be written and never read
+// docs/format.md §3: a recipient outside these limits could be written and never read
 async function givesFitRecipients({ open, harness }: Bench): Promise<void> {
   const provider = await open();
   const { provider: name, keyId, alg, wrapped } = await wrap(provider, newDataKey());

@@ -5,14 +5,14 @@ import { waitWithin } from "../../src/core/base/wait.ts";
 export interface AttemptBounds {
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** What is waited for, as the subject of a sentence. */
+  /** The awaited work, as the subject of a sentence. */
   readonly what: string;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Runs `work` until it ends, its time is up or the caller's signal aborts: whichever comes first, also if `work` heeds no signal. The
- * signal that `work` gets aborts when the wait ends without it.
+ * Runs `work` until it ends, its time is up or the caller's signal aborts, whichever comes first, even if `work` ignores its signal. The
+ * signal that `work` gets aborts when the wait ends early.
  *
  * @throws `timeout`, the caller's reason, and what `work` rejects with
  */

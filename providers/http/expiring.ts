@@ -5,15 +5,18 @@ export interface ExpiringOptions<T> {
   readonly clock: Clock;
   /** Fetches a fresh value. Called once for all callers that wait. */
   load(): Promise<T>;
-  /** When the value ends, in Unix milliseconds; undefined for one that does not end by itself. */
+  /** The expiry of the value, in Unix milliseconds; undefined for one that does not expire. */
   expiresAtMs(value: T): number | undefined;
-  /** How long before its end a value is replaced, in milliseconds. Default 120,000, at most a third of what is left when it is loaded. */
+  /**
+   * The time before the expiry at which a value is replaced, in milliseconds. Default 120,000, at most a third of its remaining life when
+   * loaded.
+   */
   readonly aheadMs?: number;
 }
 
 /**
- * A credential that is fetched when it is first needed and replaced before it ends. One flight serves all callers; a value that still
- * works goes on serving while a fresh one cannot be had.
+ * A credential that is fetched when first needed and replaced before it expires. One flight serves all callers. A value that still works
+ * goes on serving while no fresh one can be fetched.
  */
 export class Expiring<T> {
   readonly #options: ExpiringOptions<T>;
@@ -24,14 +27,14 @@ export class Expiring<T> {
     this.#options = options;
   }
 
-  /** @throws what `load` throws when no value is left that works; the signal's reason */
+  /** Returns a value that works. @throws what `load` throws when no such value is left; the signal's reason */
   async get(signal?: AbortSignal): Promise<T> {
     const kept = this.#kept;
     if (kept !== undefined && this.#options.clock.unixMs() < kept.renewAtMs) return kept.value;
     return await this.#flights.run(undefined, () => this.#load(), { signal });
   }
 
-  /** Drops a value that the service has refused. A newer one that came meanwhile stays. */
+  /** Drops a value that the service has refused. A newer one stays. */
   refused(value: T): void {
     if (this.#kept?.value === value) this.#kept = undefined;
   }

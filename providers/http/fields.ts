@@ -1,4 +1,4 @@
-/** A member of what came from outside, or undefined. */
+/** Reads a member of a value from outside, or returns undefined. */
 export function fieldOf(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -1,7 +1,7 @@
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { Finding } from "../../src/core/contracts/finding.ts";
 
-/** Collects what the checks of a doctor find, in their order. A check that needs an earlier one is skipped where that failed. */
+/** Collects the findings of a doctor's checks, in order. A check that needs an earlier one is skipped if that failed. */
 export class Findings<Check extends string> {
   readonly #found: Finding<Check>[] = [];
 
@@ -21,7 +21,7 @@ export class Findings<Check extends string> {
     this.#found.push({ check, status: "failed", message, ...(advice !== undefined && { advice }) });
   }
 
-  /** Notes an error as the failure of a check. @throws what is no `EnvelockError` */
+  /** Records an error as the failure of a check. @throws any error that is no `EnvelockError` */
   failWith(check: Check, error: unknown): void {
     if (!(error instanceof EnvelockError)) throw error;
     this.fail(check, error.message, error.hint);
@@ -31,7 +31,7 @@ export class Findings<Check extends string> {
     for (const check of checks) this.#found.push({ check, status: "skipped", message });
   }
 
-  /** Runs a check. @returns what it gives; undefined if it failed, which is noted */
+  /** Runs a check. @returns its result; undefined if it failed, which is recorded */
   async try<T>(check: Check, run: () => Promise<T>): Promise<T | undefined> {
     try {
       return await run();

@@ -5,9 +5,12 @@ import type { HttpFetch, HttpFetchAnswer } from "../../src/core/base/http-fetch.
 import { attempt } from "./attempt.ts";
 import { transportFailure } from "./transport-failures.ts";
 
-/** How to reach a service: the same for every provider over HTTP. */
+/** The options of every provider over HTTP. */
 export interface HttpOptions {
-  /** Sends requests. Default: the global `fetch`. Another one brings a private certificate authority, a client certificate or a proxy. */
+  /**
+   * The function that sends requests. Default: the global `fetch`. Another one can bring a private certificate authority, a client
+   * certificate or a proxy.
+   */
   readonly fetch?: HttpFetch;
   /** The longest time for one request, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
@@ -17,31 +20,31 @@ export interface HttpOptions {
 
 export interface HttpRequest {
   readonly method: "GET" | "POST" | "PUT";
-  /** Begins with a slash; escaped. */
+  /** The path. Begins with a slash; escaped. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** What is asked for, as the subject of a sentence in errors: never a secret. */
+  /** The requested thing, as the subject of a sentence in errors: never a secret. */
   readonly what: string;
 }
 
-/** An answer that was read whole. Its text may quote the request, so it belongs in no error. */
+/** An answer that was read whole. Its text may quote the request, so no error may hold it. */
 export interface HttpAnswer {
   readonly status: number;
   /** The body as text: for answers that are no JSON. Empty if it is not well-formed UTF-8. */
   readonly text: string;
   /** The body as JSON, undefined if it is none. */
   readonly json: unknown;
-  /** When the service answered, by its own clock in Unix milliseconds; undefined without a `date` header. */
+  /** The time of the answer by the service's clock, in Unix milliseconds; undefined without a `date` header. */
   readonly serverUnixMs: number | undefined;
-  /** How long the service asks to wait, from `retry-after` in seconds. */
+  /** The wait that the service asks for, from `retry-after` in seconds. */
   readonly retryAfterMs: number | undefined;
   header(name: string): string | undefined;
 }
 
 /**
- * One host, reached by HTTP as providers must reach it: no redirect is followed, an answer is read up to 64 KiB, a request has a
- * deadline, and no body gets into an error.
+ * Sends requests to one host under the rules for providers: it follows no redirect, reads an answer up to 64 KiB, gives a request a
+ * deadline, and puts no body into an error.
  */
 export class HttpService {
   /** `https://host:port`, without a slash at its end. */
@@ -70,7 +73,7 @@ export class HttpService {
   }
 
   /**
-   * Sends one request and reads its answer. Does not judge the status, but for redirects.
+   * Sends one request and reads its answer. Judges no status except redirects.
    *
    * @throws `timeout`; `unavailable` if there was no answer; `provider-failure` for a redirect or an answer that is too long; the
    *   signal's reason
@@ -104,7 +107,7 @@ function httpAnswer({ status, headers }: HttpFetchAnswer, text: string, clock: C
   };
 }
 
-/** Leaving the loop cancels the stream, and with it the connection. */
+/** Reads the body. Leaving the loop cancels the stream, and with it the connection. */
 async function boundedText(body: ReadableStream<Uint8Array> | null, what: string): Promise<string> {
   if (body === null) return "";
   const reader = body.getReader();
@@ -120,12 +123,12 @@ async function boundedText(body: ReadableStream<Uint8Array> | null, what: string
     }
     isWhole = true;
   } finally {
-    if (!isWhole) await reader.cancel().catch(() => undefined); // the first error is the one to tell
+    if (!isWhole) await reader.cancel().catch(() => undefined); // the first error is the one to report
   }
   return textOf(concatBytes(...parts)) ?? "";
 }
 
-/** Text of an answer as JSON, whatever its content type says: services name several. */
+/** Parses an answer as JSON, whatever its content type: services use several. */
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -167,7 +170,7 @@ function tooLong(what: string): EnvelockError {
   });
 }
 
-/** `Sun, 06 Nov 1994 08:49:37 GMT`; `Date.parse` takes much else. RFC 9110 §5.6.7 */
+/** The form `Sun, 06 Nov 1994 08:49:37 GMT`, because `Date.parse` takes much else. RFC 9110 §5.6.7 */
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;

@@ -1,10 +1,10 @@
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
 
-/** What went wrong below HTTP, in the words of `detail`. */
+/** A fault below HTTP, as a `detail`. */
 export type TransportFault = "dns" | "tls" | "connection" | "client";
 
-/** A copy of what may be shown of a client's error: its code, without the request that it may hold. */
+/** Copies the parts of a client's error that may be shown: its code, without the request that it may hold. */
 export class TransportError extends Error {
   override readonly name = "TransportError";
   readonly code: string;
@@ -16,9 +16,10 @@ export class TransportError extends Error {
 }
 
 /**
- * An error of a client that got no answer, in our codes. Clients nest the socket's error: its code is looked for in the causes.
+ * Translates an error of a client that got no answer into our codes. Clients nest the socket's error, so its code is looked for in the
+ * causes.
  *
- * @param what what was asked for, as the subject of a sentence
+ * @param what the requested thing, as the subject of a sentence
  */
 export function transportFailure(error: unknown, what: string): EnvelockError {
   if (error instanceof EnvelockError) return error;
@@ -46,7 +47,7 @@ export function isSocketError(code: string): boolean {
   return SOCKET_CODES.has(code);
 }
 
-/** The first code that is a word, from the outer error inwards; else the outer error's name. */
+/** Finds the first code that is a word, from the outer error inwards; else the outer error's name. */
 function socketCodeOf(error: unknown): string {
   let inner: unknown = error;
   for (let depth = 0; depth < MAX_DEPTH && inner !== undefined; depth++) {
@@ -57,7 +58,7 @@ function socketCodeOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
 
-/** Codes and ids alone: what is longer or has other characters might be anything. */
+/** Matches codes and ids alone: longer text, or text with other characters, might hold anything. */
 export function wordOf(text: string | undefined): string | undefined {
   return text !== undefined && /^[\w.:-]{1,64}$/.test(text) ? text : undefined;
 }

@@ -13,10 +13,10 @@ import { stateFindings } from "./key-state.ts";
 import { tokenFinding, vaultFindings } from "./reachability.ts";
 
 /**
- * Looks at a key from the name of its host to a round trip, for `envelock doctor` and for a start-up check. Wraps and unwraps 32 random
+ * Checks a key from the name of its host to a round trip, for `envelock doctor` and for a start-up check. Wraps and unwraps 32 random
  * bytes, and changes nothing.
  *
- * @returns every check, in this order; what it meets is a finding, not an exception
+ * @returns every check, in this order; a failure is a finding, not an exception
  * @throws `invalid-argument` for a bad option
  * @example
  * ```ts
@@ -101,7 +101,7 @@ async function versionsFinding(vault: KeyVault, key: KeyLocation): Promise<Azure
   return warning("versions", message, `above ${most} ${beyond}: rotate less often, and start a new key in time`);
 }
 
-/** What became of a call, as a finding, with what it gave. */
+/** Turns the result of a call into a finding, and returns it with the value. */
 async function attempt<T>(check: AzureCheck, call: () => Promise<T>, message: string): Promise<readonly [AzureFinding, T | undefined]> {
   try {
     const value = await call();

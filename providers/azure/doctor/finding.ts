@@ -1,7 +1,7 @@
 import type { Finding } from "../../../src/core/contracts/finding.ts";
 import type { AzureKeyOptions } from "../azure-key.ts";
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export type AzureFinding = Finding<AzureCheck>;
 
 export type AzureCheck =

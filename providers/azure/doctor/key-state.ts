@@ -1,7 +1,7 @@
 import type { KeyVersion } from "../sdk/key-vault.ts";
 import { type AzureFinding, failed, ok, skipped, warning } from "./finding.ts";
 
-/** What is wrong with a version, as the service describes it. */
+/** Finds the faults of a version in the service's description of it. */
 export function stateFindings(version: KeyVersion, keyId: string, nowMs: number): readonly AzureFinding[] {
   return [
     typeFinding(version),

@@ -10,7 +10,7 @@ import type { KeyLocation } from "../key-url.ts";
 import { DEFAULT_TIMEOUT_MS } from "../options.ts";
 import { type AzureDiagnosisOptions, type AzureFinding, allSkipped, failed, ok } from "./finding.ts";
 
-/** How far a caller without a token comes: the name, the connection, what the vault asks for. */
+/** Checks how far a caller without a token comes: the name, the connection, the challenge of the vault. */
 export async function vaultFindings(
   key: KeyLocation,
   options: AzureDiagnosisOptions,
@@ -29,7 +29,7 @@ export async function vaultFindings(
   return { findings: [dns, tls, challengeFinding(key, answer)], tenantId: answer.tenantId };
 }
 
-/** Whether the credential gives a token that is made out to the vault, by the vault's tenant. */
+/** Checks whether the credential gives a token for the vault, by the vault's tenant. */
 export async function tokenFinding(
   { tokenResource }: KeyLocation,
   tenantId: string | undefined,
@@ -81,11 +81,11 @@ interface AnonymousAnswer {
   readonly status: number;
   readonly protocol: string;
   readonly tenantId: string | undefined;
-  /** What the vault wants tokens to be made out to. */
+  /** The audience that the vault wants in tokens. */
   readonly resource: string | undefined;
 }
 
-/** Asks for the key without a token, which is how the SDK begins too. */
+/** Asks for the key without a token, as the first request of the SDK does. */
 async function askAnonymously(
   { vaultUrl, name }: KeyLocation,
   { client, clock = systemClock, timeoutMs = DEFAULT_TIMEOUT_MS }: AzureDiagnosisOptions,
@@ -137,7 +137,7 @@ function connectionFailure(error: unknown): AzureFinding {
   return failed("tls", `the vault cannot be reached (${code})`, "check firewalls, routes and proxies between here and the vault");
 }
 
-/** Audience and tenant, where the token is a JWT. It is only shown, never believed. */
+/** Reads audience and tenant, if the token is a JWT. They are only shown, never trusted. */
 function claimsOf(token: string): { readonly aud: string | undefined; readonly tid: string | undefined } {
   const bytes = fromBase64Url(token.split(".")[1] ?? "");
   const text = bytes === undefined ? undefined : textOf(bytes);
@@ -154,7 +154,7 @@ function shownClaim(claims: unknown, name: string): string | undefined {
   return value !== undefined && /^[\w:/.-]{1,128}$/.test(value) ? value : undefined;
 }
 
-/** Tokens name the resource, with a slash or without, or the id of the vaults' application. */
+/** Compares audiences: tokens name the resource, with or without a slash, or the id of the vaults' application. */
 function isAudience(audience: string, resource: string): boolean {
   return audience.replace(/\/$/, "") === resource || audience === VAULT_APPLICATION;
 }

@@ -12,7 +12,7 @@ import { missingPackage, type SdkCallOptions, type VaultConnection } from "./vau
 export interface KeyVersion extends VersionState {
   readonly keyType: string;
   readonly operations: readonly string[] | undefined;
-  /** What becomes of it when it is deleted, such as `Recoverable+Purgeable`. */
+  /** The effect of a deletion, such as `Recoverable+Purgeable`. */
   readonly recoveryLevel: string | undefined;
   /** Modulus and exponent, where the service shows them. */
   readonly publicKey: { readonly n: OwnedBytes; readonly e: OwnedBytes } | undefined;
@@ -32,7 +32,11 @@ export class KeyVault {
     });
   }
 
-  /** @param version the newest if left out, whatever its state */
+  /**
+   * Reads a version of the key.
+   *
+   * @param version by default the newest, whatever its state
+   */
   async readKey(key: KeyLocation, version?: string, signal?: AbortSignal): Promise<KeyVersion> {
     const asked = this.#connection.asked("read", `${key.vaultUrl}/keys/${key.name}`);
     const read = await this.#connection.call(asked, signal, (options) =>
@@ -56,7 +60,7 @@ export class KeyVault {
     );
   }
 
-  /** The actions of a key's rotation policy, such as `Rotate` and `Notify`, in lower case. */
+  /** Reads the actions of a key's rotation policy, such as `Rotate` and `Notify`, in lower case. */
   async rotationActions(key: KeyLocation): Promise<readonly string[]> {
     const asked = this.#connection.asked("read-policy", `${key.vaultUrl}/keys/${key.name}/rotationpolicy`);
     const { lifetimeActions = [] } = await this.#connection.call(asked, undefined, (options) =>
@@ -69,7 +73,7 @@ export class KeyVault {
     return await this.#useKey("wrap", key, version, signal, async (client, options) => await client.wrapKey(algorithm, dek, options));
   }
 
-  /** @returns what was wrapped, of whatever length */
+  /** Unwraps a key. @returns the unwrapped bytes, of any length */
   async unwrap(
     key: KeyLocation,
     version: string,
@@ -86,7 +90,11 @@ export class KeyVault {
     );
   }
 
-  /** @param count 1 to 128 */
+  /**
+   * Draws random bytes.
+   *
+   * @param count 1 to 128
+   */
   async randomBytes(count: number, signal: AbortSignal | undefined): Promise<OwnedBytes> {
     const asked = this.#connection.asked("random", this.#connection.location.vaultUrl);
     const random = await this.#connection.call(asked, signal, (options) =>
@@ -126,7 +134,9 @@ export class KeyVault {
     throw brokenAnswer(asked, "comes from another key version");
   }
 
-  /** The client of a version, kept for the versions that were used last: which there are is up to whoever writes key ids. */
+  /**
+   * Returns the client of a version. The most recently used clients are kept, because untrusted key ids decide which versions there are.
+   */
   #versionClient(key: KeyLocation, version: string): GatedClient<CryptographyClient> {
     const known = this.#versionClients.get(version);
     if (known !== undefined) return known;

@@ -6,11 +6,11 @@ import { credentialFailure } from "../failures.ts";
 import type { AzureCredential, AzureToken, AzureTokenOptions } from "../options.ts";
 
 /**
- * A credential as the SDK's clients are to see it: one token for all of them, made out to one resource whatever the vault asks for,
- * one flight to fetch it, which ends with no single caller, and a token that still works where a fresh one cannot be had.
+ * The credential as the SDK's clients see it: one token for all of them, for one resource whatever the vault asks for. One flight fetches
+ * it, and no single caller ends that. A token that still works is used while no fresh one can be fetched.
  *
- * What it hands out says that it has expired, so that the SDK asks again for every request and never refreshes on its own: when such
- * a refresh fails nobody waits for it, and Node ends the process.
+ * The tokens that it returns claim to have expired, so that the SDK asks again for every request and never refreshes by itself. Such a
+ * refresh is not awaited, and its failure would end the Node process.
  */
 export function tokenSource(credential: AzureCredential, resource: string, clock: Clock): AzureCredential {
   const scope = `${resource}/.default`;
@@ -60,7 +60,7 @@ function wrongResource(resource: string): EnvelockError {
   });
 }
 
-/** A managed identity may need most of a minute for its first token; callers stop waiting earlier, and a later one finds it. */
+/** A managed identity may need most of a minute for its first token. Callers stop waiting earlier, and a later one finds it. */
 const TOKEN_TIMEOUT_MS = 60_000;
 const REFRESH_AHEAD_MS = 120_000;
 const LEAST_LEFT_MS = 5_000;

@@ -7,7 +7,7 @@ type PipelineRequest = Parameters<PipelinePolicy["sendRequest"]>[0];
 type SendRequest = Parameters<PipelinePolicy["sendRequest"]>[1];
 type PipelineResponse = Awaited<ReturnType<PipelinePolicy["sendRequest"]>>;
 
-/** What a vault last asked to be shown, kept for the clients that have not asked yet. */
+/** The latest challenge of a vault, kept for clients that have not sent a request yet. */
 export interface KnownChallenge {
   headers: PipelineResponse["headers"] | undefined;
 }
@@ -15,13 +15,13 @@ export interface KnownChallenge {
 export interface GuardOptions {
   readonly vaultUrl: string;
   readonly challenge: KnownChallenge;
-  /** Called when a request has a token: from then on the client has been through its challenge. */
+  /** Called when a request has a token, after which the client has been through its challenge. */
   readonly onAuthorised: () => void;
 }
 
 /**
- * The last policy before the wire. Nothing goes to another origin, no body goes without a token, no empty body goes with one; and a
- * challenge that is known is not asked for again, which saves each further client a round trip.
+ * The last policy before the wire. It sends nothing to another origin, no body without a token, and no empty body with one. It answers a
+ * known challenge itself, which saves each further client a round trip.
  */
 export function transportGuard({ vaultUrl, challenge, onAuthorised }: GuardOptions): PipelinePolicy {
   return {
@@ -46,8 +46,8 @@ export function transportGuard({ vaultUrl, challenge, onAuthorised }: GuardOptio
 }
 
 /**
- * Sends the request and reads its answer up to the bound. The SDK itself reads an answer to its end, however long that is. A compressed
- * answer is not asked for, so that what is counted is what arrives.
+ * Sends the request and reads its answer up to the bound. The SDK itself reads an answer of any length to its end. The request does not
+ * accept compression, so that the counted bytes are those that arrive.
  */
 async function boundedAnswer(request: PipelineRequest, next: SendRequest): Promise<PipelineResponse> {
   request.headers.delete("accept-encoding");
@@ -57,7 +57,7 @@ async function boundedAnswer(request: PipelineRequest, next: SendRequest): Promi
   return readableStreamBody === undefined ? response : { ...answer, bodyAsText: await boundedText(readableStreamBody) };
 }
 
-/** Leaving the loop destroys the stream, and with it the connection. */
+/** Reads the body. Leaving the loop destroys the stream, and with it the connection. */
 async function boundedText(body: NodeJS.ReadableStream): Promise<string> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
@@ -74,7 +74,7 @@ function refusal(message: string, retryable = false): EnvelockError {
   return new EnvelockError("provider-failure", `key vault client: ${message}`, { detail: "transport", retryable });
 }
 
-/** The SDK's word for every status. */
+/** The SDK's key for a status of any kind. */
 const EVERY_STATUS: Set<number> = new Set([Number.POSITIVE_INFINITY]);
 /** A key, a secret or a page of 25 versions takes less than 25 KiB. */
 const MAX_ANSWER_BYTES = 65_536;

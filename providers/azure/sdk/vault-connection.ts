@@ -17,15 +17,15 @@ import { GatedClient } from "./first-call.ts";
 import { tokenSource } from "./token-source.ts";
 import { type KnownChallenge, transportGuard } from "./transport-guard.ts";
 
-/** What goes with each call of the SDK. The SDK adds to the object that it is given, so each call has its own. */
+/** The options of each call of the SDK. The SDK adds to the object that it is given, so each call has its own. */
 export interface SdkCallOptions {
   readonly abortSignal: AbortSignal;
   readonly onResponse: (response: object) => void;
 }
 
 /**
- * A vault or Managed HSM through the SDK's clients, used so that their habits do no harm: no retry of theirs, no redirect, a time
- * limit, tokens of ours, and a last policy before the wire.
+ * Reaches a vault or Managed HSM through the SDK's clients, without harm from their habits: no retry of theirs, no redirect, a time limit,
+ * tokens of ours, and a last policy before the wire.
  */
 export class VaultConnection {
   readonly location: VaultLocation;
@@ -47,7 +47,8 @@ export class VaultConnection {
     this.#credential = tokenSource(checkedCredential(credential), tokenResource, clock);
     this.#clock = clock;
     this.#timeoutMs = checkedMs("timeoutMs", timeoutMs, 1);
-    // The SDK changes the object that it is given, so each client has its own; `tlsOptions` stays one, for by it connections are shared.
+    // The SDK changes the object that it is given, so each client has its own. `tlsOptions` stays one object, because it decides which
+    // clients share connections.
     const tlsOptions = client?.tlsOptions === undefined ? undefined : sdkTlsOptions(client.tlsOptions);
     this.#clientOptions = (onAuthorised) => ({
       ...(client?.serviceVersion !== undefined && { serviceVersion: client.serviceVersion }),
@@ -61,7 +62,7 @@ export class VaultConnection {
     });
   }
 
-  /** A client of the SDK that is made when it is first used. */
+  /** Makes a client of the SDK when it is first used. */
   client<Client>(make: (vaultUrl: string, credential: AzureCredential, options: KeyClientOptions) => Promise<Client>): GatedClient<Client> {
     return new GatedClient((onAuthorised) => make(this.location.vaultUrl, this.#credential, this.#clientOptions(onAuthorised)));
   }
@@ -70,7 +71,7 @@ export class VaultConnection {
     return { operation, of, isManagedHsm: this.location.isManagedHsm };
   }
 
-  /** Makes one call, within its time. @throws `closed`, the caller's reason, and what the answer says in our codes */
+  /** Makes one call, within its time. @throws `closed`, the caller's reason, and the answer's failure in our codes */
   async call<T>(asked: Asked, signal: AbortSignal | undefined, work: (options: SdkCallOptions) => Promise<T>): Promise<T> {
     this.requireOpen();
     let lastResponse: object | undefined;
@@ -95,7 +96,7 @@ export class VaultConnection {
   }
 }
 
-/** A package that is loaded when first needed is not there. */
+/** Explains that a package that is loaded when first needed is missing. */
 export function missingPackage(name: string, cause: unknown): EnvelockError {
   return new EnvelockError("provider-failure", `this kind of Azure key needs the package ${name}, which did not load`, {
     cause,
