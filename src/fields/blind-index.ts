@@ -5,23 +5,23 @@ import { invalidArgument } from "../core/base/errors.ts";
 import { SUITE_HASH } from "../core/contracts/suite.ts";
 import { type Normalise, normalised } from "./normalise.ts";
 
-/** What can be looked up. Two values are the same only if their types are: `5`, `5n` and `"5"` have three indexes. */
+/** A value that can be looked up. Two values are the same only if their types are: `5`, `5n` and `"5"` have three indexes. */
 export type BlindIndexValue = string | Uint8Array | number | bigint | boolean | Date;
 
 export interface BlindIndexOptions {
-  /** Length of the index, 1 to 256 bits; 32 if left out. `planBlindIndex` says how many suit a column. */
+  /** The length of the index, 1 to 256 bits. Defaults to 32. `planBlindIndex` computes how many suit a column. */
   readonly bits?: number;
-  /** Applied to text alone, in a compound index to each text of it; `"exact"` if left out. */
+  /** The normalisation of text; in a compound index of each text in it. Defaults to `"exact"`. */
   readonly normalise?: Normalise;
 }
 
 /**
- * The blind index of a value: the first `bits` of a MAC over its type and bytes, so that equal values can be found without being
- * stored in clear. Equality shows to whoever reads the column, within what `bits` leaves of it. Different values may share an index:
- * check what a lookup found after decrypting it.
+ * Computes the blind index of a value: the first `bits` of a MAC over its type and bytes. Equal values can then be found without being
+ * stored in clear. Equality shows to every reader of the column, except for what short `bits` hide. Different values may share an index, so
+ * check the rows of a lookup after decrypting them.
  *
  * @param key 32 bytes, for this index alone: see `deriveIndexKey`
- * @param value one value, or several in a fixed order, which are found together only
+ * @param value one value, or several in a fixed order, which are found only together
  * @returns lower-case hex, `Math.ceil(bits / 4)` digits; bits beyond `bits` are zero
  * @throws `invalid-argument` for null, a number that is not finite, an invalid date, a lone surrogate, no value at all, or bad options
  * @see docs/format.md §5.1

@@ -19,11 +19,11 @@ export interface ColumnOptions extends Pick<FieldOptions, "table" | "column" | "
   readonly deterministic?: boolean;
 }
 
-/** The tokens of one column: which keys they are under and what they are bound to. Plaintext is bytes here. */
+/** The tokens of one column: their data keys and the context that they are bound to. Plaintext is bytes here. */
 export class ColumnTokens {
   readonly #keys: ScopeKeys;
   readonly #options: ColumnOptions;
-  /** What every token of the column is bound to, its scope included. */
+  /** The context that every token of the column is bound to, its scope included. */
   readonly #place: KeyContext;
   readonly #withRow: ContextPlan;
   readonly #withoutRow: ContextPlan;
@@ -74,7 +74,7 @@ export class ColumnTokens {
 
   /** @returns the plaintext in its own ArrayBuffer */
   decrypt(token: Uint8Array, row: RowArgument[0]): OwnedBytes {
-    tokenKind(token); // before its key is looked for: docs/format.md §5
+    tokenKind(token); // before the lookup of its key: docs/format.md §5
     return this.#opened(this.#keys.keyOf(token), token, row);
   }
 

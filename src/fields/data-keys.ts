@@ -39,57 +39,58 @@ import type { ScopePolicy } from "./scope-policy.ts";
 import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
 
 export interface DataKeysOptions {
-  /** Wraps and unwraps the data keys. Its context is part of every scope. */
+  /** The keyring that wraps and unwraps the data keys. Its context is part of every scope. */
   readonly keyring: Keyring;
-  /** Where the wrapped data keys live. Whoever made it closes it. */
+  /** The store of the wrapped data keys. Its maker closes it. */
   readonly store: DataKeyStore;
-  /** A data key that is older is replaced for new writes when that is next noticed. Default: never. */
+  /** The age at which a data key is replaced for new writes, at the next refresh. Default: never. */
   readonly maxAgeMs?: number;
   /**
-   * How long a data key serves after its unwrap, before it is unwrapped again: how fast a revocation of the KEK takes effect at the
-   * latest. Where the key service refuses, the data key is wiped at once; where it does not answer, `maxStaleMs` later. Default
-   * 3,600,000, an hour.
+   * The time that a data key serves after its unwrap, before it is unwrapped again. A revocation of the KEK takes effect within it. If the
+   * key service refuses, the data key is wiped at once; if it does not answer, `maxStaleMs` later. Default 3,600,000, an hour.
    */
   readonly maxKeyAgeMs?: number;
-  /** How often each scope in use is read again, and so how fast a rotation or a shred elsewhere takes effect. Default 60,000. */
+  /**
+   * The interval at which each scope in use is read again. A rotation or a shred by another process takes effect within it. Default 60,000.
+   */
   readonly refreshMs?: number;
-  /** How long a scope is used though the store cannot be read. Default five times `refreshMs`. */
+  /** The time for which a scope is used while the store cannot be read. Default five times `refreshMs`. */
   readonly maxStaleMs?: number;
   /**
-   * How old a new version must be before it encrypts, so that by then every process can decrypt what it writes. Default twice
-   * `refreshMs`; all processes should agree on it.
+   * The age that a new version must reach before it encrypts, so that by then every process can decrypt its tokens. Default twice
+   * `refreshMs`. All processes should use the same.
    */
   readonly announceMs?: number;
   /**
-   * How many scopes are held at once. The least recently used is evicted. Scopes that were handed out or used within the last ten
-   * seconds stay, also beyond this number. Default 1,000.
+   * The number of scopes that are held at once. The least recently used is evicted. Scopes that were handed out or used within the last ten
+   * seconds stay, even beyond this number. Default 1,000.
    */
   readonly maxScopes?: number;
-  /** How many versions of a scope are held, newest first. Older ones are fetched by `decryptAsync`. Default 16. */
+  /** The number of versions of a scope that are held, newest first. `decryptAsync` fetches older ones. Default 16. */
   readonly maxVersions?: number;
   /**
-   * Kids of data keys that are taken without a proof that the version before them was known to their maker: where that version was
-   * lost, or the row is older than proofs. Default none.
+   * Kids of data keys that are accepted without a proof that their maker knew the version before: because that version was lost, or the row
+   * is older than proofs. Default none.
    */
   readonly vouchedKids?: readonly string[];
   /**
-   * Told of what fails in the background: a refresh, a rotation by age, an unwrap, a row that is not believed. It is tried again at the
-   * next refresh. What it throws is ignored.
+   * Called with failures in the background: a refresh, a rotation by age, an unwrap, a row that is not trusted. The work is tried again at
+   * the next refresh. What the listener throws is ignored.
    */
   readonly onFailure?: (error: unknown, scope: Context) => unknown;
-  /** For tests. */
+  /** The time source, for tests. */
   readonly clock?: Clock;
 }
 
 export interface RotateOptions extends CallOptions {
-  /** Whether this process encrypts with the new version at once. Others that have not read the store yet cannot decrypt it. */
+  /** Whether this process encrypts with the new version at once. Processes that have not read the store yet cannot decrypt its tokens. */
   readonly immediately?: boolean;
 }
 
-/** What can be told of a stored data key. */
+/** The description of a stored data key. */
 export interface DataKeyInfo {
   readonly version: number;
-  /** How tokens name it: 32 hex digits. */
+  /** The name of the key in tokens: 32 hex digits. */
   readonly kid: string;
   readonly state: DataKeyState;
   /** Keys of blind indexes stay when data keys are rotated. */
@@ -101,7 +102,7 @@ export interface DataKeyInfo {
 }
 
 /**
- * Data keys that live wrapped in the application's own database, by scope. One unwrap for each live key and process; from then on
+ * Keeps data keys wrapped in the application's own database, by scope. Each live key is unwrapped once in each process. From then on
  * ciphers work synchronously.
  *
  * @example
@@ -168,7 +169,7 @@ export class DataKeys {
   }
 
   /**
-   * The cipher of a column. Loads the scope's data keys, or makes the first one; from the second call on they are at hand.
+   * Makes the cipher of a column. The first call loads the scope's data keys, or makes the first one; later calls find them in memory.
    *
    * @throws `invalid-argument`; `key-shredded`; `closed`; and what the store and the providers throw
    */
@@ -201,8 +202,8 @@ export class DataKeys {
   }
 
   /**
-   * A blind index of several columns together, by which rows are found that agree in all of them. That of one column is
-   * `field({ blindIndex })`.
+   * Makes a blind index of several columns together, which finds rows that agree in all of them. For one column use `field({ blindIndex
+   * })`.
    *
    * @throws as `field`
    */
@@ -218,9 +219,9 @@ export class DataKeys {
   }
 
   /**
-   * Adds a data key version, and retires the ones before it: they go on decrypting. The new one encrypts once it is `announceMs` old.
+   * Adds a data key version, and retires the ones before it, which continue to decrypt. The new one encrypts once it is `announceMs` old.
    *
-   * @param scope whose keys; those of the keyring's own context without it
+   * @param scope the owner of the keys; by default the keyring's own context
    * @returns the newest version, which another process may have added at the same time
    * @throws `key-shredded`, and what the store and the providers throw
    */
@@ -236,11 +237,11 @@ export class DataKeys {
   }
 
   /**
-   * Destroys the data keys of a scope, and with them all that they encrypted: at once here, in other processes within `refreshMs`.
-   * The scope stays as it is, empty and marked: nothing can be encrypted in it again. Copies of the rows elsewhere, such as backups,
-   * have to be destroyed too.
+   * Destroys the data keys of a scope, and with them everything that they encrypted: at once here, in other processes within `refreshMs`.
+   * The scope itself stays, empty and marked: nothing can be encrypted in it again. Copies of the rows elsewhere, such as backups, have to
+   * be destroyed too.
    *
-   * @returns how many keys were destroyed; 0 if they all were before, or there never were any
+   * @returns how many keys were destroyed; 0 if all were destroyed before, or none ever existed
    * @throws what the store throws
    */
   async shred(scope?: Context, options: CallOptions = {}): Promise<number> {
@@ -254,7 +255,7 @@ export class DataKeys {
     return shredded;
   }
 
-  /** The data keys of a scope as the store has them, those for fields first, by version. @throws what the store throws */
+  /** Lists the data keys of a scope as the store has them: those for fields first, by version. @throws what the store throws */
   async list(scope?: Context, options: CallOptions = {}): Promise<readonly DataKeyInfo[]> {
     refuseUnknown(options, CALL_OPTIONS, "DataKeys.list");
     const infos: DataKeyInfo[] = [];
@@ -263,11 +264,11 @@ export class DataKeys {
   }
 
   /**
-   * Wraps the data keys of all scopes in the store anew that were wrapped by an older KEK version, or for others than the keyring's
-   * `wrapWith`: what follows a rotation of the KEK. Tokens stay as they are. May be killed and run again at any point; each record is
-   * replaced only by one that has been unwrapped, and only if nobody else has changed it.
+   * Wraps data keys anew, in all scopes of the store, that an older KEK version wrapped, or that have other recipients than the keyring's
+   * `wrapWith`. Run it after a rotation of the KEK. Tokens stay as they are. The job may be killed and run again at any point. A record is
+   * replaced only after the new one has been unwrapped, and only if it is unchanged in the store.
    *
-   * @returns what was done; rows that failed are in it and are no exception
+   * @returns what was done; it lists rows that failed, which are no exception
    * @throws `invalid-argument` for bad options or the checkpoint of another job; `closed`; what the store, `checkpoint` or
    *   `onProgress` throws
    */
@@ -278,8 +279,8 @@ export class DataKeys {
   }
 
   /**
-   * Writes the proofs that rows lack: once, for a table that is older than proofs. It trusts every row that is there, so look at
-   * `list()` first, and let nobody rotate meanwhile. docs/stores.md
+   * Writes the proofs that rows lack: once, for a table that is older than proofs. It trusts every row that is there. So look at `list()`
+   * first, and let no process rotate meanwhile. docs/stores.md
    *
    * @throws as `rewrapAll`
    */
@@ -289,14 +290,14 @@ export class DataKeys {
     return await proveAll(this.#table, options);
   }
 
-  /** Unwraps every data key in the store, and checks its proof, as a check; changes nothing. @throws as `rewrapAll` */
+  /** Unwraps every data key in the store and checks its proof. Changes nothing. @throws as `rewrapAll` */
   async verifyAll(options: JobOptions = {}): Promise<VerifyReport> {
     refuseUnknown(options, JOB_OPTIONS, "DataKeys.verifyAll");
     this.#requireOpen();
     return await verifyAll(this.#table, options);
   }
 
-  /** Wipes what is held. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
+  /** Wipes the keys that it holds. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */
   async close(): Promise<void> {
     this.#end();
   }
@@ -308,7 +309,7 @@ export class DataKeys {
     this.#scopes.clear();
   }
 
-  /** As the keyring forgets: what a scope held is unwrapped again when a cipher of it is used. */
+  /** Follows the keyring's `forget`: a scope unwraps its keys again when a cipher of it is used. */
   #forget(filter: ForgetFilter): number {
     let forgotten = 0;
     if (this.#isShredding) return forgotten;
@@ -370,8 +371,8 @@ export class DataKeys {
   }
 
   /**
-   * Evicts scopes until so many are left, but none that is in use. Column types of an ORM ask for their cipher only once, so it is the
-   * use of ciphers that counts, and a map in the order of `field()` would not do.
+   * Evicts scopes until so many are left, except those in use. Column types of an ORM ask for their cipher only once, so the use of ciphers
+   * counts, and a map in the order of `field()` would not do.
    */
   #makeRoom(most: number): void {
     if (this.#scopes.size <= most) return;
@@ -384,7 +385,7 @@ export class DataKeys {
   }
 }
 
-/** Whatever a listener throws, or rejects with, is its own matter: nobody waits here. */
+/** Calls a listener. An exception or rejection is dropped, because no caller waits here. */
 async function tell(onFailure: DataKeysOptions["onFailure"], error: unknown, scope: Context): Promise<void> {
   try {
     await onFailure?.(error, scope);

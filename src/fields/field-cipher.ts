@@ -7,7 +7,7 @@ import type { KeyedIndex } from "./keyed-index.ts";
 import { type RecordColumns, recordCodec } from "./record.ts";
 import type { Codec, ValueType, ValueTypes } from "./values.ts";
 
-/** What `DataKeys.field` makes a cipher of. */
+/** The parts that `DataKeys.field` makes a cipher of. */
 export interface CipherParts<T> {
   readonly tokens: ColumnTokens;
   readonly codec: Codec<T>;
@@ -16,14 +16,14 @@ export interface CipherParts<T> {
 }
 
 /**
- * Encrypts and decrypts the values of one column, synchronously: the data keys are at hand.
+ * Encrypts and decrypts the values of one column, synchronously: the data keys are in memory.
  *
- * A token is bound to scope, table and column, and to the row when one is given: it opens nowhere else. What a method takes last is
- * `{ row }`, the primary key of the row that the value stands in.
+ * A token is bound to scope, table and column, and to the row when one is given: it opens nowhere else. The last argument of a method is `{
+ * row }`, the primary key of the value's row.
  *
- * @typeParam T what the column holds
+ * @typeParam T the type of the column's values
  * @typeParam Null `null` if the column is nullable, else `never`
- * @typeParam Row what the methods take last
+ * @typeParam Row the last argument of the methods
  */
 export class FieldCipher<T, Null extends null = never, Row extends RowArgument = RowArgument> {
   readonly #parts: CipherParts<T>;
@@ -46,7 +46,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     return this.#withPlaintext(value, (plaintext) => this.#parts.tokens.encryptText(plaintext, options[0]));
   }
 
-  /** Like `encrypt`, to the bytes of the token, in their own ArrayBuffer: for binary columns. */
+  /** Encrypts like `encrypt`, to the bytes of the token in their own ArrayBuffer: for binary columns. */
   encryptBytes(value: T, ...options: Row): OwnedBytes;
   encryptBytes(value: T | Null, ...options: Row): OwnedBytes | Null;
   encryptBytes(value: T | null, ...options: Row): OwnedBytes | null {
@@ -67,7 +67,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     return this.#valueOf(this.#parts.tokens.decrypt(bytesOfToken(token), options[0]));
   }
 
-  /** Like `decrypt`, of a token of any key version that the store has. @throws also what the store and the providers throw */
+  /** Decrypts like `decrypt`, a token of any key version that the store has. @throws also what the store and the providers throw */
   async decryptAsync(token: Uint8Array | string, ...options: Row): Promise<T>;
   async decryptAsync(token: Uint8Array | string | Null, ...options: Row): Promise<T | Null>;
   async decryptAsync(token: Uint8Array | string | null, ...options: Row): Promise<T | null> {
@@ -78,9 +78,9 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   /**
    * Encrypts many values: `encryptAll([["a", { row: 1 }], ["b", { row: 2 }]])`.
    *
-   * @param calls the arguments of `encrypt`, for each of them
-   * @returns the tokens in the same order; none, if one fails
-   * @throws as `encrypt`, and says which one it was
+   * @param calls the arguments of each `encrypt`
+   * @returns the tokens in the same order; none if one fails
+   * @throws as `encrypt`, with the index of the failed item
    */
   encryptAll(calls: readonly (readonly [value: T, ...options: Row])[]): readonly string[];
   encryptAll(calls: readonly (readonly [value: T | Null, ...options: Row])[]): readonly (string | Null)[];
@@ -90,7 +90,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     );
   }
 
-  /** Decrypts many tokens, as `encryptAll` encrypts. @throws as `decrypt`, and names item, table, column, row and data key */
+  /** Decrypts many tokens. @throws as `decrypt`, and names item, table, column, row and data key */
   decryptAll(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): readonly T[];
   decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[];
   decryptAll(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): readonly (T | Null)[] {
@@ -99,7 +99,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     );
   }
 
-  /** Like `decryptAll`, with `decryptAsync`: a key version that has to be fetched is fetched once. */
+  /** Decrypts like `decryptAll`, with `decryptAsync`: each missing key version is fetched once. */
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string, ...options: Row])[]): Promise<readonly T[]>;
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]>;
   async decryptAllAsync(calls: readonly (readonly [token: Uint8Array | string | Null, ...options: Row])[]): Promise<readonly (T | Null)[]> {
@@ -117,11 +117,11 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   }
 
   /**
-   * A cipher for several columns of a row in one token, which costs about as much as one of them: `record(["email", "phone"])` for
-   * text, `record({ email: "string", born: "date" })` for any types. A column that is null or undefined is left out, and comes back
-   * as null. The token stands in this cipher's column, and never passes for a value of its own.
+   * Makes a cipher for several columns of a row in one token, which costs about as much as one of them: `record(["email", "phone"])` for
+   * text, `record({ email: "string", born: "date" })` for any types. A column that is null or undefined is left out, and comes back as
+   * null. The token is stored in this cipher's column, and never passes for a value of its own.
    *
-   * @param columns may be added to later; a token that has one more is refused, so that none is lost in silence
+   * @param columns may grow later; a token with a column that is not listed is refused, so that none is lost in silence
    * @throws `invalid-argument`
    */
   record<C extends string>(columns: readonly C[]): FieldCipher<{ readonly [K in C]: string | null }, Null, Row>;
@@ -134,7 +134,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   }
 
   /**
-   * The blind index of a value, for the column beside this one: the newest version of it.
+   * Computes the blind index of a value, in its newest version, for the column beside this one.
    *
    * @throws `invalid-argument` if the field was made without `blindIndex`, or as `blindIndex`; `key-shredded`, `unavailable`, `closed`
    */
@@ -142,13 +142,13 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     return this.#index.of(value);
   }
 
-  /** The blind index of a value in every version that rows may still have, newest first: what a lookup asks for. */
+  /** Computes the blind index of a value in every version that rows may still have, newest first. A lookup asks for all of them. */
   blindIndexAll(value: T & BlindIndexValue): readonly string[] {
     return this.#index.all(value);
   }
 
   /**
-   * Whether the blind index is unique, in every version that rows may have: a filter by it then hits the wanted rows alone.
+   * Whether the blind index is unique in every version that rows may have. A filter by it then finds the wanted rows alone.
    *
    * @throws `invalid-argument` if the field was made without `blindIndex`
    */
@@ -157,8 +157,8 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   }
 
   /**
-   * Whether two values are the same to the blind index, such as `"Ada"` and `"ada "` to a caseless one: for the check of rows that a
-   * lookup by a short index found.
+   * Whether two values are equal to the blind index, such as `"Ada"` and `"ada "` to a caseless one. For the check of rows that a lookup by
+   * a short index found.
    *
    * @throws as `blindIndex`
    */
@@ -166,13 +166,13 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     return this.#index.isSame(value, other);
   }
 
-  /** Whether a token is under the newest key version, which after a rotation is not yet the one that encrypts. */
+  /** Whether a token is under the newest key version. After a rotation that version does not encrypt at once. */
   isCurrent(token: Uint8Array | string): boolean {
     return this.#parts.tokens.isNewest(bytesOfToken(token));
   }
 
   /**
-   * A token of the same value under the newest key version, for jobs that follow a rotation.
+   * Encrypts the value of a token again under the newest key version, for jobs that follow a rotation.
    *
    * @throws as `decrypt`; `unavailable` with `retryAfterMs` as long as the newest version is being announced
    */
@@ -210,7 +210,7 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
     return codec.isConversion ? wiping(plaintext, codec.decode) : codec.decode(plaintext);
   }
 
-  /** What was encrypted already is refused: it would be encrypted once more each time that it is saved. */
+  /** Refuses a value that is a token already: it would be encrypted once more each time that it is saved. */
   #withPlaintext<R>(value: T | null, use: (plaintext: Uint8Array) => R): R {
     if (this.#parts.tokens.isOurs(value)) throw invalidArgument("the value is a token of this scope already");
     return this.#parts.codec.withBytes(value, use);

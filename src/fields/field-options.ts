@@ -6,64 +6,64 @@ import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { IndexSettings } from "./keyed-index.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
 
-/** Which column a cipher is for, and how it treats its values. All but `type` and `nullable` is bound into every token. */
+/** The column of a cipher, and how it treats its values. All but `type` and `nullable` is bound into every token. */
 export interface FieldOptions<V extends ValueType = ValueType, N extends boolean = boolean, R extends boolean = boolean>
   extends CallOptions {
   readonly table: string;
   readonly column: string;
-  /** What the data key belongs to beside the keyring's context, such as the tenant. Each scope has data keys of its own. */
+  /** The context of the data key beside the keyring's, such as the tenant. Each scope has data keys of its own. */
   readonly scope?: Context;
-  /** What the column holds. Default `string`. */
+  /** The type of the column's values. Default `string`. */
   readonly type?: V;
   /** Whether null stays null, in clear. Without it null is refused. */
   readonly nullable?: N;
-  /** Makes it an error, also of types, to leave out the row. */
+  /** Whether leaving out the row is an error, at compile time too. */
   readonly requireRow?: R;
-  /** How the column's values are indexed blindly, to be looked up. Not for JSON. */
+  /** How the column's values are indexed blindly for lookups. Not for JSON. */
   readonly blindIndex?: IndexSettings;
 }
 
 /** A blind index of several columns together. */
 export interface CompoundIndexOptions extends IndexSettings, CallOptions {
   readonly table: string;
-  /** Tells it from the other compound indexes of the table. */
+  /** The name that tells it from the other compound indexes of the table. */
   readonly name: string;
-  /** As of the columns that it is of. */
+  /** The same as those of its columns. */
   readonly scope?: Context;
 }
 
-/** What `DataKeys.field` may get, whichever kind of column it is for. */
+/** The options of `DataKeys.field` for every kind of column. */
 export interface AnyFieldOptions extends FieldOptions {
   readonly deterministic?: boolean;
   readonly migrating?: "plaintext-allowed";
   readonly parse?: (value: JsonValue) => unknown;
 }
 
-/** A column where equal values have equal tokens, so that it can be searched and joined, and shows which values are equal. */
+/** A column where equal values have equal tokens. It can be searched and joined, and shows which values are equal. */
 export interface DeterministicFieldOptions<V extends ValueType = ValueType, N extends boolean = boolean> extends FieldOptions<V, N, false> {
   readonly deterministic: true;
 }
 
-/** A column that still has plaintext in it, for as long as it is being encrypted. */
+/** A column that still holds plaintext while it is being encrypted. */
 export interface MigratingFieldOptions<V extends ValueType = ValueType, N extends boolean = boolean, R extends boolean = boolean>
   extends FieldOptions<V, N, R> {
   readonly migrating: "plaintext-allowed";
 }
 
-/** A column of JSON that a function checks, and gives a type, each time it is decrypted. */
+/** A column of JSON. A function checks each decrypted value and gives it a type. */
 export interface ParsedFieldOptions<T, N extends boolean = boolean, R extends boolean = boolean> extends FieldOptions<"json", N, R> {
   readonly type: "json";
   readonly parse: (value: JsonValue) => T;
 }
 
-/** What names a row: its primary key, which must never change. 7 and "7" are one row. */
+/** The name of a row: its primary key, which must never change. 7 and "7" are one row. */
 export type RowId = string | number | bigint;
 
-/** What a method of a cipher takes last. */
+/** The last argument of a cipher's methods. */
 export type RowArgument = readonly [options?: { readonly row?: RowId }];
-/** Of a column with `requireRow`. */
+/** The last argument for a column with `requireRow`. */
 export type RowRequired = readonly [options: { readonly row: RowId }];
-/** Of a deterministic column, whose tokens must not depend on the row. */
+/** The last argument for a deterministic column, whose tokens must not depend on the row. */
 export type NoRow = readonly [];
 
 /** @throws `invalid-argument` */
@@ -88,10 +88,10 @@ export function checkNames(names: Readonly<Record<string, string>>): void {
 
 /**
  * Makes one spelling of a row's id, or of another name that a value is bound to, for programs that spell it in several ways: a UUID in
- * small letters without braces or `urn:uuid:`, other text composed (Unicode NFC), numbers as text. Use it wherever the row is given, or
- * nowhere: tokens are bound to the text that it gives.
+ * lower case without braces or `urn:uuid:`, other text composed (Unicode NFC), numbers as text. Use it wherever a row is given, or nowhere:
+ * tokens are bound to its result.
  *
- * @throws `invalid-argument` for what names no row
+ * @throws `invalid-argument` for a value that names no row
  * @example
  * ```ts
  * import { rowKey } from "envelock/fields";

@@ -20,13 +20,13 @@ export class HeldKeys {
     return [...this.#keys.keys()];
   }
 
-  /** How long ago the key was unwrapped; 0 if it is not here. */
+  /** The time since the key was unwrapped; 0 if it is not held. */
   ageMs(kid: string, nowMs: number): number {
     const held = this.#keys.get(kid);
     return held === undefined ? 0 : nowMs - held.bornAt;
   }
 
-  /** Takes a key over. */
+  /** Takes ownership of a key. */
   put(kid: string, key: DataKey, nowMs: number): void {
     this.drop(kid);
     this.#keys.set(kid, { key, bornAt: nowMs });

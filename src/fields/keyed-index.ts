@@ -4,24 +4,24 @@ import { deriveIndexKey } from "../core/data-key/data-key.ts";
 import { type BlindIndexOptions, type BlindIndexValue, blindIndex, checkedBits, LEAST_UNIQUE_BITS } from "./blind-index.ts";
 import type { ScopeKeys } from "./scope-keys.ts";
 
-/** How a blind index is made. All of it must stay as it is for as long as rows have the index: to change any, raise `version`. */
+/** How a blind index is made. Nothing in it may change while rows have the index; to change any part, raise `version`. */
 export interface IndexSettings extends BlindIndexOptions {
-  /** Counts the ways in which this index has been made. Default 1. */
+  /** The number of the way in which this index is made. Default 1. */
   readonly version?: number;
   /**
-   * Whether no two values share an index, so that a filter by it hits the wanted rows alone. True needs at least 96 bits. Left out, it
-   * is true from 96 bits on. Adapters refuse to write, count or negate by an index that is not unique.
+   * Whether no two values share an index, so that a filter by it finds the wanted rows alone. True needs at least 96 bits, and is the
+   * default from 96 bits on. Adapters refuse to write, count or negate by an index that is not unique.
    */
   readonly unique?: boolean;
-  /** Versions that rows still have, newest first, while they are being brought to `version`. */
+  /** Versions that rows still have, newest first, while a job brings them to `version`. */
   readonly olderVersions?: readonly Omit<IndexSettings, "olderVersions">[];
 }
 
-/** What an index is of: part of what its key is derived from. */
+/** The columns of an index, from which its key is derived. */
 export interface IndexPlace {
   readonly table: string;
   readonly index: string;
-  /** If it is of one column. */
+  /** The column, for an index of one. */
   readonly column?: string;
 }
 
@@ -55,7 +55,7 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
   }
 
   /**
-   * The index to store beside the token: in hex.
+   * Computes the index to store beside the token, in hex.
    *
    * @throws `invalid-argument` for a value that has none; `key-shredded`, `unavailable`, `closed`
    */
@@ -64,12 +64,12 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
     return this.#inVersion(newest, value);
   }
 
-  /** Whether in every version that rows may have no two values share an index. */
+  /** Whether no two values share an index, in every version that rows may have. */
   get isUnique(): boolean {
     return this.#versions.every(({ bits = 0, unique = true }) => unique && bits >= LEAST_UNIQUE_BITS);
   }
 
-  /** Whether two values are the same to some version of the index: equal after its normalisation. @throws as `of` */
+  /** Whether two values are equal to some version of the index, after its normalisation. @throws as `of` */
   isSame(value: V, other: V): boolean {
     return this.#versions.some((version) => {
       const whole = { ...version, bits: WHOLE_BITS };
@@ -77,7 +77,7 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
     });
   }
 
-  /** The index in every version, newest first: rows with this value have one of them. @throws as `of` */
+  /** Computes the index in every version, newest first. Rows with this value have one of them. @throws as `of` */
   all(value: V): readonly string[] {
     return this.#versions.map((settings) => this.#inVersion(settings, value));
   }

@@ -4,7 +4,7 @@ import { parseToken } from "../core/format/token.ts";
 import { type CipherParts, FieldCipher } from "./field-cipher.ts";
 import type { RowArgument } from "./field-options.ts";
 
-/** What stood in a column, and whether it was encrypted. */
+/** The value of a column, and whether it was encrypted. */
 export interface StoredValue<T> {
   readonly value: T;
   /** A null is plaintext. */
@@ -12,8 +12,8 @@ export interface StoredValue<T> {
 }
 
 /**
- * The cipher of a column that still has plaintext in it. Whoever may write to the table can put plaintext there too, and it will be
- * believed: go back to `FieldCipher` as soon as the column is encrypted.
+ * The cipher of a column that still has plaintext in it. A writer of the table can put plaintext there too, and the cipher trusts it. So go
+ * back to `FieldCipher` as soon as the column is encrypted.
  */
 export class MigratingFieldCipher<T, Null extends null = never, Row extends RowArgument = RowArgument> extends FieldCipher<T, Null, Row> {
   readonly #parts: CipherParts<T>;
@@ -25,8 +25,8 @@ export class MigratingFieldCipher<T, Null extends null = never, Row extends RowA
   }
 
   /**
-   * What stands in the column, and which it was. Whatever has the form of a token, or begins as a token of this scope, is decrypted or
-   * refused, and never taken for plaintext.
+   * Reads the value of a column, and whether it was encrypted. A value in the form of a token, or with the beginning of a token of this
+   * scope, is decrypted or refused, and never taken for plaintext.
    *
    * @param stored a token, or a value as the column held it before
    * @throws as `decrypt`, for a token; `invalid-argument` for what is neither

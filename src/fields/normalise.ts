@@ -1,15 +1,15 @@
 import { invalidArgument } from "../core/base/errors.ts";
 
 /**
- * What happens to text before it is indexed. `"exact"`: nothing. `"caseless"`: white space around it goes, and so do case, width,
- * composition and characters that do not show, by Unicode caseless matching. Or a function of the caller's own, which must give the
- * same text for good, or nothing is found any more.
+ * The normalisation of text before it is indexed. `"exact"` changes nothing. `"caseless"` removes surrounding white space and differences
+ * of case, width, composition and invisible characters, by Unicode caseless matching. A function of the caller's own must give the same
+ * text for ever, or a lookup finds nothing.
  */
 export type Normalise = "exact" | "caseless" | ((text: string) => string);
 
 /**
- * The text that a blind index is made of. Two texts have the same index, but for collisions, if this gives the same for both: so check
- * with it what a lookup by a short index found.
+ * Returns the text that a blind index is made of. If it is the same for two texts, so is their index; the reverse holds but for collisions.
+ * Use it to check the rows that a lookup by a short index found.
  *
  * `"caseless"` is Unicode caseless matching for identifiers (Unicode Standard, D146: NFKC, full case folding, default-ignorable code
  * points removed), trimmed. `"Straße"` and `"STRASSE"`, `"ΦΩΣ"` and `"φως"`, `"ﬁn"` and `"FIN"` are the same; `"ı"` and `"i"` are not,

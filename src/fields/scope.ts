@@ -2,7 +2,7 @@ import { fromBase64Url, textOf, toBase64Url } from "../core/base/bytes.ts";
 import { type Context, KeyContext } from "../core/base/context.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 
-/** What the data keys of a scope are for. Keys of blind indexes are not rotated: an index must stay what it was. */
+/** The purpose of the data keys of a scope. Keys of blind indexes are not rotated, because an index must not change. */
 export type KeyPurpose = "fields" | "blind-indexes";
 
 /** The pair of a key context that says what the keys are for; those for fields have none. */
@@ -24,7 +24,7 @@ export function scopeText(keyContext: KeyContext): string {
 }
 
 /**
- * The key context that a store's text stands for, or undefined if it is the text of none.
+ * Decodes the key context of a store's text. Returns undefined for the text of none.
  *
  * @example
  * ```ts

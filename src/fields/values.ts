@@ -4,7 +4,7 @@ import { timeOf } from "../core/base/dates.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
 import { encodeJson, type JsonValue, jsonIn } from "../core/base/json.ts";
 
-/** What a column can hold, by the name that `field({ type })` takes. */
+/** The types of a column's values, by the names that `field({ type })` takes. */
 export interface ValueTypes {
   /** Well-formed text: its UTF-8. */
   readonly string: string;
@@ -17,13 +17,13 @@ export interface ValueTypes {
   readonly boolean: boolean;
   /** A valid date: its milliseconds as a number. */
   readonly date: Date;
-  /** What JSON can hold, checked: what would not come back the same is refused. */
+  /** A JSON value. A value that would not come back the same is refused. */
   readonly json: JsonValue;
 }
 
 export type ValueType = keyof ValueTypes;
 
-/** Values of one type to the bytes that are encrypted, and back. The type is not stored: the column has one. */
+/** Encodes values of one type to the bytes that are encrypted, and back. The type is not stored: the column has one. */
 export interface Codec<T> {
   /** Whether `decode` makes something new of the bytes, so that they can be wiped once they are decoded. */
   readonly isConversion: boolean;

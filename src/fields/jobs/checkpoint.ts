@@ -1,15 +1,15 @@
 import { invalidArgument } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
 
-/** Where a job notes how far it has come, to go on from there after it was stopped or killed. */
+/** A place where a job keeps its progress, to continue from there after it was stopped or killed. */
 export interface Checkpoint {
-  /** What was saved last; undefined if there is nothing to go on with. */
+  /** Returns the text that was saved last; undefined if there is none. */
   load(): Promise<string | undefined>;
-  /** Keeps a short text, durably; undefined once the job is done, so that the next run starts anew. */
+  /** Saves a short text, durably; undefined once the job is done, so that the next run starts anew. */
   save(state: string | undefined): Promise<void>;
 }
 
-/** What a checkpoint holds: whose it is, after which row to go on, and what was counted so far. */
+/** The content of a checkpoint: its job, the row to continue after, and the counts so far. */
 export interface Progressed<Place> {
   readonly after: Place;
   readonly counts: Readonly<Record<string, number>>;

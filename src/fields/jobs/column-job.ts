@@ -5,12 +5,14 @@ import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts
 import { Failures } from "./failures.ts";
 import { JOB_OPTIONS, type JobOptions, overPages } from "./pages.ts";
 
-/** By which a table is read in order: its primary key, a bigint as text. */
+/** The key by which a table is read in order: its primary key, a bigint as text. */
 export type TableKey = string | number;
 
-/** What every job over the values of a column takes. */
+/** The options of every job over the values of a column. */
 export interface ColumnJob<T, R extends ColumnRow<T>> extends JobOptions {
-  /** The next rows in the order of their keys, `limit` at most, none only at the end: `where id > :after order by id limit :limit`. */
+  /**
+   * Returns the next rows in the order of their keys, at most `limit`, none only at the end: `where id > :after order by id limit :limit`.
+   */
   rows(after: TableKey | undefined, limit: number): Promise<readonly R[]>;
   /**
    * Replaces `from` by `to`: `update users set email = :to where id = :key and email = :from`.
@@ -18,17 +20,17 @@ export interface ColumnJob<T, R extends ColumnRow<T>> extends JobOptions {
    * @returns whether a row was changed; if not, it is read again
    */
   update(change: ColumnChange<T>): Promise<boolean>;
-  /** Counts what would be done, and changes nothing. */
+  /** Whether the job only counts what it would do, and changes nothing. */
   readonly dryRun?: boolean;
-  /** Where to note how far the job has come, and to go on from: of this job on this column alone. Not used in a dry run. */
+  /** The place for the progress of this job on this column, to continue from. Not used in a dry run. */
   readonly checkpoint?: Checkpoint;
 }
 
 export interface ColumnRow<T> {
   readonly key: TableKey;
-  /** A token as text or bytes, or a value as it was before the column was encrypted. Null is left as it is. */
+  /** A token as text or bytes, or a value from before the column was encrypted. Null is left as it is. */
   readonly stored: T | Uint8Array | string | null;
-  /** What the cipher binds to, if it binds to rows. */
+  /** The row that the cipher binds to, if it binds to rows. */
   readonly row?: RowId;
 }
 
@@ -37,13 +39,13 @@ export interface ColumnChange<T> {
   readonly from: T | Uint8Array | string;
   /** The new token; `Buffer.from(to, "base64url")` for a binary column. */
   readonly to: string;
-  /** What it holds, for a blind index beside it. */
+  /** The value, for a blind index beside it. */
   readonly value: T;
 }
 
 export interface ReencryptReport {
   readonly rows: number;
-  /** Values that were plaintext and are tokens now; in a dry run, that are plaintext. */
+  /** Values that were plaintext and are tokens now. In a dry run: values that are plaintext. */
   readonly plaintext: number;
   /** Tokens that were under an older data key. */
   readonly old: number;
@@ -53,10 +55,10 @@ export interface ReencryptReport {
   readonly empty: number;
   /** Rows that were deleted while the job ran. */
   readonly gone: number;
-  /** Values that nobody can read any more: their data keys were shredded. */
+  /** Values that can no longer be read: their data keys were shredded. */
   readonly shredded: number;
   readonly failed: number;
-  /** The first hundred that failed: `malformed-envelope`, `authentication-failed` or `invalid-argument`. */
+  /** The first hundred failures: `malformed-envelope`, `authentication-failed` or `invalid-argument`. */
   readonly failures: readonly { readonly key: TableKey; readonly error: EnvelockError }[];
 }
 

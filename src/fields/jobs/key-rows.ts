@@ -6,7 +6,7 @@ import { contextOfScope } from "../scope.ts";
 import { Failures } from "./failures.ts";
 import { type JobOptions, overPages } from "./pages.ts";
 
-/** What a job over stored data keys found. */
+/** The result of a job over stored data keys. */
 export interface KeyRowsReport {
   /** Rows seen, of all scopes. */
   readonly rows: number;
@@ -15,7 +15,7 @@ export interface KeyRowsReport {
   /** Rows of scopes that do not belong to this keyring's context: left alone. */
   readonly foreign: number;
   readonly failed: number;
-  /** The first hundred that failed. */
+  /** The first hundred failures. */
   readonly failures: readonly KeyRowFailure[];
 }
 

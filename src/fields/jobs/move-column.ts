@@ -5,25 +5,25 @@ import type { RowArgument, RowId } from "../field-options.ts";
 import { COLUMN_JOB_OPTIONS, type ColumnJob, type ColumnRow, overColumn, type ReencryptReport } from "./column-job.ts";
 import type { ColumnCipher } from "./reencrypt-table.ts";
 
-/** @typeParam T what the column holds */
+/** @typeParam T the type of the column's values */
 export interface MoveColumnOptions<T> extends ColumnJob<T, MovedRow<T>> {
-  /** Opens what stands there now: of the old names, the old tenant or the old row; or how to come by it for a row. */
+  /** Opens the present value: by the old names, the old tenant or the old row. A function finds the cipher for each row. */
   readonly from: ColumnCipher<T> | ((row: MovedRow<T>) => ColumnCipher<T> | Promise<ColumnCipher<T>>);
-  /** Encrypts what is to stand there: of the new names, the new tenant or the new row. */
+  /** Encrypts the new value: by the new names, the new tenant or the new row. */
   readonly to: ColumnCipher<T> | ((row: MovedRow<T>) => ColumnCipher<T> | Promise<ColumnCipher<T>>);
 }
 
 export interface MovedRow<T> extends ColumnRow<T> {
-  /** What the new token binds to, if that is another row than `row`. */
+  /** The row that the new token is bound to, if it differs from `row`. */
   readonly newRow?: RowId;
 }
 
 /**
- * Moves the values of a column from one context to another: a renamed table or column, tenants that were merged, rows with new ids. A
- * value that opens in its new place is left alone, so the job may be killed and run again at any point; while it runs, readers have to
- * try both ciphers.
+ * Moves the values of a column from one context to another: for a renamed table or column, merged tenants, or rows with new ids. A value
+ * that opens in its new place is left alone, so the job may be killed and run again at any point. While it runs, readers have to try both
+ * ciphers.
  *
- * @returns what was done: `old` were moved, `current` stood in their new place already
+ * @returns what was done: `old` values were moved, `current` values were in their new place already
  * @throws as `reencryptTable`
  * @example
  * ```ts

@@ -3,14 +3,14 @@ import type { OptionNames } from "../../core/base/options.ts";
 import { count } from "../../core/resilience/checks.ts";
 
 export interface JobOptions extends CallOptions {
-  /** How many rows are worked on at once. Default 8, at most 256. */
+  /** The number of rows in flight. Default 8, at most 256. */
   readonly concurrency?: number;
   /** Called after each page; what it throws ends the job. */
   readonly onProgress?: (progress: JobProgress) => void;
 }
 
 export interface JobProgress {
-  /** Rows seen so far, those of an earlier run that is gone on with included. */
+  /** The number of rows so far, including those of an earlier run that this one continues. */
   readonly rows: number;
   readonly failed: number;
 }

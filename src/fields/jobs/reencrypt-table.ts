@@ -6,11 +6,11 @@ import type { RowArgument } from "../field-options.ts";
 import { MigratingFieldCipher } from "../migrating-cipher.ts";
 import { COLUMN_JOB_OPTIONS, type ColumnJob, type ColumnRow, overColumn, type Reencrypted, type ReencryptReport } from "./column-job.ts";
 
-/** @typeParam T what the column holds */
+/** @typeParam T the type of the column's values */
 export interface ReencryptTableOptions<T> extends ColumnJob<T, ColumnRow<T>> {
   /**
-   * Of the column, or how to come by it where it depends on the row, as on its tenant. Made with `migrating: "plaintext-allowed"` it
-   * encrypts what is plaintext; otherwise plaintext is a failure.
+   * The cipher of the column, or a function that finds it for a row, for instance by its tenant. A cipher with `migrating:
+   * "plaintext-allowed"` encrypts plaintext; with any other, plaintext is a failure.
    */
   readonly cipher: ColumnCipher<T> | ((row: ColumnRow<T>) => ColumnCipher<T> | Promise<ColumnCipher<T>>);
 }
@@ -18,8 +18,8 @@ export interface ReencryptTableOptions<T> extends ColumnJob<T, ColumnRow<T>> {
 export type ColumnCipher<T> = FieldCipher<T, null>;
 
 /**
- * Encrypts a column under the newest data key, row by row: after a rotation, or for the first time. May be killed and run again at any
- * point, also several times at once: what is done already is left alone, and a row that somebody else changes meanwhile is read again.
+ * Encrypts a column under the newest data key, row by row: after a rotation, or for the first time. The job may be killed and run again at
+ * any point, and several may run at once. Finished rows are left alone, and a row that another writer changes meanwhile is read again.
  *
  * @returns what was done. A row that failed is in it, is not counted as done, and no checkpoint is set behind it
  * @throws `unavailable` with `retryAfterMs` while the newest data key is being announced; `invalid-argument` for bad options, the

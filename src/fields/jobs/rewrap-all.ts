@@ -8,23 +8,23 @@ import { type KeyRowsReport, type KeyRowsStart, overKeyRows } from "./key-rows.t
 import { JOB_OPTIONS, type JobOptions } from "./pages.ts";
 
 export interface RewrapAllOptions extends JobOptions {
-  /** Counts what would be done, and changes nothing. */
+  /** Whether the job only counts what it would do, and changes nothing. */
   readonly dryRun?: boolean;
-  /** Where to note how far the job has come, and to go on from: of this job alone. Not used in a dry run. */
+  /** The place for the progress of this job, to continue from. Not used in a dry run. */
   readonly checkpoint?: Checkpoint;
 }
 
 export interface RewrapReport extends KeyRowsReport {
-  /** Records wrapped by an older KEK version, or for others than `wrapWith`. */
+  /** Records that an older KEK version wrapped, or with other recipients than `wrapWith`. */
   readonly stale: number;
-  /** Of these, how many were wrapped anew. */
+  /** The number of them that were wrapped anew. */
   readonly rewrapped: number;
   readonly keyVersions: readonly KeyVersionCount[];
   /** KEK versions that records named before and none names any more. Empty in a dry run, or if some row could not be read. */
   readonly retirable: readonly KeyVersion[];
 }
 
-/** How many records name a KEK version. */
+/** The number of records that name a KEK version. */
 export interface KeyVersionCount extends KeyVersion {
   readonly before: number;
   /** As `before` in a dry run. */
@@ -32,8 +32,8 @@ export interface KeyVersionCount extends KeyVersion {
 }
 
 /**
- * Wraps the stale records of all scopes anew, then goes over all of them once more: what was missed is done then, and what they name
- * is counted. Killed at any point it leaves records that open, and it can be run again.
+ * Wraps the stale records of all scopes anew. Then it goes over all of them once more, for records that it missed, and counts the KEK
+ * versions that they name. If it is killed at any point, all records still open, and it can be run again.
  */
 export async function rewrapAll(table: KeyTable, options: RewrapAllOptions): Promise<RewrapReport> {
   if (options.dryRun === true) {

@@ -2,7 +2,7 @@ import { copyOf } from "../../core/base/bytes.ts";
 import type { DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 
 /**
- * A store in this process: for tests, and for data that does not outlive the process.
+ * Makes a store in this process: for tests, and for data that does not outlive the process.
  *
  * @example
  * ```ts
