@@ -1,11 +1,12 @@
-import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { installed } from "../../support/npm-tools.ts";
 import { exportedNames } from "../declarations.ts";
 import { ROOT } from "../imports.ts";
 import { ENTRIES, MANIFEST } from "../manifest.ts";
-import { application, output, write } from "./application.ts";
+import { application, output } from "./application.ts";
 
 /** The oldest that is supported, the last one that is written in JavaScript, and the one that the library is made with. */
 const COMPILERS = {
@@ -20,11 +21,17 @@ const MODULES = [
   { module: "esnext", moduleResolution: "bundler" },
 ];
 
+/** A copy of the application that has the peers too, which the other test files must not find. */
+const FOLDER = mkdtempSync(join(tmpdir(), "envelock-compilers-"));
+afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
+
 beforeAll(() => {
-  const modules = join(application(), "node_modules");
+  const modules = join(FOLDER, "node_modules");
+  cpSync(join(application(), "node_modules"), modules, { recursive: true });
+  writeFileSync(join(FOLDER, "package.json"), JSON.stringify({ private: true, type: "module" }));
   const peers = Object.keys(MANIFEST.peerDependencies);
   for (const name of ["@types/node", "undici-types", "@types/pg", "pg-types", "pg-protocol", ...peers]) link(name, modules);
-  write("program.ts", program());
+  writeFileSync(join(FOLDER, "program.ts"), program());
 });
 
 for (const [name, compiler] of Object.entries(COMPILERS)) {
@@ -36,7 +43,7 @@ for (const [name, compiler] of Object.entries(COMPILERS)) {
 }
 
 test("TypeScript 5.4 finds no fault in the declarations of what needs no other package", () => {
-  write("program.ts", program(ENTRIES.filter(({ name }) => !NEEDS_PEERS.test(name))));
+  writeFileSync(join(FOLDER, "program.ts"), program(ENTRIES.filter(({ name }) => !NEEDS_PEERS.test(name))));
   expect(compiled(COMPILERS["TypeScript 5.4"](), { module: "nodenext", moduleResolution: "nodenext", skipLibCheck: false })).toBe("");
 });
 
@@ -51,8 +58,8 @@ function compiled(compiler: string, options: object): string {
     exactOptionalPropertyTypes: true,
     noEmit: true,
   };
-  write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["program.ts"] }));
-  return output(process.execPath, [compiler, "-p", ".", "--pretty", "false"]);
+  writeFileSync(join(FOLDER, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["program.ts"] }));
+  return output(process.execPath, [compiler, "-p", ".", "--pretty", "false"], { cwd: FOLDER });
 }
 
 /** Names everything that the entries export, and fails to compile where a value is `any`, as what does not resolve is. */
