@@ -85,7 +85,7 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
   ],
   [/vouchedKids/, "if no process of yours added the row, remove it; if it is lost or yours, see docs/stores.md"],
   [/field\(\)/, "run it again: the store is read anew"],
-  [/expiresAtMs/, "--debug shows what the login answered"],
+  [/expiresAtMs|secretAccessKey/, "--debug shows what the login answered"],
   [/keyType/, "the key in the vault is of another type than was expected: name another key"],
   [/reuse data keys/, "wait a moment and run it again; fewer --concurrency asks the vault for less at once"],
 ];
