@@ -1,4 +1,4 @@
-import { type OwnedBytes, viewOf, wipe } from "../base/bytes.ts";
+import { copyOf, isBytes, type OwnedBytes, viewOf, wipe } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { requireAttached } from "../base/filled.ts";
 import { type OptionNames, refuseUnknown } from "../base/options.ts";
@@ -7,6 +7,7 @@ import { checkedPartBytes, checkedPlan, partCountOf, partPlan } from "./upload-p
 /**
  * Computes the SHA-256 of a part's plaintext: 32 bytes, as secret as the plaintext.
  *
+ * @throws `invalid-argument` for what is no Uint8Array
  * @example
  * ```ts
  * import { partDigest } from "envelock";
@@ -15,7 +16,12 @@ import { checkedPartBytes, checkedPlan, partCountOf, partPlan } from "./upload-p
  * ```
  */
 export async function partDigest(plaintext: Uint8Array): Promise<OwnedBytes> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(plaintext)));
+  const copy = copyOf(checkedBytes(plaintext, "a part")); // the caller may change its own while the digest is made
+  try {
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", copy));
+  } finally {
+    wipe(copy);
+  }
 }
 
 /** How an upload is cut whose parts are counted in stored bytes: as `startUpload` gets it. */
@@ -52,7 +58,7 @@ export async function partDigests(pieces: AsyncIterable<Uint8Array>, plan: numbe
 async function* wholeOf(pieces: AsyncIterable<Uint8Array>, plaintextBytes: number): AsyncIterable<Uint8Array> {
   let bytes = 0;
   for await (const piece of pieces) {
-    bytes += viewOf(piece).length;
+    bytes += viewOf(checkedBytes(piece, "a piece of plaintext")).length;
     if (bytes > plaintextBytes) break;
     yield piece;
   }
@@ -78,7 +84,7 @@ async function digestsOf(
   const digests: OwnedBytes[] = [];
   let filled = 0;
   for await (const piece of pieces) {
-    const bytes = viewOf(piece);
+    const bytes = viewOf(checkedBytes(piece, "a piece of plaintext"));
     const { length } = bytes;
     for (let at = 0; at < length; ) {
       const segmentBytes = lengthOf(digests.length) ?? length;
@@ -103,3 +109,8 @@ async function digestsOf(
 }
 
 const STORED_PART_PLAN: OptionNames<StoredPartPlan> = { plaintextBytes: true, storedPartBytes: true, minHeaderBytes: true };
+
+function checkedBytes(given: Uint8Array, what: string): Uint8Array {
+  if (isBytes(given)) return given;
+  throw invalidArgument(`${what} must be a Uint8Array`);
+}

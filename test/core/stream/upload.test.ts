@@ -5,6 +5,7 @@ import type { EncryptedUpload } from "../../../src/core/stream/upload.ts";
 import type { UploadOptions } from "../../../src/core/stream/uploads.ts";
 import { cutsWithin, patterned, piecesOf, testKeyring } from "../../support/pieces.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 
 const CHUNK = 16384;
 const PART = 4 * CHUNK;
@@ -197,6 +198,21 @@ describe("an upload that goes on after a crash", () => {
     const three = await keyring.resumeUpload(await two.exportState(), options);
     expect(await partOf(three, plaintext, 1)).toEqual(await partOf(one, plaintext, 1));
   });
+});
+
+test.each<[string, unknown]>([
+  ["text", "abc"],
+  ["a number, which would be a length", 3],
+  ["a list", [1, 2]],
+  ["nothing", undefined],
+])("no digest is made of %s", async (_what, given) => {
+  expect(await refusalCode(() => partDigest(untyped(given)))).toBe("invalid-argument");
+  for (const plan of [PART, { plaintextBytes: 3, storedPartBytes: PART }]) {
+    const pieces = (async function* () {
+      yield untyped<Uint8Array>(given);
+    })();
+    expect(await refusalCode(() => partDigests(pieces, plan))).toBe("invalid-argument");
+  }
 });
 
 test("part digests do not depend on the pieces", async () => {
