@@ -7,7 +7,7 @@ import { SingleFlights } from "../core/base/single-flight.ts";
 import type { DataKeyState, DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type ForgetFilter, meets } from "../core/key-source/forget-filter.ts";
 import { type InspectedRecipient, inspectKeyRecord } from "../core/keyring/inspect.ts";
-import { Keyring, lifeOf } from "../core/keyring/keyring.ts";
+import { type Keyring, lifeOf, requireKeyring } from "../core/keyring/keyring.ts";
 import { count, positive } from "../core/resilience/checks.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
@@ -396,7 +396,7 @@ async function tell(onFailure: DataKeysOptions["onFailure"], error: unknown, sco
 
 /** @throws `invalid-argument` for what would fail later, and say less */
 function requireParts({ keyring, store, vouchedKids = [], onFailure }: DataKeysOptions): void {
-  if (!(keyring instanceof Keyring)) throw invalidArgument("keyring is no Keyring of this copy of the package");
+  requireKeyring(keyring, "keyring");
   const missing = typeof store === "object" && store !== null ? STORE_METHODS.find((name) => typeof store[name] !== "function") : "list";
   if (missing !== undefined) throw invalidArgument(`store is no DataKeyStore: it has no method ${missing}`);
   if (!Array.isArray(vouchedKids) || !vouchedKids.every((kid) => typeof kid === "string" && KID.test(kid)))

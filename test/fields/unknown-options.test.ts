@@ -77,6 +77,13 @@ test.each<[string, unknown]>([
   expect((await refusal(() => Reflect.apply(cipher.record, cipher, [columns]))).code).toBe("invalid-argument");
 });
 
+test("a keyring of another copy of the package is refused with what to do about it", async () => {
+  const foreign = Object.defineProperty({}, Symbol.for("envelock.Keyring"), { value: true });
+  const { code, hint } = await refusal(() => world().open(untyped({ keyring: foreign })));
+  expect(code).toBe("invalid-argument");
+  expect(hint).toContain("npm ls envelock");
+});
+
 test.each([undefined, null, 3, {}])("contextOfScope knows no scope of %s", (scope) => {
   expect(contextOfScope(untyped(scope))).toBeUndefined();
 });
