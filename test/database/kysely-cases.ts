@@ -3,6 +3,7 @@ import { jsonArrayFrom } from "kysely/helpers/postgres";
 import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { encryptedColumns } from "../../src/integrations/kysely.ts";
+import { brokenToken } from "../support/broken-token.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { type TestCiphers, testCiphers } from "./field-ciphers.ts";
 
@@ -268,7 +269,7 @@ export function kyselyCases(open: () => Promise<string>): void {
   test("an error names the table, the column, the row of the result and the data key", async () => {
     await pool.query("create table damaged (id int, note text)");
     const [good, bad] = ["fine", "moved"].map((text) => ciphers.note.encrypt(text));
-    await pool.query("insert into damaged values (1, $1), (2, $2)", [good, `${bad?.slice(0, -2)}AA`]);
+    await pool.query("insert into damaged values (1, $1), (2, $2)", [good, brokenToken(bad ?? "")]);
     const damaged = db.withoutPlugins().withPlugin(encryptedColumns<Database>({ damaged: { note: ciphers.note } }));
     const error = await refusal(() => damaged.selectFrom("damaged").selectAll().orderBy("id").execute());
     expect(error).toMatchObject({ code: "authentication-failed", message: /^damaged\.note, row 2 of the result, data key [0-9a-f]{32}: / });

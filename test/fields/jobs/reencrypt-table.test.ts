@@ -7,6 +7,7 @@ import type { Checkpoint } from "../../../src/fields/jobs/checkpoint.ts";
 import type { ColumnRow } from "../../../src/fields/jobs/column-job.ts";
 import { type ReencryptTableOptions, reencryptTable } from "../../../src/fields/jobs/reencrypt-table.ts";
 import { memoryStore } from "../../../src/fields/stores/memory.ts";
+import { brokenToken } from "../../support/broken-token.ts";
 import { kek } from "../../support/keks.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 
@@ -61,7 +62,7 @@ describe("the first encryption of a column", () => {
   test("a token that was changed is a failure and no plaintext", async () => {
     const cipher = await keysOf(memoryStore()).field(MIGRATING);
     const token = cipher.encrypt("ann");
-    const broken = [`${token.slice(0, -2)}AA`, token.slice(0, 60)];
+    const broken = [brokenToken(token), token.slice(0, 60)];
     const users = table([...broken, "bob"]);
     expect(await reencryptTable({ cipher, rows: users.rows, update: users.update })).toMatchObject({ plaintext: 1, failed: 2 });
     expect(users.stored.slice(0, 2)).toEqual(broken);
@@ -215,7 +216,7 @@ describe("a job that is stopped", () => {
   test("a checkpoint stays before a row that failed, until it is put right", async () => {
     const cipher = await keysOf(memoryStore()).field(MIGRATING);
     const stored = Array.from({ length: 600 }, (_, at) => `user ${at}`);
-    stored[300] = `${cipher.encrypt("x").slice(0, -2)}AA`;
+    stored[300] = brokenToken(cipher.encrypt("x"));
     const users = table(stored);
     const checkpoint = memoryCheckpoint();
     expect(await reencryptTable({ cipher, rows: users.rows, update: users.update, checkpoint })).toMatchObject({
