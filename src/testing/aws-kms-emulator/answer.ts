@@ -24,12 +24,12 @@ export class AwsAnswer extends Error {
     this.status = status;
   }
 
-  /** As the key service writes it. */
+  /** Writes the error in the form of the key service. */
   get json(): RawAnswer {
     return { status: this.status, text: JSON.stringify({ __type: this.type, message: this.message }) };
   }
 
-  /** As the security token service writes it. */
+  /** Writes the error in the form of the security token service. */
   get xml(): RawAnswer {
     const text =
       `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>${this.type}</Code>` +
@@ -47,7 +47,7 @@ export function accessDenied(principal: string, action: string): AwsAnswer {
   return new AwsAnswer("AccessDeniedException", `User: ${principal} is not authorized to perform: ${action} on this resource ${why}`);
 }
 
-/** The services have no message for it. */
+/** Errors for which the services have no message. */
 export function invalidCiphertext(): AwsAnswer {
   return new AwsAnswer("InvalidCiphertextException", "");
 }

@@ -13,17 +13,17 @@ import type { KmsKey, KmsKeyState, KmsKeyTraits } from "./kms-key.ts";
 import { type EmulatedCredentials, Principals, type PrincipalTraits } from "./principals.ts";
 
 export interface AwsKmsEmulatorOptions {
-  /** On 127.0.0.1. Default: any that is free. */
+  /** A port on 127.0.0.1. Default: a free one. */
   readonly port?: number;
-  /** Default: the machine's. */
+  /** The source of time. Default: the machine's clock. */
   readonly clock?: Clock;
-  /** Calls of the key service that are answered in a second; the rest is throttled. Default: no limit. */
+  /** Calls of the key service answered per second; the emulator throttles the rest. Default: no limit. */
   readonly callsPerSecond?: number;
-  /** Called after each request, with what stands in the log. */
+  /** Called after each request with its log entry. */
   readonly onRequest?: (request: LoggedRequest) => void;
 }
 
-/** What `awsKmsKey` needs to reach an emulator. */
+/** The options with which `awsKmsKey` reaches an emulator. */
 export interface AwsKmsEmulatorConnection {
   readonly endpoint: string;
   readonly credentials: EmulatedCredentials;
@@ -48,7 +48,7 @@ export interface AwsKmsEmulatorConnection {
  * ```
  */
 export class AwsKmsEmulator {
-  /** The requests that came, the oldest first. */
+  /** All requests received, the oldest first. */
   readonly requests: LoggedRequest[];
   /** Credentials that may do everything. */
   readonly credentials: EmulatedCredentials;
@@ -86,7 +86,7 @@ export class AwsKmsEmulator {
     return this.#server.ca;
   }
 
-  /** What `awsKmsKey` needs beside the key. */
+  /** The options that `awsKmsKey` needs beside the key. */
   get connection(): AwsKmsEmulatorConnection {
     return { endpoint: this.url, credentials: this.credentials, fetch: this.fetch };
   }
@@ -127,7 +127,7 @@ export class AwsKmsEmulator {
     return this.#state.principals.issue(traits);
   }
 
-  /** Makes every credential that was issued so far useless, also the emulator's own. */
+  /** Invalidates every credential issued so far, the emulator's own included. */
   revokeCredentials(): void {
     this.#state.principals.revokeAll();
   }
@@ -155,16 +155,16 @@ export class AwsKmsEmulator {
   }
 
   /**
-   * The next `times` requests whose `METHOD /operation` fits meet this. Faults on the same requests are met in turn.
+   * Applies a fault to the next `times` requests whose `METHOD /operation` matches. Faults on the same requests apply in turn.
    *
-   * @throws `invalid-argument` for a name that is no fault's
+   * @throws `invalid-argument` for an unknown name of a fault
    */
   failNext(fault: Fault, on: RegExp = /^/, times = 1): void {
     if (typeof fault === "string" && !isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
     this.#server.faults.add(fault, on, times);
   }
 
-  /** Forgets the faults that have not been met. */
+  /** Drops the faults that no request has met. */
   clearFaults(): void {
     this.#server.faults.clear();
   }
@@ -174,12 +174,12 @@ export class AwsKmsEmulator {
     return this.#server.holdNext();
   }
 
-  /** Forgets the log, and hands it out. */
+  /** Empties the log and returns its entries. */
   takeRequests(): readonly LoggedRequest[] {
     return this.requests.splice(0);
   }
 
-  /** Hangs up on every caller. */
+  /** Closes every connection. */
   async close(): Promise<void> {
     await this.#server.close();
   }

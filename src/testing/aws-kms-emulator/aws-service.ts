@@ -11,7 +11,7 @@ import type { Principals } from "./principals.ts";
 import { RequestFields } from "./request-fields.ts";
 import { checkSignature } from "./signatures.ts";
 
-/** One request, as the audit trail has it. */
+/** One request, as the audit trail records it. */
 export interface LoggedRequest extends LogEntry {
   readonly requestId: string;
   /** Such as `Encrypt`; undefined for the metadata services. Faults are ordered by it: the path is `POST /Encrypt`. */
@@ -20,19 +20,19 @@ export interface LoggedRequest extends LogEntry {
   principal: string | undefined;
 }
 
-/** What the services hold. */
+/** The state of the services. */
 export interface AwsState {
   readonly clock: Clock;
   readonly keys: KeyStore;
   readonly principals: Principals;
   readonly identity: IdentityServices;
-  /** How far the services' clock is ahead of the emulator's. */
+  /** The lead of the services' clock over the emulator's. */
   skewMs: number;
-  /** Calls of the key service that are answered in a second, the rest is throttled. */
+  /** Calls of the key service answered per second; the rest is throttled. */
   readonly callsPerSecond: number;
 }
 
-/** The key service, the security token service and metadata services behind one port: told apart by what a request looks like. */
+/** The key service, the security token service and the metadata services behind one port. The form of a request tells its service. */
 export class AwsService implements EmulatedService<LoggedRequest, OwnFault> {
   readonly name = "aws kms emulator";
   readonly #state: AwsState;

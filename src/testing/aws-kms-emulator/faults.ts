@@ -1,7 +1,7 @@
 import { type CommonFault, isCommonFaultName } from "../emulator/fault-plan.ts";
 import { AwsAnswer, invalidCiphertext, throttled } from "./answer.ts";
 
-/** What becomes of a request instead of an answer, beside the common faults of every emulator: an error, by its type or whole. */
+/** A fault of the AWS services, beside the faults common to all emulators: an error, given by its type or as a whole. */
 export type OwnFault = FaultName | AwsAnswer;
 
 export type Fault = CommonFault | OwnFault;
@@ -21,7 +21,7 @@ export function namedAnswer(name: FaultName): AwsAnswer {
   return new AwsAnswer(name, message);
 }
 
-/** Every error of the table in docs/providers/aws-kms.md; the last ones are states that one type tells of. */
+/** Errors of the table in docs/providers/aws-kms.md. The last ones are states that share one type. */
 const MESSAGES = {
   AccessDeniedException: "User is not authorized to perform this action",
   CloudHsmClusterNotActiveException: "The cluster is not active",

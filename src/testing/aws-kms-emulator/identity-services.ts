@@ -6,7 +6,7 @@ import { AwsAnswer } from "./answer.ts";
 import { accountOf, type EmulatedCredentials, type Principals, type PrincipalTraits, requireAllowed } from "./principals.ts";
 import { checkSignature } from "./signatures.ts";
 
-/** Who may take a role: one who knows the external id, or has a token of an identity provider. */
+/** The conditions for assuming a role: knowledge of the external id, or a token of an identity provider. */
 export interface RoleTraits extends Omit<PrincipalTraits, "arn" | "lifeSeconds"> {
   readonly externalId?: string;
   /** The token that a web identity shows. */
@@ -19,7 +19,7 @@ export class IdentityServices {
   readonly #principals: Principals;
   readonly #roles: Map<string, RoleTraits> = new Map();
   readonly #sessions: Set<string> = new Set();
-  /** The role of the instance and of the container, and what the container must show. */
+  /** The role of the instance and of the container, and the authorization that the container must show. */
   instanceRole: string | undefined;
   containerToken: string | undefined;
 
@@ -32,7 +32,7 @@ export class IdentityServices {
     this.#roles.set(arn, traits);
   }
 
-  /** @returns undefined for a path of no metadata service */
+  /** @returns undefined for a path outside the metadata services */
   metadata({ method, url, headers }: ServedRequest): RawAnswer | undefined {
     const path = url.pathname;
     if (path === CONTAINER_PATH) {

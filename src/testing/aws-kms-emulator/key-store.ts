@@ -3,7 +3,7 @@ import { AwsAnswer, notFound } from "./answer.ts";
 import { idIn, KmsKey, type KmsKeyTraits } from "./kms-key.ts";
 import { ACCOUNT } from "./principals.ts";
 
-/** Where a request is made: short names of keys are of this region and account. */
+/** The region and account of a request, which short names of keys belong to. */
 export interface Place {
   readonly region: string;
   readonly account: string;
@@ -45,13 +45,13 @@ export class KeyStore {
     return this.#aliases.has(aliasArn(name, place));
   }
 
-  /** @returns whether it was there */
+  /** @returns whether it existed */
   deleteAlias(name: string, place: Place): boolean {
     return this.#aliases.delete(aliasArn(name, place));
   }
 
   /**
-   * The key that a request names: by id, ARN, alias or ARN of an alias.
+   * Finds the key that a request names by id, ARN, alias or ARN of an alias.
    *
    * @throws `NotFoundException`, also for a key of another region; `InvalidArnException`
    */
@@ -70,7 +70,7 @@ export class KeyStore {
     throw notFound(key.arn);
   }
 
-  /** The key that a ciphertext names, of any account. */
+  /** Finds the key that a ciphertext names, in any account. */
   keyOf(blob: Buffer, { region }: Place): KmsKey | undefined {
     const id = idIn(blob);
     return [...this.#keys.values()].find((key) => key.id === id && key.region === region);

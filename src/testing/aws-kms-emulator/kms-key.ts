@@ -26,18 +26,18 @@ export interface KmsKeyTraits {
   readonly account?: string;
   /** Whether it can have replicas: its id begins with `mrk-`. Default false. */
   readonly multiRegion?: boolean;
-  /** What the key policy allows, by the ARN of a principal or `*`. Default: everything to everyone whose own policy allows it. */
+  /** Actions that the key policy allows, by the ARN of a principal or `*`. Default: every principal, within its own policy. */
   readonly policy?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** One key material, under the id that rotations are told apart by. */
+/** One key material with its id, which differs for each rotation. */
 interface Material {
   readonly id: string;
   readonly bytes: Buffer;
   readonly createdAtMs: number;
 }
 
-/** What related keys of several regions share. */
+/** The part that a multi-region key and its replicas share. */
 interface Shared {
   readonly id: string;
   readonly materials: Material[];
@@ -105,7 +105,7 @@ export class KmsKey {
     return this.#shared.materials.at(-1)?.id;
   }
 
-  /** When each key material was made, the first one left out. */
+  /** The time at which each key material but the first was made. */
   get rotations(): readonly { readonly id: string; readonly atMs: number }[] {
     return this.#shared.materials.slice(1).map(({ id, createdAtMs }) => ({ id, atMs: createdAtMs }));
   }
@@ -166,7 +166,7 @@ export class KmsKey {
   }
 }
 
-/** The id of the key that a blob names; undefined if it names none. */
+/** Returns the id of the key that a blob names; undefined if it names none. */
 export function idIn(blob: Buffer): string | undefined {
   const [version, length = 0] = blob;
   return version === 1 && blob.length > 2 + length ? blob.subarray(2, 2 + length).toString("latin1") : undefined;
@@ -176,7 +176,7 @@ export function isKmsKeySpec(text: string): text is KmsKeySpec {
   return SPECS.has(text);
 }
 
-/** The head of the blob and the sorted pairs, each text behind its length: `{a: "bc"}` is not `{ab: "c"}`. */
+/** Encodes the head of the blob and the sorted pairs, each text after its length: `{a: "bc"}` differs from `{ab: "c"}`. */
 function associated(head: Buffer, context: Readonly<Record<string, string>>): Buffer {
   const pairs = Object.entries(context).sort(([a], [b]) => (a < b ? -1 : 1));
   return Buffer.concat([head, ...pairs.flat().flatMap((text) => [lengthOf(text), Buffer.from(text)])]);

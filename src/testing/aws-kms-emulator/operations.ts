@@ -7,7 +7,7 @@ import { accountOf, type Principal, requireAllowed } from "./principals.ts";
 import type { RequestFields } from "./request-fields.ts";
 import type { Signed } from "./signatures.ts";
 
-/** One request that has been signed by somebody. */
+/** One request with a verified signature. */
 export class Call {
   readonly fields: RequestFields;
   readonly keys: KeyStore;
@@ -25,7 +25,7 @@ export class Call {
     this.#action = `kms:${operation}`;
   }
 
-  /** The key of the request, if the caller may do this with it. */
+  /** Returns the key that the request names, after checking the caller's rights. */
   key(name = "KeyId", action: string = this.#action, contextName = "EncryptionContext"): KmsKey {
     return this.allowed(this.keys.find(this.fields.required(name), this.place), action, contextName);
   }
@@ -43,7 +43,7 @@ export class Call {
   }
 }
 
-/** What each operation answers; undefined for an empty body. */
+/** The answer of each operation; undefined for an empty body. */
 export const OPERATIONS: Readonly<Record<string, (call: Call) => object | undefined>> = {
   Encrypt: (call) => {
     const key = usable(call.key());
@@ -141,7 +141,7 @@ export const OPERATIONS: Readonly<Record<string, (call: Call) => object | undefi
   CancelKeyDeletion: (call) => {
     const key = call.key();
     if (key.state !== "PendingDeletion") throw new AwsAnswer("KMSInvalidStateException", `${key.arn} is not pending deletion.`);
-    key.state = "Disabled"; // the service leaves it so too
+    key.state = "Disabled"; // as the service does
     key.deletionAtMs = undefined;
     return { KeyId: key.arn };
   },

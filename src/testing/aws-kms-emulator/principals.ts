@@ -2,19 +2,19 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
 import { AwsAnswer, accessDenied } from "./answer.ts";
 
-/** What credentials may do, and how long they work. */
+/** The rights and the lifetime of credentials. */
 export interface PrincipalTraits {
   /** Default: a user of the emulator's account. */
   readonly arn?: string;
-  /** Actions such as `kms:Encrypt`, or `kms:*`. Default all. */
+  /** Actions such as `kms:Encrypt`, or `kms:*`. Default: all. */
   readonly allow?: readonly string[];
-  /** Pairs that the encryption context must hold, as a condition `kms:EncryptionContext:…`. Default none. */
+  /** Pairs that the encryption context must hold, as a condition `kms:EncryptionContext:…`. Default: none. */
   readonly onlyContext?: Readonly<Record<string, string>>;
-  /** Seconds until they end. Such credentials have a session token. Default: they do not end. */
+  /** Seconds until they expire. Such credentials have a session token. Default: they do not expire. */
   readonly lifeSeconds?: number;
 }
 
-/** The shape that AWS's own packages give and take. */
+/** Credentials in the shape of AWS's own packages. */
 export interface EmulatedCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -29,7 +29,7 @@ export interface Principal {
   readonly onlyContext: Readonly<Record<string, string>>;
 }
 
-/** Who signs requests. */
+/** The principals that sign requests. */
 export class Principals {
   readonly #clock: Clock;
   readonly #byAccessKey: Map<string, Principal> = new Map();
@@ -52,7 +52,7 @@ export class Principals {
     return credentials;
   }
 
-  /** Makes every credential that was issued so far useless. */
+  /** Invalidates every credential issued so far. */
   revokeAll(): void {
     this.#byAccessKey.clear();
   }

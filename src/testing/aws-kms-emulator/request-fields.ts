@@ -1,6 +1,6 @@
 import { validation } from "./answer.ts";
 
-/** The members of a JSON request, each read as what it must be. @throws `ValidationException`, `SerializationException` */
+/** Reads the members of a JSON request, each as its required type. @throws `ValidationException`, `SerializationException` */
 export class RequestFields {
   readonly #fields: ReadonlyMap<string, unknown>;
 
@@ -13,7 +13,7 @@ export class RequestFields {
       const parsed: unknown = JSON.parse(body === "" ? "{}" : body);
       if (typeof parsed === "object" && parsed !== null) return new RequestFields(new Map(Object.entries(parsed)));
     } catch {
-      // told below
+      // reported below
     }
     throw validation("The body is no JSON object");
   }
@@ -31,7 +31,7 @@ export class RequestFields {
     return value;
   }
 
-  /** Base64 of `least` to `most` bytes. */
+  /** Reads base64 of `least` to `most` bytes. */
   bytes(name: string, most: number): Buffer {
     const text = this.required(name);
     const bytes = Buffer.from(text, "base64");
@@ -53,7 +53,7 @@ export class RequestFields {
     return this.#fields.get(name) === true;
   }
 
-  /** A map of texts; undefined if it is not given. */
+  /** Reads a map of texts; undefined if it is missing. */
   map(name: string): Readonly<Record<string, string>> | undefined {
     const value = this.#fields.get(name);
     if (value === undefined || value === null) return undefined;

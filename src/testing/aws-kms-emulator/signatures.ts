@@ -4,7 +4,7 @@ import type { ServedRequest } from "../emulator/loopback-server.ts";
 import { AwsAnswer } from "./answer.ts";
 import type { Principal, Principals } from "./principals.ts";
 
-/** Who signed a request, and for what. */
+/** The signer of a request, with its region and service. */
 export interface Signed {
   readonly principal: Principal;
   readonly region: string;
@@ -53,7 +53,7 @@ function checkTime(time: string, nowMs: number): void {
     );
 }
 
-/** What must be signed where it is there. */
+/** Headers that must be signed if they are present. */
 function headersToSign(headers: IncomingHttpHeaders): readonly string[] {
   return ["x-amz-date", "x-amz-target", "x-amz-security-token"].filter((name) => headers[name] !== undefined);
 }

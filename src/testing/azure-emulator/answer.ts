@@ -1,7 +1,7 @@
 import { EnvelockError } from "../../core/base/errors.ts";
 
 /**
- * What the service answers when it does not do as asked: `{error:{code,message,innererror:{code}}}`.
+ * An error as the service answers it: `{error:{code,message,innererror:{code}}}`.
  *
  * @example
  * ```ts
@@ -90,7 +90,7 @@ export function badParameter(message = "A parameter is incorrect."): Answer {
   return new Answer(400, { code: "BadParameter", message });
 }
 
-/** Makes what a caller in this process gets of what a client would be answered. */
+/** Turns the answer for a client into the library's error for a caller in this process. */
 export function asLibraryError(error: unknown): unknown {
   if (!(error instanceof Answer)) return error;
   return new EnvelockError(error.status === 404 ? "key-not-found" : "invalid-argument", `azure emulator: ${error.message}`, {

@@ -20,40 +20,40 @@ import type { Flavour } from "./vault.ts";
 export interface EmulatorOptions {
   /** Default `premium`. */
   readonly flavour?: Flavour;
-  /** On 127.0.0.1. Default: any that is free. */
+  /** A port on 127.0.0.1. Default: a free one. */
   readonly port?: number;
-  /** Default: the machine's. */
+  /** The source of time. Default: the machine's clock. */
   readonly clock?: Clock;
   /** Whether the documented transaction limits of a vault hold. Default false. */
   readonly hasLimits?: boolean;
   /** Seconds to name in `Retry-After` when a limit is met. Default: none are named, as the service mostly does. */
   readonly retryAfterSeconds?: number;
-  /** How long after it was made a version is seen. Default 0. */
+  /** The delay after which a new version becomes visible. Default 0. */
   readonly replicationLagMs?: number;
-  /** What `api-version` may be. Default: those of 7.0 to 2026-04-01. */
+  /** Accepted values of `api-version`. Default: those from 7.0 to 2026-04-01. */
   readonly apiVersions?: readonly string[];
-  /** How long a deleted key can be recovered, 7 to 90. Default 90. */
+  /** Days during which a deleted key can be recovered, 7 to 90. Default 90. */
   readonly retentionDays?: number;
   /** Default false. */
   readonly isPurgeProtected?: boolean;
   /** Emulators of one geography read each other's backups. Default `europe`. */
   readonly geography?: string;
-  /** Where tokens must come from. Default: one that stands for nobody. */
+  /** The Entra tenant that issues tokens. Default: a made-up id. */
   readonly tenantId?: string;
-  /** Called after each request, with what stands in the log. */
+  /** Called after each request with its log entry. */
   readonly onRequest?: (request: LoggedRequest) => void;
 }
 
-/** A key to be made. */
+/** The description of a new key. */
 export interface KeySpec extends VersionAttributes {
   readonly type: KeyType;
-  /** Of an RSA key, default 2048, or an oct key, default 256. */
+  /** Bits of an RSA key (default 2048) or of an oct key (default 256). */
   readonly bits?: number;
-  /** Of an EC key. Default P-256. */
+  /** The curve of an EC key. Default P-256. */
   readonly curve?: Curve;
 }
 
-/** What can be changed of a version as it lies in the vault. Times are Unix time in seconds. */
+/** The attributes of a version that a test can change. Times are Unix time in seconds. */
 export interface VersionChange {
   readonly enabled?: boolean;
   readonly nbf?: number | undefined;
@@ -62,7 +62,7 @@ export interface VersionChange {
   readonly isReplicated?: boolean;
 }
 
-/** What `azureKey` needs to reach an emulator. */
+/** The options with which `azureKey` reaches an emulator. */
 export interface EmulatorConnection {
   readonly credential: Principal;
   readonly allowedHosts: readonly string[];
@@ -88,14 +88,14 @@ export interface EmulatorConnection {
  * ```
  */
 export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
-  /** Everything that was done so far, against the documented limits. */
+  /** The load so far, measured against the documented limits. */
   readonly limits: TransactionLimits;
-  /** Which tokens were asked for. */
+  /** The tokens requested so far. */
   readonly tokenRequests: { readonly scopes: string; readonly options: TokenRequestOptions }[];
-  /** What its tokens are made out to. */
+  /** The audience of its tokens. */
   readonly tokenResource: string;
   readonly tenantId: string;
-  /** May do everything. Has the shape of a credential of `@azure/identity`. */
+  /** The principal with all rights, in the shape of a credential of `@azure/identity`. */
   readonly owner: Principal;
   readonly #clock: Clock;
   readonly #flavour: Flavour;
@@ -152,12 +152,12 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return emulator;
   }
 
-  /** A token of the owner's that is good now. */
+  /** Returns a currently valid token of the owner. */
   get token(): string {
     return this.owner.token;
   }
 
-  /** What `azureKey` needs beside the key: `azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") })`. */
+  /** The options that `azureKey` needs beside the key: `azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders") })`. */
   get connection(): EmulatorConnection {
     return this.connectionFor(this.owner);
   }
@@ -174,17 +174,17 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return `${this.url}/secrets/${name}${version === undefined ? "" : `/${version}`}`;
   }
 
-  /** What the owner's credential does, so that an emulator can stand for a credential. */
+  /** Gives a token of the owner, so that an emulator can serve as a credential. */
   readonly getToken = async (scopes: string | string[], options?: TokenRequestOptions): Promise<EmulatedToken> =>
     await this.owner.getToken(scopes, options);
 
-  /** A caller of whom it is said what it may do. */
+  /** Makes a principal with the given rights. */
   principal(options: PrincipalOptions): Principal {
     return new Principal(this.#tokens, options);
   }
 
   /**
-   * Makes a key, in place of any that has this name.
+   * Makes a key and replaces any key of this name.
    *
    * @param ageMs how long ago it was made
    * @returns its first version: 32 hex digits
@@ -200,7 +200,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   }
 
   /**
-   * Makes a new version of a key that may differ in type, as the service does where a key is created under a name that is taken.
+   * Makes a new version of a key. Its type may differ, as in the service when a client creates a key under an existing name.
    *
    * @param ageMs how long ago the version was made
    * @returns the new version: 32 hex digits
@@ -260,7 +260,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     directly(() => this.#secrets.delete(name));
   }
 
-  /** Refuses something to everybody until it is allowed again. */
+  /** Refuses an operation to every caller until the test allows it again. */
   deny(right: Right, answer: Answer = forbidden("ForbiddenByRbac")): void {
     this.#service.denied.set(right, answer);
   }
@@ -269,18 +269,18 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     this.#service.denied.delete(right);
   }
 
-  /** Refuses every caller because of the network it is in, until `undefined`. */
+  /** Refuses every caller because of its network, until the test sets `undefined`. */
   shieldBy(shield: Shield | undefined): void {
     this.#service.shield = shield;
   }
 
-  /** Every token so far is answered with a claims challenge, until one is asked for with those claims. */
+  /** Answers every token issued so far with a claims challenge, until a client requests one with those claims. */
   revokeTokens(): void {
     this.#tokens.revoke();
   }
 
   /**
-   * Gives the tokens of `principal` to whoever asks as a virtual machine in Azure does: a process with the variable
+   * Gives the tokens of `principal` to clients that ask as a virtual machine in Azure does: a process with the variable
    * AZURE_POD_IDENTITY_AUTHORITY_HOST set to the result gets them through `ManagedIdentityCredential`.
    *
    * @returns `http://127.0.0.1:<port>`
@@ -291,14 +291,14 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return endpoint.url;
   }
 
-  /** Hangs up on every caller. */
+  /** Closes every connection. */
   override async close(): Promise<void> {
     for (const endpoint of this.#endpoints.splice(0)) await endpoint.close();
     await super.close();
   }
 }
 
-/** Makes a version like the newest, with the end that the rotation policy gives it. */
+/** Makes a version like the newest, with the expiry of the rotation policy. */
 async function newVersion(keys: KeyStore, clock: Clock, name: string, ageMs: number): Promise<StoredVersion> {
   const { versions, rotationPolicy } = keys.key(name);
   const newest = versions.at(-1);
@@ -309,7 +309,7 @@ async function newVersion(keys: KeyStore, clock: Clock, name: string, ageMs: num
   return keys.add(name, kind, await newMaterial(kind), { operations, tags, exp }, ageMs);
 }
 
-/** Does what a caller in this process asks for, who gets the library's errors and not the service's. */
+/** Runs an operation for a caller in this process and turns the service's errors into those of the library. */
 function directly<T>(work: () => T): T {
   try {
     return work();
@@ -326,7 +326,7 @@ async function inTime<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Those of the data plane until 2026. */
+/** The API versions of the data plane until 2026. */
 const API_VERSIONS: readonly string[] = [
   "7.0",
   "7.1",

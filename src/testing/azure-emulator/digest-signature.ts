@@ -17,7 +17,7 @@ import type { KeyKind } from "./key-material.ts";
 
 // The service signs digests, which node:crypto does not: it hashes what it signs.
 
-/** @throws Answer unless `algorithm` is one for this key, and `digest` one of it */
+/** @throws Answer unless `algorithm` suits this key and `digest` suits the algorithm */
 export function signDigest(kind: KeyKind, key: KeyObject, algorithm: string, digest: Buffer): Buffer {
   const { family, hash } = schemeFor(kind, algorithm, digest);
   if (family === "ES") return Buffer.from(curveOf(kind).sign(digest, secretScalar(key), AS_GIVEN));
@@ -25,7 +25,7 @@ export function signDigest(kind: KeyKind, key: KeyObject, algorithm: string, dig
   return privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, pssEncoded(hash, digest, kind.bits));
 }
 
-/** @throws Answer unless `algorithm` is one for this key, and `digest` one of it */
+/** @throws Answer unless `algorithm` suits this key and `digest` suits the algorithm */
 export function verifyDigest(kind: KeyKind, key: KeyObject, algorithm: string, digest: Buffer, signature: Buffer): boolean {
   const { family, hash } = schemeFor(kind, algorithm, digest);
   const publicKey = createPublicKey(key);
@@ -36,7 +36,7 @@ export function verifyDigest(kind: KeyKind, key: KeyObject, algorithm: string, d
     }
     return isPssOf(publicEncrypt({ key: publicKey, padding: constants.RSA_NO_PADDING }, signature), hash, digest);
   } catch {
-    return false; // of the wrong length, or no signature at all
+    return false; // the length is wrong, or it is no signature
   }
 }
 

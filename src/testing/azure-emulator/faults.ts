@@ -2,7 +2,7 @@ import { type CommonFault, isCommonFaultName, numberOf, type TransportFault } fr
 import { Answer, forbidden, keyNotFound, throttled } from "./answer.ts";
 
 /**
- * What becomes of a request instead of an answer, or before it, beside the common faults of every emulator. By name: `claims` is a
+ * A fault of the key vault, beside the faults common to all emulators. By name: `claims` is a
  * claims challenge; `rotation` makes a new version of the key that is asked for, then answers; `throttled` is a 429, `throttled:5` one
  * that names 5 seconds; the others are answers of the service.
  */
@@ -34,7 +34,7 @@ export function isFaultName(text: string): text is FaultName {
   );
 }
 
-/** The answer that a name stands for, if it is one. */
+/** Returns the answer for the name of a fault; undefined for an unknown name. */
 export function namedAnswer(name: Exclude<OwnFault, Answer>): Answer | undefined {
   if (isAnswerName(name)) return ANSWERS[name]();
   return name.startsWith("throttled:") ? throttled(numberOf("throttled", name)) : undefined;

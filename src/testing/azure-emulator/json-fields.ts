@@ -1,6 +1,6 @@
 import { badParameter } from "./answer.ts";
 
-/** A JSON object that a client sent, read field by field. A field of another type than asked for is a bad parameter. */
+/** Reads the JSON object of a request field by field. A field of another type is a bad parameter. */
 export class JsonFields {
   readonly #fields: ReadonlyMap<string, unknown>;
 
@@ -8,7 +8,7 @@ export class JsonFields {
     this.#fields = new Map(Object.entries(value));
   }
 
-  /** @param text nothing at all stands for an object without fields @throws Answer */
+  /** @param text an empty text stands for an object without fields @throws Answer */
   static parse(text: string): JsonFields {
     try {
       const value: unknown = JSON.parse(text === "" ? "{}" : text);
@@ -58,7 +58,7 @@ export class JsonFields {
     });
   }
 
-  /** Base64url, as the service writes all bytes. Plain base64 passes too, which some clients send. */
+  /** Reads base64url, the service's form of bytes. Also accepts base64, which some clients send. */
   bytes(name: string): Buffer | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
@@ -66,7 +66,7 @@ export class JsonFields {
     return Buffer.from(text, "base64url");
   }
 
-  /** Names and texts, such as tags. */
+  /** Reads a map of texts, such as tags. */
   pairs(name: string): Readonly<Record<string, string>> | undefined {
     if (!this.#fields.has(name)) return undefined;
     const fields = this.object(name);

@@ -2,7 +2,7 @@ import { constants, createCipheriv, createDecipheriv, type KeyObject, privateDec
 import { badParameter } from "./answer.ts";
 import { isRsa, type KeyKind, type KeyMaterial } from "./key-material.ts";
 
-/** What a client sends to be encrypted or decrypted, beside the key. */
+/** The input of a request to encrypt or decrypt. */
 export interface CipherInput {
   readonly algorithm: string;
   readonly value: Buffer;
@@ -13,13 +13,13 @@ export interface CipherInput {
 
 export interface CipherOutput {
   readonly value: Buffer;
-  /** With AES-GCM and AES-CBC what decrypting needs beside. */
+  /** The further inputs of a decryption with AES-GCM or AES-CBC. */
   readonly start?: Buffer;
   readonly aad?: Buffer | undefined;
   readonly tag?: Buffer;
 }
 
-/** @throws Answer for an algorithm that is none for this key, or a value that it does not take */
+/** @throws Answer for an algorithm that does not suit this key, or a value that the algorithm does not take */
 export function wrapUnder(kind: KeyKind, material: KeyMaterial, algorithm: string, value: Buffer): Buffer {
   if (!Buffer.isBuffer(material)) return rsaEncrypt(kind, material, algorithm, value);
   if (value.length < 16 || value.length % 8 !== 0) throw badParameter();
@@ -27,7 +27,7 @@ export function wrapUnder(kind: KeyKind, material: KeyMaterial, algorithm: strin
   return Buffer.concat([cipher.update(value), cipher.final()]);
 }
 
-/** @throws Answer also for what this key did not wrap */
+/** @throws Answer also for bytes that this key did not wrap */
 export function unwrapUnder(kind: KeyKind, material: KeyMaterial, algorithm: string, value: Buffer): Buffer {
   if (!Buffer.isBuffer(material)) return rsaDecrypt(kind, material, algorithm, value);
   const scheme = keyWrapFor(kind, algorithm);
@@ -55,7 +55,7 @@ export function encryptUnder(kind: KeyKind, material: KeyMaterial, input: Cipher
   return { value: Buffer.concat([cipher.update(value), cipher.final()]), start };
 }
 
-/** @throws Answer also for what this key did not encrypt */
+/** @throws Answer also for bytes that this key did not encrypt */
 export function decryptUnder(kind: KeyKind, material: KeyMaterial, input: CipherInput): Buffer {
   const { algorithm, value, start, aad, tag } = input;
   if (!Buffer.isBuffer(material)) return rsaDecrypt(kind, material, algorithm, value);
@@ -99,7 +99,7 @@ function cipherFor({ bits }: KeyKind, algorithm: string): { readonly mode: "gcm"
   throw badParameter("This key does not work with this algorithm.");
 }
 
-/** Spelled out for the types of node:crypto, which know GCM ciphers by name. */
+/** Listed by name, since the types of node:crypto know GCM ciphers by name. */
 function gcmBits(bits: number): 128 | 192 | 256 {
   return bits === 128 || bits === 192 ? bits : 256;
 }

@@ -4,7 +4,7 @@ import { JsonFields } from "./json-fields.ts";
 import { type KeyMaterial, keyKind } from "./key-material.ts";
 import { isKeyOperation, type StoredKey, type StoredVersion } from "./key-store.ts";
 
-/** All versions of a key, readable for the vaults of one geography alone. */
+/** A backup: all versions of a key, readable only for vaults of one geography. */
 export function sealBackup(key: StoredKey, geography: string): Buffer {
   const versions = key.versions.map(({ material, kind, ...rest }) => ({ ...rest, ...kind, secret: exported(material) }));
   const start = randomBytes(12);
@@ -13,7 +13,7 @@ export function sealBackup(key: StoredKey, geography: string): Buffer {
   return Buffer.concat([start, cipher.getAuthTag(), sealed]);
 }
 
-/** @throws Answer for a backup of another geography, or one that was changed */
+/** @throws Answer for a backup of another geography or a changed one */
 export function openBackup(backup: Buffer, geography: string): StoredKey {
   const fields = JsonFields.parse(opened(backup, geography));
   return { name: fields.text("name") ?? "", versions: fields.objects("versions").map(storedVersion), rotationPolicy: undefined };
@@ -51,7 +51,7 @@ function exported(material: KeyMaterial): string {
   return (Buffer.isBuffer(material) ? material : material.export({ format: "der", type: "pkcs8" })).toString("base64url");
 }
 
-/** No secret: a backup is for emulators, and any of the same geography must read it. */
+/** A fixed key, which is no secret: every emulator of the same geography must read the backup. */
 function keyOf(geography: string): Buffer {
   return createHash("sha256").update(`azure emulator backups of ${geography}`).digest();
 }

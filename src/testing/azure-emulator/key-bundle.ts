@@ -13,13 +13,13 @@ export function bundleOf(vault: Vault, name: string, version: StoredVersion): ob
   return { key, attributes: attributesOf(vault, version), ...(tags && { tags }) };
 }
 
-/** As lists of keys and of versions show it. */
+/** The item of a list of keys or versions. */
 export function listItemOf(vault: Vault, kid: string, version: StoredVersion): object {
   const { tags } = version;
   return { kid, attributes: attributesOf(vault, version), ...(tags && { tags }) };
 }
 
-/** What goes with a deleted key, in front of its bundle or list item. */
+/** The members that a deleted key has before those of its bundle or list item. */
 export function deletionOf({ url }: Vault, { key, deletedDate, scheduledPurgeDate }: DeletedKey): object {
   return { recoveryId: `${url}/deletedkeys/${key.name}`, deletedDate, scheduledPurgeDate };
 }
@@ -32,7 +32,7 @@ export function rotationPolicyOf(vault: Vault, name: string, policy: RotationPol
   return { id, lifetimeActions, attributes: { ...(expiryTime && { expiryTime }), created, updated } };
 }
 
-/** @returns how much of the deletion can be undone, by whom */
+/** @returns the recovery level: whether a deletion can be undone, and by which callers */
 export function recoveryOf({ retentionDays, isPurgeProtected }: Vault): {
   readonly recoveryLevel: string;
   readonly recoverableDays: number;

@@ -6,10 +6,10 @@ import type { JsonFields } from "./json-fields.ts";
 export type KeyType = "RSA" | "RSA-HSM" | "EC" | "EC-HSM" | "oct" | "oct-HSM";
 export type Curve = "P-256" | "P-384" | "P-521" | "P-256K";
 
-/** Type and size of a key, as the service knows it for good. */
+/** Type and size of a key, which never change. */
 export interface KeyKind {
   readonly type: KeyType;
-  /** Of the modulus of an RSA key, of an oct key itself; of an EC key by its curve. */
+  /** The bits of an RSA modulus or of an oct key; for an EC key the curve decides. */
   readonly bits: number;
   readonly curve?: Curve;
 }
@@ -17,7 +17,7 @@ export interface KeyKind {
 /** A private key, or the bytes of an oct key. */
 export type KeyMaterial = KeyObject | Buffer;
 
-/** @throws Answer for what the service does not make */
+/** @throws Answer for a kind of key that the service does not make */
 export function keyKind(type: string, bits?: number, curve: string = "P-256"): KeyKind {
   if (isRsa(type)) return checkedKind({ type, bits: bits ?? 2048 }, RSA_BITS);
   if (isOct(type)) return checkedKind({ type, bits: bits ?? 256 }, OCT_BITS);
@@ -53,7 +53,7 @@ export function importedKey(jwk: JsonFields, isHsm: boolean): { readonly kind: K
   return privateKey(type, () => createPrivateKey({ key, format: "jwk" }));
 }
 
-/** A key that came wrapped: PKCS#8 for RSA and EC keys, the bytes themselves for an oct key. @throws Answer */
+/** Imports an unwrapped key: PKCS#8 for RSA and EC keys, the bytes themselves for an oct key. @throws Answer */
 export function unwrappedKey(type: string, bytes: Buffer): { readonly kind: KeyKind; readonly material: KeyMaterial } {
   if (isOct(type)) return { kind: keyKind(type, bytes.length * 8), material: bytes };
   return privateKey(type, () => createPrivateKey({ key: bytes, format: "der", type: "pkcs8" }));
@@ -68,7 +68,7 @@ export interface PublicJwk {
   readonly y?: string;
 }
 
-/** What `GET /keys/{name}` shows of a key's material: nothing of an oct key. */
+/** The key material that `GET /keys/{name}` shows: nothing for an oct key. */
 export function publicJwk({ curve }: KeyKind, material: KeyMaterial): PublicJwk {
   if (Buffer.isBuffer(material)) return {};
   const { n, e, x, y } = material.export({ format: "jwk" });
@@ -113,7 +113,7 @@ function isCurve(curve: string): curve is Curve {
   return Object.hasOwn(CURVES, curve);
 }
 
-/** What JOSE calls the curve, where the service has a name of its own. */
+/** The JOSE name of a curve for which the service has its own name. */
 function jwkCurve(curve: string): string {
   return curve === "P-256K" ? "secp256k1" : curve;
 }

@@ -35,7 +35,7 @@ export async function createKey({ vault, name, body }: VaultCall): Promise<objec
   return bundleOf(vault, name, vault.keys.add(name, kind, await newMaterial(kind), attributesIn(body, body.texts("key_ops"))));
 }
 
-/** Of a key in the clear, or of a `.byok` file that an HSM made for a key of this vault. */
+/** Imports a key in the clear, or a `.byok` file that an HSM made for a key of this vault. */
 export function importKey({ vault, name, body }: VaultCall): object {
   const jwk = body.object("key");
   const transfer = jwk.bytes("key_hsm");
@@ -151,15 +151,15 @@ export function verify(call: VaultCall): object {
   return { value: verifyDigest(stored.kind, stored.material, algorithm, digest, value) };
 }
 
-/** How many seconds an ISO 8601 duration in whole days, months or years is. */
+/** Converts an ISO 8601 duration in whole days, months or years to seconds. */
 export function durationSeconds(duration: string): number | undefined {
   const [, count, unit = ""] = /^P([1-9][0-9]{0,4})([DMY])$/.exec(duration) ?? [];
   return count === undefined ? undefined : Number(count) * (UNIT_DAYS[unit] ?? 0) * 86_400;
 }
 
 /**
- * The version that a request works with, if its operations, its state and the vault's limit allow the work. A disabled key still
- * wraps, encrypts and verifies, and a key outside its dates still unwraps and decrypts: the service does it that way.
+ * Finds the version that a request uses. Checks its operations, its state and the vault's limit. As in the service, a disabled key still
+ * wraps, encrypts and verifies, and a key outside its dates still unwraps and decrypts.
  */
 function keyInUse(
   { vault, name, version, body }: VaultCall,

@@ -5,7 +5,7 @@ import { isEc, isRsa, type KeyKind, type KeyMaterial } from "./key-material.ts";
 
 export type KeyOperation = "encrypt" | "decrypt" | "sign" | "verify" | "wrapKey" | "unwrapKey" | "import" | "export";
 
-/** What can be said of a version beside its key. Times are Unix time in seconds. */
+/** The attributes of a version. Times are Unix time in seconds. */
 export interface VersionAttributes {
   readonly enabled?: boolean | undefined;
   readonly nbf?: number | undefined;
@@ -14,7 +14,7 @@ export interface VersionAttributes {
   readonly tags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** One version of a key, as it lies in the vault. */
+/** One version of a key in the vault. */
 export interface StoredVersion {
   /** 32 hex digits. */
   readonly id: string;
@@ -27,7 +27,7 @@ export interface StoredVersion {
   exp: number | undefined;
   operations: readonly KeyOperation[];
   tags: Readonly<Record<string, string>> | undefined;
-  /** When it reaches the region that answers: Unix time in milliseconds. */
+  /** The time at which it reaches the answering region, in Unix milliseconds. */
   replicatedAtMs: number;
 }
 
@@ -39,7 +39,7 @@ export interface StoredKey {
 
 export interface RotationPolicy {
   readonly lifetimeActions: readonly object[];
-  /** How long a version made by rotation is good, such as `P90D`. */
+  /** The lifetime of a version made by rotation, such as `P90D`. */
   readonly expiryTime: string | undefined;
   readonly created: number;
   readonly updated: number;
@@ -54,14 +54,14 @@ export interface DeletedKey {
 
 export interface KeyStoreOptions {
   readonly clock: Clock;
-  /** How long a deleted key can be recovered. */
+  /** The period during which a deleted key can be recovered. */
   readonly retentionDays: number;
   readonly isPurgeProtected: boolean;
-  /** How long a new version needs to reach the region that answers. */
+  /** The delay until a new version reaches the answering region. */
   readonly replicationLagMs: number;
 }
 
-/** The keys of one vault, with those that were deleted. Names are found in any case. */
+/** The keys of one vault, deleted ones included. Names are case-insensitive. */
 export class KeyStore {
   readonly #options: KeyStoreOptions;
   readonly #keys = new Map<string, StoredKey>();
@@ -71,7 +71,7 @@ export class KeyStore {
     this.#options = options;
   }
 
-  /** Forgets every key of this name, deleted ones too. */
+  /** Removes every key of this name, deleted ones included. */
   forget(name: string): void {
     this.#keys.delete(name.toLowerCase());
     this.#deleted.delete(name.toLowerCase());
@@ -104,7 +104,7 @@ export class KeyStore {
     return [...this.#keys.values()];
   }
 
-  /** @param version the newest if empty, which is what `/keys/orders//wrapkey` asks for @throws Answer */
+  /** @param version empty for the newest, as in `/keys/orders//wrapkey` @throws Answer */
   version(name: string, version: string): StoredVersion {
     const visible = this.visibleVersions(name);
     const found = version === "" ? visible.at(-1) : visible.find(({ id }) => id === version.toLowerCase());
@@ -156,7 +156,7 @@ export class KeyStore {
     this.#deleted.delete(name.toLowerCase());
   }
 
-  /** Puts back a key that came out of a backup, version ids and all. @throws Answer if its name is taken */
+  /** Restores a key from a backup with its version ids. @throws Answer if its name is taken */
   restore(key: StoredKey): void {
     this.#requireFree(key.name);
     if (this.#keys.has(key.name.toLowerCase())) throw new Answer(409, { code: "Conflict", message: "A key of this name exists." });

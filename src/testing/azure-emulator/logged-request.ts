@@ -1,14 +1,14 @@
 import type { LogEntry } from "../emulator/loopback-server.ts";
 
-/** One request, as the audit log has it. */
+/** One request, as the audit log records it. */
 export interface LoggedRequest extends LogEntry {
-  /** Whether there was a token, good or not. */
+  /** Whether the request had a token, valid or not. */
   readonly hasToken: boolean;
-  /** What the answer names as `x-ms-request-id`. */
+  /** The `x-ms-request-id` of the answer. */
   readonly requestId: string;
   readonly clientRequestId: string | undefined;
-  /** Whose token it was, if it was good. */
+  /** The principal, if its token was valid. */
   principal: string | undefined;
-  /** As the service's audit log calls it, such as `KeyUnwrap`; undefined if the request did not get so far. */
+  /** The name in the service's audit log, such as `KeyUnwrap`; undefined if the request was refused before. */
   operationName: string | undefined;
 }

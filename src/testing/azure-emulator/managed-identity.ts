@@ -4,7 +4,7 @@ import type { Principal } from "./principals.ts";
 
 /**
  * The token endpoint of an Azure virtual machine, on a loopback port. Credentials of `@azure/identity` find it by the variable
- * AZURE_POD_IDENTITY_AUTHORITY_HOST, so that another process needs no code to reach an emulator.
+ * AZURE_POD_IDENTITY_AUTHORITY_HOST. Another process therefore reaches an emulator without any code.
  */
 export class ManagedIdentityEndpoint {
   readonly #server: Server;

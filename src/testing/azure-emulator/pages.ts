@@ -2,7 +2,7 @@ import { badParameter } from "./answer.ts";
 import type { VaultCall } from "./vault.ts";
 
 /**
- * A page of a list, and where the next one is. Pages are small, where the service has 25: no client may take the first for all.
+ * A page of a list, and the link to the next one. The service has 25 items a page. Pages are smaller here, so that tests meet several.
  *
  * @throws Answer
  */

@@ -3,7 +3,7 @@ import type { Clock } from "../../core/base/clock.ts";
 import { Answer, forbidden } from "./answer.ts";
 import { type Right, traitsOf } from "./rights.ts";
 
-/** What a credential hands to a client. */
+/** The token that a credential gives to a client. */
 export interface EmulatedToken {
   readonly token: string;
   /** Unix time in milliseconds. */
@@ -12,26 +12,26 @@ export interface EmulatedToken {
 
 export interface TokenRequestOptions {
   readonly tenantId?: string;
-  /** What a claims challenge asked for. */
+  /** The claims that a challenge asked for. */
   readonly claims?: string;
   readonly enableCae?: boolean;
   readonly abortSignal?: AbortSignal;
 }
 
 export interface PrincipalOptions {
-  /** In messages and in the log. */
+  /** The name in messages and in the log. */
   readonly name?: string;
-  /** Everything if left out. */
+  /** The rights. Default: all. */
   readonly rights?: readonly Right[];
-  /** How long from now until they act, as a new role assignment needs some minutes. Default 0. */
+  /** The delay until the rights apply; a new role assignment needs some minutes. Default 0. */
   readonly rightsAfterMs?: number;
-  /** How a right that is missing is refused. Default `rbac`. */
+  /** The kind of refusal for a missing right. Default `rbac`. */
   readonly accessModel?: "rbac" | "access-policy";
   /** The tenant that its tokens come from. Default: that of the vault. */
   readonly tenantId?: string;
 }
 
-/** Who calls: a credential in the shape of those of `@azure/identity`, with tokens that the emulator knows, and what it may do. */
+/** A caller: a credential in the shape of `@azure/identity`, with tokens that the emulator knows, and its rights. */
 export class Principal {
   readonly name: string;
   readonly #options: PrincipalOptions;
@@ -45,7 +45,7 @@ export class Principal {
     this.#rightsFromMs = authority.clock.unixMs() + (options.rightsAfterMs ?? 0);
   }
 
-  /** A token that is good now, for the vault. */
+  /** Returns a currently valid token for the vault. */
   get token(): string {
     return this.#authority.tokenFor(this, this.#authority.resource, this.#options.tenantId, false).token;
   }
@@ -56,7 +56,7 @@ export class Principal {
     return this.#authority.tokenFor(this, resource, this.#options.tenantId, options.claims !== undefined);
   };
 
-  /** @throws Answer unless it has the right, by now */
+  /** @throws Answer unless the principal has the right at this time */
   require(right: Right): void {
     const { rights, accessModel = "rbac" } = this.#options;
     const hasRight = rights === undefined || rights.includes(right);
@@ -70,13 +70,13 @@ export class Principal {
 /** Issues tokens and checks them. */
 export class TokenAuthority {
   readonly clock: Clock;
-  /** What tokens are made out to, such as `https://vault.azure.net`. */
+  /** The audience of tokens, such as `https://vault.azure.net`. */
   readonly resource: string;
-  /** How many tokens were asked for, and for which. */
+  /** The token requests so far. */
   readonly requests: { readonly scopes: string; readonly options: TokenRequestOptions }[] = [];
   readonly #tenantId: string;
   readonly #issued = new Map<string, Issued>();
-  /** Tokens from before this count no more, and new ones are given for claims alone. */
+  /** Tokens issued before this time are invalid, and new ones need claims. */
   #isRevoked = false;
 
   constructor(clock: Clock, resource: string, tenantId: string) {
@@ -101,12 +101,12 @@ export class TokenAuthority {
     return { token, expiresOnTimestamp: expiresMs };
   }
 
-  /** From now on every token is answered with a claims challenge, until one is asked for with claims. */
+  /** Answers every token with a claims challenge from now on, until a client requests one with claims. */
   revoke(): void {
     this.#isRevoked = true;
   }
 
-  /** @throws Answer, a challenge, for what is no good token */
+  /** @throws Answer with a challenge for an invalid token */
   check(authorization: string | undefined): Principal {
     const [, token] = /^Bearer (\S+)$/i.exec(authorization ?? "") ?? [];
     if (token === undefined) throw this.#challenge("AKV10000: There is no bearer token.");
@@ -119,7 +119,7 @@ export class TokenAuthority {
     return issued.principal;
   }
 
-  /** What continuous access evaluation answers a token that is good but no longer enough. */
+  /** The answer of continuous access evaluation to a valid token that no longer suffices. */
   claimsChallenge(): Answer {
     const header = `Bearer authorization="${this.#authorityUrl}", error="insufficient_claims", claims="${btoa(CLAIMS)}"`;
     return new Answer(401, { code: "Unauthorized", message: "The token does not meet the claims." }, { "www-authenticate": header });

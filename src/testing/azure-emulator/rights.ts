@@ -1,14 +1,14 @@
-/** What a request is, for the rights that it needs: its data action, its permission in an access policy, its name in the audit log. */
+/** The kind of a request: its data action, its permission in an access policy, and its name in the audit log. */
 interface RequestTraits {
   readonly action: string;
   readonly permission: string;
   readonly audited: string;
 }
 
-/** What a principal may be allowed to do. Lists and deleted keys go with `read`, as they do in the roles. */
+/** A right of a principal. Lists and deleted keys need `read`, as in the service's roles. */
 export type Right = keyof typeof RIGHTS;
 
-/** The right that a request needs, as the service names it in each place. */
+/** The service's names of the right that a request needs. */
 export function traitsOf(right: Right): RequestTraits {
   const [action, permission, audited] = RIGHTS[right];
   return { action, permission, audited };

@@ -5,14 +5,14 @@ import type { Right } from "./rights.ts";
 import * as secrets from "./secret-requests.ts";
 import type { Flavour, VaultCall } from "./vault.ts";
 
-/** How a request is answered. */
+/** The handler of a kind of request. */
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** With groups `name` and `version`. */
+  /** The path, with groups `name` and `version`. */
   readonly path: RegExp;
   readonly right: Right;
   readonly needsBody?: boolean;
-  /** Where it exists, if not everywhere. */
+  /** The kind of vault that has the route; undefined for all kinds. */
   readonly only?: readonly Flavour[];
   /** @returns nothing for an answer without a body @throws Answer */
   answer(call: VaultCall): object | undefined | Promise<object>;

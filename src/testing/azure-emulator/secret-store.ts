@@ -24,7 +24,7 @@ export interface StoredSecret {
   exp: number | undefined;
 }
 
-/** The secrets of one vault, every version of them. */
+/** The secrets of one vault with all their versions. */
 export class SecretStore {
   readonly #clock: Clock;
   readonly #secrets = new Map<string, StoredSecret[]>();
@@ -41,7 +41,7 @@ export class SecretStore {
     return secret;
   }
 
-  /** @param version the newest if empty @throws Answer */
+  /** @param version empty for the newest @throws Answer */
   version(name: string, version: string): StoredSecret {
     const versions = this.versions(name);
     const found = version === "" ? versions.at(-1) : versions.find(({ id }) => id === version.toLowerCase());

@@ -10,14 +10,14 @@ import { type Right, traitsOf } from "./rights.ts";
 import { ROUTES, type Route } from "./routes.ts";
 import type { Vault } from "./vault.ts";
 
-/** From whom the network shields the vault, if it does. */
+/** The callers that the network rules keep out, if any. */
 export type Shield = "firewall" | "private-link";
 
-/** Who may ask for what: tokens, network, API version and rights come before a route answers. */
+/** Checks each request before its route answers: token, network, API version and rights. */
 export class VaultService implements EmulatedService<LoggedRequest, OwnFault> {
   readonly name = "azure emulator";
   readonly tokens: TokenAuthority;
-  /** What is refused to everybody. */
+  /** The operations refused to every caller. */
   readonly denied: Map<Right, Answer> = new Map();
   shield: Shield | undefined;
   readonly #vault: () => Vault;

@@ -1,7 +1,7 @@
 import { isRsa, type KeyKind } from "./key-material.ts";
 
 /**
- * What a vault lets through in any 10 seconds: a sum in which each operation weighs by its key. What is turned away does not count.
+ * The limit of a vault over any 10 seconds: a sum in which each operation is weighted by its key. Refused operations do not count.
  * Managed HSMs have no such limit.
  */
 export class TransactionLimits {
@@ -31,7 +31,7 @@ export class TransactionLimits {
     return this.#secrets.take(1 / 4000);
   }
 
-  /** The largest sum of operations with keys in any window, as a share of what is allowed. */
+  /** The largest sum of key operations in any window, as a share of the limit. */
   get peak(): number {
     return this.#other.peak;
   }
@@ -63,5 +63,5 @@ class SlidingWindow {
 
 const WINDOW_MS = 10_000;
 const ROUNDING = 1e-9;
-/** By size: what an operation counts for against one with RSA 2048, of which 4,000 fit, or 2,000 in hardware. */
+/** The weight of an operation by key size, relative to RSA 2048, of which 4,000 fit (2,000 in hardware). */
 const RSA_WEIGHTS: Readonly<Record<number, number>> = { 2048: 1, 3072: 4, 4096: 8 };

@@ -2,7 +2,7 @@ import { constants, createDecipheriv, type KeyObject, privateDecrypt } from "nod
 import { badParameter } from "./answer.ts";
 import { JsonFields } from "./json-fields.ts";
 
-/** What a `.byok` file holds, which brings a key into a vault or Managed HSM without showing it on the way. */
+/** The content of a `.byok` file, which carries a wrapped key into a vault or Managed HSM. */
 export interface TransferFile {
   /** The id of the key in the vault that the file was made for. */
   readonly kid: string;
@@ -21,8 +21,8 @@ export function parseTransferFile(bytes: Buffer): TransferFile {
 }
 
 /**
- * CKM_RSA_AES_KEY_WRAP: an AES key for this transfer alone under RSA-OAEP with SHA-1, then the key that is brought, wrapped under
- * that AES key by RFC 5649.
+ * CKM_RSA_AES_KEY_WRAP: an AES key for this transfer alone under RSA-OAEP with SHA-1, then the target key wrapped under that AES key
+ * by RFC 5649.
  *
  * @throws Answer
  */

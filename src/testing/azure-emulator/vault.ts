@@ -3,24 +3,24 @@ import type { KeyStore, StoredVersion } from "./key-store.ts";
 import type { SecretStore } from "./secret-store.ts";
 import type { TransactionLimits } from "./transaction-limits.ts";
 
-/** What kind of vault it is: the standard tier has no keys in hardware, a Managed HSM has nothing else. */
+/** The kind of vault: the standard tier has no keys in hardware, a Managed HSM has no other keys. */
 export type Flavour = "standard" | "premium" | "managed-hsm";
 
-/** A vault, as its requests meet it. */
+/** The state of a vault. */
 export interface Vault {
   /** `https://host:port` */
   readonly url: string;
   readonly flavour: Flavour;
   readonly keys: KeyStore;
   readonly secrets: SecretStore;
-  /** How long what was deleted can be recovered. */
+  /** The period during which deleted keys and secrets can be recovered. */
   readonly retentionDays: number;
   readonly isPurgeProtected: boolean;
-  /** Whose vaults read each other's backups. */
+  /** The geography, whose vaults read each other's backups. */
   readonly geography: string;
-  /** Undefined where none hold. */
+  /** Undefined for a vault without limits. */
   readonly limits: TransactionLimits | undefined;
-  /** What a 429 names; the service mostly names nothing. */
+  /** The `Retry-After` of a 429; the service mostly gives none. */
   readonly retryAfterSeconds: number | undefined;
   /** Unix time in seconds. */
   readonly nowSeconds: number;
@@ -28,7 +28,7 @@ export interface Vault {
   newVersion(name: string): Promise<StoredVersion>;
 }
 
-/** What is left of a request once it may be answered. */
+/** A request that passed all checks. */
 export interface VaultCall {
   readonly vault: Vault;
   readonly name: string;

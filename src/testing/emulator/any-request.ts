@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 
-/** A handler of requests. Whatever a request makes it throw is answered with 500, and the server goes on. */
+/** Wraps a handler of requests: an exception becomes a 500, and the server goes on. */
 export function anyRequest(serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>): RequestListener {
   return (request, response) => {
     serve(request, response).catch((error: unknown) => {
@@ -13,7 +13,7 @@ export function anyRequest(serve: (request: IncomingMessage, response: ServerRes
   };
 }
 
-/** The URL of a request, or undefined for a target that is none, such as `//` or an absolute one of another scheme. */
+/** Parses the target of a request. Returns undefined for an invalid one, such as `//` or an absolute URL of another scheme. */
 export function urlOf({ url = "/" }: IncomingMessage, origin: string): URL | undefined {
   return url.startsWith("/") && URL.canParse(`${origin}${url}`) ? new URL(`${origin}${url}`) : undefined;
 }

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { systemClock } from "../../core/base/clock.ts";
 
-/** A server certificate for 127.0.0.1 and the authority that signed it, both made now and good for 30 days. */
+/** Makes a server certificate for 127.0.0.1 and the authority that signs it. Both are valid for 30 days from now. */
 export interface LoopbackCertificate {
   readonly ca: string;
   readonly certificate: string;
@@ -33,7 +33,7 @@ interface CertificateContent {
 
 function certificate({ serial, issuer, subject, key, signer, extensions }: CertificateContent): Buffer {
   const ecdsaWithSha256 = sequence(oid("2a8648ce3d040302"));
-  const nowMs = systemClock.unixMs(); // TLS goes by the time of the machine, whatever clock the emulator has
+  const nowMs = systemClock.unixMs(); // TLS checks the machine's time, not the emulator's clock
   const toBeSigned = sequence(
     der(0xa0, der(0x02, [2])),
     der(0x02, [serial]),

@@ -1,17 +1,17 @@
-/** What a proxy, a load balancer or a broken service says. */
+/** A page of a proxy, a load balancer or a broken service. */
 export interface RawAnswer {
   readonly status: number;
   readonly text: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Something that happens while a request is on its way, which is then answered as usual. */
+/** An action during a request, after which the service answers as usual. */
 export interface Meanwhile {
   meanwhile(): unknown;
 }
 
 /**
- * A fault that every emulator knows. `reset`, `hang`, `cut` (an answer that breaks off), `endless` (one that never ends) and `garbage`
+ * A fault common to all emulators. `reset`, `hang`, `cut` (an answer that breaks off), `endless` (one that never ends) and `garbage`
  * (a page that is no JSON) break the transport; `slow:2000` waits as many milliseconds, then answers as usual.
  */
 export type CommonFault = TransportFault | `slow:${number}` | RawAnswer | Meanwhile;
@@ -26,18 +26,18 @@ export function isTransportFault(fault: unknown): fault is TransportFault {
   return typeof fault === "string" && TRANSPORT_FAULTS.has(fault);
 }
 
-/** How many milliseconds a `slow` fault takes. */
+/** Returns the milliseconds of a `slow` fault. */
 export function slownessOf(fault: unknown): number | undefined {
   return typeof fault === "string" ? numberOf("slow", fault) : undefined;
 }
 
-/** The number in `word:number`, of up to 7 digits. */
+/** Returns the number in `word:number`, of up to 7 digits. */
 export function numberOf(word: string, text: string): number | undefined {
   const [, found, digits] = /^([a-z-]+):([0-9]{1,7})$/.exec(text) ?? [];
   return found === word && digits !== undefined ? Number(digits) : undefined;
 }
 
-/** Faults that were ordered, each for the requests that its pattern fits, in the order they were given. */
+/** The injected faults in the order they were given, each for the requests that its pattern matches. */
 export class FaultPlan<Fault> {
   readonly #faults: { readonly fault: Fault; readonly on: RegExp; left: number }[] = [];
 
@@ -49,7 +49,7 @@ export class FaultPlan<Fault> {
     this.#faults.length = 0;
   }
 
-  /** @param path `METHOD /path`, or what else the service tells requests apart by */
+  /** @param path `METHOD /path`, or another text by which the service distinguishes requests */
   take(path: string): Fault | undefined {
     const index = this.#faults.findIndex(({ on }) => on.test(path));
     const met = this.#faults[index];

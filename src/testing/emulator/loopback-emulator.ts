@@ -2,9 +2,9 @@ import { invalidArgument } from "../../core/base/errors.ts";
 import type { CommonFault } from "./fault-plan.ts";
 import type { HeldRequest, LogEntry, LoopbackServer } from "./loopback-server.ts";
 
-/** What every emulator is to a test: a server on loopback with a log of its requests, faults on order, and requests that can be held. */
+/** The part common to all emulators: a loopback server with a log of its requests, injected faults, and requests that a test can hold. */
 export abstract class LoopbackEmulator<Entry extends LogEntry, OwnFault> {
-  /** The requests that came, the oldest first. */
+  /** All requests received, the oldest first. */
   readonly requests: Entry[];
   readonly #server: LoopbackServer<Entry, OwnFault>;
   readonly #isFaultName: (name: string) => boolean;
@@ -31,22 +31,22 @@ export abstract class LoopbackEmulator<Entry extends LogEntry, OwnFault> {
     return this.#server.ca;
   }
 
-  /** How many connections there were so far. */
+  /** The number of connections so far. */
   get connectionCount(): number {
     return this.#server.connectionCount;
   }
 
   /**
-   * The next `times` requests whose `METHOD /path` fits meet this. Faults on the same requests are met in turn.
+   * Applies a fault to the next `times` requests whose `METHOD /path` matches. Faults on the same requests apply in turn.
    *
-   * @throws `invalid-argument` for a name that is no fault's
+   * @throws `invalid-argument` for an unknown name of a fault
    */
   failNext(fault: CommonFault | OwnFault, on: RegExp = /^/, times = 1): void {
     if (typeof fault === "string" && !this.#isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
     this.#server.faults.add(fault, on, times);
   }
 
-  /** Forgets the faults that have not been met. */
+  /** Drops the faults that no request has met. */
   clearFaults(): void {
     this.#server.faults.clear();
   }
@@ -56,12 +56,12 @@ export abstract class LoopbackEmulator<Entry extends LogEntry, OwnFault> {
     return this.#server.holdNext();
   }
 
-  /** Forgets the log, and hands it out. */
+  /** Empties the log and returns its entries. */
   takeRequests(): readonly Entry[] {
     return this.requests.splice(0);
   }
 
-  /** Hangs up on every caller. */
+  /** Closes every connection. */
   async close(): Promise<void> {
     await this.#server.close();
   }

@@ -7,22 +7,22 @@ import { anyRequest, urlOf } from "./any-request.ts";
 import { loopbackCertificate } from "./certificate.ts";
 import { type CommonFault, FaultPlan, isTransportFault, type Meanwhile, type RawAnswer, slownessOf } from "./fault-plan.ts";
 
-/** What the log of every emulator holds of a request. */
+/** The entry of a request in the log of any emulator. */
 export interface LogEntry {
   readonly method: string;
-  /** Such as `GET /keys/orders`, without host and query: what faults are ordered by. */
+  /** Method and path, such as `GET /keys/orders`, without host and query. Faults match this text. */
   readonly path: string;
-  /** As it came, so data keys too. */
+  /** The body as received, data keys included. */
   readonly body: string;
   /** Unix time in milliseconds. */
   readonly atMs: number;
-  /** 0 until there is an answer. */
+  /** 0 before the answer. */
   status: number;
-  /** Whether the caller hung up before there was an answer. */
+  /** Whether the client closed the connection before the answer. */
   isAbandoned: boolean;
 }
 
-/** A request as it came. */
+/** A request as received. */
 export interface ServedRequest {
   readonly method: string;
   readonly url: URL;
@@ -30,24 +30,24 @@ export interface ServedRequest {
   readonly body: string;
 }
 
-/** A request that is held: it has arrived, and is answered when released. */
+/** A held request: the server has received it and answers it when the test releases it. */
 export interface HeldRequest {
   readonly arrived: Promise<void>;
   release(): void;
 }
 
-/** What stands behind a server. */
+/** The service behind a server. */
 export interface EmulatedService<Entry extends LogEntry, OwnFault> {
   /** The name of the emulator, for messages. */
   readonly name: string;
 
-  /** Makes the entry of the log. */
+  /** Makes the log entry. */
   entryOf(request: ServedRequest, base: LogEntry): Entry;
 
-  /** Answers as the service does, errors included. What it throws becomes a 500. */
+  /** Answers as the service does, errors included. An exception becomes a 500. */
   answer(request: ServedRequest, entry: Entry): Promise<RawAnswer>;
 
-  /** @returns what is answered in place of the service's answer; undefined if that follows after all */
+  /** @returns the answer in place of the service's; undefined if the service is to answer */
   meet(fault: OwnFault, request: ServedRequest, entry: Entry): Promise<RawAnswer | undefined>;
 
   /** The headers that every answer of the service has. */
@@ -59,7 +59,7 @@ export interface LoopbackServerOptions<Entry> {
   readonly onRequest?: ((entry: Entry) => void) | undefined;
 }
 
-/** HTTPS on a loopback port with a certificate of its own, a log, and faults in front of the service. */
+/** An HTTPS server on a loopback port with a certificate of its own, a log, and injected faults in front of the service. */
 export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
   /** The authority that signed the server's certificate, in PEM. */
   readonly ca: string;
@@ -83,7 +83,7 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     this.#server.on("secureConnection", () => this.#connectionCount++);
   }
 
-  /** @param port 0 for any that is free @throws `unavailable` if it is taken */
+  /** @param port 0 for a free one @throws `unavailable` if the port is taken */
   async listen(port: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", (cause) => {
@@ -110,7 +110,7 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     return { arrived: gate.arrived, release: gate.release };
   }
 
-  /** Hangs up on every caller. */
+  /** Closes every connection. */
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -118,7 +118,7 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await textOf(message).catch(() => undefined);
-    if (body === undefined) return; // the caller hung up in the middle of it
+    if (body === undefined) return; // the client closed the connection before the end of the body
     const { method = "", headers } = message;
     const url = urlOf(message, `https://${this.host}`);
     if (url === undefined) {
@@ -156,7 +156,7 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     return instead ?? (await this.#service.answer(request, entry));
   }
 
-  /** @returns what is answered in place of the service's answer, if anything */
+  /** @returns the answer in place of the service's; undefined if there is none */
   async #met(fault: CommonFault | OwnFault, request: ServedRequest, entry: Entry): Promise<RawAnswer | undefined> {
     if (isRawAnswer(fault)) return fault;
     if (isMeanwhile(fault)) {
@@ -180,7 +180,7 @@ function isMeanwhile(fault: unknown): fault is Meanwhile {
   return typeof fault === "object" && fault !== null && "meanwhile" in fault;
 }
 
-/** What is none of the common faults is one of the service's. */
+/** Passes a fault that is not common to all emulators to the service. */
 function isOwn<OwnFault>(fault: CommonFault | OwnFault): fault is OwnFault {
   return !isTransportFault(fault) && slownessOf(fault) === undefined && !isRawAnswer(fault) && !isMeanwhile(fault);
 }
@@ -206,7 +206,7 @@ class Gate {
   }
 }
 
-/** Writes an answer and then white space, as fast as the client takes it. */
+/** Writes an answer and then endless white space, as fast as the client reads it. */
 async function writeUntilClosed(response: ServerResponse, text: string): Promise<void> {
   const spaces = " ".repeat(65_536);
   response.write(text);

@@ -47,12 +47,12 @@ export function checksumMismatch(field: string): GcpAnswer {
   return invalid(`The checksum in field ${field}_crc32c did not match the data in field ${field}.`);
 }
 
-/** The ciphertext is none of the service's. */
+/** The answer for a ciphertext that the service did not make. */
 export function ciphertextInvalid(): GcpAnswer {
   return invalid("Decryption failed: the ciphertext is invalid.");
 }
 
-/** Another key, another AAD, or a ciphertext that was changed. */
+/** The answer for another key, another AAD or a changed ciphertext. */
 export function ciphertextRefused(): GcpAnswer {
   return invalid(
     "Decryption failed: verify that 'name' refers to the correct CryptoKey, and that 'ciphertext' and 'additional_authenticated_data' are correct.",
@@ -65,7 +65,7 @@ export function notEnabled(version: string, state: string): GcpAnswer {
   return new GcpAnswer(400, "FAILED_PRECONDITION", message, [{ type, subject: version, description: message }]);
 }
 
-/** A key of an external key manager whose partner refuses or fails. */
+/** The answer for an external key whose key manager refuses or fails. */
 export function externalFailure(domain: string): GcpAnswer {
   const description = "The external key manager did not perform the operation.";
   return new GcpAnswer(400, "FAILED_PRECONDITION", description, [

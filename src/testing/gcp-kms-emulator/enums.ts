@@ -1,4 +1,4 @@
-/** Enumerations of the service with their numbers, which the official client asks for by `$alt=json;enum-encoding=int`. */
+/** Enumerations of the service with their numbers. The official client requests numbers by `$alt=json;enum-encoding=int`. */
 export const ENUMS = {
   protectionLevel: { SOFTWARE: 1, HSM: 2, EXTERNAL: 3, EXTERNAL_VPC: 4 },
   state: {
@@ -30,13 +30,13 @@ export type VersionState = keyof typeof ENUMS.state;
 export type KeyPurpose = keyof typeof ENUMS.purpose;
 export type KeyAlgorithm = keyof typeof ENUMS.algorithm;
 
-/** The name of an enumeration's value that came as a name or a number; undefined for one that is not known here. */
+/** Returns the name of a value given as a name or a number; undefined for an unknown one. */
 export function enumName<Name extends string>(names: Readonly<Record<Name, number>>, given: unknown): Name | undefined {
   for (const name in names) if (given === name || given === names[name]) return name;
   return undefined;
 }
 
-/** An answer with numbers in place of the names of enumerations. */
+/** Replaces the names of enumerations in an answer by numbers. */
 export function withNumbers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withNumbers);
   if (typeof value !== "object" || value === null) return value;

@@ -12,7 +12,7 @@ import {
   unauthenticated,
 } from "./answer.ts";
 
-/** What becomes of a request instead of an answer, beside the common faults of every emulator: an answer by name or whole, or a wrong one. */
+/** A fault of Cloud KMS, beside the faults common to all emulators: an error by name, a whole answer, or a wrong answer. */
 export type OwnFault = FaultAnswerName | WrongAnswerName | GcpAnswer;
 
 export type Fault = CommonFault | OwnFault;
@@ -36,8 +36,7 @@ export type FaultAnswerName =
   | "internal-error";
 
 /**
- * An answer that is the service's own but for one thing: a checksum that does not fit its bytes, a checksum that was not verified, or
- * another key's name.
+ * A correct answer with one defect: a checksum that does not fit its bytes, a checksum that was not verified, or another key's name.
  */
 export type WrongAnswerName = "wrong-checksum" | "not-verified" | "other-key";
 
@@ -53,7 +52,7 @@ export function namedAnswer(name: FaultAnswerName): GcpAnswer {
   return ANSWERS[name]();
 }
 
-/** Changes an answer as a fault orders. */
+/** Applies the defect to an answer. */
 export function wrongAnswer(name: WrongAnswerName, fields: object): object {
   return Object.fromEntries(
     Object.entries(fields).map(([field, value]) => {

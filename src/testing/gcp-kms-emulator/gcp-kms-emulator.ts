@@ -15,17 +15,17 @@ import { KmsService, type KmsState, type LoggedRequest } from "./kms-service.ts"
 import { Principals, type PrincipalTraits } from "./principals.ts";
 
 export interface GcpKmsEmulatorOptions {
-  /** On 127.0.0.1. Default: any that is free. */
+  /** A port on 127.0.0.1. Default: a free one. */
   readonly port?: number;
-  /** Default: the machine's. */
+  /** The source of time. Default: the machine's clock. */
   readonly clock?: Clock;
-  /** Where keys lie whose short name is given. It is made. Default `projects/acme/locations/europe-west3/keyRings/main`. */
+  /** The key ring for keys given by a short name. The emulator creates it. Default `projects/acme/locations/europe-west3/keyRings/main`. */
   readonly keyRing?: string;
-  /** Called after each request, with what stands in the log. */
+  /** Called after each request with its log entry. */
   readonly onRequest?: (request: LoggedRequest) => void;
 }
 
-/** What `gcpKmsKey` needs to reach an emulator. */
+/** The options with which `gcpKmsKey` reaches an emulator. */
 export interface GcpKmsEmulatorConnection {
   readonly endpoint: string;
   readonly token: () => Promise<{ readonly token: string }>;
@@ -51,7 +51,7 @@ export interface GcpKmsEmulatorConnection {
 export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   /** An access token that may do everything. */
   readonly token: string;
-  /** A `fetch` that trusts the server's certificate, and finds Google's hosts at the emulator, the metadata server among them. */
+  /** A `fetch` that trusts the server's certificate and sends requests for Google's hosts, metadata server included, to the emulator. */
   readonly fetch: HttpFetch;
   readonly #state: KmsState;
   readonly #server: LoopbackServer<LoggedRequest, OwnFault>;
@@ -81,12 +81,12 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return emulator;
   }
 
-  /** What `gcpKmsKey` needs beside the key. */
+  /** The options that `gcpKmsKey` needs beside the key. */
   get connection(): GcpKmsEmulatorConnection {
     return { endpoint: this.url, token: async () => ({ token: this.token }), fetch: this.fetch };
   }
 
-  /** How many cryptographic requests a second are answered; undefined for any number. */
+  /** Cryptographic requests answered per second; undefined for no limit. */
   get quota(): number | undefined {
     return this.#state.quota;
   }
@@ -96,7 +96,7 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   }
 
   /**
-   * Makes a key with its first version, and its key ring where that is missing, or leaves a key that is there as it is.
+   * Makes a key with its first version, and its key ring if that is missing. An existing key stays as it is.
    *
    * @param key its whole name, or its short name in the emulator's key ring
    * @returns its whole name
@@ -140,7 +140,7 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return principals.issue(principals.principal(traits));
   }
 
-  /** Makes every token that was issued so far useless, also the emulator's own. */
+  /** Invalidates every token issued so far, the emulator's own included. */
   revokeTokens(): void {
     this.#state.principals.revokeTokens();
   }
@@ -150,12 +150,12 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return this.#state.principals.addAccount(traits);
   }
 
-  /** Forgets every service account: exchanges and impersonations are refused from now on. */
+  /** Removes every service account: the emulator refuses exchanges and impersonations from now on. */
   removeServiceAccounts(): void {
     this.#state.principals.forgetAccounts();
   }
 
-  /** Says whom the metadata server gives tokens of; undefined for a machine that has no service account. */
+  /** Sets the service account of the metadata server; undefined for a machine without one. */
   attach(traits: PrincipalTraits | undefined): void {
     this.#state.identity.attached = traits === undefined ? undefined : this.#state.principals.principal(traits);
   }

@@ -6,11 +6,11 @@ import { timeText } from "./described.ts";
 import { type Principal, type Principals, requireGrant } from "./principals.ts";
 import { RequestFields } from "./request-fields.ts";
 
-/** The services that give tokens: the token endpoint, the metadata server and the impersonation of service accounts. */
+/** The services that issue tokens: the token endpoint, the metadata server and the impersonation of service accounts. */
 export class IdentityServices {
   readonly #clock: Clock;
   readonly #principals: Principals;
-  /** What the metadata server gives tokens of; undefined where there is none, as off Google Cloud. */
+  /** The account of the metadata server; undefined where there is no such server, as outside Google Cloud. */
   attached: Principal | undefined;
 
   constructor(clock: Clock, principals: Principals) {

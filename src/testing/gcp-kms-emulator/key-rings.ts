@@ -18,7 +18,7 @@ export class KeyRings {
     this.#rings.set(name, this.#clock.unixMs());
   }
 
-  /** When a ring was made, in Unix milliseconds. @throws GcpAnswer */
+  /** Returns the time at which a ring was made, in Unix milliseconds. @throws GcpAnswer */
   ringCreatedMs(name: string): number {
     const createdMs = this.#rings.get(name);
     if (createdMs === undefined) throw notFound(`KeyRing ${name}`);

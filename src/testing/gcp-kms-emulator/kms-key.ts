@@ -7,7 +7,7 @@ export interface KeyTraits {
   readonly algorithm?: KeyAlgorithm;
   /** Default `SOFTWARE`. */
   readonly protectionLevel?: ProtectionLevel;
-  /** How often the key rotates, for the doctor: the emulator does not rotate by itself. */
+  /** The rotation period, for the doctor: the emulator does not rotate by itself. */
   readonly rotationSeconds?: number;
 }
 
@@ -79,7 +79,7 @@ export class KmsKey {
     return Buffer.concat([head, iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   }
 
-  /** The version is the ciphertext's. @throws GcpAnswer */
+  /** Decrypts with the version that the ciphertext names. @throws GcpAnswer */
   decrypt(ciphertext: Buffer, aad: Buffer): { readonly plaintext: Buffer; readonly version: KeyVersion } {
     this.#requirePurpose("ENCRYPT_DECRYPT");
     if (ciphertext.length < HEAD_BYTES + IV_BYTES + 16 || ciphertext[0] !== FIRST_BYTE) throw ciphertextInvalid();
@@ -111,7 +111,7 @@ export class KmsKey {
     }
   }
 
-  /** The public key in PEM. @throws GcpAnswer */
+  /** Returns the public key in PEM. @throws GcpAnswer */
   publicKeyOf(version: KeyVersion): string {
     requireEnabled(version);
     if (version.pair === undefined) throw invalid(`${version.name} has no public key: its purpose is ${this.purpose}.`);

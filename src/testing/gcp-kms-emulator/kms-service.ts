@@ -12,23 +12,23 @@ import type { KeyVersion, KmsKey } from "./kms-key.ts";
 import { isGranted, type Principal, type Principals, requireGrant } from "./principals.ts";
 import { RequestFields } from "./request-fields.ts";
 
-/** One request, as the audit log has it. */
+/** One request, as the audit log records it. */
 export interface LoggedRequest extends LogEntry {
-  /** What it did, such as `encrypt`; undefined if it did not get so far. */
+  /** The operation, such as `encrypt`; undefined if the request was refused before. */
   operation: string | undefined;
-  /** The email address of the principal, if its token was good. */
+  /** The email address of the principal, if its token was valid. */
   principal: string | undefined;
   /** The header `x-goog-request-params`, by which the service routes. */
   readonly routing: string | undefined;
 }
 
-/** What a service holds: it reads it anew for each request. */
+/** The state of a service, read anew for each request. */
 export interface KmsState {
   readonly clock: Clock;
   readonly rings: KeyRings;
   readonly principals: Principals;
   readonly identity: IdentityServices;
-  /** How many cryptographic requests a second are answered; undefined for any number. */
+  /** Cryptographic requests answered per second; undefined for no limit. */
   quota: number | undefined;
 }
 

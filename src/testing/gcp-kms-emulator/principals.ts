@@ -2,14 +2,14 @@ import { generateKeyPairSync, type KeyObject, randomBytes, verify } from "node:c
 import type { Clock } from "../../core/base/clock.ts";
 import { denied, unauthenticated } from "./answer.ts";
 
-/** What a principal may do: permissions by the name of a resource, which holds for all that is under it. `*` stands for each. */
+/** The rights of a principal: permissions by the name of a resource, valid for all resources under it. `*` stands for any name. */
 export type Grants = Readonly<Record<string, readonly string[]>>;
 
 export interface PrincipalTraits {
   readonly email?: string;
-  /** Default: everything. */
+  /** The rights. Default: all. */
   readonly grants?: Grants;
-  /** How long its tokens work. Default an hour. */
+  /** The lifetime of its tokens. Default: one hour. */
   readonly ttlSeconds?: number;
 }
 
@@ -60,7 +60,7 @@ export class Principals {
     return this.#accounts.get(email)?.principal;
   }
 
-  /** The account that signed an assertion which is good now, by RFC 7523. */
+  /** Returns the account that signed a currently valid assertion (RFC 7523). */
   asserted(assertion: string): Principal | undefined {
     const [head = "", claims = "", signature = ""] = assertion.split(".");
     const { iss, aud, iat, exp, scope } = claimsIn(claims);

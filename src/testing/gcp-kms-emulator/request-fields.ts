@@ -1,7 +1,7 @@
 import { checksumMismatch, invalid } from "./answer.ts";
 import { crc32c } from "./crc32c.ts";
 
-/** The JSON object that a client sent, read field by field. A field that is left out is empty. */
+/** Reads the JSON object of a request field by field. A missing field is empty. */
 export class RequestFields {
   readonly #fields: ReadonlyMap<string, unknown>;
 
@@ -12,7 +12,7 @@ export class RequestFields {
     } catch {
       throw invalid("Invalid JSON payload received.");
     }
-    if (value === "") value = {}; // what the official client sends for a message without fields
+    if (value === "") value = {}; // the official client's form of a message without fields
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid("Invalid JSON payload received.");
     this.#fields = new Map(Object.entries(value));
   }
@@ -35,7 +35,7 @@ export class RequestFields {
     throw invalid(`Invalid value at '${name}' (TYPE_INT64)`);
   }
 
-  /** Bytes, in either alphabet of base64, with a checksum that is compared where one came. */
+  /** Reads bytes in either alphabet of base64 and compares their checksum, if the request has one. */
   checked(name: string): CheckedBytes {
     const text = this.text(name) ?? "";
     if (!/^[\w+/-]*={0,2}$/.test(text)) throw invalid(`Invalid value at '${name}' (TYPE_BYTES), Base64 decoding failed`);

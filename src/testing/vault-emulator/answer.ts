@@ -34,22 +34,22 @@ export function badRequest(text: string): VaultAnswer {
   return new VaultAnswer(400, [text]);
 }
 
-/** 403: also for a token that has expired, is unknown or belongs to another namespace. */
+/** 403, also for an expired or unknown token and for one of another namespace. */
 export function permissionDenied(): VaultAnswer {
   return new VaultAnswer(403, ["1 error occurred:\n\t* permission denied\n\n"]);
 }
 
-/** 404 with no text: a mount or namespace that is not there. */
+/** 404 without a text, for a missing mount or namespace. */
 export function noHandler(path: string): VaultAnswer {
   return new VaultAnswer(404, [`no handler for route "${path}". route entry not found.`]);
 }
 
-/** 503 of a server that is sealed. */
+/** 503 of a sealed server. */
 export function sealed(): VaultAnswer {
   return new VaultAnswer(503, ["Vault is sealed"]);
 }
 
-/** 429 of a rate-limit quota. The server names a time only where its operator turned that on. */
+/** 429 of a rate-limit quota. The server gives a time only if its operator turned that on. */
 export function quotaExceeded(retryAfterSeconds?: number): VaultAnswer {
   const headers: Record<string, string> = retryAfterSeconds === undefined ? {} : { "retry-after": `${retryAfterSeconds}` };
   return new VaultAnswer(429, ['request path "transit/": rate limit quota exceeded'], headers);

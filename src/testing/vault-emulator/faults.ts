@@ -1,7 +1,7 @@
 import { type CommonFault, isCommonFaultName, numberOf } from "../emulator/fault-plan.ts";
 import { badRequest, noHandler, permissionDenied, quotaExceeded, sealed, VaultAnswer } from "./answer.ts";
 
-/** What becomes of a request instead of an answer, beside the common faults of every emulator: an answer of the server, by name or whole. */
+/** A fault of the Vault server, beside the faults common to all emulators: an answer of the server, by name or as a whole. */
 export type OwnFault = FaultAnswerName | `quota:${number}` | VaultAnswer;
 
 export type Fault = CommonFault | OwnFault;

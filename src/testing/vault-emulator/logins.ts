@@ -12,15 +12,15 @@ export interface AppRoleLogin {
 interface Role {
   readonly namespace: string;
   readonly traits: TokenTraits;
-  /** What must be shown, by the name of its field. */
+  /** The required values by field name. */
   readonly proofs: Readonly<Record<string, string>>;
 }
 
-/** AppRole, Kubernetes and JWT logins: each is a set of fields that must be shown to get a token. */
+/** AppRole, Kubernetes and JWT logins. Each requires a set of fields and gives a token. */
 export class LoginMethods {
   readonly #clock: Clock;
   readonly #tokens: TokenStore;
-  /** By the path of the mount, such as `approle`. */
+  /** Logins by the path of their mount, such as `approle`. */
   readonly #roles: Map<string, Role[]> = new Map();
 
   constructor(clock: Clock, tokens: TokenStore) {
@@ -38,12 +38,12 @@ export class LoginMethods {
     this.#add(mount, { namespace: traits.namespace ?? "", traits, proofs: { role, jwt } });
   }
 
-  /** Forgets every role: logins are refused from now on. */
+  /** Removes every role: the server refuses logins from now on. */
   clear(): void {
     this.#roles.clear();
   }
 
-  /** @returns what stands in `auth` of the answer; undefined for a path that is no login @throws VaultAnswer */
+  /** @returns the `auth` of the answer; undefined for a path that is no login @throws VaultAnswer */
   answer(path: string, namespace: string, fields: RequestFields): object | undefined {
     const [, mount] = /^auth\/(.+)\/login$/.exec(path) ?? [];
     if (mount === undefined) return undefined;

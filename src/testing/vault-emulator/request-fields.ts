@@ -1,6 +1,6 @@
 import { badRequest } from "./answer.ts";
 
-/** The JSON object that a client sent, read field by field. The server takes numbers and flags as texts too. */
+/** Reads the JSON object of a request field by field. Like the server, accepts numbers and flags as texts too. */
 export class RequestFields {
   readonly #fields: ReadonlyMap<string, unknown>;
 
@@ -8,7 +8,7 @@ export class RequestFields {
     this.#fields = new Map(Object.entries(value));
   }
 
-  /** @param text nothing at all stands for an object without fields @throws VaultAnswer */
+  /** @param text an empty text stands for an object without fields @throws VaultAnswer */
   static parse(text: string): RequestFields {
     try {
       return RequestFields.of(JSON.parse(text === "" ? "{}" : text));
@@ -47,7 +47,7 @@ export class RequestFields {
     throw badRequest(`field validation failed: error converting input for field ${JSON.stringify(name)}`);
   }
 
-  /** Standard base64, which the server insists on. */
+  /** Reads standard base64, the only form that the server accepts. */
   bytes(name: string): Buffer | undefined {
     const text = this.text(name);
     if (text === undefined || text === "") return undefined;

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
 import { badRequest, permissionDenied } from "./answer.ts";
 
-/** What a token may do: paths with their capabilities. A path that ends in `*` covers what begins with it. */
+/** The rights of a token: paths with their capabilities. A path that ends in `*` covers all paths with that beginning. */
 export type Policy = Readonly<Record<string, readonly Capability[]>>;
 
 export type Capability = "create" | "read" | "update" | "delete" | "list" | "sudo";
@@ -59,7 +59,7 @@ export class TokenStore {
     return token;
   }
 
-  /** @throws VaultAnswer: one and the same for every token that is no good here */
+  /** @throws VaultAnswer, the same for every invalid token */
   check(id: string | undefined, namespace: string): IssuedToken {
     const token = id === undefined ? undefined : this.#tokens.get(id);
     if (token === undefined || token.isRevoked || token.expiresMs <= this.#clock.unixMs()) throw permissionDenied();
@@ -85,7 +85,7 @@ export function requireCapability({ policy }: IssuedToken, path: string, capabil
   throw permissionDenied();
 }
 
-/** The capabilities of the longest pattern that fits. */
+/** Returns the capabilities of the longest matching pattern. */
 export function capabilitiesOf(policy: Policy, path: string): readonly Capability[] {
   const fitting = Object.keys(policy).filter((pattern) =>
     pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : pattern === path,

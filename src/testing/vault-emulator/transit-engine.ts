@@ -4,7 +4,7 @@ import { badRequest, VaultAnswer } from "./answer.ts";
 import type { RequestFields } from "./request-fields.ts";
 import { isTransitKeyType, type TransitInput, TransitKey, type TransitKeyTraits, type TransitKeyType } from "./transit-key.ts";
 
-/** How old a server is, as far as it shows. */
+/** The features of a server that depend on its version. */
 export interface ServerAge {
   /** Whether `associated_data` is known. Servers before 1.12 ignore it. */
   readonly knowsAssociatedData: boolean;
@@ -15,7 +15,7 @@ export class TransitEngine {
   readonly #clock: Clock;
   readonly #age: ServerAge;
   readonly #keys: Map<string, TransitKey> = new Map();
-  /** Whether an encryption creates a key that is not there, for callers with the capability `create`. */
+  /** Whether an encryption creates a missing key, for callers with the capability `create`. */
   isUpsertDisabled = false;
 
   constructor(clock: Clock, age: ServerAge) {
@@ -37,7 +37,7 @@ export class TransitEngine {
     return this.#keys.get(name);
   }
 
-  /** @throws VaultAnswer: 400, and not 404, as the server answers operations with a key that is not there */
+  /** @throws VaultAnswer with 400 for a missing key, as the server does, not 404 */
   key(name: string): TransitKey {
     const key = this.#keys.get(name);
     if (key === undefined) throw badRequest("encryption key not found");
@@ -177,7 +177,7 @@ function versionOf(key: TransitKey, version: number): unknown {
     : { name: key.type, creation_time: new Date(createdMs).toISOString(), public_key: publicKey };
 }
 
-/** An item that fails has its error in its place; the whole answer is 400 if one did. */
+/** Puts the error of a failed item in its place. The whole answer is 400 if an item failed. */
 function inBatch(items: readonly RequestFields[], one: (item: RequestFields) => object): object {
   const results = items.map((item) => {
     try {

@@ -20,12 +20,12 @@ export type RsaType = "rsa-2048" | "rsa-3072" | "rsa-4096";
 /** A request to encrypt or decrypt one value. */
 export interface TransitInput {
   readonly associatedData: Buffer | undefined;
-  /** What a derived key is derived with. Every other key ignores it, as the server does. */
+  /** The derivation context of a derived key. Other keys ignore it, as the server does. */
   readonly context: Buffer | undefined;
 }
 
 interface KeyVersion {
-  /** Undefined once the version was trimmed away. */
+  /** Undefined for a trimmed version. */
   readonly secret: Buffer | undefined;
   readonly pair: { readonly publicKey: KeyObject; readonly privateKey: KeyObject } | undefined;
   readonly createdMs: number;
@@ -42,7 +42,7 @@ export class TransitKey {
   isSoftDeleted = false;
   minDecryptionVersion = 1;
   minEncryptionVersion = 0;
-  /** The oldest version that was not trimmed away. */
+  /** The oldest version that is not trimmed. */
   minAvailableVersion = 1;
   readonly #versions: KeyVersion[] = [];
 
@@ -99,7 +99,7 @@ export class TransitKey {
     this.#requireUsable();
     const [, digits, text] = /^vault:v(\d+):(.*)$/s.exec(ciphertext) ?? [];
     if (digits === undefined || text === undefined) throw badRequest("invalid ciphertext: no prefix");
-    const version = Math.max(1, Number(digits)); // the server takes v0 for v1
+    const version = Math.max(1, Number(digits)); // the server reads v0 as v1
     if (version > this.latestVersion) throw badRequest("invalid ciphertext: version is too new");
     if (version < this.minDecryptionVersion) {
       throw badRequest("ciphertext or signature version is disallowed by policy (too old)");
@@ -168,13 +168,13 @@ export class TransitKey {
     try {
       if (pair !== undefined) return privateDecrypt({ key: pair.privateKey, ...OAEP }, sealed);
     } catch {
-      // what the server says of it follows
+      // the caller answers with the server's text
     }
     throw new VaultAnswer(500, ["1 error occurred:\n\t* failed to RSA decrypt the ciphertext: crypto/rsa: decryption error\n\n"]);
   }
 }
 
-/** What is said of a key when it is made. */
+/** The options of a new key. */
 export interface TransitKeyTraits {
   readonly derived?: boolean;
   readonly exportable?: boolean;

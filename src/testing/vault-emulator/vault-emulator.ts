@@ -14,19 +14,19 @@ import type { TransitKey, TransitKeyTraits, TransitKeyType } from "./transit-key
 import { type LoggedRequest, VaultService, type VaultState } from "./vault-service.ts";
 
 export interface VaultEmulatorOptions {
-  /** On 127.0.0.1. Default: any that is free. */
+  /** A port on 127.0.0.1. Default: a free one. */
   readonly port?: number;
-  /** Default: the machine's. */
+  /** The source of time. Default: the machine's clock. */
   readonly clock?: Clock;
-  /** Where the transit engine is mounted, namespaces included, such as `team-a/transit`. Default `["transit"]`. */
+  /** The mounts of the transit engine, namespaces included, such as `team-a/transit`. Default `["transit"]`. */
   readonly mounts?: readonly string[];
   /** Whether `associated_data` is known: false for a server before 1.12, which ignores it. Default true. */
   readonly knowsAssociatedData?: boolean;
-  /** Called after each request, with what stands in the log. */
+  /** Called after each request with its log entry. */
   readonly onRequest?: (request: LoggedRequest) => void;
 }
 
-/** What `vaultTransitKey` needs to reach an emulator. */
+/** The options with which `vaultTransitKey` reaches an emulator. */
 export interface VaultEmulatorConnection {
   readonly address: string;
   readonly token: string;
@@ -51,7 +51,7 @@ export interface VaultEmulatorConnection {
  * ```
  */
 export class VaultEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
-  /** A token that may do everything in the root namespace. */
+  /** A token with all rights in the root namespace. */
   readonly token: string;
   /** A `fetch` that trusts the server's certificate. */
   readonly fetch: HttpFetch;
@@ -80,13 +80,13 @@ export class VaultEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return emulator;
   }
 
-  /** What `vaultTransitKey` needs beside the key. */
+  /** The options that `vaultTransitKey` needs beside the key. */
   get connection(): VaultEmulatorConnection {
     return { address: this.url, token: this.token, fetch: this.fetch };
   }
 
   /**
-   * Makes a key, or leaves one that is there as it is.
+   * Makes a key. An existing key stays as it is.
    *
    * @param mount namespaces included. Default: the first mount
    * @throws `key-not-found` if there is no such mount
@@ -100,7 +100,7 @@ export class VaultEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return this.#key(name, mount).rotate(this.#state.clock.unixMs());
   }
 
-  /** Refuses versions below this one to decrypt, or lets them again. @throws `key-not-found` */
+  /** Sets the oldest version that decrypts. @throws `key-not-found` */
   setMinDecryptionVersion(name: string, version: number, mount?: string): void {
     this.#key(name, mount).minDecryptionVersion = version;
   }
@@ -110,7 +110,7 @@ export class VaultEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     this.#key(name, mount).isSoftDeleted = isDeleted;
   }
 
-  /** Forgets a key. @throws `key-not-found` */
+  /** Removes a key. @throws `key-not-found` */
   deleteKey(name: string, mount?: string): void {
     const engine = this.#engine(mount);
     this.#key(name, mount).isDeletionAllowed = true;
@@ -122,7 +122,7 @@ export class VaultEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return this.#state.tokens.issue(traits).id;
   }
 
-  /** Makes every token that was issued so far useless, also the emulator's own. */
+  /** Invalidates every token issued so far, the emulator's own included. */
   revokeTokens(): void {
     this.#state.tokens.revokeAll();
   }

@@ -9,17 +9,17 @@ import { RequestFields } from "./request-fields.ts";
 import { type Capability, capabilitiesOf, type IssuedToken, requireCapability, type TokenStore } from "./tokens.ts";
 import type { TransitEngine } from "./transit-engine.ts";
 
-/** One request, as the audit log has it. */
+/** One request, as the audit log records it. */
 export interface LoggedRequest extends LogEntry {
   readonly requestId: string;
   readonly namespace: string;
-  /** What it did, such as `encrypt`; undefined if it did not get so far. */
+  /** The operation, such as `encrypt`; undefined if the request was refused before. */
   operation: string | undefined;
-  /** The accessor of its token, if that was good. */
+  /** The accessor of its token, if that was valid. */
   accessor: string | undefined;
 }
 
-/** What a server holds: the service reads it anew for each request. */
+/** The state of a server, read anew for each request. */
 export interface VaultState {
   readonly clock: Clock;
   readonly tokens: TokenStore;
@@ -29,7 +29,7 @@ export interface VaultState {
   readonly mounts: ReadonlyMap<string, TransitEngine>;
 }
 
-/** Routes of a Vault or OpenBao server, as far as the transit engine and logins go. */
+/** Routes of a Vault or OpenBao server for the transit engine and logins. */
 export class VaultService implements EmulatedService<LoggedRequest, OwnFault> {
   readonly name = "vault emulator";
   readonly #state: VaultState;
@@ -65,7 +65,7 @@ export class VaultService implements EmulatedService<LoggedRequest, OwnFault> {
     }
   }
 
-  /** How the server is, which needs no token and has no envelope: by its status too where health is asked for. */
+  /** Answers for the state of the server, without token and envelope. A health request gets it by status too. */
   #status(path: string): RawAnswer | undefined {
     const { isSealed } = this.#state;
     const text = JSON.stringify({ initialized: true, sealed: isSealed, standby: false, type: "shamir", version: "1.16.0" });
