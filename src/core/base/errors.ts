@@ -31,6 +31,12 @@ export type ErrorCode =
   /** The stored data key was destroyed for good. */
   | "key-shredded";
 
+/**
+ * The party that can end a failure: the tenant that owns the key, the vendor that runs this program, the service that keeps the key, or the
+ * caller with its arguments.
+ */
+export type Whose = "tenant" | "vendor" | "service" | "caller";
+
 export interface EnvelockErrorOptions {
   /** The native error; an AggregateError where several providers failed. */
   readonly cause?: unknown;
@@ -42,6 +48,10 @@ export interface EnvelockErrorOptions {
   readonly hint?: string;
   /** A closed, provider-specific word that tells apart causes with one code, such as `firewall`. */
   readonly detail?: string;
+  /** The party that can end the failure, where it is known. Defaults to `caller` for `invalid-argument`. */
+  readonly whose?: Whose;
+  /** The tenant whose call failed. */
+  readonly tenant?: string;
 }
 
 /** Says across copies and realms that an object is an `EnvelockError`. */
@@ -57,6 +67,8 @@ export interface PlainEnvelockError {
   readonly retryAfterMs?: number;
   readonly hint?: string;
   readonly detail?: string;
+  readonly whose?: Whose;
+  readonly tenant?: string;
   readonly cause?: PlainEnvelockError | PlainNativeError;
 }
 
@@ -94,6 +106,10 @@ export class EnvelockError extends Error {
   readonly retryAfterMs?: number;
   readonly hint?: string;
   readonly detail?: string;
+  /** The party that can end the failure. Undefined where no layer knows. */
+  readonly whose?: Whose;
+  /** The tenant whose call failed: the `id` of the keyring's option `tenant`. */
+  readonly tenant?: string;
 
   static {
     Object.defineProperty(EnvelockError.prototype, BRAND, { value: true });
@@ -111,6 +127,9 @@ export class EnvelockError extends Error {
     if (options.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
     if (options.hint !== undefined) this.hint = options.hint;
     if (options.detail !== undefined) this.detail = options.detail;
+    const whose = options.whose ?? (code === "invalid-argument" ? "caller" : undefined);
+    if (whose !== undefined) this.whose = whose;
+    if (options.tenant !== undefined) this.tenant = options.tenant;
   }
 
   /**
@@ -149,6 +168,28 @@ export function isDeliberateRefusal(error: unknown): boolean {
   return EnvelockError.is(error) && !error.retryable && REFUSALS.has(error.code);
 }
 
+/**
+ * Returns the error with the given party and tenant, where it does not name its own. The result is a copy: several callers, also of
+ * several tenants, may hold the same error of a provider.
+ */
+export function attributed(error: EnvelockError, { whose, tenant }: Pick<EnvelockErrorOptions, "whose" | "tenant">): EnvelockError {
+  const adds = (whose !== undefined && error.whose === undefined) || (tenant !== undefined && error.tenant === undefined);
+  if (!adds) return error;
+  const { code, message, cause, retryable, retryAfterMs, hint, detail } = error;
+  const [owner, party] = [error.tenant ?? tenant, error.whose ?? whose];
+  const copy = new EnvelockError(code, message, {
+    cause,
+    retryable,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(hint !== undefined && { hint }),
+    ...(detail !== undefined && { detail }),
+    ...(party !== undefined && { whose: party }),
+    ...(owner !== undefined && { tenant: owner }),
+  });
+  if (error.stack !== undefined) copy.stack = error.stack;
+  return copy;
+}
+
 /** Makes the one error for every failure of key, context, commitment or tag. `cause` and `hint` only ever come from a provider. */
 export function authenticationFailed(cause?: unknown, hint?: string): EnvelockError {
   const message = "the key or context does not fit, or the data was changed";
@@ -174,11 +215,14 @@ function fromPlain(plain: unknown, depth: number): EnvelockError {
     );
   }
   const [retryAfterMs, hint, detail] = [fields.get("retryAfterMs"), fields.get("hint"), fields.get("detail")];
+  const [whose, tenant] = [fields.get("whose"), fields.get("tenant")];
   return new EnvelockError(code, message, {
     retryable,
     ...(typeof retryAfterMs === "number" && { retryAfterMs }),
     ...(typeof hint === "string" && { hint }),
     ...(typeof detail === "string" && { detail }),
+    ...(isWhose(whose) && { whose }),
+    ...(typeof tenant === "string" && { tenant }),
     ...(fields.has("cause") && depth < DEEPEST_CAUSE && { cause: causeFrom(fields.get("cause"), depth + 1) }),
   });
 }
@@ -202,7 +246,8 @@ function causeFrom(plain: unknown, depth: number): unknown {
   return typeof code === "string" ? Object.assign(error, { code }) : error;
 }
 
-function plainOf({ code, message, retryable, retryAfterMs, hint, detail, cause }: EnvelockError, depth: number): PlainEnvelockError {
+function plainOf(error: EnvelockError, depth: number): PlainEnvelockError {
+  const { code, message, retryable, retryAfterMs, hint, detail, whose, tenant, cause } = error;
   return {
     name: "EnvelockError",
     code,
@@ -211,6 +256,8 @@ function plainOf({ code, message, retryable, retryAfterMs, hint, detail, cause }
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(hint !== undefined && { hint }),
     ...(detail !== undefined && { detail }),
+    ...(whose !== undefined && { whose }),
+    ...(tenant !== undefined && { tenant }),
     ...(cause !== undefined && depth < DEEPEST_CAUSE && { cause: plainCause(cause, depth + 1) }),
   };
 }
@@ -240,6 +287,10 @@ function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
 
 function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === "string" && Object.hasOwn(CODES, value);
+}
+
+function isWhose(value: unknown): value is Whose {
+  return value === "tenant" || value === "vendor" || value === "service" || value === "caller";
 }
 
 const CODES: Readonly<Record<ErrorCode, true>> = {

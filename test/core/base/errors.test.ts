@@ -1,7 +1,7 @@
 import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { EnvelockError, type ErrorCode, isDeliberateRefusal } from "../../../src/core/base/errors.ts";
+import { attributed, EnvelockError, type ErrorCode, isDeliberateRefusal } from "../../../src/core/base/errors.ts";
 import { refusal } from "../../support/refusal.ts";
 
 const NATIVE = Object.assign(new Error("connect failed"), { code: "ECONNREFUSED", secret: "s3cret" });
@@ -9,7 +9,14 @@ const NATIVE = Object.assign(new Error("connect failed"), { code: "ECONNREFUSED"
 function full(): EnvelockError {
   const inner = new EnvelockError("unavailable", "down", { cause: NATIVE, retryAfterMs: 5 });
   const cause = new AggregateError([inner, "a string"], "several");
-  return new EnvelockError("provider-failure", "none could", { cause, retryable: true, hint: "Try later.", detail: "firewall" });
+  return new EnvelockError("provider-failure", "none could", {
+    cause,
+    retryable: true,
+    hint: "Try later.",
+    detail: "firewall",
+    whose: "tenant",
+    tenant: "acme",
+  });
 }
 
 test("JSON keeps code and message of an error and of its causes, and nothing else of a native one", () => {
@@ -21,6 +28,8 @@ test("JSON keeps code and message of an error and of its causes, and nothing els
     retryable: true,
     hint: "Try later.",
     detail: "firewall",
+    whose: "tenant",
+    tenant: "acme",
     cause: {
       name: "AggregateError",
       message: "several",
@@ -61,6 +70,27 @@ test.each([
   { ...full().toJSON(), message: undefined },
 ])("what is no plain EnvelockError is refused: %s", async (value) => {
   expect((await refusal(() => EnvelockError.from(value))).code).toBe("invalid-argument");
+});
+
+test("an unknown party of a plain error is left out", () => {
+  const { whose, tenant } = EnvelockError.from({ ...full().toJSON(), whose: "nobody", tenant: 7 });
+  expect([whose, tenant]).toEqual([undefined, undefined]);
+});
+
+test("an invalid argument is the caller's, unless a layer knows better", () => {
+  expect(new EnvelockError("invalid-argument", "").whose).toBe("caller");
+  expect(new EnvelockError("invalid-argument", "", { whose: "tenant" }).whose).toBe("tenant");
+  expect(new EnvelockError("access-denied", "").whose).toBeUndefined();
+});
+
+test("party and tenant are added to a copy, and replace nothing", () => {
+  const shared = new EnvelockError("access-denied", "no", { cause: NATIVE, hint: "Ask.", detail: "policy", retryAfterMs: 3 });
+  const told = attributed(shared, { whose: "tenant", tenant: "acme" });
+  expect(told.toJSON()).toEqual({ ...shared.toJSON(), whose: "tenant", tenant: "acme" });
+  expect([told.cause, told.stack]).toEqual([NATIVE, shared.stack]);
+  expect(shared.tenant).toBeUndefined();
+  expect(attributed(told, { whose: "vendor", tenant: "other" })).toBe(told);
+  expect(attributed(full(), { whose: "service" }).whose).toBe("tenant");
 });
 
 test("a cause that contains itself ends", () => {
