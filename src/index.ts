@@ -7,8 +7,10 @@ export {
   type ErrorCode,
   type PlainEnvelockError,
   type PlainNativeError,
+  type Whose,
 } from "./core/base/errors.ts";
 export type { JsonValue } from "./core/base/json.ts";
+export type { TenantLabel } from "./core/base/tenant-label.ts";
 export { WRAP_ALGORITHMS } from "./core/contracts/algorithms.ts";
 export { withAliases } from "./core/contracts/aliases.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./core/contracts/key-provider.ts";

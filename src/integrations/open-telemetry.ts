@@ -10,7 +10,7 @@ import {
   type Tracer,
   trace,
 } from "@opentelemetry/api";
-import type { BreakerState, KeyringEvent, OperationEvent } from "../core/telemetry/events.ts";
+import type { BreakerState, KeyringEvent } from "../core/telemetry/events.ts";
 import type { SpanEvent, SpanName, Telemetry } from "../core/telemetry/observer.ts";
 
 export interface OpenTelemetryOptions {
@@ -22,6 +22,8 @@ export interface OpenTelemetryOptions {
   readonly keyIds?: boolean;
   /** Which keys of the key context go on spans, such as `tenant`. Default none. */
   readonly contextKeys?: readonly string[];
+  /** Puts the id and the generation of the keyring's option `tenant` on spans. Never on metrics. Default false. */
+  readonly tenants?: boolean;
 }
 
 /**
@@ -38,13 +40,14 @@ export interface OpenTelemetryOptions {
  * ```
  */
 export function openTelemetry(options: OpenTelemetryOptions = {}): Telemetry {
-  const { tracer = trace.getTracer(SCOPE), meter = metrics.getMeter(SCOPE), keyIds = false, contextKeys = [] } = options;
+  const { tracer = trace.getTracer(SCOPE), meter = metrics.getMeter(SCOPE), keyIds = false, contextKeys = [], tenants = false } = options;
   const instruments = instrumentsOf(meter);
 
   const shown = (event: SpanEvent): Attributes => ({
     ...attributesOf(event),
     ...(keyIds && { "envelock.key_ids": [...keyVersionsOf(event)] }),
-    ...(event.type === "operation" && contextAttributes(event, contextKeys)),
+    ...contextAttributes(event, contextKeys),
+    ...(tenants && tenantAttributes(event)),
   });
 
   return {
@@ -142,7 +145,14 @@ function keyVersionsOf(event: SpanEvent): readonly string[] {
   return event.keyId === undefined ? [] : [event.keyId];
 }
 
-function contextAttributes({ keyContext }: OperationEvent, keys: readonly string[]): Attributes {
+function tenantAttributes({ tenant, generation }: SpanEvent): Attributes {
+  return {
+    ...(tenant !== undefined && { "envelock.tenant": tenant }),
+    ...(generation !== undefined && { "envelock.generation": generation }),
+  };
+}
+
+function contextAttributes({ keyContext }: SpanEvent, keys: readonly string[]): Attributes {
   const shown: Attributes = {};
   for (const key of keys) {
     const value = keyContext[key];

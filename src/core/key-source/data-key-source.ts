@@ -55,13 +55,13 @@ export class DataKeySource {
     const { wrapWith, unwrapWith, randomness, keyContext, policy, reuse, cache, observer } = options;
     const guarded = new Map<KeyProvider, GuardedProvider>();
     const guard = (provider: KeyProvider): GuardedProvider => {
-      const known = guarded.get(provider) ?? new GuardedProvider(provider, policy, observer);
+      const known = guarded.get(provider) ?? new GuardedProvider(provider, policy, observer, keyContext.map);
       guarded.set(provider, known);
       return known;
     };
     this.wrapWith = wrapWith.map(guard);
     this.#providers = [...new Set([...this.wrapWith, ...unwrapWith.map(guard)])];
-    this.#random = randomness && new GuardedRandom(randomness, policy, observer);
+    this.#random = randomness && new GuardedRandom(randomness, policy, observer, keyContext.map);
     this.#options = options;
     this.#keyContext = keyContext;
     this.#policy = policy;

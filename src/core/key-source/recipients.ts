@@ -159,12 +159,14 @@ function combined(failures: readonly EnvelockError[], message = "every attempt f
   const [only] = failures;
   if (only !== undefined && failures.length === 1) return only;
   const telling = failures.find(({ retryable }) => retryable) ?? failures.find(({ code }) => code !== "unwrap-rejected") ?? only;
-  const { code = "provider-failure", retryable = false, retryAfterMs, hint } = telling ?? {};
+  const { code = "provider-failure", retryable = false, retryAfterMs, hint, whose, tenant } = telling ?? {};
   return new EnvelockError(code, message, {
     cause: causeOf(failures),
     retryable,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(hint !== undefined && { hint }),
+    ...(whose !== undefined && { whose }),
+    ...(tenant !== undefined && { tenant }),
   });
 }
 

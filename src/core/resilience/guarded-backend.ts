@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
-import { EnvelockError } from "../base/errors.ts";
+import type { Context } from "../base/context.ts";
+import { attributed, EnvelockError, type ErrorCode, type Whose } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 import { CallSignal } from "../contracts/call-signal.ts";
 import type { BreakerState, ProviderCall } from "../telemetry/events.ts";
@@ -32,14 +33,23 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   readonly #clock: Clock;
   readonly #attemptDeadlineMs: number;
   readonly #observer: Observer | undefined;
+  readonly #keyContext: Context;
+  readonly #tenant: string | undefined;
 
-  constructor(backend: B, { guards, clock, attemptDeadlineMs, retry }: ResiliencePolicy, observer: Observer | undefined) {
+  constructor(
+    backend: B,
+    { guards, clock, attemptDeadlineMs, retry, tenant }: ResiliencePolicy,
+    observer: Observer | undefined,
+    keyContext: Context = NO_CONTEXT,
+  ) {
     this.retry = retry;
     this.backend = backend;
     this.#guard = guards.of(backend);
     this.#clock = clock;
     this.#attemptDeadlineMs = attemptDeadlineMs;
     this.#observer = observer;
+    this.#keyContext = keyContext;
+    this.#tenant = tenant?.id;
   }
 
   get status(): ProviderStatus {
@@ -59,8 +69,11 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     return breaker.isClosed || breaker.admits(this.#clock.monotonicMs());
   }
 
+  /** Turns whatever an attempt threw into an error of the library's, which names the tenant and the party where they are known. */
   failureOf(error: unknown): EnvelockError {
-    return providerError(this.backend, error);
+    const failure = providerError(this.backend, error);
+    const [tenant, whose] = [this.#tenant, WHOSE[failure.code]];
+    return tenant === undefined ? failure : attributed(failure, { tenant, ...(whose !== undefined && { whose }) });
   }
 
   tellRetry(call: ProviderCall, attempt: number, { code }: EnvelockError, delayMs: number): void {
@@ -102,7 +115,16 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
       return value;
     };
     return observer.timed(`envelock.${call}`, operation, run, (outcome, durationMs) => {
-      return { type: "provider-call", call, provider: this.backend.name, keyId, outcome, durationMs, attempt };
+      return {
+        type: "provider-call",
+        call,
+        provider: this.backend.name,
+        keyId,
+        outcome,
+        durationMs,
+        attempt,
+        keyContext: this.#keyContext,
+      };
     });
   }
 
@@ -112,7 +134,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     this.#requireAdmission();
     if (!limiter.tryEnter()) {
       const { remainingMs } = operation;
-      await limiter.enter(operation.bounds(remainingMs, () => this.#tooLate(`had no place free to ${call}`, remainingMs)));
+      await limiter.enter(operation.bounds(remainingMs, () => this.#tooLate(`had no place free to ${call}`, remainingMs, "vendor")));
     }
     let isProbe: boolean | undefined;
     try {
@@ -151,8 +173,8 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     }
   }
 
-  #tooLate(what: string, ms: number): EnvelockError {
-    return new EnvelockError("timeout", `provider ${this.backend.name} ${what} within ${Math.round(ms)} ms`);
+  #tooLate(what: string, ms: number, whose: Whose = "service"): EnvelockError {
+    return new EnvelockError("timeout", `provider ${this.backend.name} ${what} within ${Math.round(ms)} ms`, { whose });
   }
 
   #requireAdmission(): void {
@@ -163,6 +185,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     const retryAfterMs = breaker.retryAfterMs(now);
     throw new EnvelockError("unavailable", `provider ${this.backend.name} has failed too often and is left alone for a while`, {
       detail: CIRCUIT_OPEN,
+      whose: "service",
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     });
   }
@@ -227,3 +250,7 @@ class Progress {
     pending.then(end, end);
   }
 }
+
+/** The party of a failure where the code alone tells it: only a layer that knows whose key it is can tell the others. */
+const WHOSE: Readonly<Partial<Record<ErrorCode, Whose>>> = { unavailable: "service", timeout: "service" };
+const NO_CONTEXT: Context = Object.freeze({});

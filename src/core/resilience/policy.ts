@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import { markClass, notOwn } from "../base/own-class.ts";
+import { checkedTenant, type TenantLabel } from "../base/tenant-label.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { countOrInfinity, positive } from "./checks.ts";
 import { Limiter } from "./limiter.ts";
@@ -17,6 +18,8 @@ export interface ResilienceOptions extends GuardOptions {
   readonly retry?: RetryOptions | false;
   /** State that several keyrings share, instead of `breaker` and `maxConcurrent`. */
   readonly guards?: ProviderGuards;
+  /** The tenant that the calls are for, if there are several. */
+  readonly tenant?: TenantLabel;
   /** The time source, for tests. */
   readonly clock?: Clock;
 }
@@ -34,11 +37,12 @@ export interface ResiliencePolicy {
   readonly attemptDeadlineMs: number;
   readonly retry: RetryPolicy;
   readonly guards: ProviderGuards;
+  readonly tenant: TenantLabel | undefined;
 }
 
 /** @throws `invalid-argument` */
 export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
-  const { deadlineMs = 60_000, attemptDeadlineMs = 10_000, retry, guards, breaker, maxConcurrent, clock = systemClock } = options;
+  const { deadlineMs = 60_000, attemptDeadlineMs = 10_000, retry, guards, breaker, maxConcurrent, tenant, clock = systemClock } = options;
   if (guards !== undefined && !isGuards(guards)) throw notOwn(guards, "ProviderGuards", "guards");
   if (typeof clock?.monotonicMs !== "function" || typeof clock.after !== "function") throw invalidArgument("clock must be a Clock");
   if (guards !== undefined && (breaker !== undefined || maxConcurrent !== undefined)) {
@@ -49,6 +53,7 @@ export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
     deadlineMs: positive(deadlineMs, "deadlineMs"),
     attemptDeadlineMs: positive(attemptDeadlineMs, "attemptDeadlineMs"),
     retry: retryPolicy(retry),
+    tenant: tenant && checkedTenant(tenant),
     guards:
       guards ?? new ProviderGuards({ ...(breaker !== undefined && { breaker }), ...(maxConcurrent !== undefined && { maxConcurrent }) }),
   };
@@ -120,6 +125,7 @@ export const RESILIENCE_OPTIONS: OptionNames<ResilienceOptions> = {
   attemptDeadlineMs: true,
   retry: true,
   guards: true,
+  tenant: true,
   clock: true,
 };
 

@@ -20,8 +20,14 @@ export type OperationName =
 /** A call of a provider. `random` is a call of the keyring's `randomness`, whose name then takes the provider's place. */
 export type ProviderCall = "wrap" | "unwrap" | "current" | "random";
 
+/** The label of the keyring that reports an event: its option `tenant`. Absent without that option. */
+export interface TenantEvent {
+  readonly tenant?: string;
+  readonly generation?: number;
+}
+
 /** Reports that a call of a keyring's method has ended. */
-export interface OperationEvent {
+export interface OperationEvent extends TenantEvent {
   readonly type: "operation";
   readonly operation: OperationName;
   readonly outcome: Outcome;
@@ -47,7 +53,7 @@ export interface KeyVersion {
 }
 
 /** Reports that one attempt at one provider has ended. */
-export interface ProviderCallEvent {
+export interface ProviderCallEvent extends TenantEvent {
   readonly type: "provider-call";
   readonly call: ProviderCall;
   readonly provider: string;
@@ -57,10 +63,12 @@ export interface ProviderCallEvent {
   readonly durationMs: number;
   /** Counts from 1. */
   readonly attempt: number;
+  /** The key context of the data key. For `current` and `random` the keyring's context. */
+  readonly keyContext: Readonly<Record<string, string>>;
 }
 
 /** Reports that an attempt has failed in a retryable way, and that another one follows after `delayMs`. */
-export interface RetryEvent {
+export interface RetryEvent extends TenantEvent {
   readonly type: "retry";
   readonly call: ProviderCall;
   readonly provider: string;
@@ -74,20 +82,20 @@ export interface RetryEvent {
 /** The state of a breaker. `open` refuses every call; `half-open` lets one through as a probe. */
 export type BreakerState = "closed" | "open" | "half-open";
 
-export interface BreakerEvent {
+export interface BreakerEvent extends TenantEvent {
   readonly type: "breaker";
   readonly provider: string;
   readonly state: BreakerState;
 }
 
 /** Reports that a data key was looked up in the cache. */
-export interface CacheEvent {
+export interface CacheEvent extends TenantEvent {
   readonly type: "cache";
   readonly result: "hit" | "miss";
 }
 
 /** Reports that a data key left the cache and was wiped. */
-export interface EvictionEvent extends KeyVersion {
+export interface EvictionEvent extends KeyVersion, TenantEvent {
   readonly type: "eviction";
   readonly reason: EvictionReason;
 }
@@ -99,7 +107,7 @@ export interface EvictionEvent extends KeyVersion {
 export type EvictionReason = "size" | "age" | "revoked" | "forgotten";
 
 /** Reports that the data key for reuse was fetched anew in the background, or could not be. */
-export interface RefreshEvent {
+export interface RefreshEvent extends TenantEvent {
   readonly type: "refresh";
   readonly outcome: Outcome;
   /** The age of the key in use. */

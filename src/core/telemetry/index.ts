@@ -14,5 +14,6 @@ export type {
   ProviderCallEvent,
   RefreshEvent,
   RetryEvent,
+  TenantEvent,
 } from "./events.ts";
 export type { SpanEvent, SpanName, Telemetry } from "./observer.ts";

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Context } from "../base/context.ts";
 import { EnvelockError, type ErrorCode } from "../base/errors.ts";
 import { quietly } from "../base/quietly.ts";
+import type { TenantLabel } from "../base/tenant-label.ts";
 import type {
   DataKeyOrigin,
   KeyringEvent,
@@ -11,6 +12,7 @@ import type {
   Outcome,
   ProviderCall,
   ProviderCallEvent,
+  TenantEvent,
 } from "./events.ts";
 
 /** The receiver of spans and metrics, such as `openTelemetry()` of `envelock/open-telemetry`. */
@@ -51,11 +53,13 @@ export class Observer {
   readonly #clock: Clock;
   readonly #onEvent: ((event: KeyringEvent) => void) | undefined;
   readonly #telemetry: Telemetry | undefined;
+  readonly #label: TenantEvent | undefined;
 
-  constructor(clock: Clock, onEvent: ((event: KeyringEvent) => void) | undefined, telemetry: Telemetry | undefined) {
+  constructor(clock: Clock, onEvent: ((event: KeyringEvent) => void) | undefined, telemetry: Telemetry | undefined, tenant?: TenantLabel) {
     this.#clock = clock;
     this.#onEvent = onEvent;
     this.#telemetry = telemetry;
+    this.#label = tenant && { tenant: tenant.id, ...(tenant.generation !== undefined && { generation: tenant.generation }) };
   }
 
   /** Runs one call of a keyring's method. */
@@ -77,9 +81,9 @@ export class Observer {
     const observed = async (finish?: (event: SpanEvent) => void): Promise<T> => {
       const startedAt = this.#clock.monotonicMs();
       const end = (outcome: Outcome): void => {
-        const event = eventOf(outcome, this.#clock.monotonicMs() - startedAt);
+        const event = { ...eventOf(outcome, this.#clock.monotonicMs() - startedAt), ...this.#label };
         quietly(() => finish?.(event));
-        this.emit(event);
+        this.#tell(event);
       };
       try {
         const value = await run();
@@ -95,6 +99,10 @@ export class Observer {
 
   /** Emits an event. A listener that throws or rejects changes nothing for others. */
   emit(event: KeyringEvent): void {
+    this.#tell({ ...event, ...this.#label });
+  }
+
+  #tell(event: KeyringEvent): void {
     quietly(() => this.#onEvent?.(event));
     quietly(() => this.#telemetry?.record(event));
   }

@@ -17,7 +17,7 @@ describe("events", () => {
     const keys = [{ provider: "local", keyId: "k1" }];
     const keyContext = { tenant: "acme" };
     expect(events.map(plain)).toEqual([
-      { type: "provider-call", call: "wrap", provider: "local", keyId: "k1", outcome: "ok", durationMs: 0, attempt: 1 },
+      { type: "provider-call", call: "wrap", provider: "local", keyId: "k1", outcome: "ok", durationMs: 0, attempt: 1, keyContext },
       {
         type: "operation",
         operation: "encrypt",
@@ -29,7 +29,7 @@ describe("events", () => {
         keys,
         keyContext,
       },
-      { type: "provider-call", call: "unwrap", provider: "local", keyId: "k1", outcome: "ok", durationMs: 70, attempt: 1 },
+      { type: "provider-call", call: "unwrap", provider: "local", keyId: "k1", outcome: "ok", durationMs: 70, attempt: 1, keyContext },
       {
         type: "operation",
         operation: "decrypt",
@@ -43,6 +43,15 @@ describe("events", () => {
       },
     ]);
     expect(JSON.stringify(events)).not.toContain("secret row");
+  });
+
+  test("of a provider's call name the key context of the one data key", async () => {
+    const { keyring, events } = listening(() => undefined);
+    await keyring.createDataKey({ keyContext: { purpose: "columns" } });
+    expect(JSON.parse(JSON.stringify(events[0]))).toMatchObject({
+      type: "provider-call",
+      keyContext: { tenant: "acme", purpose: "columns" },
+    });
   });
 
   test("name a failure by its code, and an abort as such", async () => {

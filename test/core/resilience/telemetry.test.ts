@@ -69,6 +69,15 @@ describe("spans", () => {
     expect(JSON.stringify(await open.metrics())).not.toMatch(/k1|acme/);
   });
 
+  test("of a provider's call show the same contexts as the call's own", async () => {
+    const { keyring, spans } = telling({ contextKeys: ["tenant"] });
+    await keyring.encrypt(noise(1));
+    expect(spans().map(({ name, attributes }) => [name, attributes["envelock.context.tenant"]])).toEqual([
+      ["envelock.wrap", "acme"],
+      ["envelock.encrypt", "acme"],
+    ]);
+  });
+
   test("end with the outcome of an abort", async () => {
     const { keyring, clock, spans } = telling({}, () => ({ kind: "hang" }));
     const controller = new AbortController();
