@@ -21,12 +21,9 @@ export { type CacheOptions, DataKeyCache } from "./core/key-source/data-key-cach
 export type { ForgetFilter } from "./core/key-source/forget-filter.ts";
 export type { ReuseOptions } from "./core/key-source/reused-data-key.ts";
 export type { EncryptOptions } from "./core/keyring/calls.ts";
+export type { DetachedEnvelope, OwnedDetachedEnvelope } from "./core/keyring/envelopes.ts";
 export { type InspectedRecipient, type Inspection, inspect } from "./core/keyring/inspect.ts";
-export {
-  type DetachedEnvelope,
-  Keyring,
-  type OwnedDetachedEnvelope,
-} from "./core/keyring/keyring.ts";
+export { Keyring } from "./core/keyring/keyring.ts";
 export type { KeyringOptions, KeyringStatus } from "./core/keyring/keyring-options.ts";
 export type { BreakerOptions } from "./core/resilience/breaker.ts";
 export type { ProviderStatus } from "./core/resilience/guarded-backend.ts";

@@ -1,24 +1,15 @@
 import { createLanePool } from "#lanes";
 import type { OwnedBytes } from "../base/bytes.ts";
-import { type CallOptions, callSignal, DATA_KEY_OPTIONS, type DataKeyOptions, type ValueOptions } from "../base/call-options.ts";
+import type { CallOptions, DataKeyOptions, ValueOptions } from "../base/call-options.ts";
 import { type Context, KeyContext } from "../base/context.ts";
-import { EnvelockError, invalidArgument } from "../base/errors.ts";
-import { requireAttached, requireFilled } from "../base/filled.ts";
 import type { JsonValue } from "../base/json.ts";
 import { markClass, notOwn } from "../base/own-class.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
-import { claimedPlaintextBytes } from "../crypto/body-sizes.ts";
-import { bodyBytes } from "../crypto/cobblestone.ts";
-import { openBody, sealBody } from "../data-key/body.ts";
 import type { DataKey } from "../data-key/data-key.ts";
-import { type ParsedHeader, parseDetachedHeader, parseHeader, prepareHeader } from "../format/envelope.ts";
-import { encodeKeyRecord, type KeyRecord, parseKeyRecord } from "../format/key-record.ts";
 import { DataKeySource } from "../key-source/data-key-source.ts";
 import { checkedFilter, type ForgetFilter } from "../key-source/forget-filter.ts";
-import type { WrappedDataKey } from "../key-source/reused-data-key.ts";
-import type { Operation } from "../resilience/operation.ts";
 import { resiliencePolicy } from "../resilience/policy.ts";
-import type { BoundOptions, SealingOptions, StreamAccess, UnlockedKey } from "../stream/beginning.ts";
+import type { StreamAccess } from "../stream/beginning.ts";
 import { decryptPieces } from "../stream/decrypted-pieces.ts";
 import { EncryptedPieces } from "../stream/encrypted-pieces.ts";
 import type { EncryptStreamOptions, StreamOptions } from "../stream/options.ts";
@@ -28,34 +19,14 @@ import { decryptStream, type EncryptStream, encryptStream } from "../stream/stre
 import type { EncryptedUpload } from "../stream/upload.ts";
 import { resumeUpload, startUpload, type UploadOptions } from "../stream/uploads.ts";
 import type { ByteTransform } from "../stream/web-stream.ts";
-import type { OperationName } from "../telemetry/events.ts";
 import { Observer } from "../telemetry/observer.ts";
-import {
-  type Call,
-  type EncryptCall,
-  type EncryptOptions,
-  encryptCall,
-  type OpenCall,
-  openCall,
-  type ParsedEnvelope,
-  plainCall,
-} from "./calls.ts";
-import { allocate, checkedMinHeaderBytes, inputBytes, type PreparedHeader, sized, written } from "./envelope-bytes.ts";
+import type { EncryptOptions } from "./calls.ts";
+import { type DetachedEnvelope, Envelopes, type OwnedDetachedEnvelope } from "./envelopes.ts";
+import { KeyRecords } from "./key-records.ts";
 import { KeyringLife } from "./keyring-life.ts";
 import { type KeyringOptions, type KeyringStatus, parseKeyringOptions } from "./keyring-options.ts";
+import { Operations } from "./operations.ts";
 import { decryptJson, decryptText, encryptJson, encryptText } from "./text-values.ts";
-
-/** An envelope cut in two: the small header, which rewrap replaces, and the body, which never changes. */
-export interface DetachedEnvelope {
-  readonly header: Uint8Array;
-  readonly body: Uint8Array;
-}
-
-/** A detached envelope as the library returns it: header and body each own exactly their ArrayBuffer. */
-export interface OwnedDetachedEnvelope {
-  readonly header: OwnedBytes;
-  readonly body: OwnedBytes;
-}
 
 // Filled by the static block with what the library may listen to and the public surface does not show.
 let lifeIn: (keyring: Keyring) => KeyringLife;
@@ -74,18 +45,18 @@ let isOwn: (value: unknown) => value is Keyring;
  * const plaintext = await keyring.decrypt(envelope, { context: { object: "invoices/7.pdf" } });
  */
 export class Keyring {
-  readonly #source: DataKeySource;
-  readonly #context: KeyContext;
-  readonly #observer: Observer | undefined;
+  readonly #life = new KeyringLife();
+  readonly #operations: Operations;
+  readonly #envelopes: Envelopes;
+  readonly #keyRecords: KeyRecords;
   readonly #streams: StreamAccess = {
     lanes: createLanePool(),
-    encodeContext: (context) => this.#context.encode(context),
-    startSealing: (options) => this.#startSealing(options),
-    startOpening: (record, options) => this.#startOpening(record, options),
+    encodeContext: (context) => this.#operations.context.encode(context),
+    startSealing: (options) => this.#envelopes.startSealing(options),
+    startOpening: (record, options) => this.#envelopes.startOpening(record, options),
     encrypt: (plaintext, options) => this.encrypt(plaintext, options),
     decrypt: (envelope, options) => this.decrypt(envelope, options),
   };
-  readonly #life = new KeyringLife();
 
   static {
     markClass(Keyring.prototype, "Keyring");
@@ -102,10 +73,13 @@ export class Keyring {
     const given = parseKeyringOptions(options);
     const { wrapWith = [], unwrapWith = [], context, randomness, reuse, cache, onEvent, telemetry } = given;
     const policy = resiliencePolicy(given);
-    this.#context = new KeyContext(context);
-    if (onEvent !== undefined || telemetry !== undefined) this.#observer = new Observer(policy.clock, onEvent, telemetry);
-    const backends = { wrapWith, unwrapWith, randomness };
-    this.#source = new DataKeySource({ ...backends, keyContext: this.#context, policy, reuse, cache, observer: this.#observer });
+    const keyContext = new KeyContext(context);
+    const isObserved = onEvent !== undefined || telemetry !== undefined;
+    const observer = isObserved ? new Observer(policy.clock, onEvent, telemetry) : undefined;
+    const source = new DataKeySource({ wrapWith, unwrapWith, randomness, keyContext, policy, reuse, cache, observer });
+    this.#operations = new Operations(source, keyContext, observer, this.#life);
+    this.#envelopes = new Envelopes(this.#operations);
+    this.#keyRecords = new KeyRecords(this.#operations);
   }
 
   /**
@@ -117,47 +91,12 @@ export class Keyring {
    *   AggregateError of theirs
    */
   encrypt(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedBytes> {
-    return this.#run(
-      "encrypt",
-      () => encryptCall(this.#context, options, "encrypt"),
-      async (operation, call) => {
-        const given = this.#input(plaintext, "plaintext");
-        const { length } = given;
-        const { key, header, valueContext } = await this.#startEncrypt(length, call, operation);
-        try {
-          requireAttached(given, length);
-          const envelope = allocate(header.headerBytes + bodyBytes(length));
-          header.write(envelope);
-          const pending = sealBody(key.dataKey, valueContext, given, envelope, header.headerBytes);
-          if (pending !== undefined) await pending;
-          return sized(operation, length, envelope);
-        } finally {
-          key.release();
-        }
-      },
-    );
+    return this.#envelopes.encrypt(plaintext, options);
   }
 
   /** Encrypts like `encrypt`, with header and body apart: store the header where it can be replaced. */
   encryptDetached(plaintext: Uint8Array, options: EncryptOptions = {}): Promise<OwnedDetachedEnvelope> {
-    return this.#run(
-      "encrypt",
-      () => encryptCall(this.#context, options, "encryptDetached"),
-      async (operation, call) => {
-        const given = this.#input(plaintext, "plaintext");
-        const { length } = given;
-        const { key, header, valueContext } = await this.#startEncrypt(length, call, operation);
-        try {
-          requireAttached(given, length);
-          const body = allocate(bodyBytes(length));
-          const pending = sealBody(key.dataKey, valueContext, given, body, 0);
-          if (pending !== undefined) await pending;
-          return sized(operation, length, { header: written(header), body });
-        } finally {
-          key.release();
-        }
-      },
-    );
+    return this.#envelopes.encryptDetached(plaintext, options);
   }
 
   /**
@@ -169,29 +108,12 @@ export class Keyring {
    *   errors, with several failing as one error whose `cause` is an AggregateError of theirs
    */
   decrypt(envelope: Uint8Array, options: ValueOptions = {}): Promise<OwnedBytes> {
-    const parse = (): ParsedEnvelope => {
-      const bytes = this.#input(envelope, "envelope");
-      const { record, headerBytes } = parseHeader(bytes);
-      return { record, body: bytes.subarray(headerBytes) };
-    };
-    return this.#run(
-      "decrypt",
-      () => openCall(this.#context, options, "decrypt", parse),
-      (operation, call) => this.#open(call, operation),
-    );
+    return this.#envelopes.decrypt(envelope, options);
   }
 
   /** Decrypts like `decrypt`, from a header and a body that were kept apart. */
   decryptDetached(envelope: DetachedEnvelope, options: ValueOptions = {}): Promise<OwnedBytes> {
-    const parse = (): ParsedEnvelope => {
-      const { record } = parseDetachedHeader(this.#input(envelope?.header, "header"));
-      return { record, body: this.#input(envelope.body, "body") };
-    };
-    return this.#run(
-      "decrypt",
-      () => openCall(this.#context, options, "decryptDetached", parse),
-      (operation, call) => this.#open(call, operation),
-    );
+    return this.#envelopes.decryptDetached(envelope, options);
   }
 
   /**
@@ -314,32 +236,12 @@ export class Keyring {
    *   providers' `wrap` throws
    */
   rewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    return this.#run(
-      "rewrap",
-      () => plainCall(options, "rewrap"),
-      async (operation) => {
-        const bytes = this.#input(envelope, "envelope");
-        const parsed = parseHeader(bytes);
-        const body = bytes.subarray(parsed.headerBytes);
-        const bodyLength = body.length;
-        claimedPlaintextBytes(bodyLength);
-        const header = await this.#rewrapped(parsed, operation);
-        const rewrapped = allocate(header.headerBytes + bodyLength);
-        header.write(rewrapped);
-        requireAttached(body, bodyLength);
-        rewrapped.set(body, header.headerBytes);
-        return requireFilled(rewrapped, header.headerBytes + bodyLength);
-      },
-    );
+    return this.#envelopes.rewrap(envelope, options);
   }
 
   /** Rewraps a detached header like `rewrap`. Never needs the body. */
   rewrapHeader(header: Uint8Array, options: CallOptions = {}): Promise<OwnedBytes> {
-    return this.#run(
-      "rewrap",
-      () => plainCall(options, "rewrapHeader"),
-      async (operation) => written(await this.#rewrapped(parseDetachedHeader(this.#input(header, "header")), operation)),
-    );
+    return this.#envelopes.rewrapHeader(header, options);
   }
 
   /**
@@ -350,16 +252,12 @@ export class Keyring {
    * @throws `malformed-envelope`, `unsupported-version`, `invalid-argument`, `closed`, and what the providers' `current` throws
    */
   needsRewrap(envelope: Uint8Array, options: CallOptions = {}): Promise<boolean> {
-    return this.#run(
-      "needs-rewrap",
-      () => plainCall(options, "needsRewrap"),
-      (operation) => this.#isStale(() => parseHeader(this.#input(envelope, "envelope")).record, operation),
-    );
+    return this.#envelopes.needsRewrap(envelope, options);
   }
 
   /** The context that is fixed for every data key of this keyring: frozen. */
   get context(): Context {
-    return this.#context.map;
+    return this.#operations.context.map;
   }
 
   /**
@@ -369,16 +267,7 @@ export class Keyring {
    * @throws `invalid-argument`, `closed`, and what the providers' `wrap` throws
    */
   createDataKey(options: DataKeyOptions = {}): Promise<{ readonly dataKey: DataKey; readonly keyRecord: OwnedBytes }> {
-    return this.#runWithin("create-data-key", "createDataKey", options, async (operation, source) => {
-      this.#requireWrapWith();
-      const { key, record } = await source.fresh(operation);
-      try {
-        return { dataKey: key.dataKey, keyRecord: encodeKeyRecord(record) };
-      } catch (error) {
-        key.release();
-        throw error;
-      }
-    });
+    return this.#keyRecords.create(options);
   }
 
   /**
@@ -388,26 +277,17 @@ export class Keyring {
    * @throws as `decrypt`
    */
   unwrapDataKey(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<DataKey> {
-    return this.#runWithin("unwrap-data-key", "unwrapDataKey", options, async (operation, source) => {
-      return await source.unwrapOwn(parseKeyRecord(this.#input(keyRecord, "key record")), operation);
-    });
+    return this.#keyRecords.unwrap(keyRecord, options);
   }
 
   /** Rewraps a key record like `rewrap`. Tokens under its data key stay as they are. */
   rewrapKeyRecord(keyRecord: Uint8Array, options: DataKeyOptions = {}): Promise<OwnedBytes> {
-    return this.#runWithin("rewrap", "rewrapKeyRecord", options, async (operation, source) => {
-      const record = parseKeyRecord(this.#input(keyRecord, "key record"));
-      return encodeKeyRecord(await this.#rewrapRecord(record, operation, source));
-    });
+    return this.#keyRecords.rewrap(keyRecord, options);
   }
 
   /** Whether `rewrapKeyRecord` would change the recipients of a key record, like `needsRewrap`. */
   keyRecordNeedsRewrap(keyRecord: Uint8Array, options: CallOptions = {}): Promise<boolean> {
-    return this.#run(
-      "needs-rewrap",
-      () => plainCall(options, "keyRecordNeedsRewrap"),
-      (operation) => this.#isStale(() => parseKeyRecord(this.#input(keyRecord, "key record")), operation),
-    );
+    return this.#keyRecords.needsRewrap(keyRecord, options);
   }
 
   /**
@@ -419,12 +299,12 @@ export class Keyring {
    */
   forget(filter: ForgetFilter = {}): number {
     const checked = checkedFilter(filter);
-    return this.#source.forget(checked) + this.#life.forget(checked);
+    return this.#operations.source.forget(checked) + this.#life.forget(checked);
   }
 
   /** Returns the state of the providers and the cache, for a health check or a test. */
   status(): KeyringStatus {
-    const { providers, randomness, cachedDataKeys, hasReusedDataKey } = this.#source;
+    const { providers, randomness, cachedDataKeys, hasReusedDataKey } = this.#operations.source;
     return { providers, randomness, cachedDataKeys, hasReusedDataKey };
   }
 
@@ -434,138 +314,8 @@ export class Keyring {
    */
   async close(): Promise<void> {
     this.#life.close();
-    this.#source.close();
+    this.#operations.source.close();
     await this.#streams.lanes.close();
-  }
-
-  /** Starts a stream, which always has a data key of its own: how many bytes it will seal is not known. */
-  #startSealing({ valueContext, minHeaderBytes, signal }: SealingOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
-    return this.#run(
-      "encrypt-stream",
-      () => ({ signal }),
-      async (operation) => {
-        const { header, ...unlocked } = await this.#newEnvelope(valueContext(), minHeaderBytes, () => this.#source.fresh(operation));
-        return { header: written(header), ...unlocked };
-      },
-    );
-  }
-
-  #startOpening(record: KeyRecord, { valueContext, signal }: BoundOptions): Promise<UnlockedKey> {
-    return this.#run(
-      "decrypt-stream",
-      () => ({ signal }),
-      async (operation) => {
-        this.#requireOpen();
-        const encoded = valueContext();
-        return { key: await this.#source.unwrap(record, operation), valueContext: encoded };
-      },
-    );
-  }
-
-  /** Runs a call for one data key, whose key context may be narrower than the keyring's. */
-  async #runWithin<T>(
-    name: OperationName,
-    what: string,
-    options: DataKeyOptions,
-    work: (operation: Operation, source: DataKeySource) => Promise<T>,
-  ): Promise<T> {
-    const signal = callSignal(options, DATA_KEY_OPTIONS, what);
-    const context = this.#context.with(options.keyContext);
-    const source = this.#source.within(context);
-    return await this.#run(
-      name,
-      () => ({ signal }),
-      (operation) => work(operation, source),
-      context,
-    );
-  }
-
-  /**
-   * Runs a call.
-   *
-   * @param read reads and encodes the options at once, so that later changes have no effect. If it throws, the call rejects
-   */
-  #run<G extends Call, T>(
-    name: OperationName,
-    read: () => G,
-    work: (operation: Operation, given: G) => Promise<T>,
-    { map }: KeyContext = this.#context,
-  ): Promise<T> {
-    const observer = this.#observer;
-    try {
-      const given = read();
-      const operation = this.#source.operation(given.signal);
-      return observer === undefined ? work(operation, given) : observer.operation(name, operation, map, () => work(operation, given));
-    } catch (error) {
-      const refused = (): Promise<T> => Promise.reject(error);
-      return observer === undefined ? refused() : observer.operation(name, this.#source.operation(undefined), map, refused);
-    }
-  }
-
-  #startEncrypt(plaintextBytes: number, { valueContext, minHeaderBytes }: EncryptCall, operation: Operation): Promise<Encryption> {
-    return this.#newEnvelope(valueContext, minHeaderBytes, () => this.#source.forEncryption(plaintextBytes, operation));
-  }
-
-  async #newEnvelope(valueContext: Uint8Array, minBytes: number | undefined, source: () => Promise<WrappedDataKey>): Promise<Encryption> {
-    const minHeaderBytes = checkedMinHeaderBytes(minBytes ?? 0);
-    this.#requireWrapWith();
-    const { key, record } = await source();
-    try {
-      return { key, valueContext, header: prepareHeader(record, minHeaderBytes) };
-    } catch (error) {
-      key.release();
-      throw error;
-    }
-  }
-
-  async #open({ record, body, bodyLength, plaintextBytes, valueContext }: OpenCall, operation: Operation): Promise<OwnedBytes> {
-    const kept = this.#source.unwrap(record, operation);
-    const key = kept instanceof Promise ? await kept : kept; // a turn of the queue is a large part of the cost of a hit
-    try {
-      requireAttached(body, bodyLength);
-      const opened = openBody(key.dataKey, valueContext, body, plaintextBytes);
-      return sized(operation, plaintextBytes, opened instanceof Promise ? await opened : opened);
-    } finally {
-      key.release();
-    }
-  }
-
-  async #rewrapped({ record, headerBytes, paddingBytes }: ParsedHeader, operation: Operation): Promise<PreparedHeader> {
-    const rewrapped = await this.#rewrapRecord(record, operation);
-    const tight = prepareHeader(rewrapped, 0);
-    return paddingBytes > 0 && tight.headerBytes < headerBytes ? prepareHeader(rewrapped, headerBytes) : tight;
-  }
-
-  async #rewrapRecord(record: KeyRecord, operation: Operation, source: DataKeySource = this.#source): Promise<KeyRecord> {
-    this.#requireWrapWith();
-    operation.start();
-    const key = await source.unwrap(record, operation);
-    try {
-      return { ...record, recipients: await source.wrap(key.dataKey, operation) };
-    } finally {
-      key.release();
-    }
-  }
-
-  async #isStale(record: () => KeyRecord, operation: Operation): Promise<boolean> {
-    const { recipients } = record();
-    this.#requireWrapWith();
-    return await this.#source.isStale(recipients, operation);
-  }
-
-  #requireWrapWith(): void {
-    this.#requireOpen();
-    if (this.#source.wrapWith.length === 0) throw invalidArgument("this keyring only decrypts: it has no wrapWith");
-  }
-
-  #requireOpen(): void {
-    if (this.#life.isClosed) throw new EnvelockError("closed", "this keyring has been closed");
-  }
-
-  /** Takes bytes at the edge, while the keyring is open: beyond it they are a plain Uint8Array. */
-  #input(bytes: Uint8Array, what: string): Uint8Array {
-    this.#requireOpen();
-    return inputBytes(bytes, what);
   }
 }
 
@@ -578,8 +328,4 @@ export function lifeOf(keyring: Keyring): KeyringLife {
 export function requireKeyring(value: unknown, what: string): Keyring {
   if (isOwn(value)) return value;
   throw notOwn(value, "Keyring", what);
-}
-
-interface Encryption extends UnlockedKey {
-  readonly header: PreparedHeader;
 }

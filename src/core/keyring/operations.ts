@@ -1,0 +1,80 @@
+import { callSignal, DATA_KEY_OPTIONS, type DataKeyOptions } from "../base/call-options.ts";
+import type { KeyContext } from "../base/context.ts";
+import { EnvelockError, invalidArgument } from "../base/errors.ts";
+import type { DataKeySource } from "../key-source/data-key-source.ts";
+import type { Operation } from "../resilience/operation.ts";
+import type { OperationName } from "../telemetry/events.ts";
+import type { Observer } from "../telemetry/observer.ts";
+import type { Call } from "./calls.ts";
+import { inputBytes } from "./envelope-bytes.ts";
+import type { KeyringLife } from "./keyring-life.ts";
+
+/** Runs the calls of a keyring: reads their options at once, reports them to the observer, and refuses them after the keyring's end. */
+export class Operations {
+  readonly source: DataKeySource;
+  readonly context: KeyContext;
+  readonly #observer: Observer | undefined;
+  readonly #life: KeyringLife;
+
+  constructor(source: DataKeySource, context: KeyContext, observer: Observer | undefined, life: KeyringLife) {
+    this.source = source;
+    this.context = context;
+    this.#observer = observer;
+    this.#life = life;
+  }
+
+  /**
+   * Runs a call.
+   *
+   * @param read reads and encodes the options at once, so that later changes have no effect. If it throws, the call rejects
+   */
+  run<G extends Call, T>(
+    name: OperationName,
+    read: () => G,
+    work: (operation: Operation, given: G) => Promise<T>,
+    { map }: KeyContext = this.context,
+  ): Promise<T> {
+    const observer = this.#observer;
+    try {
+      const given = read();
+      const operation = this.source.operation(given.signal);
+      return observer === undefined ? work(operation, given) : observer.operation(name, operation, map, () => work(operation, given));
+    } catch (error) {
+      const refused = (): Promise<T> => Promise.reject(error);
+      return observer === undefined ? refused() : observer.operation(name, this.source.operation(undefined), map, refused);
+    }
+  }
+
+  /** Runs a call for one data key, whose key context may be narrower than the keyring's. */
+  async runWithin<T>(
+    name: OperationName,
+    what: string,
+    options: DataKeyOptions,
+    work: (operation: Operation, source: DataKeySource) => Promise<T>,
+  ): Promise<T> {
+    const signal = callSignal(options, DATA_KEY_OPTIONS, what);
+    const context = this.context.with(options.keyContext);
+    const source = this.source.within(context);
+    return await this.run(
+      name,
+      () => ({ signal }),
+      (operation) => work(operation, source),
+      context,
+    );
+  }
+
+  requireOpen(): void {
+    if (this.#life.isClosed) throw new EnvelockError("closed", "this keyring has been closed");
+  }
+
+  requireWrapWith(): void {
+    this.requireOpen();
+    if (this.source.wrapWith.length === 0) throw invalidArgument("this keyring only decrypts: it has no wrapWith");
+  }
+
+  /** Takes bytes at the edge, while the keyring is open: beyond it they are a plain Uint8Array. */
+  input(bytes: Uint8Array, what: string): Uint8Array {
+    this.requireOpen();
+    return inputBytes(bytes, what);
+  }
+}
