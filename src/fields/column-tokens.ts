@@ -1,5 +1,5 @@
 import { engine } from "#engine";
-import { isBytes, type OwnedBytes, toHex, viewOf } from "../core/base/bytes.ts";
+import { isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
 import type { Context, ContextPlan, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
@@ -13,6 +13,7 @@ import {
   tokenKind,
 } from "../core/format/token.ts";
 import { type FieldOptions, type RowArgument, type RowId, rowText } from "./field-options.ts";
+import { kidOf } from "./held-keys.ts";
 import type { ScopeKeys } from "./scope-keys.ts";
 
 export interface ColumnOptions extends Pick<FieldOptions, "table" | "column" | "requireRow"> {
@@ -101,7 +102,7 @@ export class ColumnTokens {
     const start = typeof token === "string" ? startOf(token) : isBytes(token) ? viewOf(token) : undefined;
     const isToken = start !== undefined && start.length >= TOKEN_PREFIX_BYTES && HEADS.includes(start[0]);
     const row = options?.row === undefined ? "" : `, row ${String(options.row).slice(0, LONGEST_ROW)}`;
-    return `${table}.${column}${row}${isToken ? `, data key ${toHex(start.subarray(1, TOKEN_PREFIX_BYTES))}` : ""}`;
+    return `${table}.${column}${row}${isToken ? `, data key ${kidOf(start)}` : ""}`;
   }
 
   #opened(key: DataKey, token: Uint8Array, row: RowArgument[0]): OwnedBytes {

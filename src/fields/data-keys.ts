@@ -1,16 +1,15 @@
-import type { CallOptions } from "../core/base/call-options.ts";
-import { type Clock, systemClock } from "../core/base/clock.ts";
+import { CALL_OPTIONS, type CallOptions } from "../core/base/call-options.ts";
 import { type Context, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { SingleFlights } from "../core/base/single-flight.ts";
-import type { DataKeyState, DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type ForgetFilter, meets } from "../core/key-source/forget-filter.ts";
-import { type InspectedRecipient, inspectKeyRecord } from "../core/keyring/inspect.ts";
-import { type Keyring, lifeOf, requireKeyring } from "../core/keyring/keyring.ts";
-import { count, positive } from "../core/resilience/checks.ts";
+import { inspectKeyRecord } from "../core/keyring/inspect.ts";
+import { lifeOf } from "../core/keyring/keyring.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
+import { type DataKeyInfo, infoOf } from "./data-key-info.ts";
+import { type DataKeysOptions, parseDataKeysOptions, ROTATE_OPTIONS, type RotateOptions } from "./data-keys-options.ts";
 import { FieldCipher } from "./field-cipher.ts";
 import {
   type AnyFieldOptions,
@@ -29,7 +28,7 @@ import { JOB_OPTIONS, type JobOptions } from "./jobs/pages.ts";
 import { type ProveReport, proveAll } from "./jobs/prove-all.ts";
 import { REWRAP_OPTIONS, type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
 import { type VerifyReport, verifyAll } from "./jobs/verify-all.ts";
-import { KeyTable, KID, keyShredded, type Scope } from "./key-table.ts";
+import { KeyTable, keyShredded, type Scope } from "./key-table.ts";
 import { KeyedIndex } from "./keyed-index.ts";
 import { MigratingFieldCipher } from "./migrating-cipher.ts";
 import { type KeyPurpose, PURPOSE, scopeText } from "./scope.ts";
@@ -37,69 +36,6 @@ import { ScopeKeys } from "./scope-keys.ts";
 import { ScopeLedger } from "./scope-ledger.ts";
 import type { ScopePolicy } from "./scope-policy.ts";
 import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
-
-export interface DataKeysOptions {
-  /** The keyring that wraps and unwraps the data keys. Its context is part of every scope. */
-  readonly keyring: Keyring;
-  /** The store of the wrapped data keys. Its maker closes it. */
-  readonly store: DataKeyStore;
-  /** The age at which a data key is replaced for new writes, at the next refresh. Default: never. */
-  readonly maxAgeMs?: number;
-  /**
-   * The time that a data key serves after its unwrap, before it is unwrapped again. A revocation of the KEK takes effect within it. If the
-   * key service refuses, the data key is wiped at once; if it does not answer, `maxStaleMs` later. Default 3,600,000, an hour.
-   */
-  readonly maxKeyAgeMs?: number;
-  /**
-   * The interval at which each scope in use is read again. A rotation or a shred by another process takes effect within it. Default 60,000.
-   */
-  readonly refreshMs?: number;
-  /** The time for which a scope is used while the store cannot be read. Default five times `refreshMs`. */
-  readonly maxStaleMs?: number;
-  /**
-   * The age that a new version must reach before it encrypts, so that by then every process can decrypt its tokens. Default twice
-   * `refreshMs`. All processes should use the same.
-   */
-  readonly announceMs?: number;
-  /**
-   * The number of scopes that are held at once. The least recently used is evicted. Scopes that were handed out or used within the last ten
-   * seconds stay, even beyond this number. Default 1,000.
-   */
-  readonly maxScopes?: number;
-  /** The number of versions of a scope that are held, newest first. `decryptAsync` fetches older ones. Default 16. */
-  readonly maxVersions?: number;
-  /**
-   * Kids of data keys that are accepted without a proof that their maker knew the version before: because that version was lost, or the row
-   * is older than proofs. Default none.
-   */
-  readonly vouchedKids?: readonly string[];
-  /**
-   * Called with failures in the background: a refresh, a rotation by age, an unwrap, a row that is not trusted. The work is tried again at
-   * the next refresh. What the listener throws is ignored.
-   */
-  readonly onFailure?: (error: unknown, scope: Context) => unknown;
-  /** The time source, for tests. */
-  readonly clock?: Clock;
-}
-
-export interface RotateOptions extends CallOptions {
-  /** Whether this process encrypts with the new version at once. Processes that have not read the store yet cannot decrypt its tokens. */
-  readonly immediately?: boolean;
-}
-
-/** The description of a stored data key. */
-export interface DataKeyInfo {
-  readonly version: number;
-  /** The name of the key in tokens: 32 hex digits. */
-  readonly kid: string;
-  readonly state: DataKeyState;
-  /** Keys of blind indexes stay when data keys are rotated. */
-  readonly purpose: KeyPurpose;
-  /** Milliseconds since 1970. */
-  readonly createdAtMs: number;
-  /** The KEK versions that can unwrap it; none once it is shredded. Not verified. */
-  readonly recipients: readonly InspectedRecipient[];
-}
 
 /**
  * Keeps data keys wrapped in the application's own database, by scope. Each live key is unwrapped once in each process. From then on
@@ -131,23 +67,14 @@ export class DataKeys {
 
   /** @throws `invalid-argument` */
   constructor(options: DataKeysOptions) {
-    refuseUnknown(options, DATA_KEYS_OPTIONS, "DataKeys");
-    requireParts(options);
-    const { keyring, store, refreshMs = 60_000, maxAgeMs = Number.POSITIVE_INFINITY, maxStaleMs = 5 * refreshMs } = options;
-    const { announceMs = 2 * refreshMs, maxScopes = 1000, maxVersions = 16, onFailure, clock = systemClock } = options;
-    const { maxKeyAgeMs = 3_600_000, vouchedKids = [] } = options;
+    const { maxScopes, bounds } = parseDataKeysOptions(options);
+    const { keyring, store, onFailure } = options;
+    const { clock } = bounds;
     this.#keyContext = new KeyContext(keyring.context);
     this.#table = new KeyTable(keyring, store, clock);
-    this.#maxScopes = count(maxScopes, "maxScopes");
+    this.#maxScopes = maxScopes;
     this.#policy = {
-      clock,
-      maxAgeMs: positive(maxAgeMs, "maxAgeMs"),
-      maxKeyAgeMs: positive(maxKeyAgeMs, "maxKeyAgeMs"),
-      refreshMs: positive(refreshMs, "refreshMs"),
-      maxStaleMs: positive(maxStaleMs, "maxStaleMs"),
-      announceMs: atLeastZero(announceMs, "announceMs"),
-      maxVersions: count(maxVersions, "maxVersions"),
-      vouchedKids: new Set(vouchedKids),
+      ...bounds,
       ledger: this.#ledger,
       onFailure: (error, { context }) => void tell(onFailure, error, context.map),
       onShred: ({ context, text }) => {
@@ -394,31 +321,9 @@ async function tell(onFailure: DataKeysOptions["onFailure"], error: unknown, sco
   }
 }
 
-/** @throws `invalid-argument` for what would fail later, and say less */
-function requireParts({ keyring, store, vouchedKids = [], onFailure }: DataKeysOptions): void {
-  requireKeyring(keyring, "keyring");
-  const missing = typeof store === "object" && store !== null ? STORE_METHODS.find((name) => typeof store[name] !== "function") : "list";
-  if (missing !== undefined) throw invalidArgument(`store is no DataKeyStore: it has no method ${missing}`);
-  if (!Array.isArray(vouchedKids) || !vouchedKids.every((kid) => typeof kid === "string" && KID.test(kid)))
-    throw invalidArgument("vouchedKids is a list of kids, 32 lower-case hex digits each");
-  if (onFailure !== undefined && typeof onFailure !== "function") throw invalidArgument("onFailure is a function");
-}
-
-function infoOf({ version, kid, state, createdAtMs, record }: StoredDataKey, { purpose }: Scope): DataKeyInfo {
-  const recipients = record === null ? [] : inspectKeyRecord(record).recipients;
-  return { version, kid, state, purpose, createdAtMs, recipients };
-}
-
-function atLeastZero(value: number, name: string): number {
-  if (typeof value === "number" && value >= 0) return value;
-  throw invalidArgument(`${name} is ${value}, expected a number of at least 0`);
-}
-
 type NullOf<N extends boolean> = N extends true ? null : never;
 type RowOf<R extends boolean> = R extends true ? RowRequired : RowArgument;
 
-const CALL_OPTIONS: OptionNames<CallOptions> = { signal: true };
-const ROTATE_OPTIONS: OptionNames<RotateOptions> = { ...CALL_OPTIONS, immediately: true };
 const COMPOUND_INDEX_OPTIONS: OptionNames<CompoundIndexOptions> = {
   ...CALL_OPTIONS,
   table: true,
@@ -430,21 +335,6 @@ const COMPOUND_INDEX_OPTIONS: OptionNames<CompoundIndexOptions> = {
   unique: true,
   olderVersions: true,
 };
-const DATA_KEYS_OPTIONS: OptionNames<DataKeysOptions> = {
-  keyring: true,
-  store: true,
-  maxAgeMs: true,
-  maxKeyAgeMs: true,
-  refreshMs: true,
-  maxStaleMs: true,
-  announceMs: true,
-  maxScopes: true,
-  maxVersions: true,
-  vouchedKids: true,
-  onFailure: true,
-  clock: true,
-};
-const STORE_METHODS = ["byKid", "list", "insertIfAbsent", "compareAndSwap", "scan"] as const;
 const IN_USE_MS = 10_000;
 /** Pairs of a context that a token or an index adds to its scope. */
 // docs/format.md §5.2

@@ -1,4 +1,6 @@
+import { toHex } from "../core/base/bytes.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
+import { TOKEN_PREFIX_BYTES } from "../core/format/token.ts";
 
 /** Unwrapped data keys by kid, with the time of their unwrap. Wipes each key that leaves. */
 export class HeldKeys {
@@ -42,4 +44,9 @@ export class HeldKeys {
     for (const kid of kids) this.drop(kid);
     return kids.length;
   }
+}
+
+/** Returns the kid that a token names. */
+export function kidOf(token: Uint8Array): string {
+  return toHex(token.subarray(1, TOKEN_PREFIX_BYTES));
 }

@@ -2,7 +2,9 @@ export type { JsonValue } from "../core/base/json.ts";
 export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
 export type { BlindIndexOptions, BlindIndexValue } from "./blind-index.ts";
 export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./blind-index-plan.ts";
-export { type DataKeyInfo, DataKeys, type DataKeysOptions, type RotateOptions } from "./data-keys.ts";
+export type { DataKeyInfo } from "./data-key-info.ts";
+export { DataKeys } from "./data-keys.ts";
+export type { DataKeysOptions, RotateOptions } from "./data-keys-options.ts";
 export type { FieldCipher, RowFieldCipher } from "./field-cipher.ts";
 export {
   type CompoundIndexOptions,

@@ -1,14 +1,14 @@
-import { toHex } from "../core/base/bytes.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
 import { authenticationFailed, EnvelockError, isDeliberateRefusal } from "../core/base/errors.ts";
-import { SingleFlights } from "../core/base/single-flight.ts";
 import type { StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { type DataKey, isNamedBy } from "../core/data-key/data-key.ts";
-import { TOKEN_PREFIX_BYTES } from "../core/format/token.ts";
-import { HeldKeys } from "./held-keys.ts";
+import { Announcement } from "./announcement.ts";
+import { FetchedKeys } from "./fetched-keys.ts";
+import { HeldKeys, kidOf } from "./held-keys.ts";
 import { isLive, isShredded, type KeyTable, keyShredded, type LiveRow, type Scope } from "./key-table.ts";
 import type { ScopePolicy } from "./scope-policy.ts";
 import { ScopeReader, type Seen } from "./scope-reader.ts";
+import { ScopeRefresh } from "./scope-refresh.ts";
 import * as refusals from "./scope-refusals.ts";
 import type { Opened } from "./succession.ts";
 
@@ -25,12 +25,12 @@ export class ScopeKeys {
   usedAt: number;
   readonly #table: KeyTable;
   readonly #reader: ScopeReader;
+  readonly #refresh: ScopeRefresh;
+  readonly #announcement: Announcement;
   readonly #policy: ScopePolicy;
   /** The newest versions. */
   readonly #held = new HeldKeys();
-  /** Older versions that callers asked for. The first that was asked for is evicted first. */
-  readonly #fetched = new HeldKeys();
-  readonly #fetching = new Map<string, Fetch>();
+  readonly #fetched: FetchedKeys;
   /** By kid: why a version is not held that should be. */
   readonly #failures = new Map<string, unknown>();
   /** By kid, newest first: what the store showed and is believed. */
@@ -38,23 +38,29 @@ export class ScopeKeys {
   /** Why a row that the store shows is not believed. */
   #unbelieved: EnvelockError | undefined;
   #encrypting: { readonly key: DataKey; readonly row: StoredDataKey } | undefined;
-  #atOnce = 0;
-  readonly #reads = new SingleFlights<"read", void>();
-  #readAt: Moment;
-  #hasFailed = false;
   /** Keys were forgotten on demand: they are unwrapped again when a cipher is used, and not before. */
   #isDormant = false;
   /** Counts how often keys were forgotten: what was unwrapped before is not kept. */
   #generation = 0;
   /** An unwrap was refused: every key that is held has to be unwrapped again. */
   #isSuspect = false;
-  #state: "open" | "rolled-back" | "stale" | "shredded" | "closed" = "open";
-  #cancelTimer: (() => void) | undefined;
+  #state: "open" | refusals.Refusing = "open";
 
   constructor(scope: Scope, table: KeyTable, policy: ScopePolicy) {
     this.scope = scope;
     this.#table = table;
     this.#policy = policy;
+    this.#announcement = new Announcement(table, policy.announceMs);
+    this.#fetched = new FetchedKeys(policy.maxVersions, { fetch: (kid) => this.#fetch(kid), find: (kid) => this.#find(kid) });
+    this.#refresh = new ScopeRefresh(policy, {
+      readOnce: (done) => this.#readOnce(done),
+      isOver: () => this.#isOver(),
+      turnStale: () => {
+        this.#state = "stale";
+        this.#encrypting = undefined;
+      },
+      failed: (error) => policy.onFailure(error, scope),
+    });
     this.#reader = new ScopeReader(scope, table, policy, {
       rows: () => this.#rows,
       keyOf: ({ kid }) => this.#held.get(kid),
@@ -63,7 +69,6 @@ export class ScopeKeys {
       requireAlive: (rows) => this.#requireAlive(rows),
     });
     this.usedAt = policy.time.nowMs;
-    this.#readAt = this.#now();
   }
 
   /** The key that encrypts now. @throws `key-shredded`, `closed`, `unavailable`, `provider-failure`, and why it could not be unwrapped */
@@ -83,7 +88,7 @@ export class ScopeKeys {
   get announcedInMs(): number {
     const { newest } = this;
     if (newest === undefined || newest === this.#encrypting?.row) return 0;
-    return Math.max(1, this.#policy.announceMs - this.#table.ageMs(newest));
+    return this.#announcement.inMs(newest);
   }
 
   /**
@@ -116,17 +121,7 @@ export class ScopeKeys {
     const kid = kidOf(token);
     const found = this.#find(kid);
     if (found !== undefined) return use(found);
-    const fetch = this.#fetching.get(kid) ?? { key: this.#fetch(kid), waiting: 0 };
-    this.#fetching.set(kid, fetch);
-    fetch.waiting++;
-    try {
-      const key = await fetch.key;
-      return use(this.#find(kid) ?? key);
-    } finally {
-      fetch.waiting--;
-      if (fetch.waiting === 0) this.#fetching.delete(kid);
-      this.#makeRoom();
-    }
+    return await this.#fetched.use(kid, use);
   }
 
   /** Whether the scope has, or had, the key of what begins like a token. */
@@ -141,15 +136,13 @@ export class ScopeKeys {
 
   /** Lets a version encrypt in this process, announced or not. */
   announceNow(version: number): void {
-    this.#atOnce = Math.max(this.#atOnce, version);
+    this.#announcement.makeNow(version);
     this.#choose();
   }
 
   /** Reads the store now: for the first time, or because it has changed. @throws why the scope cannot be used */
   async refresh(options: CallOptions = {}): Promise<void> {
-    if (this.#reads.has("read")) await this.#reads.run("read", () => this.#read(), options).catch(() => undefined); // began too early
-    options.signal?.throwIfAborted();
-    await this.#reads.run("read", () => this.#read(), options);
+    await this.#refresh.anew(options);
   }
 
   /**
@@ -160,10 +153,10 @@ export class ScopeKeys {
   async ready(options: CallOptions = {}): Promise<void> {
     this.usedAt = this.#policy.time.nowMs;
     const { clock, refreshMs, maxStaleMs } = this.#policy;
-    for (let attempt = 0; this.#isBehind(this.#hasFailed ? maxStaleMs : 1.5 * refreshMs); attempt++) {
+    for (let attempt = 0; this.#isBehind(this.#refresh.hasFailed ? maxStaleMs : 1.5 * refreshMs); attempt++) {
       this.#isDormant = false;
       try {
-        return await this.#reads.run("read", () => this.#read(), options);
+        return await this.#refresh.join(options);
       } catch (error) {
         options.signal?.throwIfAborted();
         if (!this.#isBehind(maxStaleMs) && this.#encrypting !== undefined) return this.#policy.onFailure(error, this.scope);
@@ -190,10 +183,10 @@ export class ScopeKeys {
 
   /** Wipes the keys until a cipher is used again, and does not unwrap them before. @returns how many */
   forget(): number {
-    if (this.#state === "closed" || this.#state === "shredded") return 0;
+    if (this.#isOver()) return 0;
     this.#isDormant = true;
     this.#generation++;
-    this.#reads.detach("read");
+    this.#refresh.detach();
     this.#encrypting = undefined;
     return this.#held.dropAll() + this.#fetched.dropAll();
   }
@@ -226,10 +219,7 @@ export class ScopeKeys {
   }
 
   #refusal(): EnvelockError | undefined {
-    if (this.#state === "shredded") return keyShredded();
-    if (this.#state === "closed") return refusals.letGo();
-    if (this.#state === "stale") return refusals.stale();
-    return this.#state === "rolled-back" ? refusals.rolledBack() : undefined;
+    return this.#state === "open" ? undefined : refusals.refusalOf(this.#state);
   }
 
   #whyNoneEncrypts(): unknown {
@@ -241,7 +231,7 @@ export class ScopeKeys {
   /** A cipher was used whose keys were forgotten: they are unwrapped now, which this call cannot wait for. */
   #wake(): EnvelockError {
     this.#isDormant = false;
-    this.#refreshInBackground();
+    this.#refresh.inBackground();
     return refusals.dormant();
   }
 
@@ -251,22 +241,7 @@ export class ScopeKeys {
     return key;
   }
 
-  async #read(): Promise<void> {
-    try {
-      await this.#readOnce();
-      this.#hasFailed = false;
-    } catch (error) {
-      this.#hasFailed = true;
-      if (this.#cancelTimer !== undefined && this.#state !== "closed" && this.#state !== "shredded") {
-        this.#cancelTimer();
-        this.#cancelTimer = this.#tickLater(); // sooner
-      }
-      throw error;
-    }
-  }
-
-  async #readOnce(): Promise<void> {
-    const startedAt = this.#now();
+  async #readOnce(done: () => void): Promise<void> {
     const generation = this.#generation;
     const opened = new Map<string, Opened>();
     let seen: Seen;
@@ -274,8 +249,7 @@ export class ScopeKeys {
       seen = await this.#reader.read(opened);
       this.#requireAlive([]);
       this.#adopt(seen);
-      this.#readAt = startedAt;
-      this.#cancelTimer ??= this.#tickLater();
+      done();
       if (generation === this.#generation) this.#keep(seen);
     } finally {
       for (const { key } of opened.values()) key?.destroy(); // what was not taken over
@@ -322,8 +296,8 @@ export class ScopeKeys {
       }
     }
     if (!isLost) this.#held.dropAll((kid) => !newest.has(kid));
-    this.#fetched.dropAll((kid) => this.#fetched.ageMs(kid, now) >= this.#policy.maxKeyAgeMs && !this.#fetching.has(kid));
-    if (this.#isSuspect) this.#refreshInBackground();
+    this.#fetched.dropOlder(this.#policy.maxKeyAgeMs, now);
+    if (this.#isSuspect) this.#refresh.inBackground();
   }
 
   /** A refusal takes effect at once, and makes the other keys suspect. An accident does once the key is much too old. */
@@ -366,7 +340,7 @@ export class ScopeKeys {
     const believed = this.#rows.get(kid);
     if (believed?.version !== row.version || believed.createdAtMs !== row.createdAtMs) throw authenticationFailed();
     const key = await this.#unwrapFetched(row);
-    if (this.#state === "closed" || this.#state === "shredded") {
+    if (this.#isOver()) {
       key.destroy();
       throw this.#refusal();
     }
@@ -381,97 +355,40 @@ export class ScopeKeys {
     } catch (error) {
       if (isDeliberateRefusal(error) && this.#isNews(row.kid)) {
         this.#isSuspect = true;
-        this.#refreshInBackground();
+        this.#refresh.inBackground();
       }
       this.#failures.set(row.kid, error);
       throw error;
     }
   }
 
-  #makeRoom(): void {
-    for (const kid of this.#fetched.kids()) {
-      if (this.#fetched.size <= this.#policy.maxVersions) return;
-      if (!this.#fetching.has(kid)) this.#fetched.drop(kid);
-    }
-  }
-
-  /** The newest key that every process had time to learn of; with none, the oldest, which they know longest. */
   #choose(): void {
     this.#encrypting = undefined;
     const { newest } = this;
     if (this.#state !== "open" || newest === undefined) return;
-    const usable = [...this.#rows.values()].filter((row) => row.version <= newest.version && this.#held.has(row.kid));
-    const row = usable.find((candidate) => this.#isAnnounced(candidate)) ?? usable.at(-1);
+    const row = this.#announcement.choose(
+      [...this.#rows.values()].filter(({ version, kid }) => version <= newest.version && this.#held.has(kid)),
+    );
     const key = this.#held.get(row?.kid ?? "");
     if (row !== undefined && key !== undefined) this.#encrypting = { key, row };
   }
 
-  /** The date is that of the proof: a store cannot make a version look announced. */
-  #isAnnounced(row: StoredDataKey): boolean {
-    return row.version <= this.#atOnce || this.#table.ageMs(row) >= this.#policy.announceMs;
-  }
-
   #wipe(): void {
-    this.#cancelTimer?.();
+    this.#refresh.stop();
     this.#encrypting = undefined;
     this.#held.dropAll();
     this.#fetched.dropAll();
   }
 
-  #now(): Moment {
-    const { clock } = this.#policy;
-    return { monotonicMs: clock.monotonicMs(), unixMs: clock.unixMs() };
+  #isOver(): boolean {
+    return this.#state === "closed" || this.#state === "shredded";
   }
 
-  /** By both clocks: where a machine is suspended, the monotonic one may stand still. */
   #isBehind(maxMs: number): boolean {
-    if (this.#state === "closed" || this.#state === "shredded") return false;
-    if (this.#state === "stale" || this.#isDormant) return true;
-    const { monotonicMs, unixMs } = this.#now();
-    return Math.max(monotonicMs - this.#readAt.monotonicMs, unixMs - this.#readAt.unixMs) >= maxMs;
-  }
-
-  #tickLater(): () => void {
-    const { clock, refreshMs } = this.#policy;
-    const delayMs = this.#hasFailed ? Math.min(refreshMs, AFTER_FAILURE_MS) : refreshMs;
-    return clock.after(delayMs * (1 - clock.random() / 4), () => this.#tick(), "idle"); // not all scopes at once
-  }
-
-  #tick(): void {
-    const { time, clock, maxStaleMs } = this.#policy;
-    time.nowMs = clock.monotonicMs();
-    if (time.nowMs - this.#readAt.monotonicMs >= maxStaleMs) {
-      this.#state = "stale";
-      this.#encrypting = undefined;
-    }
-    if (!this.#reads.has("read")) this.#refreshInBackground();
-    this.#cancelTimer = this.#tickLater();
-    this.#policy.onTick();
-  }
-
-  #refreshInBackground(): void {
-    this.refresh().catch((error: unknown) => {
-      if (this.#state !== "shredded" && this.#state !== "closed") this.#policy.onFailure(error, this.scope);
-    });
+    if (this.#isOver()) return false;
+    return this.#state === "stale" || this.#isDormant || this.#refresh.ageMs >= maxMs;
   }
 }
 
-interface Moment {
-  readonly monotonicMs: number;
-  readonly unixMs: number;
-}
-
-interface Fetch {
-  readonly key: Promise<DataKey>;
-  /** How many have not used it yet. */
-  waiting: number;
-}
-
-function kidOf(token: Uint8Array): string {
-  return toHex(token.subarray(1, TOKEN_PREFIX_BYTES));
-}
-
-/** Until a store that failed is read again: 5 s, if `refreshMs` is not shorter. */
-const AFTER_FAILURE_MS = 5000;
 const FIRST_RETRY_MS = 50;
 const RETRIES = 2;

@@ -1,6 +1,16 @@
 import { EnvelockError } from "../core/base/errors.ts";
+import { keyShredded } from "./key-table.ts";
 
 // Why a scope does not give a key, in the words that a caller reads.
+
+/** The states of a scope in which it gives no key. */
+export type Refusing = "rolled-back" | "stale" | "shredded" | "closed";
+
+export function refusalOf(state: Refusing): EnvelockError {
+  if (state === "shredded") return keyShredded();
+  if (state === "closed") return letGo();
+  return state === "stale" ? stale() : rolledBack();
+}
 
 export function unknownKid(kid: string): EnvelockError {
   return new EnvelockError("authentication-failed", `the store has no data key ${kid} in this scope`, {

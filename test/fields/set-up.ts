@@ -1,7 +1,8 @@
 import type { DataKeyStore, StoredDataKey } from "../../src/core/contracts/data-key-store.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../src/core/keyring/keyring-options.ts";
-import { DataKeys, type DataKeysOptions } from "../../src/fields/data-keys.ts";
+import { DataKeys } from "../../src/fields/data-keys.ts";
+import type { DataKeysOptions } from "../../src/fields/data-keys-options.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
 import { type FakeClock, fakeClock } from "../support/fake-clock.ts";
 import { kek, type WatchedProvider, watched } from "../support/keks.ts";
