@@ -27,7 +27,7 @@ export { Keyring } from "./core/keyring/keyring.ts";
 export type { KeyringOptions, KeyringStatus } from "./core/keyring/keyring-options.ts";
 export type { BreakerOptions } from "./core/resilience/breaker.ts";
 export type { ProviderStatus } from "./core/resilience/guarded-backend.ts";
-export { type GuardOptions, ProviderGuards, type ResilienceOptions } from "./core/resilience/policy.ts";
+export { type GuardOptions, ProviderGuards, type ProviderGuardsOptions, type ResilienceOptions } from "./core/resilience/policy.ts";
 export type { RetryOptions } from "./core/resilience/retry.ts";
 export type { EncryptedPieces } from "./core/stream/encrypted-pieces.ts";
 export type { LaneCount } from "./core/stream/lanes/lanes.ts";

@@ -3,10 +3,13 @@ import type { Context } from "../base/context.ts";
 import { attributed, EnvelockError, type ErrorCode, type Whose } from "../base/errors.ts";
 import { waitFor } from "../base/wait.ts";
 import { CallSignal } from "../contracts/call-signal.ts";
+import type { KeyProvider } from "../contracts/key-provider.ts";
+import type { RandomSource } from "../contracts/random-source.ts";
 import type { BreakerState, ProviderCall } from "../telemetry/events.ts";
 import type { Observer } from "../telemetry/observer.ts";
+import type { BreakerChange, Guard, Probes } from "./guard.ts";
 import type { Operation } from "./operation.ts";
-import type { Guard, ResiliencePolicy } from "./policy.ts";
+import type { ResiliencePolicy } from "./policy.ts";
 import { providerError } from "./provider-contract.ts";
 import { CIRCUIT_OPEN, type RetriedProvider, type RetryPolicy, tryOn } from "./retry.ts";
 
@@ -65,8 +68,7 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
 
   /** Whether a call would be let through now. */
   get isAdmitting(): boolean {
-    const { breaker } = this.#guard;
-    return breaker.isClosed || breaker.admits(this.#clock.monotonicMs());
+    return this.#guard.isClosed || this.#guard.refusing(this.#clock.monotonicMs()) === undefined;
   }
 
   /** Turns whatever an attempt threw into an error of the library's, which names the tenant and the party where they are known. */
@@ -136,19 +138,19 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
       const { remainingMs } = operation;
       await limiter.enter(operation.bounds(remainingMs, () => this.#tooLate(`had no place free to ${call}`, remainingMs, "vendor")));
     }
-    let isProbe: boolean | undefined;
+    let probes: Probes | undefined;
     try {
       this.#requireAdmission(); // the state may have changed while this attempt waited in line
-      isProbe = this.#begin();
+      probes = this.#begin();
       const signal = new CallSignal();
       const pending = start(signal);
       const progress = new Progress(pending);
       await undefined; // one microtask: a key in this process has answered by now, and needs neither timer nor listener
       const value = accept(progress.hasEnded ? await pending : await this.#late(call, pending, progress, signal, operation, discard));
-      this.#answered();
+      this.#tell(this.#guard.answered());
       return value;
     } catch (error) {
-      if (isProbe !== undefined) this.#failed(isProbe, operation, error);
+      if (probes !== undefined) this.#failed(probes, operation, error);
       throw error;
     } finally {
       limiter.leave();
@@ -178,55 +180,39 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   }
 
   #requireAdmission(): void {
-    const { breaker } = this.#guard;
-    if (breaker.isClosed) return;
+    if (this.#guard.isClosed) return;
     const now = this.#clock.monotonicMs();
-    if (breaker.admits(now)) return;
+    const refusing = this.#guard.refusing(now);
+    if (refusing === undefined) return;
+    const { breaker, host } = refusing;
     const retryAfterMs = breaker.retryAfterMs(now);
-    throw new EnvelockError("unavailable", `provider ${this.backend.name} has failed too often and is left alone for a while`, {
+    const what = host === undefined ? `provider ${this.backend.name} has` : `connections to the host of provider ${this.backend.name} have`;
+    throw new EnvelockError("unavailable", `${what} failed too often and ${host === undefined ? "is" : "are"} left alone for a while`, {
       detail: CIRCUIT_OPEN,
       whose: "service",
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     });
   }
 
-  #begin(): boolean {
-    const isProbe = this.#guard.breaker.begin();
-    if (isProbe) this.#tell("half-open");
-    return isProbe;
+  #begin(): Probes {
+    const probes = this.#guard.begin();
+    this.#tell(this.#guard.probing(probes));
+    return probes;
   }
 
-  #answered(): void {
-    const { breaker } = this.#guard;
-    const wasClosed = breaker.isClosed;
-    breaker.answered();
-    if (!wasClosed) this.#tell("closed");
+  #failed(probes: Probes, operation: Operation, error: unknown): void {
+    if (operation.aborted) this.#guard.abandoned(probes);
+    else if (error instanceof EnvelockError && error.retryable && error.code !== "rate-limited") {
+      this.#tell(this.#guard.failed(probes, error, this.#clock.monotonicMs()));
+    } else this.#tell(this.#guard.answered()); // a backend that throttles is alive, and the next call in line gets its turn
   }
 
-  #failed(isProbe: boolean, operation: Operation, error: unknown): void {
-    const { breaker } = this.#guard;
-    if (operation.aborted) {
-      breaker.abandoned(isProbe);
-      return;
-    }
-    if (!(error instanceof EnvelockError) || !error.retryable || error.code === "rate-limited") {
-      this.#answered(); // a backend that throttles is alive, and the next call in line gets its turn
-      return;
-    }
-    const wasClosed = breaker.isClosed;
-    breaker.failed(isProbe, this.#clock.monotonicMs());
-    if (!breaker.isClosed && (wasClosed || isProbe)) this.#tell("open");
-  }
-
-  #tell(state: BreakerState): void {
-    this.#observer?.emit({ type: "breaker", provider: this.backend.name, state });
+  #tell(changes: readonly BreakerChange[]): void {
+    for (const change of changes) this.#observer?.emit({ type: "breaker", provider: this.backend.name, ...change });
   }
 }
 
-/** A provider, or a source of randomness. */
-interface Backend {
-  readonly name: string;
-}
+type Backend = KeyProvider | RandomSource;
 
 /** One call of the backend: how to start it, and how to check its result against the contract. */
 export interface Step<R, T> {

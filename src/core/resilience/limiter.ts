@@ -3,7 +3,7 @@ import { type WaitBounds, waitWithin } from "../base/wait.ts";
 /** Lets a bounded number of calls run at once; the others wait, first come, first served. */
 export class Limiter {
   readonly #maxConcurrent: number;
-  readonly #waiting = new Set<() => void>();
+  #waiting: Set<() => void> | undefined; // made on first use: of many tenants, few ever wait
   #active = 0;
 
   constructor(maxConcurrent: number) {
@@ -15,7 +15,7 @@ export class Limiter {
   }
 
   get queued(): number {
-    return this.#waiting.size;
+    return this.#waiting?.size ?? 0;
   }
 
   /** Takes a place if one is free. The caller gives it back with `leave`. */
@@ -35,15 +35,18 @@ export class Limiter {
       const enter = (): void => {
         resolve();
       };
+      this.#waiting ??= new Set();
       this.#waiting.add(enter);
-      return () => this.#waiting.delete(enter);
+      return () => this.#waiting?.delete(enter);
     });
   }
 
   /** Gives the place to the call that has waited longest. */
   leave(): void {
-    const [next] = this.#waiting;
+    const [next] = this.#waiting ?? NONE;
     if (next === undefined) this.#active--;
     else next();
   }
 }
+
+const NONE: readonly (() => void)[] = [];

@@ -2,9 +2,13 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import { markClass, notOwn } from "../base/own-class.ts";
+import { RecentMap } from "../base/recent-map.ts";
 import { checkedTenant, type TenantLabel } from "../base/tenant-label.ts";
+import type { KeyProvider } from "../contracts/key-provider.ts";
+import type { RandomSource } from "../contracts/random-source.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
-import { countOrInfinity, positive } from "./checks.ts";
+import { count, countOrInfinity, positive } from "./checks.ts";
+import { Guard, type HostGuard } from "./guard.ts";
 import { Limiter } from "./limiter.ts";
 import type { RetryOptions, RetryPolicy } from "./retry.ts";
 
@@ -29,6 +33,21 @@ export interface GuardOptions {
   readonly breaker?: BreakerOptions | false;
   /** The most attempts in flight at one provider; further ones wait in line. Default 64. */
   readonly maxConcurrent?: number;
+}
+
+export interface ProviderGuardsOptions extends GuardOptions {
+  /**
+   * Names the key that a provider object stands for, so that an object that is made again for the same key meets the same breaker and
+   * places. Undefined, and without this function, the guard is that of the object. Called once for each object of a keyring.
+   */
+  readonly keyOf?: (provider: KeyProvider | RandomSource) => string | undefined;
+  /**
+   * Names the host of a provider's service. Its failed connections are counted together, also over the keys of several tenants, and open a
+   * breaker of the host. Answers and timeouts count for one key alone.
+   */
+  readonly hostOf?: (provider: KeyProvider | RandomSource) => string | undefined;
+  /** The most names of keys, and of hosts, to keep idle guards for. Guards with calls or failures stay. Default 100,000. */
+  readonly maxKeys?: number;
 }
 
 export interface ResiliencePolicy {
@@ -70,39 +89,68 @@ let isGuards: (value: unknown) => value is ProviderGuards;
  * const keyrings = tenants.map((tenant) => new Keyring({ wrapWith: [kek], context: { tenant }, guards }));
  */
 export class ProviderGuards {
-  readonly #guards = new WeakMap<object, Guard>();
+  readonly #ofObjects = new WeakMap<object, Guard>();
+  readonly #ofKeys: RecentMap<string, Guard>;
+  readonly #hosts: RecentMap<string, HostGuard>;
   readonly #breaker: Required<BreakerOptions>;
   readonly #maxConcurrent: number;
+  readonly #keyOf: ProviderGuardsOptions["keyOf"];
+  readonly #hostOf: ProviderGuardsOptions["hostOf"];
 
   static {
     markClass(ProviderGuards.prototype, "ProviderGuards");
-    isGuards = (value): value is ProviderGuards => typeof value === "object" && value !== null && #guards in value;
+    isGuards = (value): value is ProviderGuards => typeof value === "object" && value !== null && #hosts in value;
   }
 
   /** @throws `invalid-argument` */
-  constructor(options: GuardOptions = {}) {
-    refuseUnknown(options, GUARD_OPTIONS, "ProviderGuards");
-    const { breaker = {}, maxConcurrent = 64 } = options;
+  constructor(options: ProviderGuardsOptions = {}) {
+    refuseUnknown(options, PROVIDER_GUARDS_OPTIONS, "ProviderGuards");
+    const { breaker = {}, maxConcurrent = 64, keyOf, hostOf, maxKeys = 100_000 } = options;
     if (breaker !== false) refuseUnknown(breaker, BREAKER_OPTIONS, "breaker");
     const { failures = 10, openMs = 15_000 } = breaker === false ? { failures: Number.POSITIVE_INFINITY } : breaker;
     this.#breaker = { failures: countOrInfinity(failures, "breaker.failures"), openMs: positive(openMs, "breaker.openMs") };
     this.#maxConcurrent = countOrInfinity(maxConcurrent, "maxConcurrent");
+    for (const [name, given] of Object.entries({ keyOf, hostOf })) {
+      if (given !== undefined && typeof given !== "function") throw invalidArgument(`${name} must be a function`);
+    }
+    this.#keyOf = keyOf;
+    this.#hostOf = hostOf;
+    const maxEntries = count(maxKeys, "maxKeys");
+    this.#ofKeys = new RecentMap({ maxEntries, isInUse: (guard) => guard.isInUse });
+    this.#hosts = new RecentMap({
+      maxEntries,
+      isInUse: ({ breaker: { isClosed, consecutiveFailures } }) => !isClosed || consecutiveFailures > 0,
+    });
   }
 
-  /** Returns the one guard of this object: a provider, or a source of randomness. */
-  of(provider: object): Guard {
-    const known = this.#guards.get(provider);
+  /**
+   * Returns the one guard of a key, or of this object if it has no name.
+   *
+   * @throws `invalid-argument` for a name that is no text
+   */
+  of(provider: KeyProvider | RandomSource): Guard {
+    const key = nameBy(this.#keyOf, provider, "keyOf");
+    const known = key === undefined ? this.#ofObjects.get(provider) : this.#ofKeys.get(key);
     if (known !== undefined) return known;
-    const guard = { breaker: new Breaker(this.#breaker), limiter: new Limiter(this.#maxConcurrent) };
-    this.#guards.set(provider, guard);
+    const guard = new Guard(new Breaker(this.#breaker), new Limiter(this.#maxConcurrent), this.#hostGuardOf(provider));
+    if (key === undefined) this.#ofObjects.set(provider, guard);
+    else this.#ofKeys.set(key, guard);
+    return guard;
+  }
+
+  #hostGuardOf(provider: KeyProvider | RandomSource): HostGuard | undefined {
+    const host = nameBy(this.#hostOf, provider, "hostOf");
+    if (host === undefined) return undefined;
+    const guard = this.#hosts.get(host) ?? { host, breaker: new Breaker(this.#breaker) };
+    this.#hosts.set(host, guard);
     return guard;
   }
 }
 
-/** The guard of one provider object. */
-export interface Guard {
-  readonly breaker: Breaker;
-  readonly limiter: Limiter;
+function nameBy(nameOf: ProviderGuardsOptions["keyOf"], provider: KeyProvider | RandomSource, what: string): string | undefined {
+  const name = nameOf?.(provider);
+  if (name === undefined || (typeof name === "string" && name !== "")) return name;
+  throw invalidArgument(`${what} must return a text that is not empty, or undefined`);
 }
 
 function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {
@@ -115,6 +163,7 @@ function retryPolicy(options: RetryOptions | false = {}): RetryPolicy {
 }
 
 const GUARD_OPTIONS: OptionNames<GuardOptions> = { breaker: true, maxConcurrent: true };
+const PROVIDER_GUARDS_OPTIONS: OptionNames<ProviderGuardsOptions> = { ...GUARD_OPTIONS, keyOf: true, hostOf: true, maxKeys: true };
 const BREAKER_OPTIONS: OptionNames<BreakerOptions> = { failures: true, openMs: true };
 const RETRY_OPTIONS: OptionNames<RetryOptions> = { delaysMs: true, jitter: true };
 

@@ -86,6 +86,8 @@ export interface BreakerEvent extends TenantEvent {
   readonly type: "breaker";
   readonly provider: string;
   readonly state: BreakerState;
+  /** The service host whose connections the breaker counts. Absent for the breaker of one key. */
+  readonly host?: string;
 }
 
 /** Reports that a data key was looked up in the cache. */
