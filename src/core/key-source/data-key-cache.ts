@@ -9,7 +9,15 @@ import { UnwrapStore } from "./unwrap-store.ts";
 export interface CacheOptions {
   /** Default 1,000, at most 16,777,216. The least recently used data key is evicted first. */
   readonly maxEntries?: number;
-  /** How long a data key serves after its unwrap. A revocation takes effect within this time. Default 300,000. */
+  /**
+   * The most data keys of one tenant, for keyrings with the option `tenant`. A tenant beyond it evicts its own least recently used data key.
+   * Default a hundredth of `maxEntries`, and at least 8.
+   */
+  readonly maxEntriesPerTenant?: number;
+  /**
+   * How long a data key serves after its unwrap. A revocation takes effect within this time. Default 300,000. The `cacheMaxAgeMs` of a
+   * keyring's tenant stands in its place.
+   */
   readonly maxAgeMs?: number;
   /** The time source, for tests. */
   readonly clock?: Clock;
@@ -43,7 +51,10 @@ export class DataKeyCache {
   constructor(options: CacheOptions = {}) {
     refuseUnknown(options, CACHE_OPTIONS, "a DataKeyCache");
     const { maxEntries = 1000, maxAgeMs = 300_000, clock = systemClock } = options;
-    this.#store = new UnwrapStore(count(maxEntries, "cache.maxEntries", MOST_ENTRIES), positive(maxAgeMs, "cache.maxAgeMs"), clock);
+    count(maxEntries, "cache.maxEntries", MOST_ENTRIES);
+    const { maxEntriesPerTenant = Math.max(LEAST_SHARE, Math.floor(maxEntries / 100)) } = options;
+    count(maxEntriesPerTenant, "cache.maxEntriesPerTenant", MOST_ENTRIES);
+    this.#store = new UnwrapStore({ maxEntries, maxEntriesPerTenant, maxAgeMs: positive(maxAgeMs, "cache.maxAgeMs") }, clock);
   }
 
   /** The number of data keys that it holds. */
@@ -82,5 +93,6 @@ function isPlain(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-const CACHE_OPTIONS: OptionNames<CacheOptions> = { maxEntries: true, maxAgeMs: true, clock: true };
+const CACHE_OPTIONS: OptionNames<CacheOptions> = { maxEntries: true, maxEntriesPerTenant: true, maxAgeMs: true, clock: true };
 const MOST_ENTRIES = 2 ** 24;
+const LEAST_SHARE = 8;

@@ -154,7 +154,7 @@ export class DataKeySource {
   forget(filter: ForgetFilter): number {
     const forgotten = this.#store?.forget(filter) ?? 0;
     const isMeant = ({ record }: WrappedDataKey): boolean =>
-      record.recipients.some((recipient) => meets(this.#keyContext, recipient, filter));
+      record.recipients.some((recipient) => meets(this.#keyContext, recipient, filter, this.#policy.tenant?.id));
     return forgotten + (this.#reused?.forget(isMeant) ?? 0);
   }
 
@@ -237,7 +237,7 @@ export class DataKeySource {
   }
 
   #identityOf({ provider, recipient }: Candidate, { suite }: KeyRecord): UnwrapIdentity {
-    return { provider: provider.provider, recipient, keyContext: this.#keyContext, suite };
+    return { provider: provider.provider, recipient, keyContext: this.#keyContext, suite, tenant: this.#policy.tenant };
   }
 
   #onEvict({ provider, keyId }: Recipient): StoredKey["onEvict"] {

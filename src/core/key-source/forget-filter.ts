@@ -11,11 +11,14 @@ export interface ForgetFilter {
   readonly keyId?: string;
   /** Pairs that the key context contains, such as the tenant. */
   readonly context?: Context;
+  /** The `id` of the option `tenant` of the keyring that unwrapped it. */
+  readonly tenant?: string;
 }
 
 /** Whether a key matches every given part of the filter. */
-export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, filter: ForgetFilter): boolean {
+export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, filter: ForgetFilter, tenant?: string): boolean {
   return (
+    (filter.tenant === undefined || filter.tenant === tenant) &&
     (filter.provider === undefined || filter.provider === provider) &&
     (filter.keyId === undefined || filter.keyId === keyId) &&
     Object.entries(filter.context ?? {}).every(([key, value]) => keyContext.map[key] === value)
@@ -29,8 +32,8 @@ export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, f
  */
 export function checkedFilter(filter: ForgetFilter): ForgetFilter {
   refuseUnknown(filter, FILTER_PARTS, "forget");
-  const { provider, keyId, context } = filter;
-  for (const [name, part] of Object.entries({ provider, keyId })) {
+  const { provider, keyId, context, tenant } = filter;
+  for (const [name, part] of Object.entries({ provider, keyId, tenant })) {
     if (part !== undefined && typeof part !== "string") throw invalidArgument(`${name} of forget must be a string`);
   }
   if (context !== undefined && (typeof context !== "object" || context === null || Symbol.iterator in context)) {
@@ -39,4 +42,4 @@ export function checkedFilter(filter: ForgetFilter): ForgetFilter {
   return { ...filter, ...(context !== undefined && { context: { ...context } }) };
 }
 
-const FILTER_PARTS: OptionNames<ForgetFilter> = { provider: true, keyId: true, context: true };
+const FILTER_PARTS: OptionNames<ForgetFilter> = { provider: true, keyId: true, context: true, tenant: true };

@@ -2,10 +2,13 @@ import { equalPublicBytes, readUint32 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { KeyContext } from "../base/context.ts";
 import { RecentMap } from "../base/recent-map.ts";
+import type { TenantLabel } from "../base/tenant-label.ts";
 import type { KeyProvider, Recipient } from "../contracts/key-provider.ts";
 import type { EvictionReason } from "../telemetry/events.ts";
+import { Expiries } from "./expiries.ts";
 import { type ForgetFilter, meets } from "./forget-filter.ts";
 import type { SharedDataKey } from "./shared-data-key.ts";
+import { TenantShares } from "./tenant-shares.ts";
 
 /** The identity of an unwrap: all parts that decide which data key it gives. A difference in any part makes another key. */
 export interface UnwrapIdentity {
@@ -15,12 +18,15 @@ export interface UnwrapIdentity {
   readonly recipient: Recipient;
   readonly keyContext: KeyContext;
   readonly suite: number;
+  /** The keyring's tenant: its id is a part of the identity, its age a bound of the entry. */
+  readonly tenant: TenantLabel | undefined;
 }
 
 export interface StoredKey {
   readonly identity: UnwrapIdentity;
   readonly key: SharedDataKey;
   readonly bornAt: number;
+  readonly maxAgeMs: number;
   onEvict(reason: EvictionReason): void;
 }
 
@@ -28,6 +34,12 @@ export interface StoredKey {
 export interface PendingUnwrap {
   readonly identity: UnwrapIdentity;
   isForgotten: boolean;
+}
+
+export interface StoreBounds {
+  readonly maxEntries: number;
+  readonly maxEntriesPerTenant: number;
+  readonly maxAgeMs: number;
 }
 
 /** The store behind a `DataKeyCache`. Looks up by a short hash, then compares every part of the identity. */
@@ -38,11 +50,19 @@ export class UnwrapStore {
   readonly #pending = new Set<PendingUnwrap>();
   #providers = 0;
   readonly #entries: RecentMap<number, StoredKey>;
+  readonly #shares: TenantShares;
+  readonly #expiries: Expiries<StoredKey>;
   #evictionReason: EvictionReason = "size";
-  #cancelSweep: (() => void) | undefined;
 
-  constructor(maxEntries: number, maxAgeMs: number, clock: Clock) {
-    this.#entries = new RecentMap({ maxEntries, onLeave: (stored) => this.#letGo(stored) });
+  constructor({ maxEntries, maxEntriesPerTenant, maxAgeMs }: StoreBounds, clock: Clock) {
+    this.#entries = new RecentMap({ maxEntries, onLeave: (stored, place) => this.#letGo(stored, place) });
+    this.#shares = new TenantShares(maxEntriesPerTenant, (place) => this.#entries.delete(place));
+    this.#expiries = new Expiries(clock, (expired) =>
+      this.#evict(
+        expired.map(({ identity }) => this.#placeOf(identity)),
+        "age",
+      ),
+    );
     this.#maxAgeMs = maxAgeMs;
     this.#clock = clock;
   }
@@ -62,9 +82,12 @@ export class UnwrapStore {
     const place = this.#placeOf(identity);
     const stored = this.#entries.get(place);
     if (stored === undefined || !isSameIdentity(stored.identity, identity)) return undefined;
-    if (this.ageMs(stored) < this.#maxAgeMs) return stored;
-    this.#evict([place], "age");
-    return undefined;
+    if (this.ageMs(stored) >= Math.min(stored.maxAgeMs, this.#maxAgeOf(identity))) {
+      this.#evict([place], "age");
+      return undefined;
+    }
+    if (identity.tenant !== undefined) this.#shares.touch(identity.tenant.id, place);
+    return stored;
   }
 
   /** Notes that an unwrap begins. The caller ends it with `end`, whatever its result. */
@@ -78,18 +101,23 @@ export class UnwrapStore {
     this.#pending.delete(pending);
   }
 
-  /** Keeps the result of an unwrap and holds it, unless it was forgotten meanwhile. */
+  /** Keeps the result of an unwrap and holds it, unless it was forgotten meanwhile or its tenant keeps none. */
   keep(pending: PendingUnwrap, key: SharedDataKey, onEvict: StoredKey["onEvict"]): void {
-    if (pending.isForgotten) return;
-    const { identity } = pending;
+    const { identity, isForgotten } = pending;
+    const maxAgeMs = this.#maxAgeOf(identity);
+    if (isForgotten || maxAgeMs === 0) return;
     key.hold();
-    this.#entries.set(this.#placeOf(identity), { identity, key, bornAt: this.#clock.monotonicMs(), onEvict });
-    this.#cancelSweep ??= this.#sweepLater();
+    const place = this.#placeOf(identity);
+    const stored = { identity, key, bornAt: this.#clock.monotonicMs(), maxAgeMs, onEvict };
+    this.#entries.delete(place);
+    if (identity.tenant !== undefined) this.#shares.add(identity.tenant.id, place);
+    this.#entries.set(place, stored);
+    this.#expiries.add(stored);
   }
 
   /** Removes the keys that match the filter. @returns how many */
   forget(filter: ForgetFilter): number {
-    return this.#forgetWhere(({ keyContext, recipient }) => meets(keyContext, recipient, filter), "forgotten");
+    return this.#forgetWhere(({ keyContext, recipient, tenant }) => meets(keyContext, recipient, filter, tenant?.id), "forgotten");
   }
 
   /** Removes what a refused key version had unwrapped by this algorithm. */
@@ -115,24 +143,18 @@ export class UnwrapStore {
     this.#evictionReason = reason;
     for (const place of places) this.#entries.delete(place);
     this.#evictionReason = "size";
-    if (this.size > 0) return;
-    this.#cancelSweep?.();
-    this.#cancelSweep = undefined;
   }
 
-  #sweepLater(): () => void {
-    return this.#clock.after(this.#maxAgeMs, () => this.#sweep(), "idle");
-  }
-
-  #sweep(): void {
-    this.#cancelSweep = undefined;
-    this.#evictWhere((stored) => this.ageMs(stored) >= this.#maxAgeMs, "age");
-    if (this.size > 0) this.#cancelSweep = this.#sweepLater();
-  }
-
-  #letGo({ key, onEvict }: StoredKey): void {
+  #letGo(stored: StoredKey, place: number): void {
+    const { identity, key, onEvict } = stored;
+    this.#expiries.delete(stored);
+    if (identity.tenant !== undefined) this.#shares.delete(identity.tenant.id, place);
     key.release();
     onEvict(this.#evictionReason);
+  }
+
+  #maxAgeOf({ tenant }: UnwrapIdentity): number {
+    return tenant?.cacheMaxAgeMs ?? this.#maxAgeMs;
   }
 
   /** Hashes the end of the wrapped key, which is a tag or looks random. Keys with equal hashes evict each other, and nothing worse. */
@@ -153,6 +175,7 @@ function isSameIdentity(a: UnwrapIdentity, b: UnwrapIdentity): boolean {
   return (
     a.provider === b.provider &&
     a.suite === b.suite &&
+    a.tenant?.id === b.tenant?.id &&
     a.recipient.alg === b.recipient.alg &&
     a.recipient.keyId === b.recipient.keyId &&
     isEqual(a.recipient.wrapped, b.recipient.wrapped) &&

@@ -417,7 +417,7 @@ interface IdentityParts {
 
 function identity(changed: Partial<IdentityParts>): UnwrapIdentity {
   const { provider = PROVIDER, keyId = "k1", alg = 1, wrapped = noise(72), context = { tenant: "acme" }, suite = 1 } = changed;
-  return { provider, recipient: { provider: "local", keyId, alg, wrapped }, keyContext: new KeyContext(context), suite };
+  return { provider, recipient: { provider: "local", keyId, alg, wrapped }, keyContext: new KeyContext(context), suite, tenant: undefined };
 }
 
 function flipped(bytes: Uint8Array, at: number, bit: number): Uint8Array {
