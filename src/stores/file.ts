@@ -1,19 +1,16 @@
 import { rm } from "node:fs/promises";
-import { readIfThere, removeLeftovers, writeDurably } from "../core/base/durable-file.ts";
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { fileError } from "../core/base/file-error.ts";
-import { withFileLock } from "../core/base/file-lock.ts";
+import { readIfThere, writeDurably } from "../core/base/durable-file.ts";
+import { EnvelockError } from "../core/base/errors.ts";
 import { jsonIn } from "../core/base/json.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import type { Checkpoint } from "../fields/jobs/checkpoint.ts";
 import { memoryStore, pageOf } from "../fields/stores/memory.ts";
+import { type FileStoreOptions, lockedFile } from "./locked-file.ts";
 import { flatRow, scannedRow, storedRow, unreadableRow } from "./stored-row.ts";
 
-export interface FileStoreOptions {
-  /** The time that a change waits for a lock of another process, before it throws `unavailable`. Default 10,000. */
-  readonly maxLockWaitMs?: number;
-}
+export { fileTenantStore } from "./file-tenants.ts";
+export type { FileStoreOptions } from "./locked-file.ts";
 
 /**
  * Keeps data keys in one JSON file, for a single machine and some thousand keys at most: each change rewrites the whole file.
@@ -35,38 +32,20 @@ export interface FileStoreOptions {
  */
 export function fileStore(path: string, options: FileStoreOptions = {}): DataKeyStore {
   refuseUnknown(options, OPTIONS, "fileStore");
-  const { maxLockWaitMs = 10_000 } = options;
-  if (typeof path !== "string" || path === "") throw invalidArgument("path is the name of a file");
-  if (typeof maxLockWaitMs !== "number" || !(maxLockWaitMs >= 0)) throw invalidArgument("maxLockWaitMs is a number of at least 0");
-  const reading = async <T>(signal: AbortSignal | undefined, read: (content: Content) => Promise<T>): Promise<T> => {
-    signal?.throwIfAborted();
-    try {
-      return await read(contentOf(await readIfThere(path), path));
-    } catch (error) {
-      throw fileError(path, error);
-    }
-  };
-  let before: Promise<unknown> = Promise.resolve();
-  const changing = async (
+  const file = lockedFile(path, options);
+  const reading = <T>(signal: AbortSignal | undefined, read: (content: Content) => Promise<T>): Promise<T> =>
+    file.read(signal, (text) => read(contentOf(text, path)));
+  const changing = (
     { scope }: StoredDataKey,
     signal: AbortSignal | undefined,
     change: (store: DataKeyStore) => Promise<boolean>,
-  ): Promise<boolean> => {
-    signal?.throwIfAborted();
-    const changed = before.then(() => withFileLock(`${path}.lock`, maxLockWaitMs, () => changeNow(scope, change))); // one after the other: the lock is for others
-    before = changed.catch(() => undefined);
-    return await changed.catch((error: unknown) => {
-      throw fileError(path, error);
+  ): Promise<boolean> =>
+    file.change(signal, async (text) => {
+      const content = contentOf(text, path);
+      const store = await storeOf(content, scope);
+      if (!(await change(store))) return undefined;
+      return textOf(await store.scan({ limit: Number.POSITIVE_INFINITY }), content.unreadable);
     });
-  };
-  const changeNow = async (scope: string, change: (store: DataKeyStore) => Promise<boolean>): Promise<boolean> => {
-    const content = contentOf(await readIfThere(path), path);
-    const store = await storeOf(content, scope);
-    if (!(await change(store))) return false;
-    await removeLeftovers(path); // they hold wrapped keys that may have been shredded since
-    await writeDurably(path, textOf(await store.scan({ limit: Number.POSITIVE_INFINITY }), content.unreadable), { overwrite: true });
-    return true;
-  };
   return {
     byKid: (scope, kid, options) => reading(options?.signal, async (content) => (await storeOf(content, scope)).byKid(scope, kid)),
     list: (scope, options) => reading(options?.signal, async (content) => (await storeOf(content, scope)).list(scope)),

@@ -3,13 +3,8 @@ import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { scannedRow, storedRow } from "./stored-row.ts";
 
-/** The differences between databases. `Bytes` is the type of bytes of its client. */
-export interface SqlDialect<Bytes> {
-  /** The expression for a column of bytes as lower-case hex. Null stays null. */
-  hex(column: string): string;
-  /** The expression for a parameter that `bytesValue` made. */
-  readonly bytes: string;
-  bytesValue(bytes: Uint8Array): Bytes;
+/** A way to a database. `Bytes` is the type of bytes of its client. */
+export interface SqlAccess<Bytes> {
   /**
    * Runs one statement, with `?` in place of its parameters.
    *
@@ -20,8 +15,18 @@ export interface SqlDialect<Bytes> {
   isInTransaction(): Promise<boolean>;
 }
 
+/** The differences between databases. */
+export interface SqlDialect<Bytes> extends SqlAccess<Bytes> {
+  /** The expression for a column of bytes as lower-case hex. Null stays null. */
+  hex(column: string): string;
+  /** The expression for a parameter that `bytesValue` made. */
+  readonly bytes: string;
+  bytesValue(bytes: Uint8Array): Bytes;
+}
+
 /** Makes the store over a table. `table` has the form of `quotedTable`. */
-export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run, isInTransaction }: SqlDialect<Bytes>): DataKeyStore {
+export function sqlStore<Bytes>(table: string, dialect: SqlDialect<Bytes>): DataKeyStore {
+  const { hex, bytes, bytesValue, run } = dialect;
   type Values = readonly (string | number | Bytes | null)[];
   const columns = `scope, version, kid, state, ${hex("record")} as record, ${hex("proof")} as proof, created_at_ms as "createdAtMs", revision`;
   const rows = async (condition: string, values: Values, options: CallOptions = {}): Promise<readonly unknown[]> => {
@@ -29,13 +34,8 @@ export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run, is
     return await run(`select ${columns} from ${table} where ${condition}`, values);
   };
   const value = (bytesOrNull: Uint8Array | null): Bytes | null => bytesOrNull && bytesValue(bytesOrNull);
-  const changes = async (statement: string, values: Values, options: CallOptions = {}): Promise<boolean> => {
-    options.signal?.throwIfAborted();
-    // clients count changed rows in different ways
-    const isChanged = isOneChange(await run(`${statement} returning version as "changedVersion"`, values));
-    if (isChanged && (await isInTransaction())) throw inTransaction();
-    return isChanged;
-  };
+  const changes = (statement: string, values: Values, options?: CallOptions): Promise<boolean> =>
+    changesOne(dialect, statement, values, options);
   return {
     byKid: async (scope, kid, options) => (await rows("scope = ? and kid = ?", [scope, kid], options)).map(storedRow)[0],
     list: async (scope, options) => (await rows("scope = ?", [scope], options)).map(storedRow),
@@ -58,9 +58,27 @@ export function sqlStore<Bytes>(table: string, { hex, bytes, bytesValue, run, is
   };
 }
 
+/**
+ * Runs a statement that changes at most one row. Clients count changed rows in different ways, so the statement returns its row.
+ *
+ * @returns whether it changed the row
+ * @throws `invalid-argument` if the change could still be rolled back
+ */
+export async function changesOne<Bytes>(
+  { run, isInTransaction }: SqlAccess<Bytes>,
+  statement: string,
+  values: readonly (string | number | Bytes | null)[],
+  options: CallOptions = {},
+): Promise<boolean> {
+  options.signal?.throwIfAborted();
+  const isChanged = isOneChange(await run(`${statement} returning revision as "changedRevision"`, values));
+  if (isChanged && (await isInTransaction())) throw inTransaction();
+  return isChanged;
+}
+
 function inTransaction(): EnvelockError {
   return invalidArgument(
-    "the store's client is in a transaction: a rollback would take the data key from what it has encrypted",
+    "the store's client is in a transaction: a rollback would take back what this process already relies on, such as a data key",
     "Give the store a pool or a connection of its own. Roll the transaction back: what the store wrote in it was not used.",
   );
 }
@@ -73,7 +91,7 @@ function inTransaction(): EnvelockError {
 function isOneChange(rows: readonly unknown[]): boolean {
   if (rows.length === 0) return false;
   const [row] = rows;
-  if (rows.length === 1 && typeof row === "object" && row !== null && "changedVersion" in row) return true;
+  if (rows.length === 1 && typeof row === "object" && row !== null && "changedRevision" in row) return true;
   throw invalidArgument(
     "the client does not give the rows that a statement returned, as `{ rows }`",
     "Hand in a Pool or Client of the driver itself; the `query` of an ORM gives other shapes.",

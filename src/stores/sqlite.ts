@@ -1,17 +1,15 @@
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
+import { type SqliteDatabase, sqliteAccess } from "./sqlite-access.ts";
 
-/** The methods that the store needs of a database: a `DatabaseSync` of `node:sqlite`, a `Database` of `better-sqlite3` or `bun:sqlite`. */
-export interface SqliteDatabase {
-  exec(statements: string): unknown;
-  prepare(statement: string): { all(...values: (string | number | Uint8Array | null)[]): unknown };
-  /** Whether a transaction is open, under the name of `better-sqlite3` and `bun:sqlite`. */
-  readonly inTransaction?: boolean;
-  /** Whether a transaction is open, under the name of `node:sqlite`. */
-  readonly isTransaction?: boolean;
-}
+export type { SqliteDatabase } from "./sqlite-access.ts";
+export {
+  type SqliteTenantStore,
+  type SqliteTenantStoreOptions,
+  sqliteTenantMigration,
+  sqliteTenantStore,
+} from "./sqlite-tenants.ts";
 
 export interface SqliteStoreOptions {
   /**
@@ -49,20 +47,15 @@ export interface SqliteStore extends DataKeyStore {
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   refuseUnknown(options, OPTIONS, "sqliteStore");
   const { database, table = DEFAULT_TABLE } = options;
-  if (typeof database?.exec !== "function" || typeof database.prepare !== "function")
-    throw invalidArgument("database has no methods `exec` and `prepare`");
+  const access = sqliteAccess(database, HINTS);
+  const { attempt } = access;
   const name = quotedTable(table);
   attempt(() => database.exec("pragma secure_delete = on"));
   const store = sqlStore(name, {
     hex: (column) => `case when ${column} is null then null else lower(hex(${column})) end`,
     bytes: "?",
     bytesValue: (value) => value,
-    async run(statement, values) {
-      const rows = attempt(() => database.prepare(statement).all(...values));
-      if (!Array.isArray(rows)) throw new EnvelockError("provider-failure", "the database gave no rows");
-      return rows;
-    },
-    isInTransaction: async () => database.inTransaction === true || database.isTransaction === true,
+    ...access,
   });
   return {
     ...store,
@@ -128,35 +121,9 @@ function hasProof(database: SqliteDatabase, table: string): boolean {
   );
 }
 
-function attempt<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw databaseError(error);
-  }
-}
-
-/**
- * Translates an error of the database. `better-sqlite3` gives the name of the result code, `node:sqlite` its number, whose low byte is the
- * primary code.
- */
-function databaseError(error: unknown): EnvelockError {
-  const message = error instanceof Error ? error.message : "";
-  const name = error instanceof Error && "code" in error ? `${error.code}` : "";
-  const number = error instanceof Error && "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
-  const is = (codes: Readonly<Record<string, number>>): boolean =>
-    Object.entries(codes).some(([known, value]) => number === value || name.startsWith(known));
-  if (is(BUSY) || message.includes("is locked")) return new EnvelockError("unavailable", "the database is locked", { cause: error });
-  if (is(FORBIDDEN)) return new EnvelockError("access-denied", "the database may not be used so", { cause: error });
-  const hint = Object.entries(HINTS).find(([said]) => message.includes(said))?.[1];
-  return new EnvelockError("provider-failure", "the database failed", { cause: error, ...(hint !== undefined && { hint }) });
-}
-
 const OPTIONS: OptionNames<SqliteStoreOptions> = { database: true, table: true };
 const HINTS: Readonly<Record<string, string>> = {
   "no such table": "make the table with `migrate()`, or run what `sqliteMigration()` gives",
   "no such column": "bring the table to this release with `migrate()`, or run what `sqliteUpgrades()` gives",
   "no column named": "bring the table to this release with `migrate()`, or run what `sqliteUpgrades()` gives",
 };
-const BUSY: Readonly<Record<string, number>> = { SQLITE_BUSY: 5, SQLITE_LOCKED: 6 };
-const FORBIDDEN: Readonly<Record<string, number>> = { SQLITE_PERM: 3, SQLITE_READONLY: 8, SQLITE_AUTH: 23 };

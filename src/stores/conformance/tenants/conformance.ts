@@ -1,0 +1,39 @@
+import type { TenantStore } from "../../../core/contracts/tenant-store.ts";
+import type { StoreConformanceCase } from "../conformance.ts";
+import type { Bench, TenantStoreConformanceHarness } from "./bench.ts";
+import { tenantCases } from "./cases.ts";
+
+/**
+ * Lists the contract of a `TenantStore` as cases for any test runner, as `storeConformance` does for data keys. Each case makes ids of its
+ * own, so that all may run on one table, in any order.
+ *
+ * @see docs/tenants.md
+ * @example
+ * ```ts
+ * import { test } from "node:test";
+ * import { tenantStoreConformance } from "envelock/stores/conformance";
+ * import { memoryTenantStore } from "envelock/tenants";
+ *
+ * const store = memoryTenantStore();
+ * for (const { name, run } of tenantStoreConformance({ open: () => store })) test(name, run);
+ * ```
+ */
+export function tenantStoreConformance(harness: TenantStoreConformanceHarness): readonly StoreConformanceCase[] {
+  return tenantCases().map(({ name, run }) => ({ name, run: () => withBench(harness, run) }));
+}
+
+/** Runs a case and closes what it opened, also when it failed. */
+async function withBench(harness: TenantStoreConformanceHarness, run: (bench: Bench) => Promise<void>): Promise<void> {
+  const opened: TenantStore[] = [];
+  try {
+    await run({
+      async open() {
+        const store = await harness.open();
+        opened.push(store);
+        return store;
+      },
+    });
+  } finally {
+    await Promise.allSettled(opened.map(async (store) => await store.close?.()));
+  }
+}
