@@ -5,6 +5,7 @@ export const ENTRIES = {
   ".": "src/index.ts",
   "./node": "src/node/index.ts",
   "./fields": "src/fields/index.ts",
+  "./tenants": "src/tenants/index.ts",
   "./telemetry": "src/core/telemetry/index.ts",
   "./keyset-file": "providers/local/keyset-file.ts",
   "./providers/local": "providers/local/index.ts",

@@ -1,11 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { TENANT_LIFE_CYCLE } from "../src/tenants/life-cycle/table.ts";
 import { FLOORS, KNOWS_PROVIDERS, PROVIDERS, PROVIDERS_SHARE, type ProviderRoom, type Room } from "../test/package/arrows.ts";
 import { envelopePicture } from "./envelope-picture.ts";
 import { housePicture } from "./house-picture.ts";
 
 // npm run house: writes what CONTRIBUTING.md and docs/design.md say of rooms, and docs/house.svg, from the table in test/package/arrows.ts;
-// and draws docs/envelope.svg.
+// draws docs/envelope.svg; and writes the life cycle of tenants into docs/tenants.md.
 
 /** The files that are made here, as they must be. Paths are from the root. */
 export function houseFiles(read: (path: string) => string): ReadonlyMap<string, string> {
@@ -15,6 +16,7 @@ export function houseFiles(read: (path: string) => string): ReadonlyMap<string, 
     ["docs/envelope.svg", envelopePicture()],
     ["CONTRIBUTING.md", withList(read("CONTRIBUTING.md"), tree())],
     ["docs/design.md", withList(read("docs/design.md"), table())],
+    ["docs/tenants.md", withList(read("docs/tenants.md"), lifeCycle())],
   ]);
 }
 
@@ -44,6 +46,15 @@ function row({ path, holds, packages = [], inner = [] }: Room & Pick<ProviderRoo
   const order = inner.length > 0 ? `; inside, ${inner.map((folders) => folders.join(", ")).join(" → ")}` : "";
   const names = packages.map((name) => `\`${name.endsWith(":") || name.endsWith("/") ? `${name}*` : name}\``);
   return `| \`${path.replace(/\/$/, "")}\` | ${holds}${order} | ${names.join(", ")} |`;
+}
+
+/** The changes of a tenant, from the table that the library applies. */
+function lifeCycle(): string {
+  const rows = TENANT_LIFE_CYCLE.map(({ change, from, to, event, meaning, isGeneration }) => {
+    const follows = to === "same" ? "as before" : `**${to}**`;
+    return `| \`${change}\` | ${from.join(", ")} | ${follows} | \`${event}\` | ${meaning}${isGeneration ? " Counts the generation." : ""} |`;
+  });
+  return ["| change | allowed in | state afterwards | event | what happens |", "|---|---|---|---|---|", ...rows].join("\n");
 }
 
 const BEGIN = "<!-- made by npm run house -->";

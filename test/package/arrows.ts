@@ -38,6 +38,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
       packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "@noble/curves/", "@noble/ciphers/"],
     },
   ],
+  [{ path: "src/tenants/", holds: "keys of tenants: life cycle, isolation, moves, health" }],
   [{ path: "src/fields/", holds: "data keys in a store, ciphers for columns, blind indexes, jobs" }],
   [{ path: "src/core/keyring/", holds: "encrypt, decrypt, rewrap; routes to providers by key id" }],
   [

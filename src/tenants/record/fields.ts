@@ -1,0 +1,83 @@
+import { isTextOfAtMost } from "../../core/base/bytes.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
+
+/** Reads the fields of an object of a document. Every field is read once, and `end` refuses what is left. */
+export class Fields {
+  readonly #fields: Map<string, unknown>;
+  readonly #what: string;
+
+  /** @throws `provider-failure` if it is no object */
+  constructor(value: unknown, what: string) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw broken(`${what} is no object`);
+    this.#fields = new Map<string, unknown>(Object.entries(value));
+    this.#what = what;
+  }
+
+  /** @throws `provider-failure` if a field is left that no one has read */
+  end(): void {
+    const [left] = this.#fields.keys();
+    if (left !== undefined)
+      throw broken(`${this.#what} has a field ${JSON.stringify(left).slice(0, 40)}, which this release does not know`);
+  }
+
+  take(name: string): unknown {
+    if (!this.#fields.has(name)) throw broken(`${this.#what} has no field "${name}"`);
+    const value = this.#fields.get(name);
+    this.#fields.delete(name);
+    return value;
+  }
+
+  text(name: string, mostBytes: number): string {
+    const value = this.take(name);
+    if (!isTextOfAtMost(mostBytes, value)) throw broken(`${name} of ${this.#what} is no text of 1 to ${mostBytes} bytes`);
+    return value;
+  }
+
+  integer(name: string, least = 0): number {
+    const value = this.take(name);
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least)
+      throw broken(`${name} of ${this.#what} is no integer of at least ${least}`);
+    return value;
+  }
+
+  integerOrNull(name: string, least = 0): number | null {
+    return this.#fields.get(name) === null ? this.#null(name) : this.integer(name, least);
+  }
+
+  boolean(name: string): boolean {
+    const value = this.take(name);
+    if (typeof value !== "boolean") throw broken(`${name} of ${this.#what} is neither true nor false`);
+    return value;
+  }
+
+  oneOf<T extends string>(name: string, known: readonly T[]): T {
+    const value = this.take(name);
+    const found = known.find((candidate) => candidate === value);
+    if (found === undefined) throw broken(`${name} of ${this.#what} is none of ${known.join(", ")}`);
+    return found;
+  }
+
+  list<T>(name: string, most: number, read: (value: unknown) => T): readonly T[] {
+    const value: unknown = this.take(name);
+    if (!Array.isArray(value) || value.length > most) throw broken(`${name} of ${this.#what} is no list of at most ${most}`);
+    return Object.freeze(value.map((member: unknown) => read(member)));
+  }
+
+  objectOrNull<T>(name: string, read: (fields: Fields) => T): T | null {
+    if (this.#fields.get(name) === null) return this.#null(name);
+    const fields = new Fields(this.take(name), name);
+    const value = read(fields);
+    fields.end();
+    return value;
+  }
+
+  #null(name: string): null {
+    this.#fields.delete(name);
+    return null;
+  }
+}
+
+/** Says that a stored document is not one of this release. */
+export function broken(why: string): EnvelockError {
+  return new EnvelockError("provider-failure", `the store holds a record of a tenant that cannot be read: ${why}`);
+}
