@@ -103,7 +103,7 @@ async function fillsPages({ open }: Bench): Promise<void> {
   const { start, rows } = await insertRows(store);
   for (const limit of [1, rows.length - 1, rows.length]) {
     const page = await store.list({ kind: "tenant", after: start, limit });
-    check(page.length === limit, `a page of a list must have ${limit} rows, if as many are left`);
+    check(page.length === limit, `a page of a list must have ${limit} rows while enough are left`);
   }
 }
 
