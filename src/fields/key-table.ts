@@ -7,9 +7,10 @@ import type { DataKeyStore, ScanPage, StoredDataKey } from "../core/contracts/da
 import { KID_BYTES } from "../core/contracts/suite.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
 import { isSuccession, proveSuccession } from "../core/data-key/succession.ts";
-import { parseKeyRecord } from "../core/format/key-record.ts";
+import { type KeyRecord, parseKeyRecord } from "../core/format/key-record.ts";
 import { MAX_PROOF_BYTES, type SuccessionClaim } from "../core/format/succession.ts";
-import type { Keyring } from "../core/keyring/keyring.ts";
+import type { KeyRecords } from "../core/keyring/key-records.ts";
+import { type Keyring, keyRecordsOf } from "../core/keyring/keyring.ts";
 import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
 
 /** A key context, and how the store names it. */
@@ -28,11 +29,13 @@ export interface LiveRow extends StoredDataKey {
 /** The store as the core uses it: what comes from it is checked, what fails in it has a code, and its changes are made in order. */
 export class KeyTable {
   readonly #keyring: Keyring;
+  readonly #records: KeyRecords;
   readonly #store: DataKeyStore;
   readonly #clock: Clock;
 
   constructor(keyring: Keyring, store: DataKeyStore, clock: Clock) {
     this.#keyring = keyring;
+    this.#records = keyRecordsOf(keyring);
     this.#store = store;
     this.#clock = clock;
   }
@@ -56,8 +59,8 @@ export class KeyTable {
   }
 
   /** Whether a rewrap would change a record's recipients. @throws as `keyRecordNeedsRewrap` */
-  async isStale(record: Uint8Array, options?: CallOptions): Promise<boolean> {
-    return await this.#keyring.keyRecordNeedsRewrap(record, callOptions(options));
+  async isStale(record: KeyRecord, options?: CallOptions): Promise<boolean> {
+    return await this.#records.parsedNeedsRewrap(record, callOptions(options));
   }
 
   /** Every row of a scope, by version. @throws `malformed-envelope`, `authentication-failed`, and what the store throws */
@@ -80,11 +83,15 @@ export class KeyTable {
     return row;
   }
 
-  /** The data key of a row, which the caller destroys. @throws `authentication-failed` if the record is another's, and as `unwrapDataKey` */
-  async unwrap({ context }: Scope, { record, kid }: LiveRow, options?: CallOptions): Promise<DataKey> {
-    const { keyCommit } = parseKeyRecord(record);
-    if (toHex(keyCommit.subarray(0, KID_BYTES)) !== kid) throw authenticationFailed();
-    return await this.#keyring.unwrapDataKey(record, { ...callOptions(options), keyContext: context.map });
+  /** The data key of a row, which the caller destroys. @throws `malformed-envelope`, and as `unwrapRecord` */
+  async unwrap(scope: Scope, row: LiveRow, options?: CallOptions): Promise<DataKey> {
+    return await this.unwrapRecord(scope, row, parseKeyRecord(row.record), options);
+  }
+
+  /** The data key of a row whose record is parsed. @throws `authentication-failed` if the record is another's, and as `unwrapDataKey` */
+  async unwrapRecord({ context }: Scope, { kid }: LiveRow, record: KeyRecord, options?: CallOptions): Promise<DataKey> {
+    if (toHex(record.keyCommit.subarray(0, KID_BYTES)) !== kid) throw authenticationFailed();
+    return await this.#records.unwrapParsed(record, { ...callOptions(options), keyContext: context.map });
   }
 
   /** Whether a row carries the proof that a holder of `before`, the version before it, has added it. docs/format.md §3.2 */
@@ -133,22 +140,26 @@ export class KeyTable {
   }
 
   /**
-   * Wraps a row's data key for the keyring's `wrapWith`, if nobody has done it first. The new record replaces the old one only once it
-   * has been unwrapped, and is read back.
+   * Wraps a row's data key for the keyring's `wrapWith`, if no other process has done it first. The new record replaces the old one only
+   * once it has been unwrapped, and is read back.
    *
-   * @returns the row as it stands then
-   * @throws as `unwrap` and `rewrapKeyRecord`; `provider-failure` if the store does not keep what it took
+   * @param record that of `row`
+   * @throws as `unwrapRecord` and `rewrapKeyRecord`; `provider-failure` if the store does not keep what it took
    */
-  async rewrap(scope: Scope, row: LiveRow, options?: CallOptions): Promise<{ readonly row: StoredDataKey; readonly isRewrapped: boolean }> {
+  async rewrap(scope: Scope, row: LiveRow, record: KeyRecord, options?: CallOptions): Promise<Rewrapped> {
     let before = row;
+    let parsed = record;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const record = await this.#keyring.rewrapKeyRecord(before.record, { ...callOptions(options), keyContext: scope.context.map });
-      (await this.unwrap(scope, { ...before, record }, options)).destroy();
-      const isRewrapped = await this.#swap(before, { state: before.state, record }, options);
+      const bytes = await this.#records.rewrapParsed(parsed, { ...callOptions(options), keyContext: scope.context.map });
+      const written = parseKeyRecord(bytes); // what will be stored, not what it was made of
+      (await this.unwrapRecord(scope, before, written, options)).destroy();
+      const isRewrapped = await this.#swap(before, { state: before.state, record: bytes }, options);
       const now = await this.row(scope, row.kid, options);
       if (now === undefined) throw lost(row.version);
-      if (isRewrapped && now.revision <= before.revision + 1 && !isSameRecord(now.record, record)) throw lost(row.version);
-      if (isRewrapped || !isLive(now) || !(await this.isStale(now.record, options))) return { row: now, isRewrapped };
+      if (isRewrapped && now.revision <= before.revision + 1 && !isSameRecord(now.record, bytes)) throw lost(row.version);
+      if (!isLive(now)) return { record: undefined, isRewrapped };
+      parsed = isSameRecord(now.record, bytes) ? written : parseKeyRecord(now.record);
+      if (isRewrapped || !(await this.isStale(parsed, options))) return { record: parsed, isRewrapped };
       before = now;
     }
     throw noHeadway();
@@ -194,6 +205,14 @@ export class KeyTable {
     const revision = row.revision + 1;
     return fromStore(() => this.#store.compareAndSwap({ ...row, ...change, revision }, row.revision, options), options);
   }
+}
+
+/** What `KeyTable.rewrap` leaves behind. */
+export interface Rewrapped {
+  /** The record as it stands then; undefined if the row was shredded meanwhile. */
+  readonly record: KeyRecord | undefined;
+  /** Whether this call has replaced it. */
+  readonly isRewrapped: boolean;
 }
 
 export function isLive(row: StoredDataKey): row is LiveRow {

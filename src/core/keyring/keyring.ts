@@ -30,6 +30,7 @@ import { decryptJson, decryptText, encryptJson, encryptText } from "./text-value
 
 // Filled by the static block with what the library may listen to and the public surface does not show.
 let lifeIn: (keyring: Keyring) => KeyringLife;
+let recordsIn: (keyring: Keyring) => KeyRecords;
 let isOwn: (value: unknown) => value is Keyring;
 
 /**
@@ -61,6 +62,7 @@ export class Keyring {
   static {
     markClass(Keyring.prototype, "Keyring");
     lifeIn = (keyring) => keyring.#life;
+    recordsIn = (keyring) => keyring.#keyRecords;
     isOwn = (value): value is Keyring => typeof value === "object" && value !== null && #life in value;
   }
 
@@ -322,6 +324,11 @@ export class Keyring {
 /** Returns the subscriptions to the end of a keyring's data keys. */
 export function lifeOf(keyring: Keyring): KeyringLife {
   return lifeIn(keyring);
+}
+
+/** Returns the calls of a keyring for key records, also for parsed ones. */
+export function keyRecordsOf(keyring: Keyring): KeyRecords {
+  return recordsIn(keyring);
 }
 
 /** Refuses a value that is no keyring of this copy of the package. @throws `invalid-argument` */

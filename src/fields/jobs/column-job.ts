@@ -3,7 +3,7 @@ import type { OptionNames } from "../../core/base/options.ts";
 import type { RowId } from "../field-options.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { Failures } from "./failures.ts";
-import { JOB_OPTIONS, type JobOptions, overPages } from "./pages.ts";
+import { inParallel, JOB_OPTIONS, type JobOptions, pagesOf, type RowReader, workersOf } from "./pages.ts";
 
 /** The key by which a table is read in order: its primary key, a bigint as text. */
 export type TableKey = string | number;
@@ -78,34 +78,26 @@ export async function overColumn<T, R extends ColumnRow<T>>(
   changeOf: ChangeOf<T, R>,
 ): Promise<ReencryptReport> {
   for (const name of ["rows", "update"] as const) if (typeof options[name] !== "function") throw invalidArgument(`${name} is a function`);
-  const checkpoint = options.dryRun === true ? undefined : options.checkpoint;
+  const { dryRun, signal, onProgress } = options;
+  const workers = workersOf(options);
+  const checkpoint = dryRun === true ? undefined : options.checkpoint;
   const saved = await loadCheckpoint(checkpoint, job, keyOf);
   const counts: Record<Outcome | "rows", number> = { rows: 0, plaintext: 0, old: 0, current: 0, empty: 0, gone: 0, shredded: 0 };
   Object.assign(counts, saved?.counts);
   const failures = new Failures<TableKey>();
-  await overPages<Placed<T, R>, TableKey>(
-    saved?.after,
-    {
-      read: (after, limit) => readPlaced(options, after, limit),
-      placeOf: ({ row }) => row.key,
-      async work(placed) {
-        counts.rows++;
-        try {
-          counts[await settled(placed, options, changeOf)]++;
-          return true;
-        } catch (error) {
-          if (!(error instanceof EnvelockError && ROW_FAILURES.has(error.code))) throw error;
-          failures.add(placed.row.key, error);
-          return false;
-        }
-      },
-      async pageDone(after, isWhole) {
-        if (isWhole) await saveCheckpoint(checkpoint, job, { after, counts, keyVersions: {} });
-        options.onProgress?.({ rows: counts.rows, failed: failures.count });
-      },
-    },
-    options,
-  );
+  for await (const { rows, last } of pagesOf(readerOf(options), saved?.after, signal)) {
+    await inParallel(rows, workers, signal, async (placed) => {
+      counts.rows++;
+      try {
+        counts[await settled(placed, options, changeOf)]++;
+      } catch (error) {
+        if (!(error instanceof EnvelockError && ROW_FAILURES.has(error.code))) throw error;
+        failures.add(placed.row.key, error);
+      }
+    });
+    if (failures.count === 0) await saveCheckpoint(checkpoint, job, { after: last, counts, keyVersions: {} });
+    onProgress?.({ rows: counts.rows, failed: failures.count });
+  }
   if (failures.count === 0) await checkpoint?.save(undefined);
   return { ...counts, failed: failures.count, failures: failures.first.map(({ place: key, error }) => ({ key, error })) };
 }
@@ -118,19 +110,20 @@ interface Placed<T, R extends ColumnRow<T>> {
   readonly before: TableKey | undefined;
 }
 
-async function readPlaced<T, R extends ColumnRow<T>>(
-  { rows }: ColumnJob<T, R>,
-  after: TableKey | undefined,
-  limit: number,
-): Promise<readonly Placed<T, R>[]> {
-  let before = after;
-  return (await rows(after, limit)).map((row) => {
-    if (keyOf(row.key) === undefined) throw invalidArgument("a row's key must be text or a number");
-    if (row.key === before) throw invalidArgument("`rows` gave a row that is not behind the one before it");
-    const placed = { row, before };
-    before = row.key;
-    return placed;
-  });
+function readerOf<T, R extends ColumnRow<T>>({ rows }: ColumnJob<T, R>): RowReader<Placed<T, R>, TableKey> {
+  return {
+    async read(after, limit) {
+      let before = after;
+      return (await rows(after, limit)).map((row) => {
+        if (keyOf(row.key) === undefined) throw invalidArgument("a row's key must be text or a number");
+        if (row.key === before) throw invalidArgument("`rows` gave a row that is not behind the one before it");
+        const placed = { row, before };
+        before = row.key;
+        return placed;
+      });
+    },
+    placeOf: ({ row }) => row.key,
+  };
 }
 
 /** @throws what the row failed of, or what ends the job */

@@ -15,52 +15,56 @@ export interface JobProgress {
   readonly failed: number;
 }
 
-export interface Pages<Row, Place> {
+/** How a job reads the rows behind a place, in their order. */
+export interface RowReader<Row, Place> {
+  /** Returns at most `limit` rows, none only at the end. */
   read(after: Place | undefined, limit: number): Promise<readonly Row[]>;
   placeOf(row: Row): Place;
-  /** @returns whether the row is done. @throws what ends the job */
-  work(row: Row): Promise<boolean>;
-  /** A page is through. @param isWhole whether all rows are done, of this page and of those before */
-  pageDone(last: Place, isWhole: boolean): Promise<void>;
 }
 
-/** Goes over all rows behind `start`, page by page. A page begins when the one before is through. */
-export async function overPages<Row, Place>(
+/** A page of rows, and the place to continue behind. */
+export interface RowPage<Row, Place> {
+  readonly rows: readonly Row[];
+  readonly last: Place;
+}
+
+/** Yields the rows behind `start`, page by page. A page is read when the caller is done with the one before. */
+export async function* pagesOf<Row, Place>(
+  { read, placeOf }: RowReader<Row, Place>,
   start: Place | undefined,
-  { read, placeOf, work, pageDone }: Pages<Row, Place>,
-  { concurrency = 8, signal }: JobOptions,
-): Promise<void> {
-  const workers = count(concurrency, "concurrency", MAX_CONCURRENCY);
+  signal: AbortSignal | undefined,
+): AsyncGenerator<RowPage<Row, Place>, void, undefined> {
   let after = start;
-  let isWhole = true;
   for (;;) {
     signal?.throwIfAborted();
     const rows = await read(after, PAGE_ROWS);
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    const areDone = await inParallel(rows, workers, signal, work);
-    isWhole &&= areDone;
-    after = placeOf(last);
-    await pageDone(after, isWhole);
+    const row = rows.at(-1);
+    if (row === undefined) return;
+    after = placeOf(row);
+    yield { rows, last: after };
   }
 }
 
-/** Every worker ends before this does, also when one has thrown: nothing goes on behind the caller's back. */
-async function inParallel<Row>(
+/**
+ * Works on rows, so many at a time. Every worker ends before this does, also when one has thrown: nothing goes on behind the caller's back.
+ *
+ * @param workers as `workersOf` says
+ * @throws what `work` throws first, and the reason of `signal`
+ */
+export async function inParallel<Row>(
   rows: readonly Row[],
   workers: number,
   signal: AbortSignal | undefined,
-  work: (row: Row) => Promise<boolean>,
-): Promise<boolean> {
-  const queue = rows.values(); // each takes the next
-  let areDone = true;
+  work: (row: Row, at: number) => Promise<void>,
+): Promise<void> {
+  const queue = rows.entries(); // each takes the next
   let isOver = false;
   const worker = async (): Promise<void> => {
     try {
-      for (const row of queue) {
+      for (const [at, row] of queue) {
         if (isOver) return;
         signal?.throwIfAborted();
-        if (!(await work(row))) areDone = false;
+        await work(row, at);
       }
     } catch (error) {
       isOver = true;
@@ -69,7 +73,11 @@ async function inParallel<Row>(
   };
   const ends = await Promise.allSettled(Array.from({ length: Math.min(workers, rows.length) }, worker));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
-  return areDone;
+}
+
+/** Returns the number of rows in flight. @throws `invalid-argument` for one that is none */
+export function workersOf({ concurrency = 8 }: JobOptions): number {
+  return count(concurrency, "concurrency", MAX_CONCURRENCY);
 }
 
 export const JOB_OPTIONS: OptionNames<JobOptions> = { concurrency: true, onProgress: true, signal: true };

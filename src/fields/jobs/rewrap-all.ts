@@ -1,10 +1,10 @@
 import type { OptionNames } from "../../core/base/options.ts";
-import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
-import { parseKeyRecord } from "../../core/format/key-record.ts";
+import type { RowPlace } from "../../core/contracts/data-key-store.ts";
+import type { KeyRecord } from "../../core/format/key-record.ts";
 import type { KeyVersion } from "../../core/telemetry/events.ts";
 import type { KeyTable } from "../key-table.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
-import { type KeyRowsReport, type KeyRowsStart, overKeyRows } from "./key-rows.ts";
+import { KeyRows, type KeyRowsReport, type KeyRowsStart } from "./key-rows.ts";
 import { JOB_OPTIONS, type JobOptions } from "./pages.ts";
 
 export interface RewrapAllOptions extends JobOptions {
@@ -73,63 +73,60 @@ async function pass(
 ): Promise<{ readonly report: KeyRowsReport; readonly tally: Tally }> {
   const { stale = 0, rewrapped = 0, read = 0 } = start.counts ?? {};
   const tally: Tally = { stale, rewrapped, read, before: { ...start.keyVersions }, after: {} };
-  let known = new Map<string, Promise<boolean>>();
-  const isStale = (record: Uint8Array): Promise<boolean> => {
-    const named = namesIn(record).sort().join("\n");
-    const answer = known.get(named) ?? table.isStale(record, options);
-    known.set(named, answer);
-    return answer;
-  };
-  const report = await overKeyRows(
-    table,
-    {
-      pageBegins: () => {
-        known = new Map(); // asked once for each page and KEK version: it may be rotated meanwhile
-      },
-      async live(row, scope) {
-        note(row, tally.before);
-        let now: StoredDataKey = row;
+  const keyRows = new KeyRows(table, options, start);
+  for await (const page of keyRows.pages()) {
+    const isStale = askedOnce(table, options); // for each page: a KEK may be rotated meanwhile
+    await page.each(
+      async ({ scope, row, record }) => {
+        note(record, tally.before);
+        let now: KeyRecord | undefined = record;
         try {
-          if (!(await isStale(row.record))) return;
+          if (!(await isStale(record))) return;
           tally.stale++;
           if (options.dryRun === true) return;
-          const { row: standing, isRewrapped } = await table.rewrap(scope, row, options);
-          now = standing;
-          if (isRewrapped) tally.rewrapped++;
+          const standing = await table.rewrap(scope, row, record, options);
+          now = standing.record;
+          if (standing.isRewrapped) tally.rewrapped++;
         } finally {
           note(now, tally.after);
           tally.read++;
         }
       },
-      other(row) {
-        for (const counts of [tally.before, tally.after]) note(row, counts);
+      (record) => {
+        for (const counts of [tally.before, tally.after]) note(record, counts);
         tally.read++;
       },
-      async pageDone(after, counts) {
-        await saveCheckpoint(checkpoint, JOB, {
-          after,
-          counts: { ...counts, ...resultOf(tally), read: tally.read },
-          keyVersions: tally.before,
-        });
-      },
-    },
-    options,
-    start,
-  );
-  return { report, tally };
+    );
+    if (keyRows.isWhole) {
+      const counts = { ...keyRows.counts, ...resultOf(tally), read: tally.read };
+      await saveCheckpoint(checkpoint, JOB, { after: page.last, counts, keyVersions: tally.before });
+    }
+  }
+  return { report: keyRows.report, tally };
+}
+
+/** Asks whether records are stale, once for all that name the same KEK versions. */
+function askedOnce(table: KeyTable, options: JobOptions): (record: KeyRecord) => Promise<boolean> {
+  const known = new Map<string, Promise<boolean>>();
+  return (record) => {
+    const named = namesIn(record).sort().join("\n");
+    const answer = known.get(named) ?? table.isStale(record, options);
+    known.set(named, answer);
+    return answer;
+  };
 }
 
 function resultOf({ stale, rewrapped }: Tally): Pick<RewrapReport, "stale" | "rewrapped"> {
   return { stale, rewrapped };
 }
 
-function note({ record }: StoredDataKey, counts: Record<string, number>): void {
-  for (const name of record === null ? [] : namesIn(record)) counts[name] = (counts[name] ?? 0) + 1;
+function note(record: KeyRecord | undefined, counts: Record<string, number>): void {
+  for (const name of record === undefined ? [] : namesIn(record)) counts[name] = (counts[name] ?? 0) + 1;
 }
 
-/** A provider's name holds no space. @throws `malformed-envelope`, `unsupported-version` */
-function namesIn(record: Uint8Array): string[] {
-  return parseKeyRecord(record).recipients.map(({ provider, keyId }) => `${provider} ${keyId}`);
+/** A provider's name holds no space. */
+function namesIn({ recipients }: KeyRecord): string[] {
+  return recipients.map(({ provider, keyId }) => `${provider} ${keyId}`);
 }
 
 function keyVersionsOf(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>): readonly KeyVersionCount[] {

@@ -1,7 +1,6 @@
 import type { KeyTable } from "../key-table.ts";
-import { type KeyRowsReport, overKeyRows } from "./key-rows.ts";
+import { KeyRows, type KeyRowsReport } from "./key-rows.ts";
 import type { JobOptions } from "./pages.ts";
-import { rowBefore } from "./prove-all.ts";
 
 export interface VerifyReport extends KeyRowsReport {
   /** Data keys that could be unwrapped, and are what their row says. */
@@ -11,22 +10,20 @@ export interface VerifyReport extends KeyRowsReport {
 /** Unwraps every data key and checks its proof, and changes nothing. */
 export async function verifyAll(table: KeyTable, options: JobOptions): Promise<VerifyReport> {
   let opened = 0;
-  const report = await overKeyRows(
-    table,
-    {
-      async live(row, scope) {
-        (await table.unwrap(scope, row, options)).destroy();
-        opened++;
-        if (row.version === 1) return;
-        const before = await table.unwrap(scope, await rowBefore(table, row, scope, options), options);
-        try {
-          table.requireProof(scope, row, before);
-        } finally {
-          before.destroy();
-        }
-      },
-    },
-    options,
-  );
-  return { ...report, opened };
+  const keyRows = new KeyRows(table, options);
+  for await (const page of keyRows.pages()) {
+    await page.each(async ({ scope, row, record, before }) => {
+      (await table.unwrapRecord(scope, row, record, options)).destroy();
+      opened++;
+      if (row.version === 1) return;
+      const previous = await before();
+      const key = await table.unwrapRecord(scope, previous.row, previous.record, options);
+      try {
+        table.requireProof(scope, row, key);
+      } finally {
+        key.destroy();
+      }
+    });
+  }
+  return { ...keyRows.report, opened };
 }
