@@ -11,3 +11,4 @@ export {
   instanceCredentials,
 } from "./metadata-logins.ts";
 export type { AwsConnectionOptions } from "./options.ts";
+export { type AwsTenantKeysOptions, awsTenantKeys } from "./tenant-keys.ts";

@@ -7,3 +7,4 @@ export type { AzureCheck, AzureDiagnosisOptions, AzureFinding } from "./doctor/f
 export { type KeyVaultDelivery, type KeyVaultEvent, parseKeyVaultEvent } from "./key-vault-event.ts";
 export { type ManagedHsmRandomOptions, managedHsmRandom } from "./managed-hsm-random.ts";
 export type { AzureClientOptions, AzureConnectionOptions, AzureCredential, AzureToken, AzureTokenOptions } from "./options.ts";
+export { type AzureTenantKeysOptions, azureTenantKeys } from "./tenant-keys.ts";

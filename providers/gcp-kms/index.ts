@@ -4,3 +4,4 @@ export { type GcpKmsKeyOptions, gcpKmsKey } from "./gcp-kms-key.ts";
 export type { GcpLogin, GcpToken, GcpTokenSource } from "./login.ts";
 export { type ImpersonatedOptions, impersonated, metadataServer, type ServiceAccountKeyOptions, serviceAccountKey } from "./logins.ts";
 export type { GcpConnectionOptions } from "./options.ts";
+export { type GcpTenantKeysOptions, gcpTenantKeys } from "./tenant-keys.ts";
