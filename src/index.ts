@@ -22,6 +22,7 @@ export type { ForgetFilter } from "./core/key-source/forget-filter.ts";
 export type { ReuseOptions } from "./core/key-source/reused-data-key.ts";
 export type { EncryptOptions } from "./core/keyring/calls.ts";
 export type { DetachedEnvelope, OwnedDetachedEnvelope } from "./core/keyring/envelopes.ts";
+export type { FieldUse, Gate, GateRequest } from "./core/keyring/gate.ts";
 export { type InspectedRecipient, type Inspection, inspect } from "./core/keyring/inspect.ts";
 export { Keyring } from "./core/keyring/keyring.ts";
 export type { KeyringOptions, KeyringStatus } from "./core/keyring/keyring-options.ts";

@@ -70,12 +70,14 @@ export class DataKeys {
     const { maxScopes, bounds } = parseDataKeysOptions(options);
     const { keyring, store, onFailure } = options;
     const { clock } = bounds;
+    const life = lifeOf(keyring);
     this.#keyContext = new KeyContext(keyring.context);
     this.#table = new KeyTable(keyring, store, clock);
     this.#maxScopes = maxScopes;
     this.#policy = {
       ...bounds,
       ledger: this.#ledger,
+      gate: life.gate,
       onFailure: (error, { context }) => void tell(onFailure, error, context.map),
       onShred: ({ context, text }) => {
         this.#ledger.markShredded(text);
@@ -88,8 +90,7 @@ export class DataKeys {
       onTick: () => this.#makeRoom(this.#maxScopes),
       time: { nowMs: clock.monotonicMs() },
     };
-    const life = lifeOf(keyring);
-    const ends = [life.onForget((filter) => this.#forget(filter)), life.onClose(() => this.#end())];
+    const ends = [life.onForget((filter) => this.#forget(filter, life.tenant)), life.onClose(() => this.#end())];
     this.#stopListening = () => {
       for (const end of ends) end();
     };
@@ -237,13 +238,13 @@ export class DataKeys {
   }
 
   /** Follows the keyring's `forget`: a scope unwraps its keys again when a cipher of it is used. */
-  #forget(filter: ForgetFilter): number {
+  #forget(filter: ForgetFilter, tenant: string | undefined): number {
     let forgotten = 0;
     if (this.#isShredding) return forgotten;
     for (const keys of this.#scopes.values()) {
       const { context } = keys.scope;
       const isMeant = (record: Uint8Array): boolean =>
-        inspectKeyRecord(record).recipients.some((version) => meets(context, version, filter));
+        inspectKeyRecord(record).recipients.some((version) => meets(context, version, filter, tenant));
       if (keys.isUnder(({ record }) => isMeant(record))) forgotten += keys.forget();
     }
     return forgotten;

@@ -6,6 +6,7 @@ import { Announcement } from "./announcement.ts";
 import { FetchedKeys } from "./fetched-keys.ts";
 import { HeldKeys, kidOf } from "./held-keys.ts";
 import { isLive, isShredded, type KeyTable, keyShredded, type LiveRow, type Scope } from "./key-table.ts";
+import { ScopeGate } from "./scope-gate.ts";
 import type { ScopePolicy } from "./scope-policy.ts";
 import { ScopeReader, type Seen } from "./scope-reader.ts";
 import { ScopeRefresh } from "./scope-refresh.ts";
@@ -26,6 +27,7 @@ export class ScopeKeys {
   readonly #table: KeyTable;
   readonly #reader: ScopeReader;
   readonly #refresh: ScopeRefresh;
+  readonly #gate: ScopeGate;
   readonly #announcement: Announcement;
   readonly #policy: ScopePolicy;
   /** The newest versions. */
@@ -50,6 +52,7 @@ export class ScopeKeys {
     this.scope = scope;
     this.#table = table;
     this.#policy = policy;
+    this.#gate = new ScopeGate(policy.gate, scope);
     this.#announcement = new Announcement(table, policy.announceMs);
     this.#fetched = new FetchedKeys(policy.maxVersions, { fetch: (kid) => this.#fetch(kid), find: (kid) => this.#find(kid) });
     this.#refresh = new ScopeRefresh(policy, {
@@ -73,6 +76,7 @@ export class ScopeKeys {
 
   /** The key that encrypts now. @throws `key-shredded`, `closed`, `unavailable`, `provider-failure`, and why it could not be unwrapped */
   get encryptingKey(): DataKey {
+    this.#gate.admitEncryption();
     this.usedAt = this.#policy.time.nowMs;
     if (this.#encrypting === undefined) throw this.#whyNoneEncrypts();
     return this.#encrypting.key;
@@ -98,6 +102,7 @@ export class ScopeKeys {
    *   key; and why it could not be unwrapped
    */
   keyOf(token: Uint8Array): DataKey {
+    this.#gate.admitDecryption();
     const encrypting = this.#encrypting?.key;
     this.usedAt = this.#policy.time.nowMs;
     if (encrypting !== undefined && isNamedBy(encrypting, token)) return encrypting;
@@ -117,6 +122,7 @@ export class ScopeKeys {
    * @throws also what the store and the providers throw
    */
   async withKey<T>(token: Uint8Array, use: (key: DataKey) => T): Promise<T> {
+    this.#gate.admitDecryption();
     await this.ready();
     const kid = kidOf(token);
     const found = this.#find(kid);

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/base/clock.ts";
+import type { Gate } from "../core/keyring/gate.ts";
 import type { Scope } from "./key-table.ts";
 import type { ScopeLedger } from "./scope-ledger.ts";
 
@@ -14,6 +15,8 @@ export interface ScopePolicy {
   /** Kids that are believed without a proof. */
   readonly vouchedKids: ReadonlySet<string>;
   readonly ledger: ScopeLedger;
+  /** The keyring's. Ciphers ask it at each use of a key. */
+  readonly gate: Gate | undefined;
   /** What was tried in the background has failed, and will be tried again. Throws nothing. */
   onFailure(error: unknown, scope: Scope): void;
   /** All that holds keys of this scope lets go of them. */

@@ -1,5 +1,6 @@
 import { quietly } from "../base/quietly.ts";
 import type { ForgetFilter } from "../key-source/forget-filter.ts";
+import type { Gate } from "./gate.ts";
 
 /**
  * Tells objects that keep data keys of a keyring beside it, such as `DataKeys`, about the end of those keys. Not part of the public
@@ -8,7 +9,16 @@ import type { ForgetFilter } from "../key-source/forget-filter.ts";
 export class KeyringLife {
   readonly #forgetting: Set<(filter: ForgetFilter) => number> = new Set();
   readonly #closing: Set<() => void> = new Set();
+  /** Decides on each use of a data key, also of those that are kept beside the keyring. */
+  readonly gate: Gate | undefined;
+  /** The keyring's tenant, which `forget` may ask for. */
+  readonly tenant: string | undefined;
   #isClosed = false;
+
+  constructor(gate?: Gate, tenant?: string) {
+    this.gate = gate;
+    this.tenant = tenant;
+  }
 
   get isClosed(): boolean {
     return this.#isClosed;

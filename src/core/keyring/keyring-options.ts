@@ -10,6 +10,7 @@ import type { ProviderStatus } from "../resilience/guarded-backend.ts";
 import { RESILIENCE_OPTIONS, type ResilienceOptions } from "../resilience/policy.ts";
 import type { KeyringEvent } from "../telemetry/events.ts";
 import type { Telemetry } from "../telemetry/observer.ts";
+import type { Gate } from "./gate.ts";
 
 export interface KeyringOptions extends ResilienceOptions {
   /**
@@ -33,6 +34,11 @@ export interface KeyringOptions extends ResilienceOptions {
   readonly reuse?: ReuseOptions;
   /** Keeps unwrapped data keys within these bounds; several keyrings may share one cache. Without it every decrypt unwraps. */
   readonly cache?: CacheOptions | DataKeyCache;
+  /**
+   * Decides on each call before a data key is used, made or unwrapped, also one that is cached or reused, and on each use of a cipher of
+   * `DataKeys`, which is synchronous. It refuses by an exception or a rejection, which the caller gets as it is.
+   */
+  readonly gate?: Gate;
   /** Called at once with every call, attempt, retry and change, for audit logs. What it throws is ignored. */
   readonly onEvent?: (event: KeyringEvent) => void;
   /** Spans and metrics, such as `openTelemetry()` of `envelock/open-telemetry`. */
@@ -54,7 +60,7 @@ export interface KeyringStatus {
  * Reads the options that a keyring is made with.
  *
  * @throws `invalid-argument` for an unknown option, no provider at all, too many, one that lacks a method or has a bad name, and for a
- *   `randomness`, `onEvent` or `telemetry` that cannot be one
+ *   `randomness`, `gate`, `onEvent` or `telemetry` that cannot be one
  */
 export function parseKeyringOptions(options: KeyringOptions | KeyProvider): KeyringOptions {
   if (typeof options !== "object" || options === null) throw invalidArgument("a keyring needs its options, or a provider alone");
@@ -62,11 +68,12 @@ export function parseKeyringOptions(options: KeyringOptions | KeyProvider): Keyr
   refuseUnknown(given, KEYRING_OPTIONS, "Keyring");
   const wrapWith = providersOf(given.wrapWith, "wrapWith");
   const unwrapWith = providersOf(given.unwrapWith, "unwrapWith");
-  const { randomness, onEvent, telemetry } = given;
+  const { randomness, onEvent, telemetry, gate } = given;
   if (wrapWith.length + unwrapWith.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith");
   if (wrapWith.length > MAX_RECIPIENTS) throw invalidArgument(`wrapWith takes at most ${MAX_RECIPIENTS} providers`);
   if (randomness !== undefined) requireBackend(randomness, RANDOM_METHODS, "randomness");
   if (onEvent !== undefined && typeof onEvent !== "function") throw invalidArgument("onEvent must be a function");
+  if (gate !== undefined && typeof gate !== "function") throw invalidArgument("gate must be a function");
   if (telemetry !== undefined) requireMethods(telemetry, TELEMETRY_METHODS, "telemetry");
   return { ...given, wrapWith, unwrapWith };
 }
@@ -106,6 +113,7 @@ const KEYRING_OPTIONS: OptionNames<KeyringOptions> = {
   randomness: true,
   reuse: true,
   cache: true,
+  gate: true,
   onEvent: true,
   telemetry: true,
 };

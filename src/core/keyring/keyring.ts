@@ -46,7 +46,7 @@ let isOwn: (value: unknown) => value is Keyring;
  * const plaintext = await keyring.decrypt(envelope, { context: { object: "invoices/7.pdf" } });
  */
 export class Keyring {
-  readonly #life = new KeyringLife();
+  readonly #life: KeyringLife;
   readonly #operations: Operations;
   readonly #envelopes: Envelopes;
   readonly #keyRecords: KeyRecords;
@@ -73,11 +73,12 @@ export class Keyring {
    */
   constructor(options: KeyringOptions | KeyProvider) {
     const given = parseKeyringOptions(options);
-    const { wrapWith = [], unwrapWith = [], context, randomness, reuse, cache, onEvent, telemetry } = given;
+    const { wrapWith = [], unwrapWith = [], context, randomness, reuse, cache, onEvent, telemetry, gate } = given;
     const policy = resiliencePolicy(given);
+    this.#life = new KeyringLife(gate, policy.tenant?.id);
     const keyContext = new KeyContext(context);
     const isObserved = onEvent !== undefined || telemetry !== undefined;
-    const observer = isObserved ? new Observer(policy.clock, onEvent, telemetry) : undefined;
+    const observer = isObserved ? new Observer(policy.clock, onEvent, telemetry, policy.tenant) : undefined;
     const source = new DataKeySource({ wrapWith, unwrapWith, randomness, keyContext, policy, reuse, cache, observer });
     this.#operations = new Operations(source, keyContext, observer, this.#life);
     this.#envelopes = new Envelopes(this.#operations);

@@ -1,5 +1,5 @@
 import { callSignal, DATA_KEY_OPTIONS, type DataKeyOptions } from "../base/call-options.ts";
-import type { KeyContext } from "../base/context.ts";
+import type { Context, KeyContext } from "../base/context.ts";
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
 import type { DataKeySource } from "../key-source/data-key-source.ts";
 import type { Operation } from "../resilience/operation.ts";
@@ -7,9 +7,10 @@ import type { OperationName } from "../telemetry/events.ts";
 import type { Observer } from "../telemetry/observer.ts";
 import type { Call } from "./calls.ts";
 import { inputBytes } from "./envelope-bytes.ts";
+import { admission } from "./gate.ts";
 import type { KeyringLife } from "./keyring-life.ts";
 
-/** Runs the calls of a keyring: reads their options at once, reports them to the observer, and refuses them after the keyring's end. */
+/** Runs the calls of a keyring: reads their options at once, asks the gate, reports them to the observer, and refuses them after the keyring's end. */
 export class Operations {
   readonly source: DataKeySource;
   readonly context: KeyContext;
@@ -24,7 +25,7 @@ export class Operations {
   }
 
   /**
-   * Runs a call.
+   * Runs a call that the gate admits.
    *
    * @param read reads and encodes the options at once, so that later changes have no effect. If it throws, the call rejects
    */
@@ -38,11 +39,20 @@ export class Operations {
     try {
       const given = read();
       const operation = this.source.operation(given.signal);
-      return observer === undefined ? work(operation, given) : observer.operation(name, operation, map, () => work(operation, given));
+      const admitted = (): Promise<T> => this.#admitted(name, map, operation, () => work(operation, given));
+      return observer === undefined ? admitted() : observer.operation(name, operation, map, admitted);
     } catch (error) {
       const refused = (): Promise<T> => Promise.reject(error);
       return observer === undefined ? refused() : observer.operation(name, this.source.operation(undefined), map, refused);
     }
+  }
+
+  /** Runs work after the gate has admitted it: at once if the gate decides at once. */
+  #admitted<T>(name: OperationName, keyContext: Context, operation: Operation, work: () => Promise<T>): Promise<T> {
+    const { gate } = this.#life;
+    if (gate === undefined) return work();
+    const pending = admission(gate, { operation: name, keyContext, isSync: false }, operation);
+    return pending === undefined ? work() : pending.then(work);
   }
 
   /** Runs a call for one data key, whose key context may be narrower than the keyring's. */

@@ -55,7 +55,12 @@ export class Observer {
   readonly #telemetry: Telemetry | undefined;
   readonly #label: TenantEvent | undefined;
 
-  constructor(clock: Clock, onEvent: ((event: KeyringEvent) => void) | undefined, telemetry: Telemetry | undefined, tenant?: TenantLabel) {
+  constructor(
+    clock: Clock,
+    onEvent: ((event: KeyringEvent) => void) | undefined,
+    telemetry: Telemetry | undefined,
+    tenant: TenantLabel | undefined,
+  ) {
     this.#clock = clock;
     this.#onEvent = onEvent;
     this.#telemetry = telemetry;
