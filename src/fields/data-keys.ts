@@ -24,9 +24,9 @@ import {
   type RowArgument,
   type RowRequired,
 } from "./field-options.ts";
-import { JOB_OPTIONS, type JobOptions } from "./jobs/pages.ts";
 import { type ProveReport, proveAll } from "./jobs/prove-all.ts";
 import { REWRAP_OPTIONS, type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
+import { KEY_JOB_OPTIONS, type KeyJobOptions } from "./jobs/scope-keyrings.ts";
 import { type VerifyReport, verifyAll } from "./jobs/verify-all.ts";
 import { KeyTable, keyShredded, type Scope } from "./key-table.ts";
 import { KeyedIndex } from "./keyed-index.ts";
@@ -203,7 +203,7 @@ export class DataKeys {
   async rewrapAll(options: RewrapAllOptions = {}): Promise<RewrapReport> {
     refuseUnknown(options, REWRAP_OPTIONS, "DataKeys.rewrapAll");
     this.#requireOpen();
-    return await rewrapAll(this.#table, options);
+    return await rewrapAll(this.#table, { ...options });
   }
 
   /**
@@ -212,17 +212,17 @@ export class DataKeys {
    *
    * @throws as `rewrapAll`
    */
-  async proveAll(options: JobOptions = {}): Promise<ProveReport> {
-    refuseUnknown(options, JOB_OPTIONS, "DataKeys.proveAll");
+  async proveAll(options: KeyJobOptions = {}): Promise<ProveReport> {
+    refuseUnknown(options, KEY_JOB_OPTIONS, "DataKeys.proveAll");
     this.#requireOpen();
-    return await proveAll(this.#table, options);
+    return await proveAll(this.#table, { ...options });
   }
 
   /** Unwraps every data key in the store and checks its proof. Changes nothing. @throws as `rewrapAll` */
-  async verifyAll(options: JobOptions = {}): Promise<VerifyReport> {
-    refuseUnknown(options, JOB_OPTIONS, "DataKeys.verifyAll");
+  async verifyAll(options: KeyJobOptions = {}): Promise<VerifyReport> {
+    refuseUnknown(options, KEY_JOB_OPTIONS, "DataKeys.verifyAll");
     this.#requireOpen();
-    return await verifyAll(this.#table, options);
+    return await verifyAll(this.#table, { ...options });
   }
 
   /** Wipes the keys that it holds. Every later call, and every cipher, throws `closed`. Store and keyring stay open. */

@@ -26,6 +26,7 @@ export type { JobOptions, JobProgress } from "./jobs/pages.ts";
 export type { ProveReport } from "./jobs/prove-all.ts";
 export { type ColumnCipher, type ReencryptTableOptions, reencryptTable } from "./jobs/reencrypt-table.ts";
 export type { KeyVersionCount, RewrapAllOptions, RewrapReport } from "./jobs/rewrap-all.ts";
+export type { KeyJobOptions, ScopeReport, SkippedScope } from "./jobs/scope-keyrings.ts";
 export type { VerifyReport } from "./jobs/verify-all.ts";
 export type { IndexSettings, KeyedIndex } from "./keyed-index.ts";
 export type { MigratingFieldCipher, StoredValue } from "./migrating-cipher.ts";

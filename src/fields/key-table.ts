@@ -40,6 +40,11 @@ export class KeyTable {
     this.#clock = clock;
   }
 
+  /** Returns the same store with another keyring. */
+  with(keyring: Keyring): KeyTable {
+    return new KeyTable(keyring, this.#store, this.#clock);
+  }
+
   /** How long ago a row was made, by the clocks of two machines. */
   ageMs({ createdAtMs }: StoredDataKey): number {
     return this.#clock.unixMs() - createdAtMs;

@@ -12,6 +12,12 @@ export function purposeOf(context: Context): KeyPurpose {
   return context[PURPOSE] === "blind-indexes" ? "blind-indexes" : "fields";
 }
 
+/** Returns a context as the caller of `DataKeys` gives it, without the pair that the library adds. */
+export function contextWithoutPurpose(context: Context): Context {
+  if (!Object.hasOwn(context, PURPOSE)) return context;
+  return Object.freeze(Object.fromEntries(Object.entries(context).filter(([key]) => key !== PURPOSE)));
+}
+
 /**
  * How a store names a key context: base64url of its canonical bytes (docs/format.md §2).
  *

@@ -92,7 +92,10 @@ describe("keys verify", () => {
     const report: unknown = JSON.parse(text);
     expect(report).toMatchObject({ rows: 3, opened: 0, failed: 3 });
     const error = { code: "no-matching-provider", message: expect.any(String), retryable: false };
-    expect(report).toHaveProperty("failures", expect.arrayContaining([{ scope: { tenant: "crux" }, version: 1, error }]));
+    expect(report).toHaveProperty(
+      "failures",
+      expect.arrayContaining([{ scope: { tenant: "crux" }, purpose: "fields", version: 1, error }]),
+    );
   });
 });
 

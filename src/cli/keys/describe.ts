@@ -28,13 +28,14 @@ export function tellFailures({ failed, failures }: KeyRowsReport, isDebug: boole
   if (failed > failures.length) process.stderr.write(`and ${failed - failures.length} more\n`);
 }
 
-/** A report as JSON can hold it: of errors, what is safe to show. */
-export function withPlainFailures<R extends KeyRowsReport>(report: R): Omit<R, "failures"> & { readonly failures: readonly unknown[] } {
-  return { ...report, failures: report.failures.map(plainFailure) };
+/** A report as JSON can hold it: of errors, what is safe to show. Without what only a job with several keyrings has. */
+export function withPlainFailures<R extends KeyRowsReport>(report: R): unknown {
+  const { skipped: _skipped, scopes: _scopes, failures, ...counts } = report;
+  return { ...counts, failures: failures.map(plainFailure) };
 }
 
-function plainFailure({ scope, version, error }: KeyRowFailure): unknown {
-  return { scope, version, error: plainError(error) };
+function plainFailure({ scope, purpose, version, error }: KeyRowFailure): unknown {
+  return { scope, purpose, version, error: plainError(error) };
 }
 
 export function plainError({ code, message, retryable }: EnvelockError): unknown {

@@ -3,9 +3,10 @@ import { EnvelockError } from "../../core/base/errors.ts";
 import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import { type KeyRecord, parseKeyRecord } from "../../core/format/key-record.ts";
 import { checkedRow, isLive, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
-import { contextOfScope } from "../scope.ts";
+import { contextOfScope, contextWithoutPurpose, type KeyPurpose, purposeOf } from "../scope.ts";
 import { Failures } from "./failures.ts";
 import { inParallel, type JobOptions, pagesOf, workersOf } from "./pages.ts";
+import { isSkipped, type KeyJobOptions, ScopeKeyrings, type ScopeReport, type ScopeRun } from "./scope-keyrings.ts";
 
 /** The result of a job over stored data keys. */
 export interface KeyRowsReport {
@@ -15,14 +16,20 @@ export interface KeyRowsReport {
   readonly shredded: number;
   /** Rows of scopes that do not belong to this keyring's context: left alone. */
   readonly foreign: number;
+  /** Rows of scopes that `keyringOf` skipped: left alone. */
+  readonly skipped: number;
   readonly failed: number;
   /** The first hundred failures. */
   readonly failures: readonly KeyRowFailure[];
+  /** One entry for each scope of this run, in the order of the store, about 500 bytes each. Empty without `keyringOf`. */
+  readonly scopes: readonly ScopeReport[];
 }
 
 export interface KeyRowFailure {
   /** As `DataKeys` takes it, with the keyring's context in it; undefined if the row does not say. */
   readonly scope: Context | undefined;
+  /** Undefined if the row does not say. */
+  readonly purpose: KeyPurpose | undefined;
   readonly version: number;
   readonly error: EnvelockError;
 }
@@ -33,15 +40,23 @@ export interface KeyRowsStart {
   readonly counts?: Readonly<Record<string, number>>;
   /** Rows that an earlier pass of the same job has told of already. */
   readonly seen?: number;
+  /** The keyrings of the earlier passes, with what they counted by scope. */
+  readonly keyrings?: ScopeKeyrings;
 }
 
 /** A row that has a key and belongs to the keyring. */
 export interface LiveKey {
+  /** The table, with the keyring of the row's scope. */
+  readonly table: KeyTable;
   readonly scope: Scope;
   readonly row: LiveRow;
   readonly record: KeyRecord;
   /** Returns the version before. @throws `provider-failure` if there is none: what follows it cannot be checked */
   before(): Promise<Pick<LiveKey, "row" | "record">>;
+  /** Counts the row as wrapped anew, opened or proven. */
+  done(): void;
+  /** Takes note of the record that has replaced `record`; undefined if the row was shredded meanwhile. */
+  stands(record: KeyRecord | undefined): void;
 }
 
 export interface KeyPage {
@@ -58,31 +73,38 @@ export interface KeyPage {
 /** The rows of all scopes, as one pass of a job goes over them. */
 export class KeyRows {
   /** What the pass has counted so far. */
-  readonly counts: { rows: number; shredded: number; foreign: number };
+  readonly counts: { rows: number; shredded: number; foreign: number; skipped: number };
+  /** The number of rows that were wrapped anew, opened or proven in this pass. */
+  done = 0;
   readonly #table: KeyTable;
-  readonly #options: JobOptions;
+  readonly #options: KeyJobOptions;
+  readonly #keyrings: ScopeKeyrings;
   readonly #start: KeyRowsStart;
   readonly #workers: number;
   readonly #failures = new Failures<RowPlace>();
 
   /** @throws `invalid-argument` */
-  constructor(table: KeyTable, options: JobOptions, start: KeyRowsStart = {}) {
-    const { rows = 0, shredded = 0, foreign = 0 } = start.counts ?? {};
-    this.counts = { rows, shredded, foreign };
+  constructor(table: KeyTable, options: KeyJobOptions, start: KeyRowsStart = {}) {
+    const { rows = 0, shredded = 0, foreign = 0, skipped = 0 } = start.counts ?? {};
+    this.counts = { rows, shredded, foreign, skipped };
+    this.#keyrings = start.keyrings ?? new ScopeKeyrings(table, options);
     this.#table = table;
     this.#options = options;
     this.#start = start;
     this.#workers = workersOf(options);
   }
 
-  /** Whether no row has failed so far. */
-  get isWhole(): boolean {
-    return this.#failures.count === 0;
+  /**
+   * Whether a checkpoint may be set behind the rows so far: none has failed. Where scopes have keyrings of their own, one of them may fail
+   * for days, and must not hold up the others: failed rows are met again by the next pass, or the next run.
+   */
+  get maySetCheckpoint(): boolean {
+    return this.#keyrings.areApart || this.#failures.count === 0;
   }
 
   get report(): KeyRowsReport {
     const failures = this.#failures.first.map(({ place, error }) => failureOf(place, error));
-    return { ...this.counts, failed: this.#failures.count, failures };
+    return { ...this.counts, failed: this.#failures.count, failures, scopes: this.#keyrings.reports };
   }
 
   /** Yields the rows page by page, and reports the progress when the caller is done with a page. */
@@ -90,23 +112,28 @@ export class KeyRows {
     const { seen = 0, after } = this.#start;
     const { signal, onProgress } = this.#options;
     let previous: ScannedRow | undefined;
+    this.#keyrings.passBegins();
     const reader = {
       read: (place: RowPlace | undefined, limit: number) => this.#table.scan({ after: place, limit }, this.#options),
       placeOf: ({ scope, version }: StoredDataKey) => ({ scope, version }),
     };
     for await (const { rows, last } of pagesOf(reader, after, signal)) {
       const scanned = rows.map((row) => new ScannedRow(row));
+      this.#keyrings.pageBegins();
       const predecessors = new Predecessors(this.#table, [previous, ...scanned], this.#options);
       yield {
         last,
         each: (live, other) =>
-          inParallel(scanned, this.#workers, signal, async (row, at) => {
-            this.counts.rows++;
-            try {
-              await this.#treat(row, (own, scope) => predecessors.of(at, own, scope), live, other);
-            } catch (error) {
+          inParallel(this.#units(scanned), this.#workers, signal, async (unit) => {
+            for (const [at, row] of unit) {
               signal?.throwIfAborted();
-              this.#failures.add(row.stored, error);
+              this.counts.rows++;
+              try {
+                await this.#treat(row, (own, scope) => predecessors.of(at, own, scope), { live, other });
+              } catch (error) {
+                signal?.throwIfAborted();
+                this.#failures.add(row.stored, error);
+              }
             }
           }),
       };
@@ -115,11 +142,24 @@ export class KeyRows {
     }
   }
 
+  /** What one worker does in turn: a row, or all rows of a scope that has a keyring of its own, whose key service may hang. */
+  #units(rows: readonly ScannedRow[]): readonly Unit[] {
+    const entries = [...rows.entries()];
+    if (!this.#keyrings.areApart) return entries.map((entry) => [entry]);
+    const units = new Map<unknown, [number, ScannedRow][]>();
+    for (const entry of entries) {
+      const { scope } = entry[1].stored;
+      const unit = units.get(scope);
+      if (unit === undefined) units.set(scope, [entry]);
+      else unit.push(entry);
+    }
+    return [...units.values()];
+  }
+
   async #treat(
     scanned: ScannedRow,
     before: (row: LiveRow, scope: Scope) => ReturnType<LiveKey["before"]>,
-    live: (key: LiveKey) => Promise<void>,
-    other: ((record: KeyRecord | undefined) => void) | undefined,
+    { live, other }: Treatment,
   ): Promise<void> {
     const { stored } = scanned;
     const scope = this.#table.scopeNamed(stored.scope);
@@ -130,9 +170,53 @@ export class KeyRows {
     } else if (scope === undefined) {
       this.counts.foreign++;
       other?.(scanned.recordOf(row));
-    } else await live({ scope, row, record: scanned.recordOf(row), before: () => before(row, scope) });
+    } else await this.#treatOwn(scanned, { scope, row, before: () => before(row, scope) }, { live, other });
+  }
+
+  async #treatOwn(scanned: ScannedRow, own: Pick<LiveKey, "scope" | "row" | "before">, { live, other }: Treatment): Promise<void> {
+    const run = this.#keyrings.of(own.scope);
+    let standing: KeyRecord | undefined;
+    const done = (): void => {
+      this.done++;
+      run.didRow();
+    };
+    const stands = (now: KeyRecord | undefined): void => {
+      standing = now;
+    };
+    try {
+      const record = scanned.recordOf(own.row);
+      stands(record);
+      const table = await this.#opened(run, record, other);
+      if (table !== undefined) await live({ ...own, table, record, done, stands });
+    } catch (error) {
+      run.failed(error);
+      throw error;
+    } finally {
+      run.sawRow(standing);
+    }
+  }
+
+  /** Returns the table for a scope's rows; undefined for one that is skipped. A row that is not worked on is the job's `other`. */
+  async #opened(run: ScopeRun, record: KeyRecord, other: Treatment["other"]): Promise<KeyTable | undefined> {
+    try {
+      const opened = await run.open();
+      if (!isSkipped(opened)) return opened;
+    } catch (error) {
+      other?.(record);
+      throw error;
+    }
+    this.counts.skipped++;
+    other?.(record);
+    return undefined;
   }
 }
+
+interface Treatment {
+  live(key: LiveKey): Promise<void>;
+  readonly other: ((record: KeyRecord | undefined) => void) | undefined;
+}
+
+type Unit = readonly (readonly [at: number, row: ScannedRow])[];
 
 /** A row as a scan gave it. Its record is parsed when it is first needed, and never again. */
 class ScannedRow {
@@ -184,7 +268,7 @@ class Predecessors {
 
 function failureOf({ scope, version }: RowPlace, error: EnvelockError): KeyRowFailure {
   const context = contextOfScope(scope);
-  return { scope: context && new KeyContext(context).map, version, error };
+  return { scope: context && contextWithoutPurpose(new KeyContext(context).map), purpose: context && purposeOf(context), version, error };
 }
 
 function missing(version: number): EnvelockError {

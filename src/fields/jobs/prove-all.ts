@@ -1,6 +1,6 @@
 import type { KeyTable } from "../key-table.ts";
 import { KeyRows, type KeyRowsReport } from "./key-rows.ts";
-import type { JobOptions } from "./pages.ts";
+import { checkKeyJob, type KeyJobOptions } from "./scope-keyrings.ts";
 
 export interface ProveReport extends KeyRowsReport {
   /** Rows that have got a proof now. */
@@ -8,22 +8,22 @@ export interface ProveReport extends KeyRowsReport {
 }
 
 /** Writes the proofs that rows lack, and trusts every row for it. A proof that is there and does not fit is a failure. */
-export async function proveAll(table: KeyTable, options: JobOptions): Promise<ProveReport> {
-  let proven = 0;
-  const keyRows = new KeyRows(table, options);
+export async function proveAll(keyTable: KeyTable, options: KeyJobOptions): Promise<ProveReport> {
+  checkKeyJob(options);
+  const keyRows = new KeyRows(keyTable, options);
   for await (const page of keyRows.pages()) {
-    await page.each(async ({ scope, row, record, before }) => {
+    await page.each(async ({ table, scope, row, record, before, done }) => {
       if (row.version === 1) return;
       const previous = await before();
       (await table.unwrapRecord(scope, row, record, options)).destroy(); // what does not open gets no proof
       const key = await table.unwrapRecord(scope, previous.row, previous.record, options);
       try {
         if (row.proof !== null) table.requireProof(scope, row, key);
-        else if (await table.prove(scope, row, key, options)) proven++;
+        else if (await table.prove(scope, row, key, options)) done();
       } finally {
         key.destroy();
       }
     });
   }
-  return { ...keyRows.report, proven };
+  return { ...keyRows.report, proven: keyRows.done };
 }

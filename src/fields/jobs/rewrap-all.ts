@@ -5,9 +5,11 @@ import type { KeyVersion } from "../../core/telemetry/events.ts";
 import type { KeyTable } from "../key-table.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { KeyRows, type KeyRowsReport, type KeyRowsStart } from "./key-rows.ts";
-import { JOB_OPTIONS, type JobOptions } from "./pages.ts";
+import { namesIn, versionNamed } from "./key-versions.ts";
+import type { JobOptions } from "./pages.ts";
+import { checkKeyJob, KEY_JOB_OPTIONS, type KeyJobOptions, ScopeKeyrings } from "./scope-keyrings.ts";
 
-export interface RewrapAllOptions extends JobOptions {
+export interface RewrapAllOptions extends KeyJobOptions {
   /** Whether the job only counts what it would do, and changes nothing. */
   readonly dryRun?: boolean;
   /** The place for the progress of this job, to continue from. Not used in a dry run. */
@@ -36,14 +38,16 @@ export interface KeyVersionCount extends KeyVersion {
  * versions that they name. If it is killed at any point, all records still open, and it can be run again.
  */
 export async function rewrapAll(table: KeyTable, options: RewrapAllOptions): Promise<RewrapReport> {
+  checkKeyJob(options);
+  const keyrings = new ScopeKeyrings(table, options);
   if (options.dryRun === true) {
-    const { report, tally } = await pass(table, options, {});
+    const { report, tally } = await pass(table, options, { keyrings });
     return { ...report, ...resultOf(tally), keyVersions: keyVersionsOf(tally.before, tally.before), retirable: [] };
   }
   const saved = await loadCheckpoint(options.checkpoint, JOB, placeOf);
-  const first = await pass(table, options, saved ?? {}, options.checkpoint);
-  const { report, tally } = await pass(table, options, { seen: first.report.rows });
-  if (report.failed === 0) await options.checkpoint?.save(undefined);
+  const first = await pass(table, options, { ...saved, keyrings }, options.checkpoint);
+  const { report, tally } = await pass(table, options, { seen: first.report.rows, keyrings });
+  if (report.failed === 0 || keyrings.areApart) await options.checkpoint?.save(undefined);
   const keyVersions = keyVersionsOf(first.tally.before, tally.after);
   return {
     ...report,
@@ -66,28 +70,32 @@ interface Tally {
 }
 
 async function pass(
-  table: KeyTable,
+  keyTable: KeyTable,
   options: RewrapAllOptions,
   start: KeyRowsStart & { readonly keyVersions?: Readonly<Record<string, number>> },
   checkpoint?: Checkpoint,
 ): Promise<{ readonly report: KeyRowsReport; readonly tally: Tally }> {
   const { stale = 0, rewrapped = 0, read = 0 } = start.counts ?? {};
   const tally: Tally = { stale, rewrapped, read, before: { ...start.keyVersions }, after: {} };
-  const keyRows = new KeyRows(table, options, start);
+  const keyRows = new KeyRows(keyTable, options, start);
   for await (const page of keyRows.pages()) {
-    const isStale = askedOnce(table, options); // for each page: a KEK may be rotated meanwhile
+    const isStale = askedOnce(options); // for each page: a KEK may be rotated meanwhile
     await page.each(
-      async ({ scope, row, record }) => {
+      async ({ table, scope, row, record, done, stands }) => {
         note(record, tally.before);
         let now: KeyRecord | undefined = record;
         try {
-          if (!(await isStale(record))) return;
+          if (!(await isStale(table, record))) return;
           tally.stale++;
           if (options.dryRun === true) return;
           const standing = await table.rewrap(scope, row, record, options);
           now = standing.record;
-          if (standing.isRewrapped) tally.rewrapped++;
+          if (standing.isRewrapped) {
+            tally.rewrapped++;
+            done();
+          }
         } finally {
+          stands(now);
           note(now, tally.after);
           tally.read++;
         }
@@ -97,7 +105,7 @@ async function pass(
         tally.read++;
       },
     );
-    if (keyRows.isWhole) {
+    if (keyRows.maySetCheckpoint) {
       const counts = { ...keyRows.counts, ...resultOf(tally), read: tally.read };
       await saveCheckpoint(checkpoint, JOB, { after: page.last, counts, keyVersions: tally.before });
     }
@@ -105,13 +113,15 @@ async function pass(
   return { report: keyRows.report, tally };
 }
 
-/** Asks whether records are stale, once for all that name the same KEK versions. */
-function askedOnce(table: KeyTable, options: JobOptions): (record: KeyRecord) => Promise<boolean> {
-  const known = new Map<string, Promise<boolean>>();
-  return (record) => {
+/** Asks whether records are stale, once for all that name the same KEK versions and have one keyring. */
+function askedOnce(options: JobOptions): (table: KeyTable, record: KeyRecord) => Promise<boolean> {
+  const known = new Map<KeyTable, Map<string, Promise<boolean>>>();
+  return (table, record) => {
+    const answers = known.get(table) ?? new Map<string, Promise<boolean>>();
+    known.set(table, answers);
     const named = namesIn(record).sort().join("\n");
-    const answer = known.get(named) ?? table.isStale(record, options);
-    known.set(named, answer);
+    const answer = answers.get(named) ?? table.isStale(record, options);
+    answers.set(named, answer);
     return answer;
   };
 }
@@ -124,17 +134,9 @@ function note(record: KeyRecord | undefined, counts: Record<string, number>): vo
   for (const name of record === undefined ? [] : namesIn(record)) counts[name] = (counts[name] ?? 0) + 1;
 }
 
-/** A provider's name holds no space. */
-function namesIn({ recipients }: KeyRecord): string[] {
-  return recipients.map(({ provider, keyId }) => `${provider} ${keyId}`);
-}
-
 function keyVersionsOf(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>): readonly KeyVersionCount[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-  return names.map((name) => {
-    const space = name.indexOf(" ");
-    return { provider: name.slice(0, space), keyId: name.slice(space + 1), before: before[name] ?? 0, after: after[name] ?? 0 };
-  });
+  return names.map((name) => ({ ...versionNamed(name), before: before[name] ?? 0, after: after[name] ?? 0 }));
 }
 
 function versionOf({ provider, keyId }: KeyVersionCount): KeyVersion {
@@ -147,5 +149,5 @@ function placeOf(value: unknown): RowPlace | undefined {
   return typeof scope === "string" && typeof version === "number" ? { scope, version } : undefined;
 }
 
-export const REWRAP_OPTIONS: OptionNames<RewrapAllOptions> = { ...JOB_OPTIONS, dryRun: true, checkpoint: true };
+export const REWRAP_OPTIONS: OptionNames<RewrapAllOptions> = { ...KEY_JOB_OPTIONS, dryRun: true, checkpoint: true };
 const JOB = "rewrap-all/1";

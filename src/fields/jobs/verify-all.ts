@@ -1,6 +1,6 @@
 import type { KeyTable } from "../key-table.ts";
 import { KeyRows, type KeyRowsReport } from "./key-rows.ts";
-import type { JobOptions } from "./pages.ts";
+import { checkKeyJob, type KeyJobOptions } from "./scope-keyrings.ts";
 
 export interface VerifyReport extends KeyRowsReport {
   /** Data keys that could be unwrapped, and are what their row says. */
@@ -8,13 +8,13 @@ export interface VerifyReport extends KeyRowsReport {
 }
 
 /** Unwraps every data key and checks its proof, and changes nothing. */
-export async function verifyAll(table: KeyTable, options: JobOptions): Promise<VerifyReport> {
-  let opened = 0;
-  const keyRows = new KeyRows(table, options);
+export async function verifyAll(keyTable: KeyTable, options: KeyJobOptions): Promise<VerifyReport> {
+  checkKeyJob(options);
+  const keyRows = new KeyRows(keyTable, options);
   for await (const page of keyRows.pages()) {
-    await page.each(async ({ scope, row, record, before }) => {
+    await page.each(async ({ table, scope, row, record, before, done }) => {
       (await table.unwrapRecord(scope, row, record, options)).destroy();
-      opened++;
+      done();
       if (row.version === 1) return;
       const previous = await before();
       const key = await table.unwrapRecord(scope, previous.row, previous.record, options);
@@ -25,5 +25,5 @@ export async function verifyAll(table: KeyTable, options: JobOptions): Promise<V
       }
     });
   }
-  return { ...keyRows.report, opened };
+  return { ...keyRows.report, opened: keyRows.done };
 }
