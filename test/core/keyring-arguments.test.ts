@@ -128,7 +128,7 @@ describe("what a call is told", () => {
   });
 
   test("forget refuses what would meet more than was meant", async () => {
-    for (const filter of [null, { tenant: "acme" }, { keyID: "k1" }, { keyId: 1 }, { context: "acme" }]) {
+    for (const filter of [null, { tenants: "acme" }, { tenant: 7 }, { keyID: "k1" }, { keyId: 1 }, { context: "acme" }]) {
       expect(await refusalCode(() => keyring.forget(untyped(filter)))).toBe("invalid-argument");
       expect(await refusalCode(() => new DataKeyCache().forget(untyped(filter)))).toBe("invalid-argument");
     }
