@@ -68,7 +68,7 @@ export interface Reencrypted<T> {
   readonly value: T;
 }
 
-/** What is to become of a value; undefined if there is nothing to do. */
+/** Decides on the change of a value; undefined if it needs none. */
 type ChangeOf<T, R> = (stored: T | Uint8Array | string, row: R) => Promise<Reencrypted<T> | undefined>;
 
 /** Goes over the rows of a table and changes what `changeOf` says. @throws as `reencryptTable` */
@@ -104,7 +104,7 @@ export async function overColumn<T, R extends ColumnRow<T>>(
 
 type Outcome = "plaintext" | "old" | "current" | "empty" | "gone" | "shredded";
 
-/** A row, and the key before it: where to read it again. */
+/** A row, and the key before it, from which the row is read again. */
 interface Placed<T, R extends ColumnRow<T>> {
   readonly row: R;
   readonly before: TableKey | undefined;
@@ -126,7 +126,7 @@ function readerOf<T, R extends ColumnRow<T>>({ rows }: ColumnJob<T, R>): RowRead
   };
 }
 
-/** @throws what the row failed of, or what ends the job */
+/** Settles a row, and reads it again if another writer has changed it. @throws the failure of the row, or of the job */
 async function settled<T, R extends ColumnRow<T>>(
   { row, before }: Placed<T, R>,
   options: ColumnJob<T, R>,
@@ -175,7 +175,7 @@ export const COLUMN_JOB_OPTIONS: OptionNames<ColumnJob<unknown, ColumnRow<unknow
   dryRun: true,
   checkpoint: true,
 };
-/** What is wrong with one row; anything else would be wrong with the next one too. */
+/** Failures of one row. Any other failure would meet the next row too. */
 const ROW_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "malformed-envelope",
   "unsupported-version",
@@ -183,5 +183,5 @@ const ROW_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "invalid-argument",
 ]);
 const REREAD_ROWS = 256;
-/** Of changes by others that one row may see while it is worked on. */
+/** The number of changes by other writers that one row may see while the job works on it. */
 const MAX_ROUNDS = 20;

@@ -1,6 +1,6 @@
 import { EnvelockError } from "../../core/base/errors.ts";
 
-/** What went wrong with rows: all are counted, the first hundred are told. */
+/** Collects the failures of rows. Counts all of them and keeps the first hundred. */
 export class Failures<Place> {
   readonly #first: { readonly place: Place; readonly error: EnvelockError }[] = [];
   count = 0;

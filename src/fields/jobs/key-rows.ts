@@ -1,11 +1,12 @@
 import { type Context, KeyContext } from "../../core/base/context.ts";
-import { EnvelockError } from "../../core/base/errors.ts";
+import type { EnvelockError } from "../../core/base/errors.ts";
 import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
-import { type KeyRecord, parseKeyRecord } from "../../core/format/key-record.ts";
+import type { KeyRecord } from "../../core/format/key-record.ts";
 import { checkedRow, isLive, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
 import { contextOfScope, contextWithoutPurpose, type KeyPurpose, purposeOf } from "../scope.ts";
 import { Failures } from "./failures.ts";
-import { inParallel, type JobOptions, pagesOf, workersOf } from "./pages.ts";
+import { inParallel, pagesOf, workersOf } from "./pages.ts";
+import { Predecessors, ScannedRow, type VersionBefore } from "./scanned-rows.ts";
 import { isSkipped, type KeyJobOptions, ScopeKeyrings, type ScopeReport, type ScopeRun } from "./scope-keyrings.ts";
 
 /** The result of a job over stored data keys. */
@@ -26,7 +27,7 @@ export interface KeyRowsReport {
 }
 
 export interface KeyRowFailure {
-  /** As `DataKeys` takes it, with the keyring's context in it; undefined if the row does not say. */
+  /** The scope as `DataKeys` takes it, with the keyring's context in it; undefined if the row does not say. */
   readonly scope: Context | undefined;
   /** Undefined if the row does not say. */
   readonly purpose: KeyPurpose | undefined;
@@ -52,7 +53,7 @@ export interface LiveKey {
   readonly row: LiveRow;
   readonly record: KeyRecord;
   /** Returns the version before. @throws `provider-failure` if there is none: what follows it cannot be checked */
-  before(): Promise<Pick<LiveKey, "row" | "record">>;
+  before(): Promise<VersionBefore>;
   /** Counts the row as wrapped anew, opened or proven. */
   done(): void;
   /** Takes note of the record that has replaced `record`; undefined if the row was shredded meanwhile. */
@@ -72,7 +73,7 @@ export interface KeyPage {
 
 /** The rows of all scopes, as one pass of a job goes over them. */
 export class KeyRows {
-  /** What the pass has counted so far. */
+  /** The counts of the pass so far. */
   readonly counts: { rows: number; shredded: number; foreign: number; skipped: number };
   /** The number of rows that were wrapped anew, opened or proven in this pass. */
   done = 0;
@@ -142,7 +143,7 @@ export class KeyRows {
     }
   }
 
-  /** What one worker does in turn: a row, or all rows of a scope that has a keyring of its own, whose key service may hang. */
+  /** Groups rows into the work of one worker: one row, or all rows of a scope with a keyring of its own, as its key service may hang. */
   #units(rows: readonly ScannedRow[]): readonly Unit[] {
     const entries = [...rows.entries()];
     if (!this.#keyrings.areApart) return entries.map((entry) => [entry]);
@@ -158,7 +159,7 @@ export class KeyRows {
 
   async #treat(
     scanned: ScannedRow,
-    before: (row: LiveRow, scope: Scope) => ReturnType<LiveKey["before"]>,
+    before: (row: LiveRow, scope: Scope) => Promise<VersionBefore>,
     { live, other }: Treatment,
   ): Promise<void> {
     const { stored } = scanned;
@@ -218,61 +219,7 @@ interface Treatment {
 
 type Unit = readonly (readonly [at: number, row: ScannedRow])[];
 
-/** A row as a scan gave it. Its record is parsed when it is first needed, and never again. */
-class ScannedRow {
-  readonly stored: StoredDataKey;
-  #record: KeyRecord | undefined;
-
-  constructor(stored: StoredDataKey) {
-    this.stored = stored;
-  }
-
-  /** @param row this row, checked. @throws `malformed-envelope`, `unsupported-version` */
-  recordOf({ record }: LiveRow): KeyRecord {
-    this.#record ??= parseKeyRecord(record);
-    return this.#record;
-  }
-}
-
-/**
- * Finds the versions before the rows of a page. A scan gives the versions of a scope one behind the other, so they are at hand. Where a
- * store gave another row instead, the scope is read, once for all rows of the page.
- */
-class Predecessors {
-  readonly #table: KeyTable;
-  readonly #rows: readonly (ScannedRow | undefined)[];
-  readonly #options: JobOptions;
-  readonly #listed = new Map<string, Promise<readonly StoredDataKey[]>>();
-
-  /** @param rows those of the page, behind the last one of the page before */
-  constructor(table: KeyTable, rows: readonly (ScannedRow | undefined)[], options: JobOptions) {
-    this.#table = table;
-    this.#rows = rows;
-    this.#options = options;
-  }
-
-  async of(at: number, { version }: LiveRow, scope: Scope): ReturnType<LiveKey["before"]> {
-    const scanned = this.#rows[at];
-    const isBefore = scanned?.stored.scope === scope.text && scanned.stored.version === version - 1;
-    const row = isBefore ? checkedRow(scanned.stored, scope.text) : await this.#find(version - 1, scope);
-    if (row === undefined || !isLive(row)) throw missing(version);
-    return { row, record: isBefore ? scanned.recordOf(row) : parseKeyRecord(row.record) };
-  }
-
-  async #find(version: number, scope: Scope): Promise<StoredDataKey | undefined> {
-    const rows = this.#listed.get(scope.text) ?? this.#table.rows(scope, this.#options);
-    this.#listed.set(scope.text, rows);
-    return (await rows).find((row) => row.version === version);
-  }
-}
-
 function failureOf({ scope, version }: RowPlace, error: EnvelockError): KeyRowFailure {
   const context = contextOfScope(scope);
   return { scope: context && contextWithoutPurpose(new KeyContext(context).map), purpose: context && purposeOf(context), version, error };
-}
-
-function missing(version: number): EnvelockError {
-  return new EnvelockError("provider-failure", `version ${version - 1} of the data key is missing: version ${version} cannot be checked`, {
-    hint: "Bring the row back from a backup; `vouchedKids` takes a version whose predecessor is lost for good.",
-  });
 }

@@ -52,7 +52,7 @@ async function cipherFor<T>(cipher: MoveColumnOptions<T>["from"], row: MovedRow<
   return typeof cipher === "function" ? await cipher(row) : cipher;
 }
 
-/** A token of another place does not open here. Whatever else keeps it from opening ends the job, or it would be moved twice. */
+/** Whether a token opens here. One of another place does not. Any other failure ends the job, because the value could be moved twice. */
 async function opens<T>(cipher: ColumnCipher<T>, stored: T | Uint8Array | string, row: RowArgument): Promise<boolean> {
   if (typeof stored !== "string" && !isBytes(stored)) return false;
   try {

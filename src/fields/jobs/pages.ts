@@ -15,7 +15,7 @@ export interface JobProgress {
   readonly failed: number;
 }
 
-/** How a job reads the rows behind a place, in their order. */
+/** Reads the rows behind a place, in their order. */
 export interface RowReader<Row, Place> {
   /** Returns at most `limit` rows, none only at the end. */
   read(after: Place | undefined, limit: number): Promise<readonly Row[]>;
@@ -57,7 +57,7 @@ export async function inParallel<Row>(
   signal: AbortSignal | undefined,
   work: (row: Row, at: number) => Promise<void>,
 ): Promise<void> {
-  const queue = rows.entries(); // each takes the next
+  const queue = rows.entries(); // each worker takes the next
   let isOver = false;
   const worker = async (): Promise<void> => {
     try {

@@ -52,7 +52,7 @@ export async function reencryptTable<T>(options: ReencryptTableOptions<T>): Prom
   });
 }
 
-/** @returns undefined if there is nothing to do */
+/** Returns the change that a value needs; undefined if it needs none. */
 async function changeOf<T>(
   stored: T | Uint8Array | string,
   cipher: ColumnCipher<T>,
@@ -64,11 +64,11 @@ async function changeOf<T>(
   }
   if (typeof stored !== "string" && !isBytes(stored)) throw malformed("the column holds a value that is no token");
   const value = await cipher.decryptAsync(stored, ...row); // fetches a key version that is not loaded
-  if (cipher.isCurrent(stored)) return undefined; // and it opens
+  if (cipher.isCurrent(stored)) return undefined; // it opens too
   return { was: "old", to: cipher.reencrypt(stored, ...row), value };
 }
 
-/** What only begins as a token is left to the cipher to refuse. */
+/** Whether a value has the form of a token. The cipher refuses a value that only begins like one. */
 function isToken(stored: unknown, cipher: ColumnCipher<unknown>): boolean {
   if (typeof stored !== "string" && !isBytes(stored)) return false;
   try {

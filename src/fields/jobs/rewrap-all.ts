@@ -29,7 +29,7 @@ export interface RewrapReport extends KeyRowsReport {
 /** The number of records that name a KEK version. */
 export interface KeyVersionCount extends KeyVersion {
   readonly before: number;
-  /** As `before` in a dry run. */
+  /** The same number as `before` in a dry run. */
   readonly after: number;
 }
 
@@ -58,13 +58,13 @@ export async function rewrapAll(table: KeyTable, options: RewrapAllOptions): Pro
   };
 }
 
-/** What a pass counts. */
+/** The counts of a pass. */
 interface Tally {
   stale: number;
   rewrapped: number;
-  /** Rows of which it is known what they name. */
+  /** Rows with a known list of KEK versions. */
   read: number;
-  /** By KEK version: how many records named it when they were read, and when the pass was done with them. */
+  /** The number of records that name a KEK version, when they were read and when the pass was done with them. */
   readonly before: Record<string, number>;
   readonly after: Record<string, number>;
 }

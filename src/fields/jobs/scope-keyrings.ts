@@ -21,7 +21,7 @@ export interface KeyJobOptions extends JobOptions {
   readonly keyringOf?: (scope: Context) => Promise<Keyring | SkippedScope> | Keyring | SkippedScope;
 }
 
-/** The answer of `keyringOf` for a scope whose rows are left alone. */
+/** The answer of `keyringOf` for a scope that is left alone. */
 export interface SkippedScope {
   /** The reason, for the report. */
   readonly skip: string;
@@ -29,7 +29,7 @@ export interface SkippedScope {
 
 /** The result of a job for one scope. */
 export interface ScopeReport {
-  /** As `DataKeys` takes it, with the keyring's context in it. */
+  /** The scope as `DataKeys` takes it, with the keyring's context in it. */
   readonly scope: Context;
   readonly purpose: KeyPurpose;
   /** Rows that have a key. */
@@ -112,7 +112,7 @@ export class ScopeKeyrings {
   }
 }
 
-/** Once the key of a scope cannot be used, the other rows of the scope fail without another call. */
+/** A scope with a keyring of its own. Once its key cannot be used, its other rows fail without another call. */
 class OwnRun implements ScopeRun {
   readonly #tally: Tally;
   readonly #ask: () => Promise<KeyTable | SkippedScope>;
