@@ -20,7 +20,7 @@ export interface ColumnOptions extends Pick<FieldOptions, "table" | "column" | "
   readonly deterministic?: boolean;
 }
 
-/** The tokens of one column: their data keys and the context that they are bound to. Plaintext is bytes here. */
+/** Makes and opens the tokens of one column, bound to its context. Plaintext is bytes here. */
 export class ColumnTokens {
   readonly #keys: ScopeKeys;
   readonly #options: ColumnOptions;
@@ -31,7 +31,7 @@ export class ColumnTokens {
   readonly #isDeterministic: boolean;
   readonly #requiresRow: boolean;
 
-  /** @param form what the tokens hold, if it is not one value: those of two forms never pass for each other */
+  /** @param form the content of the tokens, if it is not one value. Tokens of two forms never pass for each other */
   constructor(keys: ScopeKeys, options: ColumnOptions, form?: string) {
     const { table, column, deterministic = false, requireRow = false } = options;
     this.#keys = keys;
@@ -43,7 +43,7 @@ export class ColumnTokens {
     this.#requiresRow = requireRow;
   }
 
-  /** Tokens of the same column that hold something else than one value. */
+  /** Returns the tokens of the same column with another content than one value. */
   ofForm(form: string): ColumnTokens {
     return new ColumnTokens(this.#keys, this.#options, form);
   }
@@ -66,7 +66,7 @@ export class ColumnTokens {
     return engine.text.toBase64Url(scratch, length);
   }
 
-  /** A token under the newest version. @throws `unavailable` as long as other processes may not know that */
+  /** Makes a token under the newest version. @throws `unavailable` while other processes may not know that version */
   encryptNewest(plaintext: Uint8Array, row: RowArgument[0]): string {
     const retryAfterMs = this.#keys.announcedInMs;
     if (retryAfterMs === 0) return this.encryptText(plaintext, row);
@@ -90,13 +90,13 @@ export class ColumnTokens {
     return this.#keys.isNewest(token);
   }
 
-  /** Whether a value begins as a token of this scope does: whole or broken, it is no plaintext, but for a chance of 2^-128. */
+  /** Whether a value begins like a token of this scope. Whole or broken, it is no plaintext, except with a chance of 2^-128. */
   isOurs(value: unknown): boolean {
     const start = typeof value === "string" ? startOf(value) : isBytes(value) ? viewOf(value) : undefined;
     return start !== undefined && HEADS.includes(start[0]) && this.#keys.knows(start);
   }
 
-  /** Where a value stands, for an error: table, column, row if it is known, and the data key that a token names. Nothing secret. */
+  /** Names the place of a value for an error: table, column, the row if known, and the data key that a token names. Nothing secret. */
   placeOf(token: unknown, options: RowArgument[0]): string {
     const { table, column } = this.#options;
     const start = typeof token === "string" ? startOf(token) : isBytes(token) ? viewOf(token) : undefined;
@@ -137,7 +137,7 @@ function textOfToken(token: Uint8Array): string {
   return engine.text.toBase64Url(token, token.length);
 }
 
-/** The bytes of head and kid, if it is a text that can have them: the whole would take long to decode. */
+/** Decodes head and kid of a text that can have them. To decode the whole text would take long. */
 function startOf(text: string): Uint8Array | undefined {
   if (!FIRST_CHARACTERS.includes(text.charAt(0)) || text.length < PREFIX_CHARACTERS) return undefined;
   return engine.text.fromBase64Url(text.slice(0, PREFIX_CHARACTERS));
@@ -147,11 +147,11 @@ const NO_ROW: Context = {};
 const LONGEST_ROW = 64;
 const ROW_OPTIONS: OptionNames<{ readonly row?: RowId }> = { row: true };
 const HEADS: readonly (number | undefined)[] = [TOKEN_HEAD, DETERMINISTIC_TOKEN_HEAD];
-/** What the heads begin with as text. */
+/** The first characters of the heads as text. */
 const FIRST_CHARACTERS: readonly string[] = ["n", "v"];
-/** The fewest in groups of four that hold the prefix. */
+/** The least number of characters, in groups of four, that hold the prefix. */
 const PREFIX_CHARACTERS: number = Math.ceil(TOKEN_PREFIX_BYTES / 3) * 4;
 
-/** Where a token stands for as long as it takes to make a text of it: an array for each would cost as much as an AES call. */
+/** Holds a token while it is encoded to text. An array for each token would cost as much as an AES call. */
 let scratch: Uint8Array | undefined;
 const SCRATCH_BYTES = 1024;

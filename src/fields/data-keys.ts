@@ -61,7 +61,7 @@ export class DataKeys {
   readonly #scopes = new Map<string, ScopeKeys>();
   readonly #ledger = new ScopeLedger();
   readonly #stopListening: () => void;
-  /** What the keyring forgets is a scope of our own, which let go already. */
+  /** Whether the keyring forgets keys because a scope was shredded here, which has wiped its own already. */
   #isShredding = false;
   #isClosed = false;
 
@@ -318,7 +318,7 @@ async function tell(onFailure: DataKeysOptions["onFailure"], error: unknown, sco
   try {
     await onFailure?.(error, scope);
   } catch {
-    // it was told
+    // the listener got the error
   }
 }
 

@@ -28,7 +28,7 @@ export interface CipherParts<T> {
 export class FieldCipher<T, Null extends null = never, Row extends RowArgument = RowArgument> {
   readonly #parts: CipherParts<T>;
 
-  /** For `DataKeys.field`, which checks the options. */
+  /** Called by `DataKeys.field`, which checks the options. */
   constructor(parts: CipherParts<T>) {
     this.#parts = parts;
   }

@@ -6,7 +6,7 @@ import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { IndexSettings } from "./keyed-index.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
 
-/** The column of a cipher, and how it treats its values. All but `type` and `nullable` is bound into every token. */
+/** The column of a cipher, and the treatment of its values. All but `type` and `nullable` is bound into every token. */
 export interface FieldOptions<V extends ValueType = ValueType, N extends boolean = boolean, R extends boolean = boolean>
   extends CallOptions {
   readonly table: string;
@@ -19,7 +19,7 @@ export interface FieldOptions<V extends ValueType = ValueType, N extends boolean
   readonly nullable?: N;
   /** Whether leaving out the row is an error, at compile time too. */
   readonly requireRow?: R;
-  /** How the column's values are indexed blindly for lookups. Not for JSON. */
+  /** The settings of the blind index of the column, for lookups. Not for JSON. */
   readonly blindIndex?: IndexSettings;
 }
 
@@ -63,7 +63,7 @@ export type RowId = string | number | bigint;
 export type RowArgument = readonly [options?: { readonly row?: RowId }];
 /** The last argument for a column with `requireRow`. */
 export type RowRequired = readonly [options: { readonly row: RowId }];
-/** The last argument for a deterministic column, whose tokens must not depend on the row. */
+/** The last argument for a deterministic column: its tokens must not depend on the row. */
 export type NoRow = readonly [];
 
 /** @throws `invalid-argument` */

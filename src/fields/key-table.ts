@@ -13,20 +13,20 @@ import type { KeyRecords } from "../core/keyring/key-records.ts";
 import { type Keyring, keyRecordsOf } from "../core/keyring/keyring.ts";
 import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
 
-/** A key context, and how the store names it. */
+/** A key context, and the name that the store has for it. */
 export interface Scope {
   readonly context: KeyContext;
   readonly text: string;
   readonly purpose: KeyPurpose;
 }
 
-/** A row whose data key can still be unwrapped. */
+/** A row that still has its data key, wrapped. */
 export interface LiveRow extends StoredDataKey {
   readonly state: "active" | "retired";
   readonly record: Uint8Array;
 }
 
-/** The store as the core uses it: what comes from it is checked, what fails in it has a code, and its changes are made in order. */
+/** The store as the core uses it. Rows that it returns are checked, its failures have a code, and changes are made in order. */
 export class KeyTable {
   readonly #keyring: Keyring;
   readonly #records: KeyRecords;
@@ -45,12 +45,12 @@ export class KeyTable {
     return new KeyTable(keyring, this.#store, this.#clock);
   }
 
-  /** How long ago a row was made, by the clocks of two machines. */
+  /** The time since a row was made, by the clocks of two machines. */
   ageMs({ createdAtMs }: StoredDataKey): number {
     return this.#clock.unixMs() - createdAtMs;
   }
 
-  /** The scope that a store's text stands for, unless it lies outside the keyring's context. @throws `malformed-envelope` if it is none */
+  /** Returns the scope of a store's text; undefined outside the keyring's context. @throws `malformed-envelope` if it is no scope */
   scopeNamed(text: string): Scope | undefined {
     const context = contextOfScope(text);
     if (context === undefined) throw malformed("the scope of a stored data key is none");
@@ -58,7 +58,7 @@ export class KeyTable {
     return isOurs ? { context: new KeyContext(context), text, purpose: purposeOf(context) } : undefined;
   }
 
-  /** A page of the rows of all scopes, as they are: to be checked one by one. @throws what the store throws */
+  /** Returns a page of the rows of all scopes, unchecked: the caller checks them one by one. @throws what the store throws */
   async scan(page: ScanPage, options?: CallOptions): Promise<readonly StoredDataKey[]> {
     return await fromStore(() => this.#store.scan(page, options), options);
   }
@@ -68,7 +68,7 @@ export class KeyTable {
     return await this.#records.parsedNeedsRewrap(record, callOptions(options));
   }
 
-  /** Every row of a scope, by version. @throws `malformed-envelope`, `authentication-failed`, and what the store throws */
+  /** Returns every row of a scope, by version. @throws `malformed-envelope`, `authentication-failed`, and what the store throws */
   async rows(scope: Scope, options?: CallOptions): Promise<readonly StoredDataKey[]> {
     const rows = await fromStore(() => this.#store.list(scope.text, options), options);
     const checked = rows.map((row) => checkedRow(row, scope.text)).sort((a, b) => a.version - b.version);
@@ -79,7 +79,7 @@ export class KeyTable {
     return checked;
   }
 
-  /** The row of a kid, if the scope has it. @throws as `rows` */
+  /** Returns the row of a kid, if the scope has it. @throws as `rows` */
   async row(scope: Scope, kid: string, options?: CallOptions): Promise<StoredDataKey | undefined> {
     const found = await fromStore(() => this.#store.byKid(scope.text, kid, options), options);
     if (found === undefined) return undefined;
@@ -88,12 +88,12 @@ export class KeyTable {
     return row;
   }
 
-  /** The data key of a row, which the caller destroys. @throws `malformed-envelope`, and as `unwrapRecord` */
+  /** Unwraps the data key of a row, which the caller destroys. @throws `malformed-envelope`, and as `unwrapRecord` */
   async unwrap(scope: Scope, row: LiveRow, options?: CallOptions): Promise<DataKey> {
     return await this.unwrapRecord(scope, row, parseKeyRecord(row.record), options);
   }
 
-  /** The data key of a row whose record is parsed. @throws `authentication-failed` if the record is another's, and as `unwrapDataKey` */
+  /** Unwraps the data key of a row with a parsed record. @throws `authentication-failed` if it is another row's, and as `unwrapDataKey` */
   async unwrapRecord({ context }: Scope, { kid }: LiveRow, record: KeyRecord, options?: CallOptions): Promise<DataKey> {
     if (toHex(record.keyCommit.subarray(0, KID_BYTES)) !== kid) throw authenticationFailed();
     return await this.#records.unwrapParsed(record, { ...callOptions(options), keyContext: context.map });
@@ -104,14 +104,14 @@ export class KeyTable {
     return row.proof !== null && isSuccession(row.proof, before, context, claimOf(row));
   }
 
-  /** @throws `authentication-failed` as `isProven` says no */
+  /** @throws `authentication-failed` if `isProven` says no */
   requireProof(scope: Scope, row: StoredDataKey, before: DataKey): void {
     if (!this.isProven(scope, row, before)) throw unproven(row);
   }
 
   /**
-   * Makes a data key and stores it as `version`, unless another process was first. It is not handed out: the caller unwraps what the
-   * store has, and so shows that it is durable and can be read again.
+   * Makes a data key and stores it as `version`, unless another process was first. The key is not handed out: the caller unwraps the row
+   * that the store has, and so shows that it is durable and can be read again.
    *
    * @param before gives the data key of the version before; left out for the first version
    * @throws `key-shredded` if the scope was shredded meanwhile; `provider-failure` if the store does not keep what it took
@@ -128,7 +128,7 @@ export class KeyTable {
   }
 
   /**
-   * Adds the version after `newest` and retires the others. Of several that do it at once, one adds.
+   * Adds the version after `newest` and retires the others. If several processes do it at once, one of them adds.
    *
    * @param before gives the data key of `newest`
    */
@@ -138,7 +138,7 @@ export class KeyTable {
     await this.#retireBelow(scope, version, options);
   }
 
-  /** Writes the proof that a row lacks. The caller answers for it. @returns whether the row was still as it is given */
+  /** Writes the proof that a row lacks. The caller vouches for the row. @returns whether the row was unchanged in the store */
   async prove(scope: Scope, row: LiveRow, before: DataKey, options?: CallOptions): Promise<boolean> {
     const proof = proveSuccession(before, scope.context, claimOf(row));
     return await this.#swap(row, { state: row.state, record: row.record, proof }, options);
@@ -170,7 +170,7 @@ export class KeyTable {
     throw noHeadway();
   }
 
-  /** Retires the active rows below `version`, whoever else changes them meanwhile. */
+  /** Retires the active rows below `version`, also while other processes change them. */
   async #retireBelow(scope: Scope, version: number, options?: CallOptions): Promise<void> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const older = (await this.rows(scope, options)).filter((row) => row.state === "active" && row.version < version);
@@ -180,7 +180,7 @@ export class KeyTable {
     throw noHeadway();
   }
 
-  /** Shreds every row of a scope, also those that come in meanwhile. @returns how many rows there are, and how many had a key */
+  /** Shreds every row of a scope, also rows that are added meanwhile. @returns the number of rows, and the number of keys destroyed */
   async shred(scope: Scope, options?: CallOptions): Promise<{ readonly rows: number; readonly shredded: number }> {
     let shredded = 0;
     for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -192,7 +192,7 @@ export class KeyTable {
     throw noHeadway();
   }
 
-  /** A key that came into a scope while that was shredded goes the same way: no process has seen it yet. */
+  /** Shreds a key that was added while the scope was shredded. No process has used it yet. */
   async #readBack(scope: Scope, row: LiveRow, options?: CallOptions): Promise<void> {
     const rows = await this.rows(scope, options);
     if (rows.some(isShredded)) {
@@ -212,7 +212,7 @@ export class KeyTable {
   }
 }
 
-/** What `KeyTable.rewrap` leaves behind. */
+/** The result of `KeyTable.rewrap`. */
 export interface Rewrapped {
   /** The record as it stands then; undefined if the row was shredded meanwhile. */
   readonly record: KeyRecord | undefined;
@@ -232,7 +232,7 @@ export function unproven({ version, kid }: StoredDataKey): EnvelockError {
   return new EnvelockError(
     "authentication-failed",
     `version ${version} of a stored data key (${kid}) carries no proof that version ${version - 1} can confirm`,
-    { hint: "If no process of yours added it, somebody else did: remove the row. See docs/stores.md, who may add a key." },
+    { hint: "If no process of yours added it, another writer of the store did: remove the row. docs/stores.md says who may add a key." },
   );
 }
 
@@ -240,7 +240,7 @@ export function keyShredded(): EnvelockError {
   return new EnvelockError("key-shredded", "the data keys of this scope were shredded: what they encrypted cannot be read again");
 }
 
-/** A store is hostile: what a row says of itself is checked here, what its record holds when that is unwrapped. */
+/** Checks a row that the store returned. A store is hostile. The content of the record is checked when it is unwrapped. */
 export function checkedRow(row: StoredDataKey, scope: string): StoredDataKey {
   if (row.scope !== scope) throw authenticationFailed();
   const { proof = null } = row; // a store that is older than proofs gives none
@@ -277,7 +277,7 @@ function noHeadway(): EnvelockError {
   return new EnvelockError("provider-failure", "the data-key store takes none of the changes of a row that it says it has");
 }
 
-/** What the keyring takes of the options of a job, which have more: it refuses what it does not know. */
+/** Picks the options that the keyring takes. A job has more, which the keyring would refuse. */
 function callOptions({ signal }: CallOptions = {}): CallOptions {
   return signal === undefined ? {} : { signal };
 }
@@ -292,8 +292,8 @@ async function fromStore<T>(call: () => Promise<T>, options?: CallOptions): Prom
   }
 }
 
-/** The last moment that a `Date` holds. */
+/** The last moment that a `Date` can hold. */
 const LATEST_DATE_MS = 8.64e15;
-/** Of changes by others that a change of ours may lose against; each is one that got through. */
+/** The number of changes by other processes that one change may lose against. Each of them got through, so there is headway. */
 const MAX_ROUNDS = 100;
 export const KID: RegExp = /^[0-9a-f]{32}$/;

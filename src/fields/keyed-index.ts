@@ -4,7 +4,7 @@ import { deriveIndexKey } from "../core/data-key/data-key.ts";
 import { type BlindIndexOptions, type BlindIndexValue, blindIndex, checkedBits, LEAST_UNIQUE_BITS } from "./blind-index.ts";
 import type { ScopeKeys } from "./scope-keys.ts";
 
-/** How a blind index is made. Nothing in it may change while rows have the index; to change any part, raise `version`. */
+/** The settings of a blind index. None of them may change while rows have the index; to change one, raise `version`. */
 export interface IndexSettings extends BlindIndexOptions {
   /** The number of the way in which this index is made. Default 1. */
   readonly version?: number;
@@ -31,7 +31,7 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
   readonly #place: IndexPlace;
   readonly #versions: readonly Omit<IndexSettings, "olderVersions">[];
 
-  /** For `DataKeys`. @throws `invalid-argument` */
+  /** Called by `DataKeys`. @throws `invalid-argument` */
   constructor(keys: ScopeKeys, place: IndexPlace, { olderVersions = [], ...newest }: IndexSettings) {
     if (!Array.isArray(olderVersions)) throw invalidArgument("olderVersions is a list of index settings");
     const versions = [newest, ...olderVersions];

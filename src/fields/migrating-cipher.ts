@@ -18,7 +18,7 @@ export interface StoredValue<T> {
 export class MigratingFieldCipher<T, Null extends null = never, Row extends RowArgument = RowArgument> extends FieldCipher<T, Null, Row> {
   readonly #parts: CipherParts<T>;
 
-  /** For `DataKeys.field`. */
+  /** Called by `DataKeys.field`. */
   constructor(parts: CipherParts<T>) {
     super(parts);
     this.#parts = parts;
@@ -49,7 +49,7 @@ function isText(stored: unknown): stored is Uint8Array | string {
   return typeof stored === "string" || isBytes(stored);
 }
 
-/** Of any scope. */
+/** Whether a value has the form of a token, of whatever scope. */
 function isTokenOfAny(stored: Uint8Array | string): boolean {
   try {
     parseToken(stored);

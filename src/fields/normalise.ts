@@ -44,7 +44,7 @@ function caseless(text: string): string {
     .trim();
 }
 
-/** Full case folding: by upper case, where what has several lower cases is one. The dotless i alone is not the i that this would make it. */
+/** Folds case fully, by way of upper case: characters with several lower cases have one upper case. The dotless i must stay apart from i. */
 function folded(text: string): string {
   const parts = text.split(DOTLESS_I).map((part) => part.toLowerCase().toUpperCase().toLowerCase().replace(FINAL_SIGMA, "\u03c3"));
   return parts.join(DOTLESS_I);

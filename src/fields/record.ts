@@ -6,7 +6,7 @@ import { CODECS, type Codec, VALUE_TYPES, type ValueType } from "./values.ts";
 export type RecordColumns = readonly string[] | Readonly<Record<string, ValueType>>;
 
 /**
- * Several columns as one plaintext: `( u8 len | name UTF-8 | u32 len | value )*`, in the order of the columns, without those that are
+ * Encodes several columns as one plaintext: `( u8 len | name UTF-8 | u32 len | value )*`, in the order of the columns, without those that are
  * null or undefined. Names stand in it, so that columns can be added and moved.
  *
  * @throws `invalid-argument` for no columns, an unknown type, or a name that is given twice, is empty or takes more than 255 bytes
@@ -69,7 +69,7 @@ function headOf(name: string): Uint8Array {
   return concatBytes(Uint8Array.of(bytes.length), bytes);
 }
 
-/** Returns parts of the caller's own, which it wipes. */
+/** Returns parts that belong to the caller, which wipes them. */
 function encodedMember({ head, codec }: Member, value: unknown): readonly Uint8Array[] {
   if (value === null || value === undefined) return [];
   const content = codec.withBytes(value, copyOf);
@@ -78,7 +78,7 @@ function encodedMember({ head, codec }: Member, value: unknown): readonly Uint8A
   return [copyOf(head), length, content];
 }
 
-/** @throws `malformed-envelope` for what no record is: each name once, and nothing over */
+/** Parses a record. @throws `malformed-envelope` unless each name stands once and no byte is left over */
 function membersIn(bytes: Uint8Array): ReadonlyMap<string, Uint8Array> {
   const members = new Map<string, Uint8Array>();
   for (let at = 0; at < bytes.length; ) {

@@ -1,7 +1,7 @@
 import { admitNow, type FieldUse, type Gate, type GateRequest } from "../core/keyring/gate.ts";
 import type { Scope } from "./key-table.ts";
 
-/** The keyring's gate, as the ciphers of one scope pass it: at each use of a data key that is in memory. */
+/** Asks the keyring's gate for the ciphers of one scope, at each use of a data key that is in memory. */
 export class ScopeGate {
   readonly #gate: Gate | undefined;
   readonly #encryption: GateRequest;

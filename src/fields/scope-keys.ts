@@ -14,15 +14,15 @@ import * as refusals from "./scope-refusals.ts";
 import type { Opened } from "./succession.ts";
 
 /**
- * The data keys of one scope as this process holds them: what encrypts, what decrypts, what the store showed last.
+ * Holds the data keys of one scope in this process: the one that encrypts, those that decrypt, and what the store showed last.
  *
- * Reads the store again every `refreshMs`, and unwraps each key again at `maxKeyAgeMs`. What turns out to be shredded is wiped. A store
- * that has lost what it once showed stops encryption: nobody could read later what would be written now. A store that cannot be read
- * for `maxStaleMs` stops everything. A version that no holder of the version before has added is not taken.
+ * Reads the store again every `refreshMs`, and unwraps each key again at `maxKeyAgeMs`. Wipes keys that were shredded. A store that has
+ * lost rows or changes stops encryption, because no process could read later what would be written now. A store that cannot be read for
+ * `maxStaleMs` stops everything. A version is believed only if a holder of the version before has added it.
  */
 export class ScopeKeys {
   readonly scope: Scope;
-  /** When a cipher last asked for a key, or was handed out, as `policy.time` tells it. */
+  /** The time at which a cipher last asked for a key, or was handed out, by `policy.time`. */
   usedAt: number;
   readonly #table: KeyTable;
   readonly #reader: ScopeReader;
@@ -30,21 +30,21 @@ export class ScopeKeys {
   readonly #gate: ScopeGate;
   readonly #announcement: Announcement;
   readonly #policy: ScopePolicy;
-  /** The newest versions. */
+  /** The keys of the newest versions. */
   readonly #held = new HeldKeys();
   readonly #fetched: FetchedKeys;
-  /** By kid: why a version is not held that should be. */
+  /** The reason why a version that should be held is not, by kid. */
   readonly #failures = new Map<string, unknown>();
-  /** By kid, newest first: what the store showed and is believed. */
+  /** The rows that the store showed and that are believed, by kid, newest first. */
   #rows: ReadonlyMap<string, StoredDataKey> = new Map();
-  /** Why a row that the store shows is not believed. */
+  /** The reason why a row that the store shows is not believed. */
   #unbelieved: EnvelockError | undefined;
   #encrypting: { readonly key: DataKey; readonly row: StoredDataKey } | undefined;
-  /** Keys were forgotten on demand: they are unwrapped again when a cipher is used, and not before. */
+  /** Whether keys were forgotten on demand. They are unwrapped again when a cipher is used, and not before. */
   #isDormant = false;
-  /** Counts how often keys were forgotten: what was unwrapped before is not kept. */
+  /** The number of times that keys were forgotten. Keys that were unwrapped before the last time are not kept. */
   #generation = 0;
-  /** An unwrap was refused: every key that is held has to be unwrapped again. */
+  /** Whether an unwrap was refused. Every key that is held is then unwrapped again. */
   #isSuspect = false;
   #state: "open" | refusals.Refusing = "open";
 
@@ -82,13 +82,13 @@ export class ScopeKeys {
     return this.#encrypting.key;
   }
 
-  /** The newest active version: it encrypts, or will once it is announced. */
+  /** The newest active version. It encrypts, or will do so once it is announced. */
   get newest(): StoredDataKey | undefined {
     for (const row of this.#rows.values()) if (row.state === "active") return row;
     return undefined;
   }
 
-  /** How long until the newest version encrypts, at least; 0 if it does. */
+  /** The least time until the newest version encrypts; 0 if it does already. */
   get announcedInMs(): number {
     const { newest } = this;
     if (newest === undefined || newest === this.#encrypting?.row) return 0;
@@ -96,7 +96,7 @@ export class ScopeKeys {
   }
 
   /**
-   * The key that a token names, if it is held.
+   * Returns the key that a token names, if it is held.
    *
    * @throws `key-shredded`, `closed`; `unavailable` if it has to be fetched first; `authentication-failed` if the scope has no such
    *   key; and why it could not be unwrapped
@@ -115,8 +115,8 @@ export class ScopeKeys {
   }
 
   /**
-   * Like `keyOf`, after a look into the store where that is needed. A fetched key is kept until all calls that waited for it have used
-   * it, however many there are beside it.
+   * Works like `keyOf`, and looks into the store where that is needed. A fetched key is kept until all calls that waited for it have used
+   * it, however many keys are held beside it.
    *
    * @param use gets the key for as long as the call takes
    * @throws also what the store and the providers throw
@@ -130,7 +130,7 @@ export class ScopeKeys {
     return await this.#fetched.use(kid, use);
   }
 
-  /** Whether the scope has, or had, the key of what begins like a token. */
+  /** Whether the scope has, or had, the key that the beginning of a token names. */
   knows(token: Uint8Array): boolean {
     return this.#rows.has(kidOf(token));
   }
@@ -146,13 +146,14 @@ export class ScopeKeys {
     this.#choose();
   }
 
-  /** Reads the store now: for the first time, or because it has changed. @throws why the scope cannot be used */
+  /** Reads the store now: for the first time, or because it has changed. @throws the reason why the scope cannot be used */
   async refresh(options: CallOptions = {}): Promise<void> {
     await this.#refresh.anew(options);
   }
 
   /**
-   * Before a cipher is handed out or waited for: a process that stood still, or whose store did not answer, reads the store first.
+   * Makes the scope ready, before a cipher is handed out or a caller waits for one. Reads the store if this process stood still or the
+   * store did not answer.
    *
    * @throws as `refresh`, if the scope cannot be used without it
    */
@@ -174,7 +175,7 @@ export class ScopeKeys {
     }
   }
 
-  /** Adds a version and retires the ones before it. @returns the newest row. @throws as `refresh`; why no version can be added */
+  /** Adds a version and retires the ones before it. @returns the newest row. @throws as `refresh`; the reason why no version can be added */
   async rotate(options?: CallOptions): Promise<StoredDataKey> {
     await this.refresh(options);
     const refusal = this.#refusal() ?? this.#unbelieved;
@@ -234,7 +235,7 @@ export class ScopeKeys {
     return this.#isDormant ? this.#wake() : (this.#failures.get(this.newest?.kid ?? "") ?? refusals.withoutActiveKey());
   }
 
-  /** A cipher was used whose keys were forgotten: they are unwrapped now, which this call cannot wait for. */
+  /** Begins to unwrap forgotten keys, because a cipher was used. The synchronous call cannot wait for that. */
   #wake(): EnvelockError {
     this.#isDormant = false;
     this.#refresh.inBackground();
@@ -258,7 +259,7 @@ export class ScopeKeys {
       done();
       if (generation === this.#generation) this.#keep(seen);
     } finally {
-      for (const { key } of opened.values()) key?.destroy(); // what was not taken over
+      for (const { key } of opened.values()) key?.destroy(); // keys that were not taken over
       this.#choose();
     }
     if (this.#unbelieved !== undefined) this.#policy.onFailure(this.#unbelieved, this.scope);
@@ -274,7 +275,7 @@ export class ScopeKeys {
     if (this.#state === "shredded") throw keyShredded();
   }
 
-  /** @throws why the scope cannot be used, if it could not before */
+  /** @throws the reason why the scope cannot be used, if it could not be used before */
   #adopt({ believed, unbelieved, isLost, rows }: Seen): void {
     const isFirst = this.#rows.size === 0;
     if (isFirst && unbelieved !== undefined) throw unbelieved;
@@ -287,7 +288,7 @@ export class ScopeKeys {
     if (!isLost && unbelieved === undefined) this.#policy.ledger.note(this.scope.text, believed);
   }
 
-  /** Takes over what was unwrapped, and lets go of what is too old, was refused or is not among the newest. */
+  /** Takes over the keys that were unwrapped, and wipes those that are too old, were refused or are not among the newest. */
   #keep({ opened, believed, isLost }: Seen): void {
     const now = this.#policy.clock.monotonicMs();
     const newest = new Set(believed.slice(-this.#policy.maxVersions).map(({ kid }) => kid));
@@ -306,7 +307,7 @@ export class ScopeKeys {
     if (this.#isSuspect) this.#refresh.inBackground();
   }
 
-  /** A refusal takes effect at once, and makes the other keys suspect. An accident does once the key is much too old. */
+  /** A refusal takes effect at once, and makes the other keys suspect. An accident takes effect when the key is much too old. */
   #keepNot(kid: string, error: unknown, now: number, wasSuspect: boolean): void {
     const { maxKeyAgeMs, maxStaleMs } = this.#policy;
     const isRefused = isDeliberateRefusal(error);
@@ -321,7 +322,7 @@ export class ScopeKeys {
     this.#failures.set(kid, error);
   }
 
-  /** Whether a refusal of this key says something new of those that are held. */
+  /** Whether a refusal of this key says something new about those that are held. */
   #isNews(kid: string): boolean {
     return this.#held.has(kid) || (this.#held.size > 0 && !isDeliberateRefusal(this.#failures.get(kid)));
   }
@@ -338,7 +339,7 @@ export class ScopeKeys {
     this.#requireAlive([row]);
     if (!isLive(row)) throw keyShredded();
     if (!this.#rows.has(kid)) {
-      await this.refresh(); // a version that is new is believed by its proof, or not at all
+      await this.refresh(); // a new version is believed by its proof, or not at all
       const found = this.#find(kid);
       if (found !== undefined) return found;
       if (this.#failures.has(kid)) throw this.#failures.get(kid);

@@ -3,14 +3,14 @@ import { ascii, utf8 } from "../core/base/bytes.ts";
 import type { StoredDataKey } from "../core/contracts/data-key-store.ts";
 
 /**
- * What must not be forgotten of a scope for as long as the process lives: that it was shredded, and what the store has shown of it.
- * Holds no key, and evicts nothing: scopes whose keys were let go stay in it, with about 300 bytes each on Node.
+ * Remembers of each scope, for as long as the process lives, that it was shredded and what the store has shown of it. Holds no key and
+ * evicts nothing: a scope stays after its keys were evicted, with about 300 bytes on Node.
  */
 export class ScopeLedger {
   readonly #seen = new Map<string, Seen>();
   readonly #shredded = new Set<string>();
 
-  /** How many scopes it remembers. */
+  /** The number of scopes that it remembers. */
   get size(): number {
     return this.#seen.size + this.#shredded.size;
   }
@@ -51,7 +51,7 @@ export class ScopeLedger {
     return revisions < seen.revisions || this.knownVersions(scope, rows) < seen.versions;
   }
 
-  /** How many rows, from the first, are the very ones that were believed before. */
+  /** The number of rows, from the first, that are the very ones that were believed before. */
   knownVersions(scope: string, rows: readonly StoredDataKey[]): number {
     const seen = this.#seen.get(nameOf(scope));
     if (seen === undefined || rows.length < seen.versions) return 0;
@@ -62,13 +62,13 @@ export class ScopeLedger {
 interface Seen {
   readonly firstKid: string;
   readonly versions: number;
-  /** Their sum, which only grows. */
+  /** The sum of the revisions, which only grows. */
   readonly revisions: number;
-  /** Of version, kid and date of each. */
+  /** The digest of version, kid and date of each row. */
   readonly digest: string;
 }
 
-/** Short, however long the scope is. A text of its own length is no digest. */
+/** Returns a short name, however long the scope is. A shorter text stands for itself: no digest has its length. */
 function nameOf(scope: string): string {
   return scope.length < DIGEST_CHARACTERS ? scope : digest(scope);
 }
@@ -81,6 +81,6 @@ function digest(text: string): string {
   return engine.text.toBase64Url(engine.hmac("sha512", LABEL, utf8(text)), 32);
 }
 
-/** A fixed key: what is wanted of it is that no two texts share a digest. */
+/** A fixed key: the digest must tell texts apart, and hides nothing. */
 const LABEL: Uint8Array = ascii("envelock/scope-ledger");
 const DIGEST_CHARACTERS = 43;

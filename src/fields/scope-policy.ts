@@ -3,7 +3,7 @@ import type { Gate } from "../core/keyring/gate.ts";
 import type { Scope } from "./key-table.ts";
 import type { ScopeLedger } from "./scope-ledger.ts";
 
-/** What all scopes of one `DataKeys` share. */
+/** The settings that all scopes of one `DataKeys` share. */
 export interface ScopePolicy {
   readonly clock: Clock;
   readonly maxAgeMs: number;
@@ -17,12 +17,12 @@ export interface ScopePolicy {
   readonly ledger: ScopeLedger;
   /** The keyring's. Ciphers ask it at each use of a key. */
   readonly gate: Gate | undefined;
-  /** What was tried in the background has failed, and will be tried again. Throws nothing. */
+  /** Reports work in the background that has failed and will be tried again. Throws nothing. */
   onFailure(error: unknown, scope: Scope): void;
-  /** All that holds keys of this scope lets go of them. */
+  /** Makes every holder of keys of this scope wipe them. */
   onShred(scope: Scope): void;
-  /** Time has passed: scopes that are too many and not in use may leave. */
+  /** Evicts scopes beyond the limit that are not in use. */
   onTick(): void;
-  /** About now, by `monotonicMs`: moved by loads and ticks, because reading the clock would cost too much at each use of a cipher. */
+  /** The approximate time by `monotonicMs`, set by loads and ticks. To read the clock at each use of a cipher would cost too much. */
   readonly time: { nowMs: number };
 }

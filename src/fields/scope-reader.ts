@@ -5,11 +5,11 @@ import { isLive, type KeyTable, type LiveRow, type Scope } from "./key-table.ts"
 import type { ScopePolicy } from "./scope-policy.ts";
 import { believedOf, type Opened, predecessorsToOpen } from "./succession.ts";
 
-/** What the reader has to know of the scope that it reads for. */
+/** The parts of a scope that its reader needs. */
 export interface ScopeView {
-  /** By kid: what the store showed before and is believed. */
+  /** The rows that the store showed before and that are believed, by kid. */
   rows(): ReadonlyMap<string, StoredDataKey>;
-  /** The key of a row that is held already. */
+  /** Returns the key of a row, if it is held. */
   keyOf(row: LiveRow): DataKey | undefined;
   /** Whether the key of a row that is among the newest has to be unwrapped. */
   needs(row: LiveRow): boolean;
@@ -18,14 +18,14 @@ export interface ScopeView {
   requireAlive(rows: readonly StoredDataKey[]): void;
 }
 
-/** What one look at the store gave. */
+/** The result of one look at the store. */
 export interface Seen {
-  /** In the order of their versions. */
+  /** The live rows in the order of their versions. */
   readonly rows: readonly LiveRow[];
   readonly believed: readonly LiveRow[];
   readonly unbelieved: EnvelockError | undefined;
   readonly isLost: boolean;
-  /** By kid: keys that nothing else owns yet. */
+  /** Keys without another owner yet, by kid. */
   readonly opened: Map<string, Opened>;
 }
 
@@ -55,7 +55,7 @@ export class ScopeReader {
     return await this.#look(opened);
   }
 
-  /** What the store shows now, with a first version if there never was one, and the keys that are needed to judge and use it. */
+  /** Reads the rows, makes a first version if there never was one, and opens the keys that are needed to judge and use them. */
   async #look(opened: Map<string, Opened>): Promise<Seen> {
     const { ledger, maxVersions } = this.#policy;
     const rows = await this.#rowsOrFirst();
@@ -100,7 +100,7 @@ export class ScopeReader {
     );
   }
 
-  /** Adds the next version. What fails is told, and tried again at the next refresh. */
+  /** Adds the next version. A failure is reported, and the next refresh tries again. */
   async #succeed({ rows, opened }: Seen): Promise<void> {
     const last = rows.at(-1);
     if (last === undefined) return;
@@ -112,7 +112,7 @@ export class ScopeReader {
     }
   }
 
-  /** Whether the store shows less than it has shown, or a date or proof that was another. */
+  /** Whether the store shows less than it has shown, or another date. */
   #isLostIn(rows: readonly StoredDataKey[]): boolean {
     const shown = new Map(rows.map((row) => [row.kid, row]));
     return [...this.#view.rows().values()].some((row) => {
@@ -121,7 +121,7 @@ export class ScopeReader {
     });
   }
 
-  /** How many rows, from the first, are believed already. */
+  /** The number of rows, from the first, that are believed already. */
   #knownIn(rows: readonly StoredDataKey[]): number {
     const unknown = rows.findIndex((row) => {
       const before = this.#view.rows().get(row.kid);

@@ -2,7 +2,7 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import { SingleFlights } from "../core/base/single-flight.ts";
 import type { ScopePolicy } from "./scope-policy.ts";
 
-/** The scope whose rows are read. */
+/** The scope that reads its rows. */
 export interface Refreshed {
   /** Reads the store once. Calls `done` when the rows are taken over. */
   readOnce(done: () => void): Promise<void>;

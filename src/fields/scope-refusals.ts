@@ -1,7 +1,7 @@
 import { EnvelockError } from "../core/base/errors.ts";
 import { keyShredded } from "./key-table.ts";
 
-// Why a scope does not give a key, in the words that a caller reads.
+// The errors of a scope that gives no key.
 
 /** The states of a scope in which it gives no key. */
 export type Refusing = "rolled-back" | "stale" | "shredded" | "closed";

@@ -5,7 +5,7 @@ import { invalidArgument } from "../core/base/errors.ts";
 /** The purpose of the data keys of a scope. Keys of blind indexes are not rotated, because an index must not change. */
 export type KeyPurpose = "fields" | "blind-indexes";
 
-/** The pair of a key context that says what the keys are for; those for fields have none. */
+/** The key of the pair that names the purpose in a key context. Keys for fields have no such pair. */
 export const PURPOSE = "envelock:purpose";
 
 export function purposeOf(context: Context): KeyPurpose {
@@ -19,7 +19,7 @@ export function contextWithoutPurpose(context: Context): Context {
 }
 
 /**
- * How a store names a key context: base64url of its canonical bytes (docs/format.md §2).
+ * Returns the name that a store has for a key context: base64url of its canonical bytes (docs/format.md §2).
  *
  * @throws `invalid-argument` if it takes more than 1,024 bytes, which is more than databases index
  */
@@ -46,7 +46,7 @@ export function contextOfScope(scope: string): Context | undefined {
   if (texts === undefined) return undefined;
   const context = Object.fromEntries(pairsOf(texts));
   try {
-    return scopeText(new KeyContext(context)) === scope ? context : undefined; // one text for each context: order, count, limits
+    return scopeText(new KeyContext(context)) === scope ? context : undefined; // each context has one text: order, count and limits are fixed
   } catch {
     return undefined;
   }

@@ -2,17 +2,17 @@ import { EnvelockError } from "../core/base/errors.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
 import type { LiveRow } from "./key-table.ts";
 
-/** A data key, or why it could not be unwrapped. */
+/** A data key, or the reason why it could not be unwrapped. */
 export interface Opened {
   readonly key?: DataKey | undefined;
   readonly error?: unknown;
 }
 
-/** By what rows are believed. */
+/** The grounds on which rows are believed. */
 export interface Grounds {
-  /** How many rows, from the first, were believed before. */
+  /** The number of rows, from the first, that were believed before. */
   readonly known: number;
-  /** The kid of the first version as this process saw it first, if it did. */
+  /** The kid of the first version, if this process has seen one. */
   readonly firstKid: string | undefined;
   /** Kids that the caller vouches for. */
   readonly vouchedKids: ReadonlySet<string>;
@@ -22,12 +22,12 @@ export interface Grounds {
 
 export interface Belief {
   readonly believed: readonly LiveRow[];
-  /** Why the first of the other rows is not believed. */
+  /** The reason why the first of the other rows is not believed. */
   readonly unbelieved: EnvelockError | undefined;
 }
 
 /**
- * Tells the rows that are believed from those that anyone who writes the store may have put there: a version is believed if it was
+ * Tells the rows that are believed from those that any writer of the store may have put there. A version is believed if it was believed
  * before, if the caller vouches for it, or if a believed version before it proves it. docs/format.md §3.2
  *
  * @param rows all of a scope, in the order of their versions
@@ -43,7 +43,7 @@ export function believedOf(rows: readonly LiveRow[], grounds: Grounds): Belief {
   return { believed, unbelieved };
 }
 
-/** The rows whose keys judge those that are not known yet. */
+/** Returns the rows with the keys that judge the rows not known yet. */
 export function predecessorsToOpen(rows: readonly LiveRow[], known: number): readonly LiveRow[] {
   return rows.slice(Math.max(0, known - 1), -1);
 }
@@ -59,7 +59,7 @@ function objectionTo(row: LiveRow, before: LiveRow | undefined, isFirst: boolean
   if (key === undefined) return notChecked(row, error);
   if (proves(row, key, isProven)) return undefined;
   const { error: own } = keyOf(row);
-  if (own instanceof EnvelockError && own.code === "no-matching-provider") return own; // says more
+  if (own instanceof EnvelockError && own.code === "no-matching-provider") return own; // it says more
   return notTaken(row, `it carries no proof that version ${before.version} can confirm`);
 }
 
@@ -74,11 +74,11 @@ function proves(row: LiveRow, before: DataKey, isProven: Grounds["isProven"]): b
 
 function notTaken({ version, kid }: LiveRow, why: string): EnvelockError {
   return new EnvelockError("authentication-failed", `version ${version} of a stored data key (${kid}) is not taken: ${why}`, {
-    hint: "If no process of yours added it, somebody else did: remove the row. If it is yours, see docs/stores.md, and `vouchedKids`.",
+    hint: "If no process of yours added it, another writer did: remove the row. If it is yours, see docs/stores.md and `vouchedKids`.",
   });
 }
 
-/** Keeps the code of what keeps the version before from being unwrapped: it may be an outage. */
+/** Keeps the code of the failed unwrap of the version before: it may be an outage. */
 function notChecked({ version, kid }: LiveRow, error: unknown): EnvelockError {
   const { code, retryable, message } = error instanceof EnvelockError ? error : new EnvelockError("provider-failure", "it is not held");
   return new EnvelockError(

@@ -11,7 +11,7 @@ export interface ValueTypes {
   readonly bytes: Uint8Array;
   /** Any number, NaN and -0 included: 8 bytes, IEEE 754. */
   readonly number: number;
-  /** Any integer: two's complement, as short as it goes, so its length shows its size. */
+  /** Any integer: two's complement in the fewest bytes, so its length shows its size. */
   readonly bigint: bigint;
   /** 1 byte. */
   readonly boolean: boolean;
@@ -34,7 +34,7 @@ export interface Codec<T> {
    * @throws `invalid-argument` for a value of another type, or one that would not come back the same
    */
   withBytes<R>(value: unknown, use: (bytes: Uint8Array) => R): R;
-  /** @throws `malformed-envelope` for bytes that no value of this type has: the column had another type once */
+  /** @throws `malformed-envelope` for bytes of no value of this type: the column had another type once */
   decode(bytes: Uint8Array): T;
 }
 
@@ -109,7 +109,7 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
 
 export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
 
-/** @param parse makes of what was stored what the program works with; what it throws is the caller's */
+/** @param parse converts the stored value to the program's type. Its exceptions reach the caller unchanged */
 export function jsonCodec<T>(parse: (value: JsonValue) => T): Codec<T> {
   return {
     isConversion: true,
@@ -135,7 +135,7 @@ function viewOfEight(bytes: Uint8Array): DataView {
 }
 
 function integerBytes(value: bigint): Uint8Array {
-  const magnitude = value < 0n ? -value - 1n : value; // of as many bits as the number needs, without its sign
+  const magnitude = value < 0n ? -value - 1n : value; // has as many bits as the number needs without its sign
   const digits =
     magnitude === 0n ? 0 : magnitude.toString(16).length * 4 - Math.clz32(Number.parseInt(magnitude.toString(16).charAt(0), 16)) + 28;
   const bytes = new Uint8Array(Math.floor(digits / 8) + 1);
@@ -155,7 +155,7 @@ function integerOf(bytes: Uint8Array): bigint {
   return value;
 }
 
-/** Says what came, never its value. */
+/** Names the type of the value, never the value. */
 function wrongType(expected: string, value: unknown): Error {
   return invalidArgument(`the column takes ${expected}, not ${value === null ? "null" : `a value of type ${typeof value}`}`);
 }

@@ -7,7 +7,7 @@ import type { Operation } from "../resilience/operation.ts";
 
 export type PreparedHeader = ReturnType<typeof prepareHeader>;
 
-/** Takes bytes at the edge: beyond it they are a plain Uint8Array. @throws `invalid-argument` */
+/** Takes the bytes of an argument as a plain Uint8Array. @throws `invalid-argument` */
 export function inputBytes(bytes: Uint8Array, what: string): Uint8Array {
   if (isBytes(bytes)) return viewOf(bytes);
   const hint =
@@ -15,7 +15,7 @@ export function inputBytes(bytes: Uint8Array, what: string): Uint8Array {
   throw invalidArgument(`${what} must be a Uint8Array, not ${typeInWords(bytes)}`, hint);
 }
 
-/** Reports to an observer how much plaintext there was. */
+/** Reports the size of the plaintext to an observer. */
 export function sized<T>({ report }: Operation, bytes: number, result: T): T {
   if (report !== undefined) report.bytes = bytes;
   return result;

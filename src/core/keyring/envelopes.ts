@@ -141,7 +141,7 @@ export class Envelopes {
     );
   }
 
-  /** Starts a stream, which always has a data key of its own: how many bytes it will seal is not known. */
+  /** Starts a stream. It always has a data key of its own, because the number of bytes that it will seal is not known. */
   startSealing({ valueContext, minHeaderBytes, signal }: SealingOptions): Promise<UnlockedKey & { readonly header: OwnedBytes }> {
     return this.#operations.run(
       "encrypt-stream",

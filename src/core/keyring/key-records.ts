@@ -7,8 +7,8 @@ import type { Operations } from "./operations.ts";
 import { isStaleRecord, rewrappedRecord } from "./rewraps.ts";
 
 /**
- * The calls of a keyring for data keys whose key records stand alone. `Keyring` documents them. The library itself calls those that take
- * a parsed record, so that a record is parsed once however many calls it goes through.
+ * The calls of a keyring for key records that stand alone. `Keyring` documents them. The library itself uses the calls that take a parsed
+ * record, so that a record is parsed once for several calls.
  */
 export class KeyRecords {
   readonly #operations: Operations;

@@ -28,7 +28,7 @@ import { type KeyringOptions, type KeyringStatus, parseKeyringOptions } from "./
 import { Operations } from "./operations.ts";
 import { decryptJson, decryptText, encryptJson, encryptText } from "./text-values.ts";
 
-// Filled by the static block with what the library may listen to and the public surface does not show.
+// Filled by the static block. The library may use these parts of a keyring; the public surface does not show them.
 let lifeIn: (keyring: Keyring) => KeyringLife;
 let recordsIn: (keyring: Keyring) => KeyRecords;
 let isOwn: (value: unknown) => value is Keyring;

@@ -10,7 +10,7 @@ import { inputBytes } from "./envelope-bytes.ts";
 import { admission } from "./gate.ts";
 import type { KeyringLife } from "./keyring-life.ts";
 
-/** Runs the calls of a keyring: reads their options at once, asks the gate, reports them to the observer, and refuses them after the keyring's end. */
+/** Runs the calls of a keyring: reads their options at once, asks the gate, reports to the observer, and refuses calls after `close`. */
 export class Operations {
   readonly source: DataKeySource;
   readonly context: KeyContext;
@@ -55,7 +55,7 @@ export class Operations {
     return pending === undefined ? work() : pending.then(work);
   }
 
-  /** Runs a call for one data key, whose key context may be narrower than the keyring's. */
+  /** Runs a call for one data key. Its key context may be narrower than that of the keyring. */
   async runWithin<T>(
     name: OperationName,
     what: string,
@@ -82,7 +82,7 @@ export class Operations {
     if (this.source.wrapWith.length === 0) throw invalidArgument("this keyring only decrypts: it has no wrapWith");
   }
 
-  /** Takes bytes at the edge, while the keyring is open: beyond it they are a plain Uint8Array. */
+  /** Takes the bytes of an argument as a plain Uint8Array, while the keyring is open. @throws `closed`, `invalid-argument` */
   input(bytes: Uint8Array, what: string): Uint8Array {
     this.requireOpen();
     return inputBytes(bytes, what);
