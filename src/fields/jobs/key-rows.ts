@@ -1,12 +1,13 @@
 import { type Context, KeyContext } from "../../core/base/context.ts";
 import type { EnvelockError } from "../../core/base/errors.ts";
 import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import type { DataKey } from "../../core/data-key/data-key.ts";
 import type { KeyRecord } from "../../core/format/key-record.ts";
 import { checkedRow, isLive, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
 import { contextOfScope, contextWithoutPurpose, type KeyPurpose, purposeOf } from "../scope.ts";
 import { Failures } from "./failures.ts";
 import { inParallel, pagesOf, workersOf } from "./pages.ts";
-import { Predecessors, ScannedRow, type VersionBefore } from "./scanned-rows.ts";
+import { PageKeys, type ParsedVersion, Predecessors, ScannedRow } from "./scanned-rows.ts";
 import { isSkipped, type KeyJobOptions, ScopeKeyrings, type ScopeReport, type ScopeRun } from "./scope-keyrings.ts";
 
 /** The result of a job over stored data keys. */
@@ -52,8 +53,10 @@ export interface LiveKey {
   readonly scope: Scope;
   readonly row: LiveRow;
   readonly record: KeyRecord;
-  /** Returns the version before. @throws `provider-failure` if there is none: what follows it cannot be checked */
-  before(): Promise<VersionBefore>;
+  /** Returns the data key of the row. The page wipes it at its end. @throws as `KeyTable.unwrapRecord` */
+  open(): Promise<DataKey>;
+  /** Returns the data key of the version before, like `open`. @throws also `provider-failure` if there is none: the row cannot be checked */
+  openBefore(): Promise<DataKey>;
   /** Counts the row as wrapped anew, opened or proven. */
   done(): void;
   /** Takes note of the record that has replaced `record`; undefined if the row was shredded meanwhile. */
@@ -124,19 +127,22 @@ export class KeyRows {
       const predecessors = new Predecessors(this.#table, [previous, ...scanned], this.#options);
       yield {
         last,
-        each: (live, other) =>
-          inParallel(this.#units(scanned), this.#workers, signal, async (unit) => {
+        each: async (live, other) => {
+          const keys = new PageKeys(this.#options);
+          const work = async (unit: Unit): Promise<void> => {
             for (const [at, row] of unit) {
               signal?.throwIfAborted();
               this.counts.rows++;
               try {
-                await this.#treat(row, (own, scope) => predecessors.of(at, own, scope), { live, other });
+                await this.#treat(row, { before: (own, scope) => predecessors.of(at, own, scope), keys, live, other });
               } catch (error) {
                 signal?.throwIfAborted();
                 this.#failures.add(row.stored, error);
               }
             }
-          }),
+          };
+          await inParallel(this.#units(scanned), this.#workers, signal, work).finally(() => keys.wipe());
+        },
       };
       previous = scanned.at(-1);
       onProgress?.({ rows: seen + this.counts.rows, failed: this.#failures.count });
@@ -157,12 +163,9 @@ export class KeyRows {
     return [...units.values()];
   }
 
-  async #treat(
-    scanned: ScannedRow,
-    before: (row: LiveRow, scope: Scope) => Promise<VersionBefore>,
-    { live, other }: Treatment,
-  ): Promise<void> {
+  async #treat(scanned: ScannedRow, treatment: Treatment): Promise<void> {
     const { stored } = scanned;
+    const { other } = treatment;
     const scope = this.#table.scopeNamed(stored.scope);
     const row = checkedRow(stored, stored.scope);
     if (!isLive(row)) {
@@ -171,11 +174,11 @@ export class KeyRows {
     } else if (scope === undefined) {
       this.counts.foreign++;
       other?.(scanned.recordOf(row));
-    } else await this.#treatOwn(scanned, { scope, row, before: () => before(row, scope) }, { live, other });
+    } else await this.#treatOwn(scanned, row, scope, treatment);
   }
 
-  async #treatOwn(scanned: ScannedRow, own: Pick<LiveKey, "scope" | "row" | "before">, { live, other }: Treatment): Promise<void> {
-    const run = this.#keyrings.of(own.scope);
+  async #treatOwn(scanned: ScannedRow, row: LiveRow, scope: Scope, { live, other, before, keys }: Treatment): Promise<void> {
+    const run = this.#keyrings.of(scope);
     let standing: KeyRecord | undefined;
     const done = (): void => {
       this.done++;
@@ -185,10 +188,13 @@ export class KeyRows {
       standing = now;
     };
     try {
-      const record = scanned.recordOf(own.row);
+      const record = scanned.recordOf(row);
       stands(record);
       const table = await this.#opened(run, record, other);
-      if (table !== undefined) await live({ ...own, table, record, done, stands });
+      if (table === undefined) return;
+      const open = (): Promise<DataKey> => keys.open(table, scope, { row, record });
+      const openBefore = async (): Promise<DataKey> => await keys.open(table, scope, await before(row, scope));
+      await live({ table, scope, row, record, open, openBefore, done, stands });
     } catch (error) {
       run.failed(error);
       throw error;
@@ -213,6 +219,8 @@ export class KeyRows {
 }
 
 interface Treatment {
+  before(row: LiveRow, scope: Scope): Promise<ParsedVersion>;
+  readonly keys: PageKeys;
   live(key: LiveKey): Promise<void>;
   readonly other: ((record: KeyRecord | undefined) => void) | undefined;
 }

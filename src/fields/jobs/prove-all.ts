@@ -12,17 +12,12 @@ export async function proveAll(keyTable: KeyTable, options: KeyJobOptions): Prom
   checkKeyJob(options);
   const keyRows = new KeyRows(keyTable, options);
   for await (const page of keyRows.pages()) {
-    await page.each(async ({ table, scope, row, record, before, done }) => {
+    await page.each(async ({ table, scope, row, open, openBefore, done }) => {
       if (row.version === 1) return;
-      const previous = await before();
-      (await table.unwrapRecord(scope, row, record, options)).destroy(); // what does not open gets no proof
-      const key = await table.unwrapRecord(scope, previous.row, previous.record, options);
-      try {
-        if (row.proof !== null) table.requireProof(scope, row, key);
-        else if (await table.prove(scope, row, key, options)) done();
-      } finally {
-        key.destroy();
-      }
+      const before = await openBefore();
+      await open(); // a row that does not open gets no proof
+      if (row.proof !== null) table.requireProof(scope, row, before);
+      else if (await table.prove(scope, row, before, options)) done();
     });
   }
   return { ...keyRows.report, proven: keyRows.done };

@@ -1,5 +1,7 @@
+import type { CallOptions } from "../../core/base/call-options.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 import type { StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import type { DataKey } from "../../core/data-key/data-key.ts";
 import { type KeyRecord, parseKeyRecord } from "../../core/format/key-record.ts";
 import { checkedRow, isLive, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
 import type { JobOptions } from "./pages.ts";
@@ -20,8 +22,8 @@ export class ScannedRow {
   }
 }
 
-/** The version before another, with its parsed record. */
-export interface VersionBefore {
+/** A version of a data key, with its parsed record. */
+export interface ParsedVersion {
   readonly row: LiveRow;
   readonly record: KeyRecord;
 }
@@ -43,7 +45,7 @@ export class Predecessors {
     this.#options = options;
   }
 
-  async of(at: number, { version }: LiveRow, scope: Scope): Promise<VersionBefore> {
+  async of(at: number, { version }: LiveRow, scope: Scope): Promise<ParsedVersion> {
     const scanned = this.#rows[at];
     const isBefore = scanned?.stored.scope === scope.text && scanned.stored.version === version - 1;
     const row = isBefore ? checkedRow(scanned.stored, scope.text) : await this.#find(version - 1, scope);
@@ -55,6 +57,30 @@ export class Predecessors {
     const rows = this.#listed.get(scope.text) ?? this.#table.rows(scope, this.#options);
     this.#listed.set(scope.text, rows);
     return (await rows).find((row) => row.version === version);
+  }
+}
+
+/**
+ * Unwraps the data keys of a page, each once: a key shows that its own row opens, and judges the version after it. All of them are wiped at
+ * the end of the page.
+ */
+export class PageKeys {
+  readonly #options: CallOptions;
+  readonly #keys = new Map<KeyRecord, Promise<DataKey>>();
+
+  constructor(options: CallOptions) {
+    this.#options = options;
+  }
+
+  /** Returns the data key of a row, which stays the page's own. @throws as `KeyTable.unwrapRecord` */
+  async open(table: KeyTable, scope: Scope, { row, record }: ParsedVersion): Promise<DataKey> {
+    const key = this.#keys.get(record) ?? table.unwrapRecord(scope, row, record, this.#options);
+    this.#keys.set(record, key);
+    return await key;
+  }
+
+  async wipe(): Promise<void> {
+    for (const key of await Promise.allSettled(this.#keys.values())) if (key.status === "fulfilled") key.value.destroy();
   }
 }
 

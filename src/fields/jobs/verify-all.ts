@@ -12,17 +12,10 @@ export async function verifyAll(keyTable: KeyTable, options: KeyJobOptions): Pro
   checkKeyJob(options);
   const keyRows = new KeyRows(keyTable, options);
   for await (const page of keyRows.pages()) {
-    await page.each(async ({ table, scope, row, record, before, done }) => {
-      (await table.unwrapRecord(scope, row, record, options)).destroy();
+    await page.each(async ({ table, scope, row, open, openBefore, done }) => {
+      await open();
       done();
-      if (row.version === 1) return;
-      const previous = await before();
-      const key = await table.unwrapRecord(scope, previous.row, previous.record, options);
-      try {
-        table.requireProof(scope, row, key);
-      } finally {
-        key.destroy();
-      }
+      if (row.version > 1) table.requireProof(scope, row, await openBefore());
     });
   }
   return { ...keyRows.report, opened: keyRows.done };

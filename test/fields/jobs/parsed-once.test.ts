@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import type { DataKeyStore } from "../../../src/core/contracts/data-key-store.ts";
+import { DataKey } from "../../../src/core/data-key/data-key.ts";
 import { parseKeyRecord } from "../../../src/core/format/key-record.ts";
 import { memoryStore } from "../../../src/fields/stores/memory.ts";
 import { kek } from "../../support/keks.ts";
@@ -45,6 +46,31 @@ test("verifyAll and proveAll parse a record once, though its key also judges the
   parser.mockClear();
   expect(await open().proveAll()).toMatchObject({ rows: 300, proven: 0, failed: 0 });
   expect(parser).toHaveBeenCalledTimes(300);
+});
+
+test("verifyAll and proveAll unwrap a key once, and once more where a page ends within its scope", async () => {
+  const { open, kms } = await filled(memoryStore());
+  kms.calls.length = 0;
+  expect(await open().verifyAll({ concurrency: 3 })).toMatchObject({ opened: 300, failed: 0 });
+  expect(kms.calls).toEqual(Array(301).fill("unwrap"));
+  kms.calls.length = 0;
+  expect(await open().proveAll({ concurrency: 3 })).toMatchObject({ rows: 300, failed: 0 });
+  expect(kms.calls).toEqual(Array(300).fill("unwrap"));
+});
+
+test("the keys of a page are wiped at its end, also when the job has failed", async () => {
+  const { open } = await filled(memoryStore());
+  const made = vi.spyOn(DataKey.prototype, "destroy");
+  const stopped = new Error("enough");
+  await expect(
+    open().verifyAll({
+      onProgress: () => {
+        throw stopped;
+      },
+    }),
+  ).rejects.toBe(stopped);
+  expect(made).toHaveBeenCalledTimes(256);
+  made.mockRestore();
 });
 
 test("a cold field() parses each record once", async () => {
