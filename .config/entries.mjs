@@ -26,6 +26,7 @@ export const ENTRIES = {
   "./typeorm": "src/integrations/typeorm.ts",
   "./azure-sdk": "src/integrations/azure-sdk/index.ts",
   "./open-telemetry": "src/integrations/open-telemetry.ts",
+  "./testing/tenants": "src/testing/tenants/index.ts",
   "./testing/azure-emulator": "src/testing/azure-emulator/index.ts",
   "./testing/aws-kms-emulator": "src/testing/aws-kms-emulator/index.ts",
   "./testing/gcp-kms-emulator": "src/testing/gcp-kms-emulator/index.ts",

@@ -1,6 +1,18 @@
 export type { TenantKeyIdentity, TenantKeyName, TenantKeyOpener, TenantKeyRef } from "../core/contracts/tenant-keys.ts";
 export type { TenantPage, TenantPlace, TenantRow, TenantRowKind, TenantStore } from "../core/contracts/tenant-store.ts";
+export type { TenantSink } from "./audit/audit-queue.ts";
+export type { TenantAuditEvent, TenantCanaryEvent, TenantChangeEvent, TenantProgressEvent } from "./audit/events.ts";
+export type { ChangeOptions } from "./changes.ts";
+export type { TenantCanary, WatchHealthOptions } from "./health/health-checks.ts";
+export type { ReportedKey, TenantReport } from "./health/report.ts";
+export { type RevocationBound, SERVICE_LAGS, type ServiceLag } from "./health/revocation-bound.ts";
+export type { VerifyResult } from "./health/verifier.ts";
+export type { TenantFinding } from "./health/verify.ts";
+export type { ReservedKeys } from "./keys/openers.ts";
+export type { TenantKeyDescription } from "./keys/staged-key.ts";
 export { TENANT_LIFE_CYCLE, type TenantChangeName, type TenantChangeRule, type TenantEventName } from "./life-cycle/table.ts";
+export type { MoveOptions, MoveReport } from "./moves/mover.ts";
+export type { UnreadableTenant } from "./record/records.ts";
 export type {
   TenantHealth,
   TenantKey,
@@ -12,3 +24,12 @@ export type {
   TenantVerification,
 } from "./record/tenant-record.ts";
 export { memoryTenantStore } from "./stores/memory.ts";
+export {
+  type InviteOptions,
+  type ListTenantsOptions,
+  type RetireOptions,
+  type StageOptions,
+  Tenants,
+  type TenantsStatus,
+} from "./tenants.ts";
+export type { TenantDataKeysOptions, TenantsOptions } from "./tenants-options.ts";

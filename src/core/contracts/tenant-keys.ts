@@ -31,10 +31,13 @@ export interface TenantKeyName {
   readonly name: string;
   /** The part of the key service that throttles and fails as one, such as a vault or an account with its region. */
   readonly payer: string;
+  /** The party whose quota the calls count against. Default `tenant`. */
+  readonly paidBy?: "tenant" | "vendor";
 }
 
 /** Makes providers from descriptions of one kind. */
 export interface TenantKeyOpener {
+  /** 1 to 32 characters of a-z, 0-9 and -. */
   readonly kind: string;
 
   /**

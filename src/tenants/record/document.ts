@@ -106,7 +106,7 @@ function moveOf(fields: Fields): TenantMove {
 }
 
 function policyOf(fields: Fields): TenantPolicy {
-  const policy = { cacheMaxAgeMs: fields.integerOrNull("cacheMaxAgeMs", 1), autoRestore: fields.boolean("autoRestore") };
+  const policy = { cacheMaxAgeMs: fields.integerOrNull("cacheMaxAgeMs"), autoRestore: fields.boolean("autoRestore") };
   fields.end();
   return Object.freeze(policy);
 }
@@ -155,7 +155,7 @@ export const TENANT_STATES: readonly TenantState[] = [
 ];
 /** Up to 4 keys that wrap and 12 that unwrap. */
 export const MOST_KEYS = 16;
-const HEALTH_OUTCOMES: readonly ("ok" | ErrorCode)[] = [
+export const HEALTH_OUTCOMES: readonly ("ok" | ErrorCode)[] = [
   "ok",
   "access-denied",
   "authentication-failed",

@@ -68,7 +68,7 @@ export interface TenantMove {
 export type TenantMoveStep = "dual" | "announced" | "rewrapped" | "proved" | "retired";
 
 export interface TenantPolicy {
-  /** The time that an unwrapped data key serves. The revocation bound contains it. Null for the default of `Tenants`. */
+  /** The time that an unwrapped data key serves. The revocation bound contains it. 0 keeps none. Null for the default of `Tenants`. */
   readonly cacheMaxAgeMs: number | null;
   /** Whether a canary that succeeds ends `revoked`. Otherwise `restore` does. */
   readonly autoRestore: boolean;

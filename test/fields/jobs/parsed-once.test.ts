@@ -2,6 +2,8 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { DataKeyStore } from "../../../src/core/contracts/data-key-store.ts";
 import { DataKey } from "../../../src/core/data-key/data-key.ts";
 import { parseKeyRecord } from "../../../src/core/format/key-record.ts";
+import { Keyring } from "../../../src/core/keyring/keyring.ts";
+import { DataKeys } from "../../../src/fields/data-keys.ts";
 import { memoryStore } from "../../../src/fields/stores/memory.ts";
 import { kek } from "../../support/keks.ts";
 import { EMAIL, type World, world } from "../set-up.ts";
@@ -102,4 +104,16 @@ test("a scope whose scan lacks a version is read once, for all rows behind it", 
   };
   expect(await open({ store: lacking }).verifyAll()).toMatchObject({ rows: 5, opened: 5, failed: 0 });
   expect(list).toHaveBeenCalledTimes(1);
+});
+
+test("forget parses no record of a scope that is not meant", async () => {
+  const store = memoryStore();
+  const keyring = new Keyring({ wrapWith: [kek()] });
+  const dataKeys = new DataKeys({ keyring, store });
+  for (const tenant of ["a", "b", "c"]) await dataKeys.field({ ...EMAIL, scope: { tenant } });
+  parser.mockClear();
+  expect(keyring.forget({ context: { tenant: "b" } })).toBe(1);
+  expect(parser).toHaveBeenCalledTimes(1);
+  expect(keyring.forget({ context: { tenant: "d" } })).toBe(0);
+  expect(parser).toHaveBeenCalledTimes(1);
 });

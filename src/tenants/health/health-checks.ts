@@ -1,0 +1,183 @@
+import { EnvelockError, type ErrorCode } from "../../core/base/errors.ts";
+import { SingleFlights } from "../../core/base/single-flight.ts";
+import { sleep } from "../../core/base/wait.ts";
+import type { TenantSlot } from "../access/known-tenants.ts";
+import type { Residents } from "../access/residents.ts";
+import type { AuditQueue } from "../audit/audit-queue.ts";
+import type { TenantChanges } from "../changes.ts";
+import { PLATFORM_KEY } from "../life-cycle/change.ts";
+import type { TenantRecords } from "../record/records.ts";
+import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
+import type { TenantsPolicy } from "../tenants-options.ts";
+import type { Canaries } from "./canaries.ts";
+import { ONE_ATTEMPT } from "./verifier.ts";
+import { healthOf, type TenantWatch } from "./watch.ts";
+
+/** The end of one canary. */
+export interface TenantCanary {
+  /** The number of the key. */
+  readonly key: number;
+  readonly outcome: "ok" | ErrorCode;
+  /** The failure, if it is one. */
+  readonly error: EnvelockError | undefined;
+  readonly durationMs: number;
+}
+
+export interface WatchHealthOptions {
+  /** Ends the watch. */
+  readonly signal: AbortSignal;
+  /** The most canaries a second, over all tenants. Default 28. */
+  readonly perSecond?: number;
+  /** The pause between two looks at all tenants. Default 60,000. */
+  readonly everyMs?: number;
+}
+
+export interface HealthParts {
+  readonly policy: TenantsPolicy;
+  readonly records: TenantRecords;
+  readonly residents: Residents;
+  readonly canaries: Canaries;
+  readonly changes: TenantChanges;
+  readonly watch: TenantWatch;
+  readonly audit: AuditQueue;
+}
+
+/** Unwraps the canaries of tenants' own keys: on demand, after a refusal, and on a schedule. */
+export class HealthChecks {
+  readonly #parts: HealthParts;
+  readonly #flights = new SingleFlights<string, readonly TenantCanary[]>();
+
+  constructor(parts: HealthParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Unwraps the canary of each own key that wraps. A revoked tenant with `autoRestore` is restored if all of them open.
+   *
+   * @returns one result for each key; none for a tenant under the platform's keys
+   * @throws what the store throws
+   */
+  async check(record: TenantRecord, signal?: AbortSignal): Promise<readonly TenantCanary[]> {
+    return await this.#flights.run(`${record.id} ${record.generation}`, async () => await this.#check(record), { signal });
+  }
+
+  /** Checks a tenant in the background, after a refusal. */
+  hurry(id: string): void {
+    const run = async (): Promise<void> => {
+      const record = await this.#parts.records.read(id);
+      if (record !== undefined) await this.check(record);
+    };
+    run().catch(() => undefined); // the next refusal, or the schedule, tries again
+  }
+
+  /**
+   * Looks at all tenants again and again and sends the canaries that are due: every five minutes for tenants with calls in the last day,
+   * every hour for others. After a revocation it sends one a minute for five minutes, then every five minutes for a day, then hourly.
+   *
+   * @returns when the signal is aborted
+   */
+  async watch({ signal, perSecond = 28, everyMs = 60_000 }: WatchHealthOptions): Promise<void> {
+    const { clock } = this.#parts.policy;
+    while (!signal.aborted) {
+      try {
+        await this.#round(signal, 1000 / perSecond);
+      } catch {
+        // the store cannot be read: the next round tries again
+      }
+      await sleep(clock, everyMs, signal).catch(() => undefined);
+    }
+  }
+
+  async #round(signal: AbortSignal, pauseMs: number): Promise<void> {
+    const { records, residents, policy } = this.#parts;
+    let after: string | undefined;
+    for (;;) {
+      const page = await records.list(after, PAGE, { signal });
+      for (const record of page) {
+        if (signal.aborted) return;
+        if ("error" in record || !WATCHED.has(record.state) || ownKeysOf(record).length === 0) continue;
+        const slot = residents.known.note(record, residents.nowS);
+        if (residents.nowS < slot.canaryAtS) continue;
+        slot.canaryAtS = residents.nowS + this.#delayS(record, slot);
+        if (record.state === "revoked") slot.canaries++;
+        this.check(record, signal).catch(() => undefined);
+        await sleep(policy.clock, pauseMs, signal);
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      after = last.id;
+    }
+  }
+
+  #delayS(record: TenantRecord, slot: TenantSlot): number {
+    const { residents, policy } = this.#parts;
+    if (record.state === "revoked") return slot.canaries < 5 ? 60 : slot.canaries < 5 + 288 ? 300 : 3600;
+    const jitter = 0.8 + 0.4 * policy.clock.random();
+    const isBusy = residents.nowS - slot.usedAtS < DAY_S;
+    return Math.floor((isBusy ? 300 : 3600) * jitter);
+  }
+
+  async #check(record: TenantRecord): Promise<readonly TenantCanary[]> {
+    const { residents, watch, changes, policy } = this.#parts;
+    const slot = residents.known.note(record, residents.nowS);
+    const results: TenantCanary[] = [];
+    for (const key of ownKeysOf(record)) {
+      const result = await this.#one(record, key);
+      if (result === undefined) continue;
+      results.push(result);
+      watch.ended(record.id, slot, result.error, "canary");
+    }
+    const isWell = results.length > 0 && results.every(({ outcome }) => outcome === "ok");
+    if (isWell && record.state === "revoked" && record.policy.autoRestore) {
+      const health = healthOf(undefined, policy.clock.unixMs());
+      const reason = "the canary of the key opens again";
+      await changes.makeOf(record.id, ({ state }) => (state === "revoked" ? { change: "restore", health } : undefined), {
+        actor: ACTOR,
+        reason,
+      });
+    }
+    return results;
+  }
+
+  async #one(record: TenantRecord, key: TenantKey): Promise<TenantCanary | undefined> {
+    const { residents, canaries, policy, audit } = this.#parts;
+    const begunAt = policy.clock.monotonicMs();
+    let error: EnvelockError | undefined;
+    try {
+      const opened = await residents.keyringOf(record, [key], { use: "read", isCached: false, resilience: ONE_ATTEMPT });
+      try {
+        if (!(await canaries.sing(record, key.number, opened.keyring))) return undefined;
+      } finally {
+        await opened.keyring.close();
+        for (const provider of opened.own) await provider.close?.().catch(() => undefined);
+      }
+    } catch (failure) {
+      if (!EnvelockError.is(failure)) throw failure;
+      error = failure;
+    }
+    const { id: tenant, epoch, generation } = record;
+    const durationMs = policy.clock.monotonicMs() - begunAt;
+    const { outcome } = healthOf(error, 0);
+    audit.emit(tenant, {
+      type: "tenant.canary",
+      tenant,
+      epoch,
+      generation,
+      atMs: policy.clock.unixMs(),
+      key: key.number,
+      outcome,
+      durationMs,
+    });
+    return { key: key.number, outcome, error, durationMs };
+  }
+}
+
+function ownKeysOf({ keys }: TenantRecord): readonly TenantKey[] {
+  return keys.filter(({ role, kind }) => role === "wrap" && kind !== PLATFORM_KEY.kind);
+}
+
+/** The actor of what the library notices by itself. */
+export const ACTOR = "envelock";
+const WATCHED: ReadonlySet<string> = new Set(["active", "degraded", "revoked"]);
+const DAY_S = 86_400;
+const PAGE = 500;

@@ -1,0 +1,69 @@
+import type { ErrorCode, Whose } from "../../core/base/errors.ts";
+import type { TenantSlot } from "../access/known-tenants.ts";
+import type { Resident } from "../access/resident.ts";
+import { whoseOfOwnKey } from "../keys/tenant-provider.ts";
+import type { TenantRecord, TenantState } from "../record/tenant-record.ts";
+import { type RevocationBound, revocationBoundOf } from "./revocation-bound.ts";
+
+/** The health of one tenant, as its record and this process know it. Configuration of keys is not in it. */
+export interface TenantReport extends RevocationBound {
+  readonly tenant: string;
+  readonly state: TenantState;
+  /** Milliseconds since 1970. */
+  readonly sinceMs: number;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly keys: readonly ReportedKey[];
+  /** The last change of health, by any process. */
+  readonly outcome: "ok" | ErrorCode | undefined;
+  /** The party that can end the trouble. */
+  readonly whose: Whose | undefined;
+  /** Deliberate refusals and accidents in a row, as this process saw them. */
+  readonly refusals: number;
+  readonly failures: number;
+  /** Durations of the last 64 calls of this process, in milliseconds. Undefined without calls. */
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
+  /** Failed calls of this process by code, since the keyring was opened. */
+  readonly codes: Readonly<Partial<Record<ErrorCode, number>>>;
+}
+
+export interface ReportedKey {
+  readonly number: number;
+  readonly kind: string;
+  readonly role: "wrap" | "unwrap";
+  readonly verifiedAtMs: number | null;
+  readonly notAfterMs: number | null;
+}
+
+export function reportOf(
+  record: TenantRecord,
+  slot: TenantSlot | undefined,
+  resident: Resident | undefined,
+  times: { readonly cacheMs: number; readonly reuseMs: number; readonly attemptMs: number },
+): TenantReport {
+  const { id: tenant, state, sinceMs, epoch, generation, keys, health } = record;
+  return {
+    tenant,
+    state,
+    sinceMs,
+    epoch,
+    generation,
+    keys: keys.map(({ number, kind, role, verifiedAtMs, notAfterMs }) => ({ number, kind, role, verifiedAtMs, notAfterMs })),
+    ...revocationBoundOf(keys, times),
+    outcome: health?.outcome,
+    whose: whoseOf(state, health?.outcome),
+    refusals: slot?.refusals ?? 0,
+    failures: slot?.failures ?? 0,
+    p50Ms: resident?.calls.durationMs(0.5),
+    p99Ms: resident?.calls.durationMs(0.99),
+    codes: resident?.calls.codes ?? {},
+  };
+}
+
+function whoseOf(state: TenantState, outcome: "ok" | ErrorCode | undefined): Whose | undefined {
+  if (state === "suspended" || state === "offboarding" || state === "shredded") return "vendor";
+  if (state === "revoked" || state === "invited" || state === "verifying") return "tenant";
+  if (outcome === undefined || outcome === "ok") return undefined;
+  return whoseOfOwnKey(outcome, "tenant") ?? "service";
+}

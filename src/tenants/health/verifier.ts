@@ -1,0 +1,146 @@
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { waitFor } from "../../core/base/wait.ts";
+import type { TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
+import type { Residents } from "../access/residents.ts";
+import { contextOf } from "../access/residents.ts";
+import { noSuchTenant } from "../access/states.ts";
+import type { ChangeOptions, TenantChanges } from "../changes.ts";
+import type { KeyClaims } from "../keys/claims.ts";
+import { identityOf } from "../keys/openers.ts";
+import { PLATFORM_KEY } from "../life-cycle/change.ts";
+import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
+import type { TenantsPolicy } from "../tenants-options.ts";
+import type { Canaries } from "./canaries.ts";
+import { levelOf, reachHint, type TenantFinding, verifyKey } from "./verify.ts";
+
+/** The result of `Tenants.verify`. */
+export interface VerifyResult {
+  /** The worst level of the findings. */
+  readonly level: "ok" | "warning" | "failed";
+  /** The number of the key that was checked. */
+  readonly key: number;
+  /** In the order of the checks. */
+  readonly findings: readonly TenantFinding[];
+  /** The record, which keeps level and failed checks. */
+  readonly record: TenantRecord;
+}
+
+export interface VerifierParts {
+  readonly policy: TenantsPolicy;
+  readonly residents: Residents;
+  readonly claims: KeyClaims;
+  readonly canaries: Canaries;
+  readonly changes: TenantChanges;
+}
+
+/** Runs the onboarding check: within 15 s, and once in ten seconds for each tenant, because a tenant can cause it. */
+export class TenantVerifier {
+  readonly #parts: VerifierParts;
+
+  constructor(parts: VerifierParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws `rate-limited`; `key-not-found` for no such tenant; `invalid-argument` if it has no key of its own; what the store throws */
+  async verify(id: string, options: ChangeOptions): Promise<VerifyResult> {
+    const { policy, residents, changes } = this.#parts;
+    const record = await residents.read(id, options.signal && { signal: options.signal });
+    if (record === undefined) throw noSuchTenant(id);
+    const key = record.staged ?? [...record.keys].reverse().find(({ role }) => role === "wrap");
+    if (key === undefined || key.kind === PLATFORM_KEY.kind)
+      throw invalidArgument(`tenant ${id} has no key of its own to verify`, "`stage` describes one.");
+    this.#requireTurn(id, record);
+    const findings = await this.#within(record, key, options.signal);
+    const level = levelOf(findings);
+    const atMs = policy.clock.unixMs();
+    const failed = findings.filter((finding) => finding.level === "failed").map(({ check }) => check.slice(0, 64));
+    const verification = { atMs, generation: record.generation, key: key.number, level, failed: failed.slice(0, 8) };
+    if (level !== "failed") await this.#keepCanary(record, key, options);
+    const verified = await changes.makeOf(id, (standing) => verifiedChange(standing, record, verification), options);
+    return { level, key: key.number, findings, record: verified };
+  }
+
+  #requireTurn(id: string, record: TenantRecord): void {
+    const { residents } = this.#parts;
+    const slot = residents.known.note(record, residents.nowS);
+    const waitedS = residents.nowS - slot.verifiedAtS;
+    if (waitedS < VERIFY_EVERY_S) {
+      throw new EnvelockError("rate-limited", `the key of tenant ${id} was verified less than ${VERIFY_EVERY_S} s ago`, {
+        retryAfterMs: (VERIFY_EVERY_S - waitedS) * 1000,
+        tenant: id,
+        whose: "caller",
+      });
+    }
+    slot.verifiedAtS = residents.nowS;
+  }
+
+  /** Ends with what was found when the time is over. A provider that hangs is left behind. */
+  async #within(record: TenantRecord, key: TenantKey, signal: AbortSignal | undefined): Promise<readonly TenantFinding[]> {
+    const { policy, claims } = this.#parts;
+    const identity = identityOf(record);
+    const opener = policy.openers.of(key.kind);
+    const late = new AbortController();
+    const accept = async (): Promise<void> => {
+      const { name } = policy.openers.accept(key, identity);
+      await claims.require(key.kind, name, { tenant: record.id, epoch: record.epoch, shareable: key.shareable });
+    };
+    const ref: TenantKeyRef = { kind: key.kind, key: key.key, settings: key.settings ?? {} };
+    const check = verifyKey({
+      key: ref,
+      identity,
+      context: contextOf(record),
+      accept,
+      opener,
+      clock: policy.clock,
+      addresses: policy.addresses,
+      signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
+    });
+    try {
+      return await waitFor(check, {
+        signal,
+        limit: { clock: policy.clock, ms: MOST_MS, error: () => new EnvelockError("timeout", "the check did not end in time") },
+      });
+    } catch (error) {
+      late.abort(new DOMException("the check did not end in time", "TimeoutError"));
+      signal?.throwIfAborted();
+      if (!EnvelockError.is(error)) throw error;
+      return [
+        {
+          check: "time",
+          level: "failed",
+          whose: "service",
+          detail: `no answer within ${MOST_MS / 1000} s`,
+          hint: reachHint(policy.addresses),
+        },
+      ];
+    }
+  }
+
+  async #keepCanary(record: TenantRecord, key: TenantKey, { signal }: ChangeOptions): Promise<void> {
+    const { residents, canaries } = this.#parts;
+    const opened = await residents.keyringOf(record, [key], { use: "write", isCached: false, resilience: ONE_ATTEMPT });
+    try {
+      await canaries.keep(record, key.number, opened.keyring, signal && { signal });
+    } finally {
+      await opened.keyring.close();
+      for (const provider of opened.own) await provider.close?.().catch(() => undefined);
+    }
+  }
+}
+
+/** A verification counts for the key and the generation that it looked at, and for no other. */
+function verifiedChange(
+  standing: TenantRecord,
+  looked: TenantRecord,
+  verification: NonNullable<TenantRecord["verification"]>,
+): { readonly change: "verify"; readonly verification: typeof verification; readonly notAfterMs: null } | undefined {
+  const isSame = standing.epoch === looked.epoch && standing.generation === looked.generation;
+  const isThere = [...standing.keys, ...(standing.staged === null ? [] : [standing.staged])].some(
+    ({ number }) => number === verification.key,
+  );
+  return isSame && isThere ? { change: "verify", verification, notAfterMs: null } : undefined;
+}
+
+export const ONE_ATTEMPT = { retry: false, attemptDeadlineMs: 10_000, deadlineMs: 10_000 } as const;
+const VERIFY_EVERY_S = 10;
+const MOST_MS = 15_000;

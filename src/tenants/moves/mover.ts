@@ -1,0 +1,162 @@
+import { EnvelockError } from "../../core/base/errors.ts";
+import { sleep } from "../../core/base/wait.ts";
+import type { DataKeys } from "../../fields/data-keys.ts";
+import type { KeyRowFailure } from "../../fields/jobs/key-rows.ts";
+import type { Residents } from "../access/residents.ts";
+import type { AuditQueue } from "../audit/audit-queue.ts";
+import type { ChangeOptions, TenantChanges } from "../changes.ts";
+import type { TenantMove, TenantRecord } from "../record/tenant-record.ts";
+import type { TenantsPolicy } from "../tenants-options.ts";
+
+export interface MoveOptions extends ChangeOptions {
+  /** Whether the call waits until every process knows the new key. Without it the call returns, and a later one goes on. Default true. */
+  readonly wait?: boolean;
+  /** The number of data keys in flight. Default 8. */
+  readonly concurrency?: number;
+  /** Called after each page of data keys. */
+  readonly onProgress?: (progress: { readonly rows: number; readonly failed: number }) => void;
+}
+
+/** Where a move stands when `move` returns. */
+export interface MoveReport {
+  readonly record: TenantRecord;
+  /** `retired` once the old key may be taken away. */
+  readonly step: TenantMove["step"];
+  /** Data keys that this call wrapped anew. */
+  readonly rewrapped: number;
+  /** Data keys that could not be moved, which hold back the next step. */
+  readonly failed: number;
+  /** The first hundred of them. */
+  readonly failures: readonly KeyRowFailure[];
+  /** The time until the next step may begin, if the call did not wait. */
+  readonly waitMs: number;
+}
+
+export interface MoverParts {
+  readonly policy: TenantsPolicy;
+  readonly residents: Residents;
+  readonly changes: TenantChanges;
+  readonly audit: AuditQueue;
+  dataKeysOf(id: string): Promise<DataKeys>;
+}
+
+/**
+ * Moves the data keys of a tenant from its old keys to the staged one. Each step is one change of the record. A crash at any point leaves
+ * records that open, and a later call goes on from the step that stands.
+ */
+export class TenantMover {
+  readonly #parts: MoverParts;
+
+  constructor(parts: MoverParts) {
+    this.#parts = parts;
+  }
+
+  /** The time in which every process has seen a change of keys, and closed the keyrings of before. */
+  get announceMs(): number {
+    return 2 * this.#parts.policy.refreshMs;
+  }
+
+  /**
+   * Goes on with a move from where it stands, to `retired`.
+   *
+   * @throws `invalid-argument` without a verified staged key, and in a state that forbids it; what store and keys throw
+   */
+  async move(id: string, options: MoveOptions): Promise<MoveReport> {
+    let rewrapped = 0;
+    let record = await this.#begin(id, options);
+    for (;;) {
+      const { move } = record;
+      if (move === null)
+        throw new EnvelockError("unavailable", `the move of tenant ${id} was ended by another process`, { whose: "vendor" });
+      const report = { record, step: move.step, rewrapped, failed: 0, failures: [], waitMs: 0 };
+      switch (move.step) {
+        case "dual":
+        case "announced": {
+          const waitMs = move.sinceMs + this.announceMs - this.#parts.policy.clock.unixMs();
+          if (waitMs > 0 && options.wait === false) return { ...report, waitMs };
+          if (waitMs > 0) await sleep(this.#parts.policy.clock, waitMs, options.signal);
+          if (move.step === "dual") {
+            record = await this.#step(id, "announce", move, options);
+            break;
+          }
+          const pass = await this.#rewrap(record, options);
+          rewrapped += pass.rewrapped;
+          if (pass.failed > 0) return { ...report, ...pass, rewrapped };
+          record = await this.#step(id, "rewrapped", move, options);
+          break;
+        }
+        case "rewrapped": {
+          const pass = await this.#rewrap(record, options); // keys that came in under the old one meanwhile
+          rewrapped += pass.rewrapped;
+          const proof = pass.failed > 0 ? pass : await this.#prove(record, options);
+          if (proof.failed > 0) return { ...report, ...proof, rewrapped };
+          record = await this.#step(id, "proved", move, options);
+          break;
+        }
+        case "proved":
+          record = await this.#parts.changes.makeOf(
+            id,
+            (standing) =>
+              standing.move?.step === "proved" && standing.move.to === move.to ? { change: "retire", force: false } : undefined,
+            options,
+          );
+          break;
+        case "retired":
+          return report;
+      }
+    }
+  }
+
+  async #begin(id: string, options: MoveOptions): Promise<TenantRecord> {
+    return await this.#parts.changes.makeOf(id, ({ move }) => (move === null ? { change: "begin-move" } : undefined), options);
+  }
+
+  /** Notes a step, unless another process has noted it or a later one. */
+  async #step(id: string, change: "announce" | "rewrapped" | "proved", from: TenantMove, options: MoveOptions): Promise<TenantRecord> {
+    return await this.#parts.changes.makeOf(
+      id,
+      ({ move }) => (move !== null && move.to === from.to && move.step === from.step ? { change } : undefined),
+      options,
+    );
+  }
+
+  async #rewrap(record: TenantRecord, options: MoveOptions): Promise<Pass> {
+    const dataKeys = await this.#dataKeys(record);
+    const { rewrapped, failed, failures } = await dataKeys.rewrapAll(this.#jobOptions(record, options));
+    return { rewrapped, failed, failures };
+  }
+
+  /** Opens every data key, and looks for one that still names an old key. */
+  async #prove(record: TenantRecord, options: MoveOptions): Promise<Pass> {
+    const dataKeys = await this.#dataKeys(record);
+    const { failed, failures } = await dataKeys.verifyAll(this.#jobOptions(record, options));
+    if (failed > 0) return { rewrapped: 0, failed, failures };
+    const { stale, ...rest } = await dataKeys.rewrapAll({ ...this.#jobOptions(record, options), dryRun: true });
+    return { rewrapped: 0, failed: stale + rest.failed, failures: rest.failures };
+  }
+
+  async #dataKeys(record: TenantRecord): Promise<DataKeys> {
+    this.#parts.residents.note(record);
+    return await this.#parts.dataKeysOf(record.id);
+  }
+
+  #jobOptions({ id, epoch, generation }: TenantRecord, { signal, concurrency, onProgress }: MoveOptions): JobSettings {
+    const { audit, policy } = this.#parts;
+    return {
+      ...(signal !== undefined && { signal }),
+      ...(concurrency !== undefined && { concurrency }),
+      onProgress: ({ rows, failed }) => {
+        audit.emit(id, { type: "tenant.rewrap-progress", tenant: id, epoch, generation, atMs: policy.clock.unixMs(), rows, failed });
+        onProgress?.({ rows, failed });
+      },
+    };
+  }
+}
+
+type Pass = Pick<MoveReport, "rewrapped" | "failed" | "failures">;
+
+interface JobSettings {
+  readonly signal?: AbortSignal;
+  readonly concurrency?: number;
+  readonly onProgress: (progress: { readonly rows: number; readonly failed: number }) => void;
+}

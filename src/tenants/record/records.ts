@@ -1,0 +1,79 @@
+import type { CallOptions } from "../../core/base/call-options.ts";
+import type { Clock } from "../../core/base/clock.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
+import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
+import { changedRecord, type TenantChange } from "../life-cycle/change.ts";
+import { encodeTenantRecord, parseTenantRecord } from "./document.ts";
+import type { TenantRecord } from "./tenant-record.ts";
+
+/** The records of a store: read, listed, and changed by compare-and-swap. */
+export class TenantRecords {
+  readonly #store: TenantStore;
+  readonly #clock: Clock;
+
+  constructor(store: TenantStore, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** @returns undefined if the store has no such tenant. @throws `provider-failure` for a record that cannot be read */
+  async read(id: string, options?: CallOptions): Promise<TenantRecord | undefined> {
+    const row = await this.#store.get({ kind: "tenant", id }, options);
+    return row === undefined ? undefined : parsed(row, id);
+  }
+
+  /** Lists records by id. A record that cannot be read is given as the error that says so, so that it hides no other. */
+  async list(after: string | undefined, limit: number, options?: CallOptions): Promise<readonly (TenantRecord | UnreadableTenant)[]> {
+    const rows = await this.#store.list({ kind: "tenant", after, limit }, options);
+    return rows.map((row) => {
+      try {
+        return parseTenantRecord(row);
+      } catch (error) {
+        if (error instanceof EnvelockError) return { id: row.id, error };
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Changes a record. If another process changes it at the same time, the change is made again from what stands then.
+   *
+   * @param next makes the change from the record; undefined leaves it as it is
+   * @returns the record that stands, and the one before it
+   * @throws what `next` and the life cycle throw; `unavailable` if other processes win again and again
+   */
+  async change(
+    id: string,
+    next: (record: TenantRecord | undefined) => TenantChange | undefined,
+    options?: CallOptions,
+  ): Promise<{ readonly record: TenantRecord | undefined; readonly before: TenantRecord | undefined; readonly isChanged: boolean }> {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const before = await this.read(id, options);
+      const change = next(before);
+      if (change === undefined) return { record: before, before, isChanged: false };
+      const record = Object.freeze(changedRecord(before, change, this.#clock.unixMs()));
+      const row = encodeTenantRecord(record);
+      const isTaken =
+        before === undefined
+          ? await this.#store.insertIfAbsent(row, options)
+          : await this.#store.compareAndSwap(row, before.revision, options);
+      if (isTaken === true) return { record, before, isChanged: true };
+    }
+    throw new EnvelockError("unavailable", `the record of tenant ${id} is changed by other processes again and again`, { whose: "vendor" });
+  }
+}
+
+/** A tenant with a record that cannot be read. */
+export interface UnreadableTenant {
+  readonly id: string;
+  readonly error: EnvelockError;
+}
+
+/** The store is not trusted to answer with the row that was asked for. */
+function parsed(row: TenantRow, id: string): TenantRecord {
+  if (row.id !== id || row.kind !== "tenant")
+    throw new EnvelockError("provider-failure", `the store answered with another row than that of tenant ${id}`);
+  return parseTenantRecord(row);
+}
+
+const MOST_ATTEMPTS = 10;

@@ -1,0 +1,439 @@
+import { toBase64Url } from "../core/base/bytes.ts";
+import { CALL_OPTIONS, type CallOptions, callSignal } from "../core/base/call-options.ts";
+import type { Context } from "../core/base/context.ts";
+import { invalidArgument } from "../core/base/errors.ts";
+import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import type { Keyring } from "../core/keyring/keyring.ts";
+import { positive } from "../core/resilience/checks.ts";
+import type { DataKeys } from "../fields/data-keys.ts";
+import type { SkippedScope } from "../fields/jobs/scope-keyrings.ts";
+import { contextOf, EPOCH, Residents } from "./access/residents.ts";
+import { noSuchTenant, stateRefusal } from "./access/states.ts";
+import { AuditQueue } from "./audit/audit-queue.ts";
+import { CHANGE_OPTIONS, type ChangeOptions, changeOptions, TenantChanges } from "./changes.ts";
+import { Canaries } from "./health/canaries.ts";
+import { ACTOR, HealthChecks, type TenantCanary, type WatchHealthOptions } from "./health/health-checks.ts";
+import { reportOf, type TenantReport } from "./health/report.ts";
+import { TenantVerifier, type VerifyResult } from "./health/verifier.ts";
+import { healthOf, TenantWatch } from "./health/watch.ts";
+import { KeyClaims } from "./keys/claims.ts";
+import { identityOf } from "./keys/openers.ts";
+import { stagedKeyOf, type TenantKeyDescription } from "./keys/staged-key.ts";
+import { PLATFORM_KEY, type TenantChange } from "./life-cycle/change.ts";
+import { type MoveOptions, type MoveReport, TenantMover } from "./moves/mover.ts";
+import { shredDataKeys } from "./moves/shred.ts";
+import { TenantRecords, type UnreadableTenant } from "./record/records.ts";
+import { settingsOf } from "./record/settings.ts";
+import { tenantId } from "./record/tenant-id.ts";
+import type { TenantPolicy, TenantRecord } from "./record/tenant-record.ts";
+import { type TenantsOptions, type TenantsPolicy, tenantsPolicy } from "./tenants-options.ts";
+
+export interface InviteOptions extends ChangeOptions {
+  /** What the vendor signs in to the tenant's key service with, such as a directory id or a role. Never a secret. */
+  readonly identity?: Readonly<Record<string, string>>;
+  readonly policy?: Partial<TenantPolicy>;
+}
+
+export interface StageOptions extends ChangeOptions {
+  /** Replaces the identity. Allowed while no key depends on it. */
+  readonly identity?: Readonly<Record<string, string>>;
+}
+
+export interface RetireOptions extends ChangeOptions {
+  /** Retires the old key before the pass that proves that no data key names it. Data may be lost. */
+  readonly force?: boolean;
+}
+
+export interface ListTenantsOptions extends CallOptions {
+  /** Lists tenants with a greater id. */
+  readonly after?: string;
+}
+
+/**
+ * The tenants of a vendor: each under the platform's key or a key of its own, in a life cycle that decides before any call of a key. One
+ * object serves a process.
+ *
+ * Ask for `keyring` or `dataKeys` with each request: that is a look-up. A keyring of an older generation of keys is closed one
+ * `refreshMs` after the change.
+ *
+ * @see docs/tenants.md
+ * @example
+ * ```ts
+ * import type { KeyProvider } from "envelock";
+ * import type { DataKeyStore } from "envelock/fields";
+ * import { Tenants, type TenantKeyOpener, type TenantStore } from "envelock/tenants";
+ *
+ * export async function onboard(store: TenantStore, platform: KeyProvider, open: TenantKeyOpener, dataKeyStore: DataKeyStore) {
+ *   const tenants = new Tenants({ store, platform: [platform], open, dataKeyStore });
+ *   await tenants.invite("acme", { identity: { directory: "…" } });
+ *   await tenants.stage("acme", { kind: open.kind, key: "https://acme.vault.example/keys/saas" });
+ *   const { level, findings } = await tenants.verify("acme");
+ *   if (level === "failed") return findings;
+ *   await tenants.activate("acme");
+ *   return await (await tenants.keyring("acme")).encryptText("for acme alone");
+ * }
+ * ```
+ */
+export class Tenants {
+  readonly #policy: TenantsPolicy;
+  readonly #records: TenantRecords;
+  readonly #claims: KeyClaims;
+  readonly #audit: AuditQueue;
+  readonly #residents: Residents;
+  readonly #changes: TenantChanges;
+  readonly #verifier: TenantVerifier;
+  readonly #health: HealthChecks;
+  readonly #mover: TenantMover;
+
+  /** @throws `invalid-argument` */
+  constructor(options: TenantsOptions) {
+    const policy = tenantsPolicy(options);
+    const { store, clock } = policy;
+    this.#policy = policy;
+    const audit = new AuditQueue(policy.onEvent, policy.maxQueuedEvents);
+    const records = new TenantRecords(store, clock);
+    const claims = new KeyClaims(store, records, policy.openers);
+    const watch = new TenantWatch({
+      purge: (id) => this.#residents.purge(id),
+      hurry: (id) => this.#health.hurry(id),
+      change: (id, next) => void this.#changeQuietly(id, next),
+      unixMs: () => clock.unixMs(),
+    });
+    const residents = new Residents({ policy, records, claims, audit, watch });
+    const changes = new TenantChanges(records, residents, audit, clock);
+    const canaries = new Canaries(store);
+    this.#audit = audit;
+    this.#records = records;
+    this.#claims = claims;
+    this.#residents = residents;
+    this.#changes = changes;
+    this.#verifier = new TenantVerifier({ policy, residents, claims, canaries, changes });
+    this.#health = new HealthChecks({ policy, records, residents, canaries, changes, watch, audit });
+    this.#mover = new TenantMover({ policy, residents, changes, audit, dataKeysOf: (id) => this.dataKeys(id) });
+  }
+
+  /**
+   * Makes the record of a tenant, with an external id of 32 random characters. A shredded id begins a new life in a new epoch.
+   *
+   * @returns the record; `externalId` is what the tenant names in the trust of its role
+   * @throws `invalid-argument` for a bad id, identity or policy, and for an id that is in use; what the store throws
+   */
+  async invite(id: string, options: InviteOptions = {}): Promise<TenantRecord> {
+    const { identity = {}, policy = {}, ...meta } = changeOptions(options, INVITE_OPTIONS, "Tenants.invite");
+    const change: TenantChange = {
+      change: "invite",
+      id: tenantId(id),
+      externalId: toBase64Url(crypto.getRandomValues(new Uint8Array(24))),
+      identity: settingsOf(identity, "identity"),
+      policy: policyOf(policy, { cacheMaxAgeMs: null, autoRestore: false }),
+    };
+    return await this.#changes.make(id, () => change, meta);
+  }
+
+  /**
+   * Describes the first key of a tenant, or the key to move to; `platform` for the vendor's own. The description is checked against what
+   * the vendor allows, and the key is claimed for this tenant. No key is called.
+   *
+   * @throws `invalid-argument` for a description that is none, or in a state that forbids it; `access-denied` for a key outside of what the
+   *   vendor allows, a reserved one (detail `key-reserved`), and one of another tenant (detail `key-taken`); what the store throws
+   */
+  async stage(id: string, key: TenantKeyDescription | "platform", options: StageOptions = {}): Promise<TenantRecord> {
+    const { identity, ...meta } = changeOptions(options, STAGE_OPTIONS, "Tenants.stage");
+    const staged = stagedKeyOf(key);
+    const given = identity && settingsOf(identity, "identity");
+    const record = await this.show(id, meta.signal && { signal: meta.signal });
+    if (staged.kind === PLATFORM_KEY.kind) this.#requirePlatform();
+    else {
+      const { name } = this.#policy.openers.accept(staged, identityOf({ ...record, ...(given !== undefined && { identity: given }) }));
+      const claim = { tenant: id, epoch: record.epoch, shareable: staged.shareable };
+      await this.#claims.claim(staged.kind, name, claim, meta.signal && { signal: meta.signal });
+    }
+    return await this.#changes.makeOf(id, () => ({ change: "stage", key: staged, identity: given }), meta);
+  }
+
+  /** Drops the staged key. @throws `invalid-argument` if there is none */
+  async unstage(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    return await this.#change(id, { change: "unstage" }, options, "unstage");
+  }
+
+  /**
+   * Checks the staged key, or else the one in use, with the tenant's own identity, within 15 s. A failed check is a finding and no
+   * exception. Persists level and names of failed checks, and a canary.
+   *
+   * @throws `rate-limited` within ten seconds of the last check of this tenant; `invalid-argument` without a key of its own; what the store
+   *   throws
+   */
+  async verify(id: string, options: ChangeOptions = {}): Promise<VerifyResult> {
+    return await this.#verifier.verify(tenantId(id), changeOptions(options, CHANGE_OPTIONS, "Tenants.verify"));
+  }
+
+  /** Lets a tenant in, under its verified key, or under the platform's if none is staged. @throws `invalid-argument` without a verification */
+  async activate(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.activate");
+    const activate = ({ staged }: TenantRecord): TenantChange => {
+      if (staged === null) this.#requirePlatform();
+      return { change: "activate" };
+    };
+    return await this.#changes.makeOf(tenantId(id), activate, meta);
+  }
+
+  /** Replaces parts of the policy. It takes effect within `refreshMs`. */
+  async setPolicy(id: string, policy: Partial<TenantPolicy>, options: ChangeOptions = {}): Promise<TenantRecord> {
+    const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.setPolicy");
+    policyOf(policy, { cacheMaxAgeMs: null, autoRestore: false });
+    return await this.#changes.makeOf(tenantId(id), (record) => ({ change: "set-policy", policy: policyOf(policy, record.policy) }), meta);
+  }
+
+  /** Stops a tenant: at once in this process, within `refreshMs` in others, without a call of its key. Doing it again does nothing. */
+  async suspend(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    return await this.#changeTo(id, "suspended", { change: "suspend" }, options, "suspend");
+  }
+
+  /** Closes a tenant as if its key service had refused: for a tenant that asks for it. Doing it again does nothing. */
+  async revoke(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    return await this.#changeTo(id, "revoked", { change: "revoke", health: undefined }, options, "revoke");
+  }
+
+  /**
+   * Lets a suspended or revoked tenant in again, once the canaries of its own keys open.
+   *
+   * @throws what the key service answered, with the tenant left as it is
+   */
+  async restore(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.restore");
+    const record = await this.show(id, meta.signal && { signal: meta.signal });
+    if (record.state === "active") return record;
+    if (record.state === "suspended" || record.state === "revoked") {
+      for (const { error } of await this.#health.check(record, meta.signal)) if (error !== undefined) throw error;
+    }
+    const health = healthOf(undefined, this.#policy.clock.unixMs());
+    return await this.#changes.makeOf(id, ({ state }) => (state === "active" ? undefined : { change: "restore", health }), meta);
+  }
+
+  /** Ends the service for a tenant: its data can be read for an export, and nothing can be written. Doing it again does nothing. */
+  async offboard(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    return await this.#changeTo(id, "offboarding", { change: "offboard" }, options, "offboard");
+  }
+
+  /**
+   * Destroys the data keys of a tenant that is offboarding, and with them its data: in other processes within `refreshMs`. No other tenant
+   * is touched. A key is destroyed in its service only if it was staged as `createdByUs` and its opener can. May be run again at any point.
+   *
+   * @returns how many data keys were destroyed
+   * @throws `invalid-argument` in a state that forbids it, and without `dataKeyStore`; what the stores throw
+   */
+  async shred(id: string, options: ChangeOptions = {}): Promise<{ readonly record: TenantRecord; readonly shredded: number }> {
+    const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.shred");
+    const call = meta.signal === undefined ? {} : { signal: meta.signal };
+    const { dataKeyStore } = this.#policy;
+    if (dataKeyStore === undefined) throw invalidArgument("Tenants has no dataKeyStore", "Give the store of data keys to Tenants.");
+    const before = await this.show(id, call);
+    if (before.state !== "offboarding" && before.state !== "shredded") {
+      throw invalidArgument(
+        `tenant ${id} is ${before.state}: \`shred\` is not allowed`,
+        "`offboard` it first, and let it export its data.",
+      );
+    }
+    let shredded = await shredDataKeys(dataKeyStore, before, call);
+    for (const key of before.keys) {
+      if (key.createdByUs) await this.#policy.openers.of(key.kind).destroy?.(key, identityOf(before), call);
+    }
+    const record = await this.#changes.makeOf(
+      id,
+      ({ state, epoch }) => (state === "shredded" && epoch === before.epoch ? undefined : { change: "shred" }),
+      meta,
+    );
+    shredded += await shredDataKeys(dataKeyStore, before, call); // what another process added before it saw the change
+    return { record, shredded };
+  }
+
+  /**
+   * Moves a tenant to its staged and verified key, or to the platform's: both wrap, then the new one alone, then every data key of this
+   * tenant is wrapped anew and proved, then the old key is retired. Each step is durable. After a crash or a suspension, call it again.
+   *
+   * @returns where the move stands: `retired`, or a step that failed data keys or the wait hold back
+   * @throws `invalid-argument` without a verified staged key, in a state that forbids it, and without `dataKeyStore`; what stores and keys
+   *   throw
+   */
+  async move(id: string, options: MoveOptions = {}): Promise<MoveReport> {
+    const given = changeOptions(options, MOVE_OPTIONS, "Tenants.move");
+    if (this.#policy.dataKeyStore === undefined)
+      throw invalidArgument("Tenants has no dataKeyStore", "Give the store of data keys to Tenants.");
+    return await this.#mover.move(tenantId(id), given);
+  }
+
+  /** Goes back to the old keys. Allowed until they are retired. Data keys under the new one still open. */
+  async cancelMove(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    return await this.#change(id, { change: "cancel-move" }, options, "cancelMove");
+  }
+
+  /** Retires the old keys of a move. `move` does so by itself. @throws `invalid-argument` before the pass that proves it, without `force` */
+  async retire(id: string, options: RetireOptions = {}): Promise<TenantRecord> {
+    const { force = false, ...meta } = changeOptions(options, RETIRE_OPTIONS, "Tenants.retire");
+    return await this.#changes.makeOf(tenantId(id), () => ({ change: "retire", force }), meta);
+  }
+
+  /** Removes the retired keys from the record. What still names them elsewhere, such as blobs, opens no more. */
+  async forgetKeys(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
+    return await this.#change(id, { change: "forget" }, options, "forgetKeys");
+  }
+
+  /**
+   * Returns the keyring of a tenant, bound to it by the pair `tenant` of the key context. `Tenants` closes it.
+   *
+   * @throws `access-denied` with a detail such as `tenant-suspended`, `key-shredded` and `key-not-found`, without a call of any key; what
+   *   store and openers throw
+   */
+  async keyring(id: string, options: CallOptions = {}): Promise<Keyring> {
+    const signal = callSignal(options, CALL_OPTIONS, "Tenants.keyring");
+    return (await this.#residents.open(tenantId(id), "read", signal && { signal })).keyring;
+  }
+
+  /** Returns the data keys of a tenant. `Tenants` closes them. @throws as `keyring`, and `invalid-argument` without `dataKeyStore` */
+  async dataKeys(id: string, options: CallOptions = {}): Promise<DataKeys> {
+    const signal = callSignal(options, CALL_OPTIONS, "Tenants.dataKeys");
+    const resident = await this.#residents.open(tenantId(id), "read", signal && { signal });
+    return resident.dataKeys(this.#policy, Math.max(1, this.#cacheMs(resident.record)));
+  }
+
+  /**
+   * Answers `keyringOf` of jobs over the data keys of all tenants. A tenant that may not write now is skipped, and holds up no other.
+   *
+   * @param scope as a job gives it
+   * @throws what the store and the openers throw
+   */
+  async keyringOf(scope: Context): Promise<Keyring | SkippedScope> {
+    const { tenant: id, [EPOCH]: epoch } = scope;
+    if (id === undefined) return { skip: "no tenant" };
+    const record = await this.#residents.read(tenantId(id));
+    if (record === undefined) return { skip: "tenant unknown" };
+    if (epoch !== contextOf(record)[EPOCH]) return { skip: "tenant of another epoch" };
+    const refusal = stateRefusal(id, record.state, "write");
+    return refusal === undefined ? await this.keyring(id) : { skip: refusal.detail ?? refusal.code };
+  }
+
+  /** Returns the record of a tenant. @throws `key-not-found` if there is none; what the store throws */
+  async show(id: string, options: CallOptions = {}): Promise<TenantRecord> {
+    const signal = callSignal(options, CALL_OPTIONS, "Tenants.show");
+    const record = await this.#residents.read(tenantId(id), signal && { signal });
+    if (record === undefined) throw noSuchTenant(id);
+    return record;
+  }
+
+  /** Lists all tenants by id. A record that cannot be read comes as its id and the error, and hides no other. @throws what the store throws */
+  async *list(options: ListTenantsOptions = {}): AsyncGenerator<TenantRecord | UnreadableTenant, void, undefined> {
+    const signal = callSignal(options, LIST_OPTIONS, "Tenants.list");
+    for (let { after } = options; ; ) {
+      const page = await this.#records.list(after, PAGE, signal && { signal });
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      after = last.id;
+    }
+  }
+
+  /** Reports the health of all tenants by id, without a call of any key. @throws what the store throws */
+  async *health(options: ListTenantsOptions = {}): AsyncGenerator<TenantReport, void, undefined> {
+    for await (const record of this.list(options)) if (!("error" in record)) yield this.#report(record);
+  }
+
+  /** Reports the health of one tenant, without a call of its key. */
+  async healthOf(id: string, options: CallOptions = {}): Promise<TenantReport> {
+    return this.#report(await this.show(id, options));
+  }
+
+  /** Unwraps the canaries of a tenant now. Refusals count as in traffic. @returns none for a tenant under the platform's keys */
+  async checkHealth(id: string, options: CallOptions = {}): Promise<readonly TenantCanary[]> {
+    return await this.#health.check(await this.show(id, options), options.signal);
+  }
+
+  /**
+   * Unwraps canaries on a schedule until the signal is aborted. Run it in one process.
+   *
+   * @throws `invalid-argument` for bad options, and nothing later
+   */
+  async watchHealth(options: WatchHealthOptions): Promise<void> {
+    const signal = callSignal(options, WATCH_OPTIONS, "Tenants.watchHealth");
+    const { perSecond = 28, everyMs = 60_000 } = options;
+    if (signal === undefined) throw invalidArgument("watchHealth needs a signal", "Abort it to end the watch.");
+    await this.#health.watch({ signal, perSecond: positive(perSecond, "perSecond"), everyMs: positive(everyMs, "everyMs") });
+  }
+
+  /** The number of tenants with a keyring in memory, of tenants known, and of events dropped. */
+  get status(): TenantsStatus {
+    return { resident: this.#residents.size, known: this.#residents.known.size, droppedEvents: this.#audit.dropped() };
+  }
+
+  /** Closes every keyring and wipes what is kept. Later calls throw `closed`. Stores, caches of the caller and platform keys stay open. */
+  async close(): Promise<void> {
+    this.#residents.close();
+  }
+
+  async #change(id: string, change: TenantChange, options: ChangeOptions, what: string): Promise<TenantRecord> {
+    const meta = changeOptions(options, CHANGE_OPTIONS, `Tenants.${what}`);
+    return await this.#changes.makeOf(tenantId(id), () => change, meta);
+  }
+
+  /** A change to a state that the tenant is in already does nothing, so that a caller that lost the answer may ask again. */
+  async #changeTo(
+    id: string,
+    to: TenantRecord["state"],
+    change: TenantChange,
+    options: ChangeOptions,
+    what: string,
+  ): Promise<TenantRecord> {
+    const meta = changeOptions(options, CHANGE_OPTIONS, `Tenants.${what}`);
+    return await this.#changes.makeOf(tenantId(id), ({ state }) => (state === to ? undefined : change), meta);
+  }
+
+  async #changeQuietly(id: string, next: (record: TenantRecord) => TenantChange | undefined): Promise<void> {
+    try {
+      await this.#changes.makeOf(id, next, { actor: ACTOR });
+    } catch {
+      // the next call of the key draws the same conclusion
+    }
+  }
+
+  #report(record: TenantRecord): TenantReport {
+    const { reuse, resilience: { attemptDeadlineMs = 10_000 } = {} } = this.#policy;
+    return reportOf(record, this.#residents.known.get(record.id), this.#residents.peek(record.id), {
+      cacheMs: this.#cacheMs(record),
+      reuseMs: reuse === undefined ? 0 : (reuse.maxAgeMs ?? 300_000),
+      attemptMs: attemptDeadlineMs,
+    });
+  }
+
+  /** How long an unwrapped data key of a tenant serves. */
+  #cacheMs({ policy: { cacheMaxAgeMs } }: TenantRecord): number {
+    return cacheMaxAgeMs ?? this.#policy.cacheMaxAgeMs;
+  }
+
+  #requirePlatform(): void {
+    if (this.#policy.platform.length === 0)
+      throw invalidArgument("there is no platform key for a tenant that brings none", "Give `platform` to Tenants, or `stage` a key.");
+  }
+}
+
+export interface TenantsStatus {
+  readonly resident: number;
+  readonly known: number;
+  readonly droppedEvents: number;
+}
+
+function policyOf(given: Partial<TenantPolicy>, standing: TenantPolicy): TenantPolicy {
+  refuseUnknown(given, POLICY, "the policy of a tenant");
+  const { cacheMaxAgeMs = standing.cacheMaxAgeMs, autoRestore = standing.autoRestore } = given;
+  if (cacheMaxAgeMs !== null && !(Number.isSafeInteger(cacheMaxAgeMs) && cacheMaxAgeMs >= 0))
+    throw invalidArgument("cacheMaxAgeMs is an integer of at least 0, or null for the default");
+  if (typeof autoRestore !== "boolean") throw invalidArgument("autoRestore is true or false");
+  return { cacheMaxAgeMs, autoRestore };
+}
+
+const POLICY: OptionNames<Partial<TenantPolicy>> = { cacheMaxAgeMs: true, autoRestore: true };
+const INVITE_OPTIONS: OptionNames<InviteOptions> = { ...CHANGE_OPTIONS, identity: true, policy: true };
+const STAGE_OPTIONS: OptionNames<StageOptions> = { ...CHANGE_OPTIONS, identity: true };
+const RETIRE_OPTIONS: OptionNames<RetireOptions> = { ...CHANGE_OPTIONS, force: true };
+const MOVE_OPTIONS: OptionNames<MoveOptions> = { ...CHANGE_OPTIONS, wait: true, concurrency: true, onProgress: true };
+const LIST_OPTIONS: OptionNames<ListTenantsOptions> = { ...CALL_OPTIONS, after: true };
+const WATCH_OPTIONS: OptionNames<WatchHealthOptions> = { signal: true, perSecond: true, everyMs: true };
+const PAGE = 500;

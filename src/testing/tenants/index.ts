@@ -1,0 +1,1 @@
+export { type FakeKeyMode, FakeKeyService, type FakeKeyServiceOptions } from "./fake-key-service.ts";
