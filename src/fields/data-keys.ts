@@ -3,8 +3,8 @@ import { type Context, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { SingleFlights } from "../core/base/single-flight.ts";
-import { type ForgetFilter, meets } from "../core/key-source/forget-filter.ts";
-import { inspectKeyRecord } from "../core/keyring/inspect.ts";
+import { parseKeyRecord } from "../core/format/key-record.ts";
+import { type ForgetFilter, meetsOwner, meetsVersion } from "../core/key-source/forget-filter.ts";
 import { lifeOf } from "../core/keyring/keyring.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
@@ -28,7 +28,7 @@ import { type ProveReport, proveAll } from "./jobs/prove-all.ts";
 import { REWRAP_OPTIONS, type RewrapAllOptions, type RewrapReport, rewrapAll } from "./jobs/rewrap-all.ts";
 import { KEY_JOB_OPTIONS, type KeyJobOptions } from "./jobs/scope-keyrings.ts";
 import { type VerifyReport, verifyAll } from "./jobs/verify-all.ts";
-import { KeyTable, keyShredded, type Scope } from "./key-table.ts";
+import { KeyTable, keyShredded, type LiveRow, type Scope } from "./key-table.ts";
 import { KeyedIndex } from "./keyed-index.ts";
 import { MigratingFieldCipher } from "./migrating-cipher.ts";
 import { type KeyPurpose, PURPOSE, scopeText } from "./scope.ts";
@@ -242,10 +242,8 @@ export class DataKeys {
     let forgotten = 0;
     if (this.#isShredding) return forgotten;
     for (const keys of this.#scopes.values()) {
-      const { context } = keys.scope;
-      const isMeant = (record: Uint8Array): boolean =>
-        inspectKeyRecord(record).recipients.some((version) => meets(context, version, filter, tenant));
-      if (keys.isUnder(({ record }) => isMeant(record))) forgotten += keys.forget();
+      if (!meetsOwner(keys.scope.context, filter, tenant)) continue; // before the records of all scopes are parsed
+      if (keys.isUnder((row) => isMeant(row, filter))) forgotten += keys.forget();
     }
     return forgotten;
   }
@@ -310,6 +308,15 @@ export class DataKeys {
       keys.close();
       this.#scopes.delete(keys.scope.text);
     }
+  }
+}
+
+/** Whether a row names a KEK version that is to be forgotten. A record that is none counts as one: a store must not hinder a `forget`. */
+function isMeant({ record }: LiveRow, filter: ForgetFilter): boolean {
+  try {
+    return parseKeyRecord(record).recipients.some((version) => meetsVersion(version, filter));
+  } catch {
+    return true;
   }
 }
 

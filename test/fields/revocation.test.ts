@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { DataKeys } from "../../src/fields/data-keys.ts";
 import { watched } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { EMAIL, type World, world } from "./set-up.ts";
@@ -89,6 +90,17 @@ describe("a KEK that may not be used any more", () => {
 });
 
 describe("keyring.forget", () => {
+  test("wipes the keys of every scope, also where the store shows a record that is none", async () => {
+    const { kms, clock, store } = world();
+    const keyring = new Keyring({ wrapWith: [kms], clock });
+    const dataKeys = new DataKeys({ keyring, store, clock });
+    for (const tenant of ["a", "b", "c"]) await dataKeys.field({ ...EMAIL, scope: { tenant } });
+    for (const row of await store.scan({ limit: 2 }))
+      await store.compareAndSwap({ ...row, record: Uint8Array.of(0x9d, 0), revision: 2 }, 1);
+    await clock.advance(60_000); // every scope reads its rows again, and still holds its key
+    expect(keyring.forget({ keyId: "k1" })).toBe(3);
+  });
+
   test("wipes the data keys of scopes too: they are unwrapped again once they are used, and not before", async () => {
     const { open, clock, kms, keyring, answer } = revocable();
     const dataKeys = open({ keyring });

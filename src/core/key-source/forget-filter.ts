@@ -16,13 +16,19 @@ export interface ForgetFilter {
 }
 
 /** Whether a key matches every given part of the filter. */
-export function meets(keyContext: KeyContext, { provider, keyId }: KeyVersion, filter: ForgetFilter, tenant?: string): boolean {
-  return (
-    (filter.tenant === undefined || filter.tenant === tenant) &&
-    (filter.provider === undefined || filter.provider === provider) &&
-    (filter.keyId === undefined || filter.keyId === keyId) &&
-    Object.entries(filter.context ?? {}).every(([key, value]) => keyContext.map[key] === value)
-  );
+export function meets(keyContext: KeyContext, version: KeyVersion, filter: ForgetFilter, tenant?: string): boolean {
+  return meetsOwner(keyContext, filter, tenant) && meetsVersion(version, filter);
+}
+
+/** Whether the owner of keys matches the parts of the filter that speak of it. */
+export function meetsOwner(keyContext: KeyContext, { context = {}, tenant: wanted }: ForgetFilter, tenant?: string): boolean {
+  if (wanted !== undefined && wanted !== tenant) return false;
+  return Object.entries(context).every(([key, value]) => keyContext.map[key] === value);
+}
+
+/** Whether a key version matches the parts of the filter that speak of it. */
+export function meetsVersion({ provider, keyId }: KeyVersion, filter: ForgetFilter): boolean {
+  return (filter.provider === undefined || filter.provider === provider) && (filter.keyId === undefined || filter.keyId === keyId);
 }
 
 /**
