@@ -28,28 +28,64 @@ export interface DurableOptions {
  *   file was exchanged
  */
 export async function writeDurably(path: string, content: FileContent, options: DurableOptions): Promise<void> {
+  const file = await beginDurably(path, options.instead === undefined ? options.mode : undefined);
+  try {
+    await file.write(content);
+    await file.place(options);
+  } finally {
+    await file.discard();
+  }
+}
+
+/** A file in the making, under a temporary name beside its final one. */
+export interface DurableFile {
+  /** Appends. @throws what the file system and `content` throw */
+  write(content: FileContent): Promise<void>;
+  /** Syncs the file and gives it its name. Returns what the file then is. @throws as `writeDurably` */
+  place(options: DurableOptions): Promise<Stats>;
+  /** Removes the temporary file if it was not placed, and lets go of everything. Called once, at the end, in any case. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Begins a file like `writeDurably`, for content that comes in several calls.
+ *
+ * @param mode the mode of the new file, less the umask. Defaults to 0o600
+ */
+export async function beginDurably(path: string, mode: number = OWNER_ALONE): Promise<DurableFile> {
   const folder = await openFolder(dirname(path));
   const target = folder.at(basename(path));
   const temporary = folder.at(temporaryName(basename(path)));
   const forget = removeIfEnded(temporary);
-  try {
-    await closing(
-      await open(temporary, "wx", options.instead === undefined ? (options.mode ?? OWNER_ALONE) : OWNER_ALONE),
-      async (file) => {
-        await writeContent(file, content);
-        if (options.instead !== undefined) await keepModeAndOwner(file, options.instead);
-        await file.sync();
-        await requireSame(temporary, await file.stat(), `the temporary file of ${path}`);
-        if (options.instead !== undefined) await requireUnchanged(target, options.instead, path);
-        await (options.overwrite || options.instead !== undefined ? rename(temporary, target) : placeNew(temporary, target));
-      },
-    );
-    await folder.sync();
-  } finally {
+  const discard = async (): Promise<void> => {
     await rm(temporary, { force: true });
     forget();
     await folder.close();
+  };
+  let file: FileHandle;
+  try {
+    file = await open(temporary, "wx", mode);
+  } catch (error) {
+    await discard();
+    throw error;
   }
+  return {
+    write: (content) => writeContent(file, content),
+    async place({ overwrite, instead }) {
+      if (instead !== undefined) await keepModeAndOwner(file, instead);
+      await file.sync();
+      const placed = await file.stat();
+      await requireSame(temporary, placed, `the temporary file of ${path}`);
+      if (instead !== undefined) await requireUnchanged(target, instead, path);
+      await (overwrite || instead !== undefined ? rename(temporary, target) : placeNew(temporary, target));
+      await folder.sync();
+      return placed;
+    },
+    async discard() {
+      await file.close();
+      await discard();
+    },
+  };
 }
 
 /** Reads the text of a file. Returns undefined if there is none. @throws what the file system throws */

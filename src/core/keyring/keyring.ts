@@ -31,6 +31,7 @@ import { decryptJson, decryptText, encryptJson, encryptText } from "./text-value
 // Filled by the static block. The library may use these parts of a keyring; the public surface does not show them.
 let lifeIn: (keyring: Keyring) => KeyringLife;
 let recordsIn: (keyring: Keyring) => KeyRecords;
+let streamsIn: (keyring: Keyring) => StreamAccess;
 let isOwn: (value: unknown) => value is Keyring;
 
 /**
@@ -63,6 +64,7 @@ export class Keyring {
     markClass(Keyring.prototype, "Keyring");
     lifeIn = (keyring) => keyring.#life;
     recordsIn = (keyring) => keyring.#keyRecords;
+    streamsIn = (keyring) => keyring.#streams;
     isOwn = (value): value is Keyring => typeof value === "object" && value !== null && #life in value;
   }
 
@@ -330,6 +332,11 @@ export function lifeOf(keyring: Keyring): KeyringLife {
 /** Returns the calls of a keyring for key records, also for parsed ones. */
 export function keyRecordsOf(keyring: Keyring): KeyRecords {
   return recordsIn(keyring);
+}
+
+/** Returns the parts of a keyring that streams are made of. */
+export function streamsOf(keyring: Keyring): StreamAccess {
+  return streamsIn(keyring);
 }
 
 /** Refuses a value that is no keyring of this copy of the package. @throws `invalid-argument` */

@@ -6,6 +6,7 @@ import { authenticationFailed } from "../base/errors.ts";
 import { SALT_BYTES } from "../contracts/suite.ts";
 import { type BodyKeys, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { bodyKeysOf } from "../data-key/body.ts";
+import type { DataKey } from "../data-key/data-key.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import type { SharedDataKey } from "../key-source/shared-data-key.ts";
 import type { LanePool } from "./lanes/lanes.ts";
@@ -63,10 +64,13 @@ export interface UnlockedKey {
   readonly valueContext: Uint8Array;
 }
 
+/** Uses the data key of a body once more before it is released, such as for a token that travels beside the body. */
+export type KeyUse = (dataKey: DataKey) => void;
+
 /** Derives the body's keys under a fresh salt, and returns the bytes before the chunks. Releases the data key. */
-export function beginBody(unlocked: UnlockedKey): { readonly keys: BodyKeys; readonly prefix: OwnedBytes } {
+export function beginBody(unlocked: UnlockedKey, use?: KeyUse): { readonly keys: BodyKeys; readonly prefix: OwnedBytes } {
   const salt = engine.randomNonce(SALT_BYTES);
-  const keys = takeBodyKeys(unlocked, salt);
+  const keys = takeBodyKeys(unlocked, salt, use);
   return { keys, prefix: concatBytes(salt, keys.commitment) };
 }
 
@@ -75,15 +79,16 @@ export function beginBody(unlocked: UnlockedKey): { readonly keys: BodyKeys; rea
  *
  * @throws `authentication-failed`
  */
-export function resumeBody(unlocked: UnlockedKey, prefix: Uint8Array): BodyKeys {
-  const keys = takeBodyKeys(unlocked, prefix.subarray(0, SALT_BYTES));
+export function resumeBody(unlocked: UnlockedKey, prefix: Uint8Array, use?: KeyUse): BodyKeys {
+  const keys = takeBodyKeys(unlocked, prefix.subarray(0, SALT_BYTES), use);
   if (engine.timingSafeEqual(keys.commitment, prefix.subarray(SALT_BYTES))) return keys;
   wipeBodyKeys(keys);
   throw authenticationFailed();
 }
 
-function takeBodyKeys({ key, valueContext }: UnlockedKey, salt: Uint8Array): BodyKeys {
+function takeBodyKeys({ key, valueContext }: UnlockedKey, salt: Uint8Array, use: KeyUse | undefined): BodyKeys {
   try {
+    use?.(key.dataKey);
     return bodyKeysOf(key.dataKey, salt, valueContext);
   } finally {
     key.release();

@@ -2,7 +2,7 @@ import { concatBytes, copyOf, type OwnedBytes } from "../base/bytes.ts";
 import { callSignal } from "../base/call-options.ts";
 import { invalidArgument } from "../base/errors.ts";
 import { type BodyKeys, wipeBodyKeys } from "../crypto/cobblestone.ts";
-import { beginBody, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
+import { beginBody, type KeyUse, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
 import { InputPieces, requirePieces } from "./input-pieces.ts";
 import { checkedLanes, type LaneOptions } from "./lanes/lanes.ts";
@@ -14,15 +14,18 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   readonly #access: StreamAccess;
   readonly #bound: SealingOptions;
   readonly #output: AsyncGenerator<OwnedBytes, void, undefined>;
+  readonly #useKey: KeyUse | undefined;
   #beginning: Promise<Beginning> | undefined;
 
-  constructor(pieces: AsyncIterable<Uint8Array>, access: StreamAccess, options: EncryptStreamOptions) {
+  /** @param useKey called once, when the data key is made */
+  constructor(pieces: AsyncIterable<Uint8Array>, access: StreamAccess, options: EncryptStreamOptions, useKey?: KeyUse) {
     callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptPieces");
     requirePieces(pieces, "encryptPieces");
     const { lanes, plaintextBytes, minHeaderBytes, onProgress } = options;
     checkedLanes(lanes);
     checkedPlaintextBytes(plaintextBytes);
     this.#access = access;
+    this.#useKey = useKey;
     this.#bound = sealingOptions(access, options, minHeaderBytes);
     this.#output = this.#run(pieces, { lanes, plaintextBytes }, onProgress);
   }
@@ -79,7 +82,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   async #startOnce(): Promise<Beginning> {
     this.#bound.signal?.throwIfAborted();
     const { header, ...unlocked } = await this.#access.startSealing(this.#bound);
-    return { header, ...beginBody(unlocked) };
+    return { header, ...beginBody(unlocked, this.#useKey) };
   }
 }
 

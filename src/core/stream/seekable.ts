@@ -6,7 +6,7 @@ import { requireFilled } from "../base/filled.ts";
 import { CHUNK_BYTES } from "../contracts/suite.ts";
 import { BODY_PREFIX_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
-import { openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
+import { type KeyUse, openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
 
@@ -141,8 +141,16 @@ export class SeekableBlob {
   }
 }
 
-/** @throws as `Keyring.decrypt`, and as `SeekableBlob.read` */
-export async function openSeekable(access: StreamAccess, source: SeekableSource, options: ValueOptions): Promise<SeekableBlob> {
+/**
+ * @param useKey called once with the data key, before it is known whether the body belongs to it
+ * @throws as `Keyring.decrypt`, and as `SeekableBlob.read`
+ */
+export async function openSeekable(
+  access: StreamAccess,
+  source: SeekableSource,
+  options: ValueOptions,
+  useKey?: KeyUse,
+): Promise<SeekableBlob> {
   callSignal(options, VALUE_OPTIONS, "openSeekable");
   const bound = openingOptions(access, options);
   const { signal } = bound;
@@ -155,7 +163,7 @@ export async function openSeekable(access: StreamAccess, source: SeekableSource,
   const { record } = parseHeader(start.subarray(0, headerBytes)); // before the length of the body: docs/format.md §4.1
   const claimedBytes = plaintextBytesOf(checked.size - headerBytes);
   if (claimedBytes === undefined) throw malformed(`no envelope with this header has ${checked.size} bytes`);
-  const keys = resumeBody(await access.startOpening(record, bound), start.subarray(headerBytes));
+  const keys = resumeBody(await access.startOpening(record, bound), start.subarray(headerBytes), useKey);
   return new SeekableBlob(checked, chunkJob("open", keys), () => wipeBodyKeys(keys), bodyOffset, claimedBytes);
 }
 
