@@ -13,6 +13,7 @@ const ONCE = [
   "test/package/**/*.test.ts",
   "test/node/**/*.test.ts",
   "test/stores/**/*.test.ts",
+  "test/blobs/**/*.test.ts",
   "test/tenants/**/*.test.ts",
   "test/fuzz/**/*.test.ts",
   "test/mutants/**/*.test.ts",

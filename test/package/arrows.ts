@@ -38,7 +38,10 @@ export const FLOORS: readonly (readonly Room[])[] = [
       packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "@noble/curves/", "@noble/ciphers/"],
     },
   ],
-  [{ path: "src/tenants/", holds: "keys of tenants: life cycle, isolation, moves, health" }],
+  [
+    { path: "src/tenants/", holds: "keys of tenants: life cycle, isolation, moves, health" },
+    { path: "src/blobs/", holds: "encrypted objects in Azure Blob, S3, GCS and files", packages: ["node:", "@noble/hashes/"] },
+  ],
   [{ path: "src/fields/", holds: "data keys in a store, ciphers for columns, blind indexes, jobs" }],
   [{ path: "src/core/keyring/", holds: "encrypt, decrypt, rewrap; routes to providers by key id" }],
   [

@@ -1,0 +1,33 @@
+export type {
+  BlobCondition,
+  BlobContent,
+  BlobEntry,
+  BlobNames,
+  BlobPage,
+  BlobStore,
+  BlobUpload,
+  BlockRules,
+  HeaderChange,
+  ReadOptions,
+  StoredBlob,
+  StoredOverlay,
+} from "./blob-store.ts";
+export type { BlobDescription } from "./description.ts";
+export type { BlobStreamOptions, EncryptedBlob } from "./encrypted-blob.ts";
+export {
+  type BlobDeleteOptions,
+  type BlobLedger,
+  type BlobListOptions,
+  type EncryptedStore,
+  type EncryptedStoreOptions,
+  encryptedStore,
+  type FindStaleOptions,
+  type PutOptions,
+  type RewrapOutcome,
+} from "./encrypted-store.ts";
+export type { BlobKey } from "./key-digest.ts";
+export { type MemoryBlobsOptions, memoryBlobs } from "./memory.ts";
+export type { BlobProgress } from "./progress.ts";
+export { type BlobSource, type SealUploadOptions, sealUpload } from "./seal-upload.ts";
+export type { BlobHandlerOptions } from "./serve.ts";
+export type { BlobTap, PutResult } from "./write-blob.ts";

@@ -1,0 +1,191 @@
+import { PassThrough, Readable } from "node:stream";
+import { describe, expect, test } from "vitest";
+import { faultyBlobs } from "../../src/blobs/conformance/index.ts";
+import { memoryBlobs, sealUpload } from "../../src/blobs/index.ts";
+import { noise } from "../support/arbitraries.ts";
+import { expectSameBytes } from "../support/bytes.ts";
+import { refusal } from "../support/refusal.ts";
+import { inPieces, keyringOf, storeOf, wholeOf } from "./set-up.ts";
+
+const { ENVELOCK_BLOB_BYTES = "1500000" } = process.env;
+const LONG = Number(ENVELOCK_BLOB_BYTES);
+const SMALL = { bytes: 262_144, leastBytes: 1, mostBytes: 2 ** 22 };
+
+describe("downloads over a bad connection", () => {
+  test("a connection broken at every 64 KiB", async () => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    await storeOf(backing).put("x", noise(LONG));
+    const store = storeOf(faultyBlobs(backing, { breakEveryBytes: 65_536 }));
+    expectSameBytes(await wholeOf(store, "x"), noise(LONG));
+  });
+
+  test.each([
+    1, 100, 16_384, 16_390, 16_400, 16_500, 99_999,
+  ])("a break after each %i bytes: of the header, a chunk, the last chunk", async (at) => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    const length = at === 1 ? 40 : 100_000;
+    await storeOf(backing).put("x", noise(length));
+    const store = storeOf(faultyBlobs(backing, { breakEveryBytes: at }));
+    expectSameBytes(await wholeOf(store, "x"), noise(length));
+    expect(await store.verify("x")).toMatchObject({ plaintextBytes: length });
+  });
+
+  test("five attempts without a byte are enough, and one byte more is progress", async () => {
+    const backing = memoryBlobs();
+    await storeOf(backing).put("x", noise(100_000));
+    const dead = storeOf(faultyBlobs(backing, { fault: (call) => (call === "read" ? "unavailable" : undefined) }));
+    expect(await refusal(() => wholeOf(dead, "x"))).toMatchObject({ code: "unavailable" });
+    let tries = 0;
+    const denied = storeOf(faultyBlobs(backing, { fault: (call) => (call === "read" && ++tries > 0 ? "access-denied" : undefined) }));
+    const blob = await denied.get("x");
+    expect(await refusal(() => blob.read(50_000, 50_001))).toMatchObject({ code: "access-denied" });
+    expect(tries).toBe(1); // what is refused is not asked again
+    const lame = storeOf(
+      faultyBlobs(backing, { fault: (call, count) => (call === "read" && count % 5 !== 4 ? "unavailable" : undefined) }),
+    );
+    expectSameBytes(await wholeOf(lame, "x"), noise(100_000));
+  });
+
+  test("short reads, slow ones and 503 are made good", async () => {
+    const backing = memoryBlobs();
+    await storeOf(backing).put("x", noise(LONG));
+    const faults = ["short", "slow:50", "unavailable", "rate-limited", undefined] as const;
+    const store = storeOf(faultyBlobs(backing, { fault: (call, count) => (call === "put" ? undefined : faults[count % 5]) }));
+    expectSameBytes(await wholeOf(store, "x"), noise(LONG));
+  });
+
+  test("an abort ends a download with its reason", async () => {
+    const backing = memoryBlobs();
+    await storeOf(backing).put("x", noise(500_000));
+    const stop = new AbortController();
+    const blob = await storeOf(backing).get("x");
+    const reader = blob.stream(0, undefined, { signal: stop.signal }).getReader();
+    await reader.read();
+    const reason = new Error("enough");
+    stop.abort(reason);
+    await expect(
+      (async () => {
+        for (;;) if ((await reader.read()).done) return;
+      })(),
+    ).rejects.toBe(reason);
+  });
+});
+
+describe("uploads over a bad connection", () => {
+  test("every call fails now and then, or loses its answer: whole all the same", async () => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    for (const fault of ["unavailable", "lost", "rate-limited"] as const) {
+      const store = storeOf(faultyBlobs(backing, { fault: (_call, count) => (count % 3 === 0 ? fault : undefined) }));
+      await store.put(fault, inPieces(noise(LONG), 65_536));
+      expectSameBytes(await wholeOf(storeOf(backing), fault), noise(LONG));
+    }
+  });
+
+  test("a commit whose answer was lost is known for our own, and that of another is not", async () => {
+    const backing = memoryBlobs();
+    const losing = faultyBlobs(backing, { fault: (call, count) => (call === "commit" && count === 0 ? "lost" : undefined) });
+    await storeOf(losing).put("x", noise(100));
+    expectSameBytes(await wholeOf(storeOf(backing), "x"), noise(100));
+    const failing = faultyBlobs(backing, { fault: (call, count) => (call === "commit" && count === 0 ? "unavailable" : undefined) });
+    expect(await refusal(() => storeOf(failing).put("x", noise(100)))).toMatchObject({ detail: "blob-exists" });
+  });
+
+  test("what stays broken ends in a typed error, and nothing appears", async () => {
+    for (const call of ["create", "put", "commit"]) {
+      const backing = memoryBlobs({ blocks: SMALL });
+      const aborted: string[] = [];
+      const watched = { ...backing };
+      watched.create = async (name, content, options) => {
+        const upload = await backing.create(name, content, options);
+        return { ...upload, abort: async () => void aborted.push(name) };
+      };
+      const store = storeOf(faultyBlobs(watched, { fault: (made) => (made === call ? "unavailable" : undefined) }));
+      expect(await refusal(() => store.put("x", inPieces(noise(LONG), 65_536)))).toMatchObject({ code: "unavailable" });
+      expect(await backing.open("x", 1)).toBeUndefined();
+      expect(aborted).toEqual(call === "create" ? [] : ["x"]);
+    }
+  });
+
+  test("destroyed source", async () => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    const source = new PassThrough();
+    source.write(noise(100_000));
+    const pending = storeOf(backing).put("x", source);
+    setImmediate(() => source.destroy());
+    expect(await refusal(() => pending)).toMatchObject({ code: "invalid-argument", detail: "source-truncated" });
+    expect(await backing.open("x", 1)).toBeUndefined();
+  });
+
+  test("idle abort", async () => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    const source = new PassThrough();
+    source.write(noise(100_000));
+    const stop = new AbortController();
+    const pending = storeOf(backing).put("x", source, { signal: stop.signal });
+    const reason = new Error("enough");
+    setImmediate(() => stop.abort(reason));
+    await expect(pending).rejects.toBe(reason);
+    expect(await backing.open("x", 1)).toBeUndefined();
+  });
+
+  test("a store that fails ends the wait for an idle source", async () => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    const source = new PassThrough();
+    source.write(noise(1_000_000));
+    const store = storeOf(faultyBlobs(backing, { fault: (call) => (call === "put" ? "access-denied" : undefined) }));
+    expect(await refusal(() => store.put("x", source))).toMatchObject({ code: "access-denied" });
+  });
+
+  test("a tap sees all of the plaintext, and its veto leaves nothing", async () => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    const seen: Uint8Array[] = [];
+    const ends: number[] = [];
+    const tap = { onPiece: (piece: Uint8Array) => void seen.push(piece.slice()), onEnd: (bytes: number) => void ends.push(bytes) };
+    await storeOf(backing).put("x", inPieces(noise(LONG), 9999), { tap });
+    expectSameBytes(Buffer.concat(seen), noise(LONG));
+    expect(ends).toEqual([LONG]);
+    const veto = new Error("a virus");
+    const vetoing = [{ onPiece: async () => Promise.reject(veto) }, { onPiece: () => undefined, onEnd: () => Promise.reject(veto) }];
+    for (const each of vetoing) {
+      await expect(storeOf(backing).put("y", noise(LONG), { tap: each })).rejects.toBe(veto);
+      expect(await backing.open("y", 1)).toBeUndefined();
+    }
+  });
+});
+
+describe("sealUpload", () => {
+  test("truncated form field", async () => {
+    const file = Object.assign(Readable.from([noise(1000)]), { truncated: false });
+    file.on("end", () => {
+      file.truncated = true;
+    });
+    const backing = memoryBlobs();
+    expect(await refusal(() => storeOf(backing).put("x", file))).toMatchObject({ detail: "source-truncated" });
+    expect(await backing.open("x", 1)).toBeUndefined();
+  });
+
+  test("counts, and says what is wrong", async () => {
+    const take = async (source: AsyncIterable<Uint8Array>): Promise<number> => {
+      let bytes = 0;
+      for await (const piece of source) bytes += piece.length;
+      return bytes;
+    };
+    expect(await take(sealUpload(inPieces(noise(100), 7), { expectedBytes: 100, maxBytes: 100 }))).toBe(100);
+    for (const [options, detail] of [
+      [{ expectedBytes: 99 }, "other-length"],
+      [{ expectedBytes: 101 }, "other-length"],
+      [{ maxBytes: 99 }, "too-large"],
+    ] as const) {
+      expect(await refusal(() => take(sealUpload(inPieces(noise(100), 7), options)))).toMatchObject({ code: "invalid-argument", detail });
+    }
+    const error = new Error("the client is gone");
+    await expect(take(sealUpload(new Readable({ read: (): void => undefined }).destroy(error)))).rejects.toBe(error);
+  });
+
+  test("is read by encryptPieces too", async () => {
+    const keyring = keyringOf("old");
+    const envelope: Uint8Array[] = [];
+    for await (const piece of keyring.encryptPieces(sealUpload(inPieces(noise(50_000), 999)))) envelope.push(piece);
+    expectSameBytes(await keyring.decrypt(Buffer.concat(envelope)), noise(50_000));
+  });
+});
