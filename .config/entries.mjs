@@ -18,6 +18,7 @@ export const ENTRIES = {
   "./providers/gcp-kms": "providers/gcp-kms/index.ts",
   "./providers/vault": "providers/vault/index.ts",
   "./providers/aws-kms": "providers/aws-kms/index.ts",
+  "./providers/composite": "providers/composite/index.ts",
   "./providers/conformance": "providers/conformance/index.ts",
   "./stores/file": "src/stores/file.ts",
   "./stores/postgres": "src/stores/postgres.ts",

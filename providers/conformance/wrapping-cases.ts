@@ -4,7 +4,7 @@ import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import { check, failureOf } from "../../src/core/contracts/conformance-checks.ts";
 import type { KeyProvider, Recipient } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
-import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/core/format/key-record.ts";
+import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES, PROVIDER_NAME } from "../../src/core/format/recipient.ts";
 import { type Bench, type Case, newDataKey, opensTo, optionsFor, unwrap, wrap } from "./checks.ts";
 import type { ConformanceHarness, Settled } from "./harness.ts";
 
@@ -65,7 +65,8 @@ async function givesFitRecipients({ open, harness }: Bench): Promise<void> {
   const id = utf8(keyId);
   check(id.length >= 1 && id.length <= MAX_KEY_ID_BYTES && textOf(id) === keyId, "a key id has 1 to 512 bytes of well-formed UTF-8");
   check(KNOWN_ALGORITHMS.has(alg), "alg must be an algorithm of docs/format.md §3");
-  check(BINDING_ALGORITHMS.has(alg) === harness.bindsContext, "alg must fit what the harness says about binding the context");
+  const binds = COMPOSITE_ALGORITHMS.has(alg) ? harness.bindsContext : BINDING_ALGORITHMS.has(alg);
+  check(binds === harness.bindsContext, "alg must fit what the harness says about binding the context");
   check(isBytes(wrapped) && wrapped.length >= 1 && wrapped.length <= MAX_WRAPPED_BYTES, "a wrapped key has 1 to 4096 bytes");
 }
 
@@ -139,6 +140,8 @@ const BINDING_ALGORITHMS: ReadonlySet<number> = new Set<number>([
   WRAP_ALGORITHMS.hpkeMlKem768X25519,
   WRAP_ALGORITHMS.opaqueWithContext,
 ]);
+/** These bind the context as far as the wraps of their parts do. */
+const COMPOSITE_ALGORITHMS: ReadonlySet<number> = new Set<number>([WRAP_ALGORITHMS.both, WRAP_ALGORITHMS.threshold]);
 const RANDOMISED_ALGORITHMS: ReadonlySet<number> = new Set<number>([
   WRAP_ALGORITHMS.xaes256Gcm,
   WRAP_ALGORITHMS.aesGcm,
@@ -146,4 +149,6 @@ const RANDOMISED_ALGORITHMS: ReadonlySet<number> = new Set<number>([
   WRAP_ALGORITHMS.hpkeX25519,
   WRAP_ALGORITHMS.hpkeMlKem768X25519,
   WRAP_ALGORITHMS.rsaOaepSha1,
+  WRAP_ALGORITHMS.both,
+  WRAP_ALGORITHMS.threshold,
 ]);

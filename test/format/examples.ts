@@ -1,6 +1,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { EMAIL_INDEX } from "./blind-index-vectors.ts";
 import { bodyOf, THREE_CHUNKS_BYTES } from "./body-vectors.ts";
+import { BOTH_KEY_ID, bothParts, PAD } from "./composite-vectors.ts";
 import {
   COLUMN,
   COLUMN_CONTEXT,
@@ -80,6 +81,10 @@ export function examples(): Readonly<Record<string, string>> {
       ["KX of XAES", xaesKey(kekOf(KEK_ID), WRAP_NONCE)],
       ["wrapped, algorithm 1", localRecipient().wrapped],
     ])}`,
+    both: `${listed([
+      ["r", PAD],
+      ["key id", BOTH_KEY_ID],
+    ])}\n\n${dump(bothParts())}`,
     "key-record": dump(standaloneParts(EXAMPLE_RECORD)),
     envelope: dump(EXAMPLE_ENVELOPE),
     token: `${listed([

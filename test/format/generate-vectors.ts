@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { blindIndexVectors } from "./blind-index-vectors.ts";
 import { bodyOf, bodyVectors, THREE_CHUNKS_BYTES, THREE_CHUNKS_FILE } from "./body-vectors.ts";
+import { compositeVectors } from "./composite-vectors.ts";
 import { contextVectors } from "./context-vectors.ts";
 import { derivationVectors, localWrapVectors, wrapAadVectors } from "./derivation-vectors.ts";
 import { envelopeVectors } from "./envelope-vectors.ts";
@@ -35,6 +36,7 @@ export function generatedFiles(): ReadonlyMap<string, string | Uint8Array> {
     ["tokens.json", formatVectorFile(tokenVectors())],
     ["blind-indexes.json", formatVectorFile(blindIndexVectors())],
     ["other-wraps.json", formatVectorFile(otherWrapVectors())],
+    ["composite-wraps.json", formatVectorFile(compositeVectors())],
     ["fields.json", formatVectorFile(fieldVectors())],
     ["ranges.json", formatVectorFile(rangeVectors())],
     ["bodies.json", formatVectorFile(bodyVectors())],

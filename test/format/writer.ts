@@ -307,7 +307,7 @@ export function uint(bytes: number, value: number | bigint): Uint8Array {
   return Uint8Array.from({ length: bytes }, (_, at) => Number.parseInt(hex.slice(at * 2, at * 2 + 2), 16));
 }
 
-function recipientParts({ provider, keyId, alg, wrapped }: WrittenRecipient, index: number): readonly Part[] {
+export function recipientParts({ provider, keyId, alg, wrapped }: WrittenRecipient, index: number): readonly Part[] {
   const parts: readonly Part[] = [
     ["array of 4", cborHead(4, 4)],
     ["provider head", cborHead(3, utf8ToBytes(provider).length)],

@@ -3,6 +3,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import type { BlindIndexVector } from "../format/blind-index-vectors.ts";
 import type { BodyVector, SharedHeader } from "../format/body-vectors.ts";
+import type { CompositeVector, SharedComposites } from "../format/composite-vectors.ts";
 import type { ContextVector } from "../format/context-vectors.ts";
 import type { DerivationVector, LocalWrapVector } from "../format/derivation-vectors.ts";
 import type { EnvelopeVector } from "../format/envelope-vectors.ts";
@@ -40,6 +41,7 @@ export function checks(): readonly Check[] {
     ...fields(),
     ...records(),
     ...wraps(),
+    ...composites(),
     ...envelopes(),
     ...ranges(),
     ...bodies(),
@@ -153,6 +155,28 @@ function wraps(): readonly Check[] {
       });
     }),
   ];
+}
+
+/** Each composite wrap as the only recipient of a key record. */
+function composites(): readonly Check[] {
+  const { shared, vectors } = readVectors<CompositeVector, SharedComposites>("composite-wraps.json");
+  const version = (keyId: string): ReaderKek[number] => ({
+    provider: "local",
+    keyId,
+    alg: 1,
+    secret: hexToBytes(shared.keks[keyId] ?? ""),
+  });
+  return vectors.map((vector) => {
+    const { alg, keyId, keyContext, dataKey } = vector;
+    const { keyCommit } = writer.derive(hexToBytes(dataKey), writer.encodeContext(keyContext));
+    const kind = alg === 11 ? "both" : "threshold";
+    const recipient = { provider: kind, keyId, alg, wrapped: hexToBytes(vector.wrapped) };
+    const record = writer.join(writer.standaloneParts(writer.keyRecordParts(keyCommit, [recipient])));
+    const { name, keys } = shared[kind];
+    const composite = { kind, name, needed: shared.threshold.needed, keys: keys.map(version) } as const;
+    const keks: readonly ReaderKek[] = [[{ provider: kind, keyId, alg, secret: new Uint8Array(0), composite }]];
+    return check("composite wraps", vector, dataKey, (slip) => readKeyRecord(record, { keks, keyContext, context: [] }, slip));
+  });
 }
 
 function envelopes(): readonly Check[] {

@@ -18,6 +18,13 @@ export const SLIPS = {
   "key-id-normalised": "key ids are compared in Unicode's form C",
   "unwrapped-length": "an unwrapped key may have any length",
   "alg-unbound": "a key unwraps by whatever algorithm the recipient names",
+  "parts-tail": "bytes after the parts of algorithm 11 or 12 are taken",
+  "parts-digest": "the digest of the keys of the parts is not compared",
+  "parts-anywhere": "a half is opened with whichever of the two keys it names",
+  "parts-one-key": "two shares may be of one key",
+  "parts-plain-aad": "a part is opened under the wrap AAD of its own key too",
+  "share-any-place": "shares may stand at any place, in any order",
+  "share-any-number": "the number of shares that are needed is the recipient's alone",
 
   "nonce-two-bytes": "the chunk number goes into two bytes of the nonce",
   "nonce-31-bits": "the chunk number is a signed 32-bit integer",

@@ -8,6 +8,7 @@ import { sha3_256, shake256 } from "@noble/hashes/sha3.js";
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import type { RsaKey } from "../format/rsa-keys.ts";
+import { type CompositeKek, unwrapParts } from "./composites.ts";
 import { numberIn, same, unauthentic } from "./failure.ts";
 import { openGcm, openXaes } from "./primitives.ts";
 import type { ReadRecipient } from "./record.ts";
@@ -20,15 +21,35 @@ export interface KekVersion {
   readonly alg: number;
   readonly secret: Uint8Array;
   readonly rsa?: RsaKey;
+  /** The keys of an algorithm of parts. */
+  readonly composite?: CompositeKek<KekVersion>;
 }
 
 /** docs/format.md §3.1. Throws if the recipient is refused. */
 export function unwrap(kek: KekVersion, recipient: ReadRecipient, keyCtx: Uint8Array, slip: Slip | undefined): Uint8Array {
+  const { alg } = recipient;
+  if (alg !== kek.alg && slip !== "alg-unbound") throw unauthentic();
+  if (kek.composite !== undefined) {
+    const unwrapPart = (inner: KekVersion, part: ReadRecipient, aadKeyId: string): Uint8Array => {
+      const named = (keyId: string): Uint8Array => unwrapUnder(inner, part, wrapAad({ ...recipient, keyId }, keyCtx, slip), slip);
+      return slip === "parts-plain-aad"
+        ? eitherOf(
+            () => named(aadKeyId),
+            () => named(part.keyId),
+          )
+        : named(aadKeyId);
+    };
+    return unwrapParts(kek.composite, recipient, unwrapPart, slip);
+  }
+  return unwrapUnder(kek, recipient, wrapAad(recipient, keyCtx, slip), slip);
+}
+
+function unwrapUnder(kek: KekVersion, recipient: ReadRecipient, aad: Uint8Array, slip: Slip | undefined): Uint8Array {
   const { alg, wrapped } = recipient;
   if (alg !== kek.alg && slip !== "alg-unbound") throw unauthentic();
   const due = kek.rsa === undefined ? WRAPPED_BYTES[alg] : 256;
   if (wrapped.length !== due && slip !== "wrap-length") throw unauthentic();
-  const dataKey = unwrapped(kek, recipient, wrapAad(recipient, keyCtx, slip), slip);
+  const dataKey = unwrapped(kek, recipient, aad, slip);
   if (dataKey.length !== 32 && slip !== "unwrapped-length" && slip !== "wrap-length") throw unauthentic();
   return dataKey;
 }

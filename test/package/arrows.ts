@@ -91,6 +91,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
   { path: "providers/gcp-kms/", holds: "Google Cloud KMS", also: ["providers/http/"] },
   { path: "providers/vault/", holds: "Vault, OpenBao: transit", also: ["providers/http/"] },
   { path: "providers/aws-kms/", holds: "AWS KMS", also: ["providers/http/"], packages: ["node:crypto"] },
+  { path: "providers/composite/", holds: "one key of several: both of two, k of n", also: ["src/core/format/"] },
   { path: "providers/http/", holds: "one host over HTTP, shared by key services", isShared: true },
   { path: "providers/conformance/", holds: "the contract as cases", also: ["src/core/format/"] },
 ];

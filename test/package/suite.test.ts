@@ -78,7 +78,8 @@ const NOT_OF_THE_SUITE: readonly (readonly [path: string, text: string])[] = [
   ["src/core/crypto/engine/node.ts", "keyBytes === 16"], // AES-128
   ["src/core/crypto/engine/node.ts", "major === 24"], // a version of Node
   ["src/core/format/cbor.ts", "24"], // RFC 8949 §3
-  ["src/core/format/key-record.ts", 'reader.text("provider", 1, 32)'], // the longest name
+  ["src/core/format/recipient.ts", 'reader.text("provider", 1, 32)'], // the longest name
+  ["src/core/contracts/algorithms.ts", "threshold"], // a number of the registry
   ["src/core/format/succession.ts", "createdAtMs"], // an offset
   ["src/core/format/succession.ts", "MAX_PROOF_BYTES"],
   ["src/core/stream/http-preconditions.ts", "Number(hour) < 24"],

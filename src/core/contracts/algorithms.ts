@@ -9,6 +9,8 @@ const IDS = {
   rsaOaepSha1: 8,
   opaqueWithContext: 9,
   opaque: 10,
+  both: 11,
+  threshold: 12,
 } as const;
 
 /**
@@ -35,4 +37,6 @@ const NAMES: Readonly<Record<number, string>> = {
   8: "RSA-OAEP (SHA-1)",
   9: "service blob, binds context",
   10: "service blob",
+  11: "both of two keys",
+  12: "threshold of keys",
 };

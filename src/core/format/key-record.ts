@@ -4,6 +4,7 @@ import type { Recipient } from "../contracts/key-provider.ts";
 import { KEY_COMMIT_BYTES, SUITE } from "../contracts/suite.ts";
 import { headBytes, ProfileReader, ProfileWriter } from "./cbor.ts";
 import { hintAbout } from "./looks-like.ts";
+import { prepareRecipient, readRecipient } from "./recipient.ts";
 
 /** Who can unwrap a data key, and the commitment that the data key must meet. docs/format.md §3 */
 export interface KeyRecord {
@@ -16,9 +17,6 @@ export interface KeyRecord {
 
 export const KEY_RECORD_HEAD = 0x9d;
 export const MAX_RECIPIENTS = 16;
-export const MAX_KEY_ID_BYTES = 512;
-export const MAX_WRAPPED_BYTES = 4096;
-export const PROVIDER_NAME: RegExp = /^[a-z0-9-]{1,32}$/;
 
 /**
  * Parses a key record that stands alone: `9D | KR`. The result owns its bytes.
@@ -66,11 +64,10 @@ export function prepareKeyRecord({ suite, keyCommit, recipients }: KeyRecord): {
   write(target: Uint8Array, offset: number): void;
 } {
   let bytes = 1 + headBytes(suite) + 2 + keyCommit.length + headBytes(recipients.length);
-  const texts = recipients.map((recipient) => {
-    const provider = ascii(recipient.provider);
-    const keyId = utf8(recipient.keyId);
-    bytes += 1 + stringBytes(provider) + stringBytes(keyId) + headBytes(recipient.alg) + stringBytes(recipient.wrapped);
-    return { provider, keyId, recipient };
+  const prepared = recipients.map((recipient) => {
+    const one = prepareRecipient(recipient);
+    bytes += one.bytes;
+    return one;
   });
   if (bytes > MAX_KEY_RECORD_BYTES) throw invalidArgument(`key record takes ${bytes} bytes, at most ${MAX_KEY_RECORD_BYTES} are allowed`);
   return {
@@ -80,14 +77,8 @@ export function prepareKeyRecord({ suite, keyCommit, recipients }: KeyRecord): {
       writer.array(3);
       writer.uint(suite);
       writer.bytes(keyCommit);
-      writer.array(texts.length);
-      for (const { provider, keyId, recipient } of texts) {
-        writer.array(4);
-        writer.text(provider);
-        writer.text(keyId);
-        writer.uint(recipient.alg);
-        writer.bytes(recipient.wrapped);
-      }
+      writer.array(prepared.length);
+      for (const recipient of prepared) recipient.write(writer);
     },
   };
 }
@@ -103,19 +94,6 @@ export function encodeWrapAad(provider: string, keyId: string, keyContext: Uint8
     id,
     keyContext,
   );
-}
-
-function readRecipient(reader: ProfileReader): Recipient {
-  reader.array("recipient", 4, 4);
-  const provider = reader.text("provider", 1, 32);
-  if (!PROVIDER_NAME.test(provider)) throw malformed("provider has characters outside a-z, 0-9 and -");
-  const keyId = reader.text("keyId", 1, MAX_KEY_ID_BYTES);
-  const alg = reader.uint("alg");
-  return { provider, keyId, alg, wrapped: copyOf(reader.bytes("wrapped", 1, MAX_WRAPPED_BYTES)) };
-}
-
-function stringBytes(bytes: Uint8Array): number {
-  return headBytes(bytes.length) + bytes.length;
 }
 
 const MAX_KEY_RECORD_BYTES = 65536;

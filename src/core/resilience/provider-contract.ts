@@ -4,7 +4,8 @@ import { EnvelockError } from "../base/errors.ts";
 import { CALL_SIGNAL, type CallSignal } from "../contracts/call-signal.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../contracts/suite.ts";
-import { encodeWrapAad, MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "../format/key-record.ts";
+import { encodeWrapAad } from "../format/key-record.ts";
+import { MAX_KEY_ID_BYTES, MAX_WRAPPED_BYTES } from "../format/recipient.ts";
 
 // The arguments that the core hands to a provider, and the checks of its results.
 
