@@ -59,6 +59,7 @@ async function started(): Promise<Vitest> {
 async function run(vitest: Vitest, next: Order): Promise<Answer> {
   const last = order.path;
   order = next;
+  forget(vitest);
   for (const path of [last, next.path]) vitest.invalidateFile(rootPath(path)); // the last mutation must not outlive its run
   for (const files of next.tests) {
     const specifications = files.flatMap((file) => vitest.getRootProject().createSpecification(rootPath(file)));
@@ -70,6 +71,14 @@ async function run(vitest: Vitest, next: Order): Promise<Answer> {
     }
   }
   return { failed: undefined };
+}
+
+/** Vitest keeps the tests of earlier runs, counts their failures towards `bail` and would show them for the next mutation too. */
+function forget({ state }: Vitest): void {
+  state.filesMap.clear();
+  state.pathsSet.clear();
+  state.idMap.clear();
+  state.errorsSet.clear();
 }
 
 const vitest = await started();
