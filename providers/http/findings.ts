@@ -1,4 +1,4 @@
-import { EnvelockError } from "../../src/core/base/errors.ts";
+import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
 import type { Finding } from "../../src/core/contracts/finding.ts";
 
 /** Collects the findings of a doctor's checks, in order. A check that needs an earlier one is skipped if that failed. */
@@ -17,14 +17,14 @@ export class Findings<Check extends string> {
     this.#found.push({ check, status: "warning", message, advice });
   }
 
-  fail(check: Check, message: string, advice?: string): void {
-    this.#found.push({ check, status: "failed", message, ...(advice !== undefined && { advice }) });
+  fail(check: Check, message: string, advice: string): void {
+    this.#found.push({ check, status: "failed", message, advice });
   }
 
   /** Records an error as the failure of a check. @throws any error that is no `EnvelockError` */
   failWith(check: Check, error: unknown): void {
     if (!(error instanceof EnvelockError)) throw error;
-    this.fail(check, error.message, error.hint);
+    this.fail(check, error.message, adviceAfter(error));
   }
 
   skip(checks: readonly Check[], message: string): void {
@@ -41,3 +41,26 @@ export class Findings<Check extends string> {
     }
   }
 }
+
+/** Returns the next step after a failed check: the error's own hint, or what its code leaves to do. */
+export function adviceAfter({ code, hint }: EnvelockError): string {
+  return hint ?? ADVICE[code];
+}
+
+const ADVICE: Readonly<Record<ErrorCode, string>> = {
+  "invalid-argument": "correct the configuration as the message says",
+  "malformed-envelope": "look for a proxy or gateway that changes what the service answers",
+  "unsupported-version": "update this package: the service answers in a form that it does not know",
+  "no-matching-provider": "compare the configured key id with the one that the service names",
+  "authentication-failed": "look for a proxy or gateway that changes what the service answers",
+  "unwrap-rejected": "compare the configured key with the one that wrapped: it is another key, version or context",
+  "key-not-found": "check the name of the key, and whether it was deleted",
+  "key-disabled": "enable the key version where it is kept",
+  "access-denied": "grant this identity the rights that the provider's page lists",
+  "rate-limited": "wait a moment and run it again, or raise the quota of the service",
+  unavailable: "check that the service runs, and firewalls, routes and proxies between here and there",
+  timeout: "check firewalls, routes and proxies between here and there, or allow more time",
+  closed: "make a new provider: this one was closed",
+  "provider-failure": "look at the cause of the error, and at the log of the service",
+  "key-shredded": "use another key: this one was destroyed for good",
+};

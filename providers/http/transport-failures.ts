@@ -28,7 +28,7 @@ export function transportFailure(error: unknown, what: string): EnvelockError {
   return new EnvelockError(fault === "client" ? "provider-failure" : "unavailable", `${what}: ${MESSAGES[fault]} (${code})`, {
     detail: fault,
     retryable: fault === "connection" || fault === "dns",
-    ...(fault in HINTS && { hint: HINTS[fault] }),
+    hint: HINTS[fault],
     cause: new TransportError(code),
   });
 }
@@ -69,8 +69,10 @@ const MESSAGES: Readonly<Record<TransportFault, string>> = {
   connection: "the connection failed",
   client: "the client failed",
 };
-const HINTS: Readonly<Partial<Record<TransportFault, string>>> = {
+const HINTS: Readonly<Record<TransportFault, string>> = {
   dns: "check the configured host, and the network's name service",
+  connection: "check host and port, that the service runs there, and firewalls and proxies on the way",
+  client: "look at the code in brackets: the request was not sent, or its answer could not be read",
   tls: "give a `fetch` that trusts the authority of that certificate, such as httpsFetch({ ca }) of envelock/node",
 };
 const MAX_DEPTH = 4;

@@ -45,7 +45,7 @@ export async function tripFindings(
       return;
     }
     if (equalPublicBytes(opened, dek)) findings.ok("unwrap", "the same bytes came back");
-    else findings.fail("unwrap", "other bytes came back");
+    else findings.fail("unwrap", "other bytes came back", "use no key of this service before its support has explained this");
     wipe(opened);
     if (bindsContext) await contextFinding((wrapped) => provider.unwrap(wrapped, wrong), recipient, contextAdvice, findings);
     else findings.ok("context", "an RSA key binds no context; the envelope does");

@@ -3,6 +3,7 @@ import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { refuseUnknown } from "../../../src/core/base/options.ts";
 import type { WrapOptions } from "../../../src/core/contracts/key-provider.ts";
+import { adviceAfter } from "../../http/findings.ts";
 import { azureKey } from "../azure-key.ts";
 import { type KeyLocation, keyIdOf, parseKeyUrl } from "../key-url.ts";
 import { CONNECTION_OPTIONS } from "../options.ts";
@@ -108,7 +109,7 @@ async function attempt<T>(check: AzureCheck, call: () => Promise<T>, message: st
     return [ok(check, message), value];
   } catch (error) {
     if (!(error instanceof EnvelockError)) throw error;
-    return [failed(check, `${error.code}: ${error.message}`, error.hint), undefined];
+    return [failed(check, `${error.code}: ${error.message}`, adviceAfter(error)), undefined];
   }
 }
 

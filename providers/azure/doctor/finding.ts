@@ -33,8 +33,8 @@ export function warning(check: AzureCheck, message: string, advice: string): Azu
   return { check, status: "warning", message, advice };
 }
 
-export function failed(check: AzureCheck, message: string, advice?: string): AzureFinding {
-  return { check, status: "failed", message, ...(advice !== undefined && { advice }) };
+export function failed(check: AzureCheck, message: string, advice: string): AzureFinding {
+  return { check, status: "failed", message, advice };
 }
 
 export function skipped(check: AzureCheck, message: string): AzureFinding {

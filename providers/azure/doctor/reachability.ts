@@ -4,6 +4,7 @@ import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { attempt } from "../../http/attempt.ts";
 import { textFieldOf } from "../../http/fields.ts";
+import { adviceAfter } from "../../http/findings.ts";
 import { isCertificateError } from "../../http/transport-failures.ts";
 import { credentialFailure } from "../failures.ts";
 import type { KeyLocation } from "../key-url.ts";
@@ -55,8 +56,8 @@ export async function tokenFinding(
     const message = aud === undefined ? "the credential gives a token" : `the credential gives a token for ${aud}`;
     return ok("token", tid === undefined ? message : `${message} from tenant ${tid}`);
   } catch (error) {
-    const { code, message, hint } = credentialFailure(error);
-    return failed("token", `${code}: ${message}`, hint);
+    const failure = credentialFailure(error);
+    return failed("token", `${failure.code}: ${failure.message}`, adviceAfter(failure));
   }
 }
 

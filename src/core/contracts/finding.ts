@@ -4,6 +4,6 @@ export interface Finding<Check extends string = string> {
   /** `skipped` where an earlier failure or a missing right left nothing to look at. */
   readonly status: "ok" | "warning" | "failed" | "skipped";
   readonly message: string;
-  /** The next step. */
+  /** The next step. A failed check and a warning always have one. */
   readonly advice?: string;
 }
