@@ -1,6 +1,7 @@
 import { equalPublicBytes, isBytes, wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import type { OptionNames } from "../../src/core/base/options.ts";
+import { PUBLIC_HALF_ALONE } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES, TAG_BYTES } from "../../src/core/contracts/suite.ts";
 import { type HpkeSuite, hpkeOpen, hpkeSeal } from "./hpke.ts";
 import { type KeyBytes, type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
@@ -66,7 +67,8 @@ function hpkeKek(suite: HpkeSuite, publicKey: Uint8Array, secretKey: Uint8Array 
 }
 
 function publicKeyAlone(): EnvelockError {
-  return new EnvelockError("unwrap-rejected", "this configuration holds the public key alone, which only wraps", {
+  return new EnvelockError("unwrap-rejected", "the key is configured by its public half alone, which only wraps", {
+    detail: PUBLIC_HALF_ALONE,
     hint: "give privateKey where data is decrypted",
   });
 }

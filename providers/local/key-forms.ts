@@ -1,5 +1,6 @@
 import { copyOf, fromBase64Url, isBytes, type OwnedBytes } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { hintOnForm, hintOnLength } from "./key-hints.ts";
 
 /**
  * A key as raw bytes, as a KeyObject of node:crypto, as an extractable CryptoKey of WebCrypto, or as a JWK. It is copied: the
@@ -51,8 +52,9 @@ export type KeyBytes = OwnedBytes | (() => Promise<OwnedBytes>);
  */
 export function keyBytes(material: LocalKeyMaterial, shape: KeyShape): KeyBytes {
   if (isBytes(material)) return copyOf(checkedLength(material, shape));
-  if (typeof material !== "object" || material === null) {
-    throw invalidArgument(`${shape.what} must be ${shape.bytes} bytes, a KeyObject, a CryptoKey or a JWK`);
+  if (typeof material !== "object" || material === null || material instanceof ArrayBuffer) {
+    const message = `${shape.what} must be ${shape.bytes} bytes, a KeyObject, a CryptoKey or a JWK`;
+    throw invalidArgument(message, hintOnForm(material, shape.bytes));
   }
   if (isCryptoKey(material)) return extractable(material, shape);
   return jwkBytes(isKeyObject(material) ? exported(material, shape) : material, shape);
@@ -103,6 +105,7 @@ function unusable({ what }: KeyShape, cause: unknown): EnvelockError {
 }
 
 function checkedLength<Bytes extends Uint8Array>(bytes: Bytes, { what, bytes: expected }: KeyShape): Bytes {
-  if (bytes.length !== expected) throw invalidArgument(`${what} has ${expected} bytes, ${bytes.length} were given`);
+  if (bytes.length !== expected)
+    throw invalidArgument(`${what} has ${expected} bytes, ${bytes.length} were given`, hintOnLength(bytes, expected));
   return bytes;
 }

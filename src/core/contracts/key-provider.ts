@@ -26,7 +26,8 @@ export interface KeyProvider {
    * configuration before any backend call.
    *
    * @returns 32 bytes in their own ArrayBuffer; the caller wipes them.
-   * @throws `unwrap-rejected` if this KEK did not wrap it, and the codes of `wrap`
+   * @throws `unwrap-rejected` if this KEK did not wrap it, and the codes of `wrap`. With the `detail` `public-half` it says that
+   *   configuration holds the public half of the key alone
    */
   unwrap(recipient: Recipient, options: WrapOptions): Promise<Uint8Array>;
 
@@ -61,3 +62,6 @@ export interface WrapOptions {
   /** Makes the call reject once it is aborted. Whatever the call rejects with, the caller of the core gets the signal's own reason. */
   readonly signal?: AbortSignal;
 }
+
+/** The `detail` of an `unwrap-rejected` that follows from configuration: there is nothing that could unwrap. */
+export const PUBLIC_HALF_ALONE = "public-half";

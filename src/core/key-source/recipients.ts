@@ -2,7 +2,7 @@ import { engine } from "#engine";
 import type { OwnedBytes } from "../base/bytes.ts";
 import type { KeyContext } from "../base/context.ts";
 import { authenticationFailed, EnvelockError } from "../base/errors.ts";
-import type { Recipient } from "../contracts/key-provider.ts";
+import { PUBLIC_HALF_ALONE, type Recipient } from "../contracts/key-provider.ts";
 import { commitmentOf, DataKey, secretBytesOf } from "../data-key/data-key.ts";
 import type { KeyRecord } from "../format/key-record.ts";
 import type { GuardedProvider } from "../resilience/guarded-provider.ts";
@@ -146,9 +146,17 @@ function committed(secret: OwnedBytes, keyContext: KeyContext, keyCommit: Uint8A
   throw new EnvelockError("unwrap-rejected", "the unwrapped key does not meet the commitment", { detail: BREAKS_COMMITMENT });
 }
 
-/** Makes the error for a failed unwrap. It passes on what providers said and nothing that a wrong key shows of itself. */
+/**
+ * Makes the error for a failed unwrap. It passes on what providers said and nothing that a wrong key shows of itself. A public half alone
+ * is a fault of configuration, and said before any secret was used.
+ */
 function unwrapFailure(failures: readonly EnvelockError[]): EnvelockError {
   const said = failures.filter(({ detail }) => detail !== BREAKS_COMMITMENT);
+  const [only] = said;
+  if (only !== undefined && said.every(({ detail }) => detail === PUBLIC_HALF_ALONE)) {
+    const { detail = PUBLIC_HALF_ALONE, message, hint } = only;
+    return new EnvelockError("no-matching-provider", message, { cause: causeOf(said), detail, ...(hint !== undefined && { hint }) });
+  }
   if (said.every(({ code }) => code === "unwrap-rejected"))
     return authenticationFailed(causeOf(said), said.find(({ hint }) => hint !== undefined)?.hint);
   return combined(said, `none of ${failures.length} recipients could be unwrapped`);

@@ -44,7 +44,7 @@ describe("what forged bytes cannot do", () => {
     const keyring = new Keyring({ wrapWith: [provider], reuse: {} });
     await keyring.encrypt(noise(9));
     const error = await refusal(() => keyring.decrypt(forged(4, 80)));
-    expect([error.code, error.hint]).toEqual(["authentication-failed", "give privateKey where data is decrypted"]);
+    expect([error.code, error.hint]).toEqual(["no-matching-provider", "give privateKey where data is decrypted"]);
     await keyring.encrypt(noise(9));
     expect(provider.calls).toEqual(["wrap", "unwrap"]);
   });

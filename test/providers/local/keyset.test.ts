@@ -235,6 +235,6 @@ describe("keysetProviders", () => {
     const envelope = await writer.encrypt(Uint8Array.of(1, 2, 3));
     expect(await new Keyring({ wrapWith: keysetProviders(keyset) }).decrypt(envelope)).toEqual(Uint8Array.of(1, 2, 3));
     const { code, hint } = await refusal(() => writer.decrypt(envelope));
-    expect([code, hint]).toEqual(["authentication-failed", "give privateKey where data is decrypted"]);
+    expect([code, hint]).toEqual(["no-matching-provider", "give privateKey where data is decrypted"]);
   });
 });
