@@ -5,6 +5,7 @@ import { Xaes256Gcm } from "../../src/core/crypto/xaes.ts";
 import { DataKey, deriveIndexKey } from "../../src/core/data-key/data-key.ts";
 import { DataKeyCache } from "../../src/core/key-source/data-key-cache.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { partDigests } from "../../src/core/stream/part-digest.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
 import { noise } from "../support/arbitraries.ts";
@@ -233,6 +234,37 @@ describe("the keys of a body", () => {
     blob.close();
     upload.close();
     expect(ledger.left()).toEqual([]);
+  });
+});
+
+describe("partDigests", () => {
+  test.each<readonly [what: string, pieces: () => AsyncGenerator<Uint8Array>, refused: boolean]>([
+    [
+      "whose pieces throw",
+      async function* () {
+        yield noise(40);
+        throw new RangeError("the disk is gone");
+      },
+      true,
+    ],
+    [
+      "that ends",
+      async function* () {
+        yield noise(40);
+      },
+      false,
+    ],
+  ])("%s leaves nothing of the plaintext in its buffer", async (_what, pieces, refused) => {
+    const targets = new Set<Uint8Array>();
+    const { set } = Uint8Array.prototype;
+    vi.spyOn(Uint8Array.prototype, "set").mockImplementation(function (this: Uint8Array, ...given) {
+      targets.add(this);
+      set.apply(this, given);
+    });
+    const digests = partDigests(pieces(), CHUNK);
+    await (refused ? expect(digests).rejects.toThrow("the disk is gone") : digests);
+    expect([...targets].some(({ length }) => length === CHUNK)).toBe(true);
+    for (const target of targets) expect(isZero(target)).toBe(true);
   });
 });
 

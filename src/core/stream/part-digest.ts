@@ -81,6 +81,18 @@ async function digestsOf(
   lengthOf: (segment: number) => number | undefined,
 ): Promise<readonly OwnedBytes[]> {
   const part = new Uint8Array(mostBytes);
+  try {
+    return await digestsWithin(part, pieces, lengthOf);
+  } finally {
+    wipe(part);
+  }
+}
+
+async function digestsWithin(
+  part: Uint8Array,
+  pieces: AsyncIterable<Uint8Array>,
+  lengthOf: (segment: number) => number | undefined,
+): Promise<readonly OwnedBytes[]> {
   const digests: OwnedBytes[] = [];
   let filled = 0;
   for await (const piece of pieces) {
@@ -104,7 +116,6 @@ async function digestsOf(
     digests.push(await partDigest(part.subarray(0, filled)));
     filled = 0;
   } while (lengthOf(digests.length) === 0);
-  wipe(part);
   return digests;
 }
 
