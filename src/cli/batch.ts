@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { invalidArgument } from "../core/base/errors.ts";
-import { isReaderGone, tellFailure, usageError } from "./failure.ts";
+import { isReaderGone, systemError, tellFailure, usageError } from "./failure.ts";
 import { STANDARD_STREAM } from "./input.ts";
 import { printLines } from "./output.ts";
 
@@ -76,7 +76,10 @@ export async function runBatch(
 
 /** Links are not followed and what is no regular file is left out: neither was named. */
 async function* filesOf(named: string, { recursive }: BatchOptions, wants: (name: string) => boolean): AsyncGenerator<BatchFile> {
-  const isFolder = named !== STANDARD_STREAM && (await stat(named).catch(() => undefined))?.isDirectory() === true;
+  const found = await stat(named).catch((cause: unknown) => {
+    if (recursive === true && named !== STANDARD_STREAM) throw systemError(`cannot read ${named}`, cause, named, { folders: true });
+  });
+  const isFolder = named !== STANDARD_STREAM && found?.isDirectory() === true;
   if (!isFolder) {
     yield { file: named, place: basename(named) };
     return;

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { basename, dirname, parse } from "node:path";
+import { basename, dirname, join, parse } from "node:path";
 import { getSystemErrorMap } from "node:util";
 import { CommanderError } from "commander";
 import { EnvelockError, type ErrorCode } from "../core/base/errors.ts";
@@ -26,11 +26,12 @@ export function isReaderGone(error: unknown): boolean {
  *
  * @param doing what was done and with what, such as `cannot read report.pdf`
  * @param path of a file that an argument names: if it is not there, a name like it is looked for
+ * @param like what the name could stand for
  */
-export function systemError(doing: string, cause: unknown, path?: string): EnvelockError {
+export function systemError(doing: string, cause: unknown, path?: string, like?: Likeness): EnvelockError {
   if (cause instanceof EnvelockError) return cause;
   const [name, meaning] = systemErrorOf(cause);
-  const hint = name === "ENOENT" && path !== undefined ? hintForMissing(path) : HINT_BY_SYSTEM_ERROR[name];
+  const hint = name === "ENOENT" && path !== undefined ? hintForMissing(path, like) : HINT_BY_SYSTEM_ERROR[name];
   return new EnvelockError(CODE_BY_SYSTEM_ERROR[name] ?? "unavailable", `${doing}: ${meaning}`, {
     cause,
     ...(hint !== undefined && { hint }),
@@ -44,22 +45,39 @@ export function systemErrorOf(error: unknown): readonly [name: string, meaning: 
   return known ?? ["", error instanceof Error ? error.message : "unknown error"];
 }
 
-/** The next step for a path that names nothing: a name like it, if its folder has one. */
-export function hintForMissing(path: string): string {
+/** What a name that is not there could stand for. */
+export interface Likeness {
+  /** Folders too. Files alone otherwise. */
+  readonly folders?: boolean;
+  /** Whether a file could be meant, beyond its name. */
+  readonly fits?: (path: string) => boolean;
+}
+
+/** The next step for a path that names nothing: a file with a name like it, if its folder has one. */
+export function hintForMissing(path: string, { folders = false, fits }: Likeness = {}): string {
+  if (path === "") return "the name is empty: check the variable that it comes from";
+  const folder = dirname(path);
   try {
-    const names = readdirSync(dirname(path));
-    // most names of a folder share an ending, which would make all of them alike
-    const byStem = new Map(names.map((name) => [stemOf(name), name]));
-    const meant = byStem.get(closest(stemOf(basename(path)), [...byStem.keys()]) ?? "");
-    return meant === undefined ? `check the path: the folder ${dirname(path)} has no such name` : `did you mean ${meant}?`;
+    const entries = readdirSync(folder, { withFileTypes: true }).filter((entry) => folders || !entry.isDirectory());
+    const names = entries.map(({ name }) => name).filter((name) => fits === undefined || fits(join(folder, name)));
+    const meant = likeName(basename(path), names);
+    return meant === undefined ? `check the path: the folder ${folder} has no such file` : `did you mean ${meant}?`;
   } catch {
-    return `check the path: there is no folder ${dirname(path)}`;
+    return `check the path: there is no folder ${folder}`;
   }
 }
 
-function stemOf(name: string): string {
-  const { ext } = parse(name);
-  return ext === "" ? name : name.slice(0, -ext.length);
+/** Compares the stem and the ending of each name: most names of a folder share an ending, which would make all of them alike. */
+function likeName(name: string, names: readonly string[]): string | undefined {
+  const longer = names.filter((candidate) => candidate.startsWith(`${name}.`));
+  if (longer.length === 1) return longer[0];
+  const { name: stem, ext } = parse(name);
+  const alike = names.filter((candidate) => {
+    const other = parse(candidate).ext;
+    return ext === "" || other === "" || closest(ext, [other]) !== undefined;
+  });
+  const byStem = new Map(alike.map((candidate) => [parse(candidate).name, candidate]));
+  return byStem.get(closest(stem, [...byStem.keys()]) ?? "");
 }
 
 /**
@@ -98,7 +116,17 @@ interface Description {
   readonly hint: string | undefined;
 }
 
+/** What the hints name where they send the reader to the help of the command. */
+export function nameCommand(path: string): void {
+  commandPath = path;
+}
+
 function describe(error: unknown): Description {
+  const { hint, ...description } = descriptionOf(error);
+  return { ...description, hint: hint?.replaceAll(ANY_COMMAND, commandPath) };
+}
+
+function descriptionOf(error: unknown): Description {
   if (error instanceof EnvelockError) {
     const { code, message, hint, detail } = error;
     return {
@@ -123,10 +151,12 @@ function stackLines(error: unknown): readonly string[] {
   return error.cause === undefined ? own : [...own, "caused by:", ...stackLines(error.cause)];
 }
 
+const ANY_COMMAND = "envelock <command>";
 const USAGE = "usage";
 const READER_GONE = "reader-gone";
-const VERBS = "envelock --help lists the verbs";
-const SEE_HELP = "see envelock <command> --help";
+const VERBS = `${ANY_COMMAND} --help lists the verbs`;
+const SEE_HELP = `see ${ANY_COMMAND} --help`;
+let commandPath = ANY_COMMAND;
 const toldHints = new Set<string>();
 
 const CODE_BY_SYSTEM_ERROR: Readonly<Record<string, ErrorCode>> = {
@@ -144,7 +174,7 @@ const CODE_BY_SYSTEM_ERROR: Readonly<Record<string, ErrorCode>> = {
 const HINT_BY_SYSTEM_ERROR: Readonly<Record<string, string>> = {
   ENOENT: "check the path: a folder in it is not there",
   ENOTDIR: "check the path: a part of it is a file, where a folder should be",
-  EISDIR: "name a file; --recursive takes the files in a folder",
+  EISDIR: "name a file in it; encrypt, decrypt and rewrap take the files of a folder with --recursive",
   EEXIST: "--force replaces it",
   ENAMETOOLONG: "give a shorter name",
   ELOOP: "name the file itself, not a link to it",

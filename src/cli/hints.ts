@@ -18,13 +18,18 @@ export function commandHint({ code, message, hint }: Pick<EnvelockError, "code" 
 
 // Codes that always mean the same at a shell.
 const HINT_BY_CODE: Partial<Record<ErrorCode, string>> = {
-  "authentication-failed": "give --context and --key-context exactly as at encryption; if they are right, the data was changed",
+  "authentication-failed":
+    "give --context and --key-context exactly as at encryption; if they are right, another key has this key id, or the data was changed",
   "no-matching-provider": "`envelock inspect` shows which key ids can open it; name a keyset that holds one of them with --key",
   "unsupported-version": "a newer release of envelock may have written this",
 };
 
 const HINT_BY_MESSAGE: readonly (readonly [said: RegExp, meant: string])[] = [
   [/is no file of data keys/, "name the file in which the application keeps its data keys; a keyset goes to --key"],
+  [/by its public half alone/, "name the whole keyset with --key where data is decrypted: what was given is its public half"],
+  [/two keys .*are called/, "give another --key-id, or leave it out: a fresh one is made"],
+  [/a key id has 1 to/, "give --key-id a name, such as orders-2026; or leave it out: one is made"],
+  [/data keys of this scope were shredded/, "a shredded scope stays shredded; give --scope another name for new data"],
   [/the keyset has no key/, 'the key ids are the members "kid" of the keyset file'],
 ];
 
@@ -41,7 +46,7 @@ const FALLBACK_BY_CODE: Partial<Record<ErrorCode, string>> = {
   "key-disabled": "enable the key version where it is kept",
   "access-denied": "check who runs the command, and what that user or identity may do",
   "rate-limited": "wait a moment and run it again",
-  unavailable: "run it again once the service answers; --debug shows what the system said",
+  unavailable: "check the address and that the service runs, and run it again; --debug shows what the system said",
   timeout: "run it again; --debug shows what was waited for",
   "invalid-argument": "`envelock <command> --help` says what is taken",
   "provider-failure": "--debug shows what the backend said",

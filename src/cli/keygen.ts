@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { hybridKeys } from "../../providers/local/hybrid.ts";
 import {
@@ -78,7 +78,9 @@ function checkOptions({ add, setPrimary, keyId, type, public: isPublic, out, for
 }
 
 async function create(file: string, options: KeygenOptions): Promise<void> {
-  if (existsSync(file)) throw invalidArgument(`${file} exists`, "--add adds a key version to it; a keyset is never replaced");
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) throw invalidArgument(`${file} is a folder`, "name a file in it");
+  if (found !== undefined) throw invalidArgument(`${file} exists`, "--add adds a key version to it; a keyset is never replaced");
   const key = await newKey(options, "aes-256");
   const keyset = { primary: key.keyId, keys: [key] };
   await writeKeysetFile(file, keyset);

@@ -6,12 +6,12 @@ import { addDecrypt } from "./decrypt.ts";
 import { addDev } from "./dev.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEncrypt } from "./encrypt.ts";
-import { exitCodeOf, tellFailure } from "./failure.ts";
+import { exitCodeOf, nameCommand, tellFailure } from "./failure.ts";
 import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
 import { addKeygen } from "./keygen.ts";
 import { addKeys } from "./keys/keys.ts";
-import { misspeltOption } from "./misspelt.ts";
+import { commandPathOf, misspeltOption } from "./misspelt.ts";
 import { addRewrap } from "./rewrap.ts";
 
 await main();
@@ -36,6 +36,7 @@ Exit codes: 0 done, 1 failed (or stale, with rewrap --check; or ill, with doctor
 standard output has gone.
 Errors go to standard error as "envelock: <code>: <message>".`,
   );
+  nameCommand(commandPathOf(program, process.argv.slice(2)));
   try {
     await program.parseAsync();
   } catch (thrown) {

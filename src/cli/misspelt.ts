@@ -11,6 +11,7 @@ import { usageError } from "./failure.ts";
  * @returns undefined if no option of the command line is unknown
  */
 export function misspeltOption(error: unknown, program: Command, args: readonly string[]): EnvelockError | undefined {
+  if (error instanceof CommanderError && error.code === "commander.invalidArgument") return wrongChoice(error);
   if (!(error instanceof CommanderError) || !MISLED.has(error.code)) return undefined;
   const { command, rest } = commandOf(program, args);
   const known = command.options.flatMap(({ long, short }) => [long, short]).filter((flag) => typeof flag === "string");
@@ -25,14 +26,39 @@ export function misspeltOption(error: unknown, program: Command, args: readonly 
   );
 }
 
-/** Says what to give for an option that is needed: its own words. */
+/** Says what to give for an option or argument that is needed, in its own words, and where an argument is too much. */
 function missingOption(error: CommanderError, command: Command): EnvelockError | undefined {
+  if (error.code === "commander.missingArgument") {
+    const missing = command.registeredArguments.find((argument) => error.message.includes(`'${argument.name()}'`));
+    const what = missing === undefined ? "" : `<${missing.name()}>: ${missing.description}; `;
+    return usageError(error.message.replace(/^error: /, ""), `${what}${pathOf(command)} --help has examples`);
+  }
+  if (error.code === "commander.excessArguments") {
+    const said = error.message.replace(/^error: |\.$/g, "");
+    return usageError(said, `quote a name that holds spaces; ${pathOf(command)} --help has examples`);
+  }
   const missing = command.options.find(
     (option) => error.code.endsWith("missingMandatoryOptionValue") && error.message.includes(`'${option.flags}'`),
   );
   if (missing === undefined) return undefined;
   const make = missing.long === "--key" ? ". `envelock keygen keys.json` makes a keyset" : "";
   return usageError(`required option '${missing.flags}' is missing`, `${missing.long}: ${missing.description}${make}`);
+}
+
+/** Says which of the choices was meant: the only one that begins like the argument, or one that is written nearly the same. */
+function wrongChoice({ message }: CommanderError): EnvelockError | undefined {
+  const [, said, given = "", listed = ""] =
+    /^error: (.*(?:argument|value) '(.*)' is invalid.*?)\. Allowed choices are (.*)\.$/s.exec(message) ?? [];
+  if (said === undefined) return undefined;
+  const choices = listed.split(", ");
+  const begun = given === "" ? [] : choices.filter((choice) => choice.startsWith(given.toLowerCase()));
+  const meant = begun.length === 1 ? begun[0] : closest(given, choices);
+  return usageError(said, meant === undefined ? `it is one of ${listed}` : `did you mean ${meant}? It is one of ${listed}`);
+}
+
+/** The command that the arguments name, as a shell takes it. */
+export function commandPathOf(program: Command, args: readonly string[]): string {
+  return pathOf(commandOf(program, args).command);
 }
 
 function commandOf(program: Command, args: readonly string[]): { readonly command: Command; readonly rest: readonly string[] } {
@@ -50,4 +76,5 @@ const MISLED: ReadonlySet<string> = new Set([
   "commander.missingMandatoryOptionValue",
   "commander.unknownOption",
   "commander.missingArgument",
+  "commander.excessArguments",
 ]);

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { EnvelockError } from "../core/base/errors.ts";
 import { closest } from "../core/base/options.ts";
@@ -36,21 +36,35 @@ export async function withStore<T>(options: StoreOptions, use: (store: DataKeySt
     case "postgresql":
       return await withPostgres(argument, (client) => use(postgresStore({ client, ...named })));
     case "sqlite":
-      requireFile(path, "an empty database is never made: the application makes it");
+      requireFile(path, "an empty database is never made: the application makes it", isSqlite);
       return await withSqlite(path, (database) => use(sqliteStore({ database, ...named })));
     case "file":
       if (table !== undefined) throw usageError("--table goes with a database", "leave it out: a file holds one table");
-      if (!create) requireFile(path, "`envelock keys rotate --create` makes a new store");
+      if (!create) requireFile(path, "`envelock keys rotate --create` makes a new store", (found) => !isSqlite(found));
       return await use(fileStore(path));
     default:
       throw unknownStore(argument, scheme);
   }
 }
 
-function requireFile(path: string, otherwise: string): void {
+function requireFile(path: string, otherwise: string, fits: (path: string) => boolean): void {
   if (path === "") throw usageError("--store names no file", "sqlite:<file> or file:<file>");
   if (!existsSync(path))
-    throw new EnvelockError("key-not-found", `there is no file ${path}`, { hint: `${hintForMissing(path)} (${otherwise})` });
+    throw new EnvelockError("key-not-found", `there is no file ${path}`, { hint: `${hintForMissing(path, { fits })} (${otherwise})` });
+}
+
+/** Whether a file begins as a database of SQLite does. */
+function isSqlite(path: string): boolean {
+  const start = Buffer.alloc(SQLITE_HEAD.length);
+  let file: number | undefined;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return readSync(file, start, 0, start.length, 0) === start.length && start.equals(SQLITE_HEAD);
+  } catch {
+    return false;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 function unknownStore(argument: string, scheme: string): EnvelockError {
@@ -125,5 +139,6 @@ function isDatabase(value: unknown): value is OpenDatabase {
 
 const STORES = ["postgres", "postgresql", "sqlite", "file"];
 const SCHEME = /^([a-z]+):(.*)$/is;
+const SQLITE_HEAD = Buffer.from("SQLite format 3\0", "latin1");
 const CONNECTIONS = 8;
 const LOCK_WAIT_MS = 10_000;

@@ -61,6 +61,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
  * Keeps the progress of a job in a file of its own.
  *
  * @param path in a folder that exists
+ * @throws calls throw `access-denied`, `key-not-found` if there is no such folder, `unavailable` or `provider-failure`
  *
  * @example
  * ```ts
@@ -71,9 +72,14 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
  * ```
  */
 export function fileCheckpoint(path: string): Checkpoint {
+  if (typeof path !== "string" || path === "") throw invalidArgument("path is the name of a file");
+  const translated = async <T>(work: Promise<T>): Promise<T> =>
+    await work.catch((error: unknown) => {
+      throw fileError(path, error);
+    });
   return {
-    load: () => readIfThere(path),
-    save: (state) => (state === undefined ? rm(path, { force: true }) : writeDurably(path, state, { overwrite: true })),
+    load: () => translated(readIfThere(path)),
+    save: (state) => translated(state === undefined ? rm(path, { force: true }) : writeDurably(path, state, { overwrite: true })),
   };
 }
 

@@ -210,6 +210,12 @@ describe("keys shred", () => {
     await expect(expectTokensToOpen(["crux"])).rejects.toMatchObject({ code: "key-shredded" });
     await expectTokensToOpen(["acme", "bolt"]);
   });
+
+  test("of a scope that is shredded asks nothing, and says so", async () => {
+    for (const more of [[], ["--dry-run"]])
+      expect((await ok([...SHRED, ...more])).text).toBe("tenant=crux was shredded before: there is nothing left to destroy\n");
+    expect(JSON.parse((await ok([...SHRED, "--json"])).text)).toEqual({ scope: { tenant: "crux" }, live: 0, shredded: 0 });
+  });
 });
 
 describe("--store", () => {

@@ -39,9 +39,11 @@ async function shred({ scope, json = false, dryRun = false, ...options }: ShredO
       const keys = await dataKeys.list(scope);
       if (keys.length === 0) throw await noSuchScope(store, all, "");
       const live = keys.filter(({ state }) => state !== "shredded").length;
-      if (!dryRun) await confirm(scopeLine(all), live);
-      const shredded = dryRun ? 0 : await dataKeys.shred(scope);
+      const isDone = live === 0; // also after a run that was cut off: nothing is asked, and nothing fails
+      if (!dryRun && !isDone) await confirm(scopeLine(all), live);
+      const shredded = dryRun || isDone ? 0 : await dataKeys.shred(scope);
       if (json) return await printLines(terminalJson({ scope: all, live, shredded }));
+      if (isDone) return await printLines(`${scopeLine(all)} was shredded before: there is nothing left to destroy`);
       await printLines(dryRun ? `${keyCount(live)} would be destroyed` : `${keyCount(shredded)} destroyed`);
     },
     asked,
