@@ -1,7 +1,7 @@
 import { engine } from "#engine";
 import { isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
 import type { Context, ContextPlan, KeyContext } from "../core/base/context.ts";
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { EnvelockError, invalidArgument, unreadable } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { type DataKey, openToken, sealedToken, sealToken } from "../core/data-key/data-key.ts";
 import {
@@ -117,7 +117,7 @@ export class ColumnTokens {
   }
 
   #contextOf(options: RowArgument[0]): Context {
-    const row = options?.row;
+    const row = rowIn(options);
     if (row !== undefined) {
       if (this.#isDeterministic) throw invalidArgument("a deterministic column cannot be bound to rows: its tokens would differ");
       return { row: rowText(row) };
@@ -125,6 +125,14 @@ export class ColumnTokens {
     if (this.#requiresRow) throw invalidArgument("this column requires the row that the value stands in");
     if (options !== undefined) refuseUnknown(options, ROW_OPTIONS, "a cipher"); // a misspelt row would leave the value unbound
     return NO_ROW;
+  }
+}
+
+function rowIn(options: RowArgument[0]): RowId | undefined {
+  try {
+    return options?.row;
+  } catch (error) {
+    throw unreadable("the row of a value", error);
   }
 }
 

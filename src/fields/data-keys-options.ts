@@ -93,7 +93,11 @@ export function parseDataKeysOptions(options: DataKeysOptions): { readonly maxSc
 function requireParts({ keyring, store, vouchedKids = [], onFailure }: DataKeysOptions): void {
   requireKeyring(keyring, "keyring");
   const missing = typeof store === "object" && store !== null ? STORE_METHODS.find((name) => typeof store[name] !== "function") : "list";
-  if (missing !== undefined) throw invalidArgument(`store is no DataKeyStore: it has no method ${missing}`);
+  if (missing !== undefined)
+    throw invalidArgument(
+      `store is no DataKeyStore: it has no method ${missing}`,
+      "postgresStore({ client }), sqliteStore and others of envelock/stores make one; memoryStore() is for tests.",
+    );
   if (!Array.isArray(vouchedKids) || !vouchedKids.every((kid) => typeof kid === "string" && KID.test(kid)))
     throw invalidArgument("vouchedKids is a list of kids, 32 lower-case hex digits each");
   if (onFailure !== undefined && typeof onFailure !== "function") throw invalidArgument("onFailure is a function");

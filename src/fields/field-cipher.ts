@@ -139,12 +139,12 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
    * @throws `invalid-argument` if the field was made without `blindIndex`, or as `blindIndex`; `key-shredded`, `unavailable`, `closed`
    */
   blindIndex(value: T & BlindIndexValue): string {
-    return this.#index.of(value);
+    return this.#index.of(this.#ofColumn(value));
   }
 
   /** Computes the blind index of a value in every version that rows may still have, newest first. A lookup asks for all of them. */
   blindIndexAll(value: T & BlindIndexValue): readonly string[] {
-    return this.#index.all(value);
+    return this.#index.all(this.#ofColumn(value));
   }
 
   /**
@@ -179,6 +179,11 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   reencrypt(token: Uint8Array | string, ...options: Row): string {
     const { tokens } = this.#parts;
     return wiping(tokens.decrypt(bytesOfToken(token), options[0]), (plaintext) => tokens.encryptNewest(plaintext, options[0]));
+  }
+
+  /** Refuses a value that the column cannot hold: its index would be that of no row, and a lookup would find nothing in silence. */
+  #ofColumn<V>(value: V): V {
+    return this.#parts.codec.withBytes(value, () => value);
   }
 
   #placed<R>(at: number, token: Uint8Array | string | null | undefined, row: RowArgument[0], work: () => R): R {

@@ -237,7 +237,9 @@ export function unproven({ version, kid }: StoredDataKey): EnvelockError {
 }
 
 export function keyShredded(): EnvelockError {
-  return new EnvelockError("key-shredded", "the data keys of this scope were shredded: what they encrypted cannot be read again");
+  return new EnvelockError("key-shredded", "the data keys of this scope were shredded: what they encrypted cannot be read again", {
+    hint: "A shredded scope stays shredded: encrypt new data in another one.",
+  });
 }
 
 /** Checks a row that the store returned. A store is hostile. The content of the record is checked when it is unwrapped. */

@@ -61,7 +61,8 @@ export function equalPublicBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** Whether a value is a Uint8Array, of this realm or of another, such as a frame's or a test runner's. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array || (ArrayBuffer.isView(value) && typedArrayName.call(value) === "Uint8Array");
+  // the first question also tells a proxy, which passes for an array until its bytes are read
+  return ArrayBuffer.isView(value) && (value instanceof Uint8Array || typedArrayName.call(value) === "Uint8Array");
 }
 
 /** Encodes ASCII text, for labels. */

@@ -1,5 +1,5 @@
 import { concatBytes, copyOf, isSurrogate, type OwnedBytes, writeUint16 } from "./bytes.ts";
-import { invalidArgument } from "./errors.ts";
+import { invalidArgument, unreadable } from "./errors.ts";
 
 /**
  * The context that a value belongs to. Encryption and decryption are given the same one, and it is never stored. The order of the pairs
@@ -65,8 +65,7 @@ export class KeyContext {
       if (offset + this.bytes.length <= target.length) target.set(this.bytes, offset);
       return offset + this.bytes.length;
     }
-    requireMap(context);
-    const keys = Object.keys(context);
+    const keys = keysOf(context);
     // contexts of one call site have one shape: their plan is made once
     if (this.#plan === undefined || !this.#plan.isFor(keys)) this.#plan = new ContextPlan(this.#pairs, keys);
     return this.#plan.write(context, target, offset);
@@ -119,9 +118,15 @@ export class ContextPlan {
   /** Like `KeyContext.write`, for a context that has the keys of the plan. */
   write(context: Context = NO_PAIRS, target: Uint8Array, offset: number): number {
     const values: unknown[] = [];
-    for (const { key } of this.#slots) values.push(context[key]);
-    for (const { key, value } of this.#shared) {
-      if (context[key] !== value) throw invalidArgument(`context key "${key}" stands in the key context with another value`);
+    const shared: unknown[] = [];
+    try {
+      for (const { key } of this.#slots) values.push(context[key]);
+      for (const { key } of this.#shared) shared.push(context[key]);
+    } catch (error) {
+      throw unreadable("context", error);
+    }
+    for (const [index, { key, value }] of this.#shared.entries()) {
+      if (shared[index] !== value) throw invalidArgument(`context key "${key}" stands in the key context with another value`);
     }
     let at = offset;
     let place = 0;
@@ -142,7 +147,24 @@ interface Pair {
 
 function pairsOf(context: Context): readonly Pair[] {
   requireMap(context);
-  return Object.entries(context).map(([key, value]) => ({ key: checkedKey(key), value: checkedValue(key, value) }));
+  return entriesOf(context).map(([key, value]) => ({ key: checkedKey(key), value: checkedValue(key, value) }));
+}
+
+function entriesOf(context: Context): readonly (readonly [key: string, value: unknown])[] {
+  try {
+    return Object.entries(context);
+  } catch (error) {
+    throw unreadable("context", error);
+  }
+}
+
+function keysOf(context: Context): readonly string[] {
+  requireMap(context);
+  try {
+    return Object.keys(context);
+  } catch (error) {
+    throw unreadable("context", error);
+  }
 }
 
 function checkedKey(key: string): string {
@@ -151,7 +173,7 @@ function checkedKey(key: string): string {
 }
 
 function checkedValue(key: string, value: unknown): string {
-  if (typeof value !== "string") throw invalidArgument(`context value of "${key}" must be a string`);
+  if (typeof value !== "string") throw invalidArgument(`context value of "${key}" must be a string`, hintOnValue(value));
   return value;
 }
 
@@ -222,9 +244,26 @@ function uint16(value: number): OwnedBytes {
 
 /** Refuses a Map, which has no keys of its own and would pass for an empty context. */
 function requireMap(context: unknown): void {
-  if (typeof context !== "object" || context === null || Symbol.iterator in context) {
-    throw invalidArgument("context must be an object of strings");
+  if (typeof context !== "object" || context === null || isIterable(context)) {
+    const hint =
+      context instanceof Map ? "Object.fromEntries(map) makes one of a Map." : 'Write it as { tenant: "acme", object: "invoices/7" }.';
+    throw invalidArgument("context must be an object of strings", hint);
   }
+}
+
+function isIterable(context: object): boolean {
+  try {
+    return Symbol.iterator in context;
+  } catch (error) {
+    throw unreadable("context", error);
+  }
+}
+
+function hintOnValue(value: unknown): string {
+  if (value === undefined) return "It is undefined: leave the key out, or check the name that it is read from.";
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean"
+    ? "String(value) makes text of it; decryption must be given the same text."
+    : "Choose a text that stands for it and never changes, such as an id.";
 }
 
 function tooLong(bytes: number): Error {

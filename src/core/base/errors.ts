@@ -190,10 +190,13 @@ export function attributed(error: EnvelockError, { whose, tenant }: Pick<Enveloc
   return copy;
 }
 
-/** Makes the one error for every failure of key, context, commitment or tag. `cause` and `hint` only ever come from a provider. */
-export function authenticationFailed(cause?: unknown, hint?: string): EnvelockError {
+/**
+ * Makes the one error for every failure of key, context, commitment or tag. `cause` and another `hint` only ever come from a provider; the
+ * hint that is always the same tells nothing of what did not fit.
+ */
+export function authenticationFailed(cause?: unknown, hint: string = WHAT_TO_COMPARE): EnvelockError {
   const message = "the key or context does not fit, or the data was changed";
-  return new EnvelockError("authentication-failed", message, { cause, ...(hint !== undefined && { hint }) });
+  return new EnvelockError("authentication-failed", message, { cause, hint });
 }
 
 export function malformed(message: string, hint?: string): EnvelockError {
@@ -202,6 +205,16 @@ export function malformed(message: string, hint?: string): EnvelockError {
 
 export function invalidArgument(message: string, hint?: string): EnvelockError {
   return new EnvelockError("invalid-argument", message, hint === undefined ? {} : { hint });
+}
+
+/**
+ * Makes the error for an argument that threw while it was read: by a getter, or as a revoked proxy. An error of the library's own, from a
+ * call that the getter made, stays as it is.
+ */
+export function unreadable(what: string, cause: unknown): EnvelockError {
+  if (EnvelockError.is(cause)) return cause;
+  const hint = "A getter or proxy in it threw, which is the cause of this error: give plain objects.";
+  return new EnvelockError("invalid-argument", `${what} could not be read`, { cause, hint });
 }
 
 /** @throws `invalid-argument` for what is no plain `EnvelockError` */
@@ -310,6 +323,8 @@ const CODES: Readonly<Record<ErrorCode, true>> = {
   "provider-failure": true,
   "key-shredded": true,
 };
+const WHAT_TO_COMPARE =
+  "Compare the context with that at encryption, key for key; if it is the same, another key has this key id, or the data was changed.";
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["rate-limited", "unavailable", "timeout"]);
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["key-disabled", "access-denied", "key-not-found"]);
 const DEEPEST_CAUSE = 5;

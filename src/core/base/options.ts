@@ -1,18 +1,34 @@
-import { EnvelockError } from "./errors.ts";
+import { EnvelockError, unreadable } from "./errors.ts";
 
 /** The names of all options of `T`: the compiler refuses a table that lacks one or has one too many. */
 export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
 
 /**
- * Refuses an options object that has a key of no option: a misspelt name would otherwise be dropped in silence.
+ * Refuses an options object that has a key of no option: a misspelt name would otherwise be dropped in silence. Each option is read once
+ * here, so that a getter that throws is refused too.
  *
  * @param what the function or class whose options these are, as a caller writes it
- * @throws `invalid-argument` if `options` is no object, or has an unknown key
+ * @throws `invalid-argument` if `options` is no object, has an unknown key, or cannot be read
  */
 export function refuseUnknown<T extends object>(options: T, known: OptionNames<T>, what: string): void {
   const given: unknown = options;
-  if (typeof given !== "object" || given === null) throw new EnvelockError("invalid-argument", `the options of ${what} must be an object`);
-  for (const name of Object.keys(given)) if (!Object.hasOwn(known, name)) throw unknownOption(name, Object.keys(known), what);
+  if (typeof given !== "object" || given === null) throw notAnObject(known, what);
+  for (const name of namesIn(given, known, what)) if (!Object.hasOwn(known, name)) throw unknownOption(name, Object.keys(known), what);
+}
+
+function namesIn(given: object, known: object, what: string): readonly string[] {
+  try {
+    const names = Object.keys(given);
+    for (const name of names) if (Object.hasOwn(known, name)) Reflect.get(given, name);
+    return names;
+  } catch (error) {
+    throw unreadable(`the options of ${what}`, error);
+  }
+}
+
+function notAnObject(known: object, what: string): EnvelockError {
+  const hint = `known options: ${Object.keys(known).join(", ")}`;
+  return new EnvelockError("invalid-argument", `the options of ${what} must be an object`, { hint });
 }
 
 function unknownOption(name: string, known: readonly string[], what: string): EnvelockError {
@@ -25,7 +41,7 @@ function unknownOption(name: string, known: readonly string[], what: string): En
 /**
  * Finds the known name that a misspelt one most likely stands for.
  *
- * @returns undefined if none is near: more than a third of its letters would have to change
+ * @returns undefined if none is near: more than a third of its letters would have to change, or any of a name of one or two letters
  */
 export function closest(name: string, known: readonly string[]): string | undefined {
   if (name.length > LONGEST_SHOWN) return undefined;
@@ -35,7 +51,12 @@ export function closest(name: string, known: readonly string[]): string | undefi
     (nearest, next) => (nearest === undefined || next.edits < nearest.edits ? next : nearest),
     undefined,
   );
-  return best !== undefined && best.edits <= Math.max(1, Math.floor(best.candidate.length / 3)) ? best.candidate : undefined;
+  return best !== undefined && best.edits <= mostEdits(best.candidate) ? best.candidate : undefined;
+}
+
+/** A short name is one edit away from every other short name. */
+function mostEdits({ length }: string): number {
+  return length < SHORTEST_CORRECTED ? 0 : Math.max(1, Math.floor(length / 3));
 }
 
 /** Counts the letters to insert, remove, replace or swap with their neighbour (optimal string alignment). */
@@ -62,3 +83,4 @@ function editsBetween(a: string, b: string): number {
 }
 
 const LONGEST_SHOWN = 40;
+const SHORTEST_CORRECTED = 3;

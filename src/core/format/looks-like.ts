@@ -27,23 +27,47 @@ export function hintAboutTokenText(text: string): string {
 /** What a caller gave where bytes belong, in words. */
 export function typeInWords(value: unknown): string {
   if (value === null) return "null";
-  if (Array.isArray(value)) return "an array";
+  if (isList(value)) return "an array";
   if (typeof value !== "object") return value === undefined ? "undefined" : `a ${typeof value}`;
-  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  const tag = tagOf(value);
   return tag === "Object" ? "an object" : `${/^[AEIOU]/.test(tag) ? "an" : "a"} ${tag}`;
+}
+
+function isList(value: unknown): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false; // a revoked proxy
+  }
+}
+
+function tagOf(value: object): string {
+  try {
+    return Object.prototype.toString.call(value).slice(8, -1);
+  } catch {
+    return "Object"; // a revoked proxy, or a getter that throws
+  }
 }
 
 /** What to do with a value that holds bytes in another form, or undefined. */
 export function hintAboutType(value: unknown): string | undefined {
   if (typeof value === "string") return hintAboutText(value.slice(0, LOOKED_AT));
-  if (Array.isArray(value)) return "Uint8Array.from(array) makes bytes of it.";
+  if (isList(value)) return "Uint8Array.from(array) makes bytes of it.";
   if (typeof value !== "object" || value === null) return undefined;
-  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  const tag = tagOf(value);
   if (tag === "Promise") return "Await it first.";
   if (tag === "ArrayBuffer" || tag === "SharedArrayBuffer") return "new Uint8Array(buffer) is a view of it.";
   if (tag === "Blob" || tag === "File" || tag === "Response") return "await value.bytes(), or new Uint8Array(await value.arrayBuffer()).";
   if (tag === "ReadableStream") return "Use the stream methods, encryptStream and decryptStream.";
-  return "type" in value && value.type === "Buffer" ? "It is a Buffer that went through JSON: Uint8Array.from(value.data)." : undefined;
+  return isBufferInJson(value) ? "It is a Buffer that went through JSON: Uint8Array.from(value.data)." : undefined;
+}
+
+function isBufferInJson(value: object): boolean {
+  try {
+    return "type" in value && value.type === "Buffer";
+  } catch {
+    return false;
+  }
 }
 
 function hintAboutText(text: string): string {

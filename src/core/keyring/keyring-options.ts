@@ -1,5 +1,5 @@
 import type { Context } from "../base/context.ts";
-import { invalidArgument } from "../base/errors.ts";
+import { invalidArgument, unreadable } from "../base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
@@ -64,13 +64,14 @@ export interface KeyringStatus {
  *   `randomness`, `gate`, `onEvent` or `telemetry` that cannot be one
  */
 export function parseKeyringOptions(options: KeyringOptions | KeyProvider): KeyringOptions {
-  if (typeof options !== "object" || options === null) throw invalidArgument("a keyring needs its options, or a provider alone");
-  const given: KeyringOptions = "wrap" in options ? { wrapWith: [options] } : options;
+  if (typeof options !== "object" || options === null)
+    throw invalidArgument("a keyring needs its options, or a provider alone", HOW_TO_MAKE);
+  const given: KeyringOptions = isProvider(options) ? { wrapWith: [options] } : options;
   refuseUnknown(given, KEYRING_OPTIONS, "Keyring");
   const wrapWith = providersOf(given.wrapWith, "wrapWith");
   const unwrapWith = providersOf(given.unwrapWith, "unwrapWith");
   const { randomness, onEvent, telemetry, gate } = given;
-  if (wrapWith.length + unwrapWith.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith");
+  if (wrapWith.length + unwrapWith.length === 0) throw invalidArgument("a keyring needs a provider in wrapWith or unwrapWith", HOW_TO_MAKE);
   if (wrapWith.length > MAX_RECIPIENTS) throw invalidArgument(`wrapWith takes at most ${MAX_RECIPIENTS} providers`);
   if (randomness !== undefined) requireBackend(randomness, RANDOM_METHODS, "randomness");
   if (onEvent !== undefined && typeof onEvent !== "function") throw invalidArgument("onEvent must be a function");
@@ -79,9 +80,17 @@ export function parseKeyringOptions(options: KeyringOptions | KeyProvider): Keyr
   return { ...given, wrapWith, unwrapWith };
 }
 
+function isProvider(options: KeyringOptions | KeyProvider): options is KeyProvider {
+  try {
+    return "wrap" in options;
+  } catch (error) {
+    throw unreadable("the options of Keyring", error);
+  }
+}
+
 function providersOf(given: readonly KeyProvider[] | undefined, what: string): readonly KeyProvider[] {
   if (given === undefined) return [];
-  if (!Array.isArray(given)) throw invalidArgument(`${what} must be an array of providers`);
+  if (!Array.isArray(given)) throw invalidArgument(`${what} must be an array of providers`, `Write ${what}: [provider].`);
   const providers: readonly KeyProvider[] = [...given];
   for (const [at, provider] of providers.entries()) requireBackend(provider, PROVIDER_METHODS, `${what}[${at}]`);
   return providers;
@@ -102,6 +111,7 @@ function requireMethods(value: unknown, methods: readonly string[], what: string
   throw invalidArgument(`${what} needs the method${lacking.length > 1 ? "s" : ""} ${lacking.join(", ")}`, hint);
 }
 
+const HOW_TO_MAKE = "Write new Keyring({ wrapWith: [provider] }); localKey, azureKey and others make providers.";
 const PROVIDER_METHODS: readonly string[] = ["owns", "wrap", "unwrap"];
 const RANDOM_METHODS: readonly string[] = ["randomBytes"];
 const TELEMETRY_METHODS: readonly string[] = ["span", "record"];

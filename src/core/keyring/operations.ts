@@ -1,6 +1,6 @@
 import { callSignal, DATA_KEY_OPTIONS, type DataKeyOptions } from "../base/call-options.ts";
 import type { Context, KeyContext } from "../base/context.ts";
-import { EnvelockError, invalidArgument } from "../base/errors.ts";
+import { EnvelockError, invalidArgument, unreadable } from "../base/errors.ts";
 import type { DataKeySource } from "../key-source/data-key-source.ts";
 import type { Operation } from "../resilience/operation.ts";
 import type { OperationName } from "../telemetry/events.ts";
@@ -37,7 +37,7 @@ export class Operations {
   ): Promise<T> {
     const observer = this.#observer;
     try {
-      const given = read();
+      const given = readOf(read, name);
       const operation = this.source.operation(given.signal);
       const admitted = (): Promise<T> => this.#admitted(name, map, operation, () => work(operation, given));
       return observer === undefined ? admitted() : observer.operation(name, operation, map, admitted);
@@ -86,5 +86,14 @@ export class Operations {
   input(bytes: Uint8Array, what: string): Uint8Array {
     this.requireOpen();
     return inputBytes(bytes, what);
+  }
+}
+
+/** Reads what the caller gave. Any other error than our own comes out of the caller's objects. */
+function readOf<G>(read: () => G, name: OperationName): G {
+  try {
+    return read();
+  } catch (error) {
+    throw unreadable(`an argument of ${name}`, error);
   }
 }

@@ -1,5 +1,5 @@
 import { isBytes, viewOf } from "../base/bytes.ts";
-import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import { EnvelockError, invalidArgument, malformed, unreadable } from "../base/errors.ts";
 
 /** A place that holds an envelope and gives parts of it, such as a file or an object in a store. */
 export interface SeekableSource {
@@ -27,13 +27,11 @@ export class CheckedSource {
 
   /** @throws `invalid-argument` */
   constructor(source: SeekableSource) {
-    if (typeof source !== "object" || source === null || typeof source.read !== "function") {
-      throw invalidArgument("openSeekable takes an object with size and read");
-    }
-    if (!Number.isSafeInteger(source.size) || source.size < 0) throw invalidArgument(`size is ${source.size}, expected an integer from 0`);
-    this.size = source.size;
+    const { size, etag } = partsOf(source);
+    if (!Number.isSafeInteger(size) || size < 0) throw invalidArgument(`size is ${size}, expected an integer from 0`);
+    this.size = size;
     this.#source = source;
-    this.#etag = source.etag;
+    this.#etag = etag;
   }
 
   /** @throws as `SeekableBlob.read` */
@@ -70,4 +68,21 @@ function partOf(part: Uint8Array | SourcePart): SourcePart {
   if (isBytes(part)) return { bytes: part };
   if (isBytes(part?.bytes)) return part;
   throw invalidArgument("a source's read must give a Uint8Array, or one with its ETag");
+}
+
+/** Reads a source once. @throws `invalid-argument` for what is none */
+function partsOf(source: SeekableSource): Pick<SeekableSource, "size" | "etag"> {
+  const given: unknown = source;
+  try {
+    if (typeof given === "object" && given !== null && typeof source.read === "function") {
+      const { size, etag } = source;
+      return etag === undefined ? { size } : { size, etag };
+    }
+  } catch (error) {
+    throw unreadable("the source of openSeekable", error);
+  }
+  throw invalidArgument(
+    "openSeekable takes an object with size and read",
+    "Give { size, read: async (start, end) => bytes }, where size is the length of the envelope.",
+  );
 }
