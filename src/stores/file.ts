@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { readIfThere, writeDurably } from "../core/base/durable-file.ts";
-import { EnvelockError } from "../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { fileError } from "../core/base/file-error.ts";
 import { jsonIn } from "../core/base/json.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";

@@ -1,14 +1,16 @@
 import { describe, expect, test } from "vitest";
+import { concatBytes, writeUint32 } from "../../src/core/base/bytes.ts";
 import { SUITE } from "../../src/core/contracts/suite.ts";
 import { bodyBytes, claimedPlaintextBytes, plaintextBytesOf } from "../../src/core/crypto/body-sizes.ts";
 import { chunkNonce } from "../../src/core/crypto/cobblestone.ts";
 import { headBytes, ProfileReader, ProfileWriter } from "../../src/core/format/cbor.ts";
-import { parseDetachedHeader, prepareHeader } from "../../src/core/format/envelope.ts";
+import { headerBytesOf, parseDetachedHeader, prepareHeader } from "../../src/core/format/envelope.ts";
 import { encodeKeyRecord, type KeyRecord, parseKeyRecord, prepareKeyRecord } from "../../src/core/format/key-record.ts";
+import { MAX_PROOF_BYTES, macInProof, successionMessage } from "../../src/core/format/succession.ts";
 import { cborHead } from "../format/writer.ts";
 import { noise } from "../support/arbitraries.ts";
 import { hexOf } from "../support/bytes.ts";
-import { refusalCode } from "../support/refusal.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 
 // The borders of docs/format.md §3, §4 and §7, one value before and one at each.
 
@@ -66,6 +68,65 @@ describe("what a writer makes", () => {
   });
 });
 
+describe("what a reader takes", () => {
+  test.each([
+    [new Uint8Array(0), "an envelope has at least 8 bytes, 0 are there"],
+    [Uint8Array.of(0x9e), "an envelope has at least 8 bytes, 1 are there"],
+    [Uint8Array.of(0x9d), "the first byte is not 9E"],
+  ])("%o is told for what it lacks", async (bytes, said) => {
+    expect((await refusal(() => headerBytesOf(bytes))).message).toContain(said);
+  });
+
+  test("is an area for the record from 1 byte to 65,536", async () => {
+    const prefix = (area: number): Uint8Array => concatBytes(Uint8Array.of(0x9e, 1, 0, 0), u32(area), new Uint8Array(1));
+    expect(headerBytesOf(prefix(1))).toBe(9);
+    expect(headerBytesOf(prefix(65_536))).toBe(65_544);
+    for (const area of [0, 65_537]) expect(await refusalCode(() => headerBytesOf(prefix(area)))).toBe("malformed-envelope");
+  });
+});
+
+describe("a proof", () => {
+  const mac = noise(32);
+  const macItem = concatBytes(Uint8Array.of(1, 0, 32), mac);
+  const item = (kind: number, length: number): Uint8Array => concatBytes(Uint8Array.of(kind, length >> 8, length & 0xff), noise(length));
+
+  test.each([
+    ["the MAC alone", macItem],
+    ["an empty item behind it", concatBytes(macItem, item(2, 0))],
+    ["items of 255, 256 and 257 bytes behind it", concatBytes(macItem, item(2, 255), item(3, 256), item(4, 257))],
+    ["16,384 bytes in all", concatBytes(macItem, item(2, MAX_PROOF_BYTES - 35 - 3))],
+  ])("with %s is read", (_what, proof) => {
+    expect(macInProof(proof)).toEqual(mac);
+  });
+
+  test.each([
+    ["16,385 bytes in all", concatBytes(macItem, item(2, MAX_PROOF_BYTES - 35 - 2))],
+    ["an item that is cut short", concatBytes(macItem, item(2, 5).subarray(0, 7))],
+    ["an item that lacks its last byte, and is long", concatBytes(macItem, item(2, 300).subarray(0, 302))],
+    ["the head of an item that is cut short", concatBytes(macItem, Uint8Array.of(2, 0))],
+    ["a MAC of 31 bytes", item(1, 31)],
+    ["a MAC of 33 bytes", item(1, 33)],
+    ["two MACs", concatBytes(macItem, macItem)],
+  ])("with %s is refused", async (_what, proof) => {
+    expect(await refusalCode(() => macInProof(proof))).toBe("malformed-envelope");
+  });
+
+  test("covers a time beyond 32 bits, and each byte of version and time", () => {
+    const message = (version: number, createdAtMs: number): string =>
+      hexOf(successionMessage({ version, kid: noise(16), createdAtMs }, noise(3)));
+    expect(message(0x01020304, 0x0000_0192_8899_aabb)).toBe(`01020304${hexOf(noise(16))}000001928899aabb${hexOf(noise(3))}`);
+  });
+});
+
+test("a provider's name of 33 bytes is told by its length", async () => {
+  const recipient = { provider: "p".repeat(32), keyId: "k", alg: 1, wrapped: noise(1) };
+  const good = encodeKeyRecord({ suite: SUITE, keyCommit: noise(32), recipients: [recipient] });
+  const at = good.indexOf(0x78); // text of a length that follows
+  expect([...good.subarray(at, at + 3)]).toEqual([0x78, 32, 0x70]);
+  const long = concatBytes(good.subarray(0, at), Uint8Array.of(0x78, 33, 0x70), good.subarray(at + 2));
+  expect((await refusal(() => parseKeyRecord(long))).message).toMatch(/provider.*(32|33)/);
+});
+
 describe("a body", () => {
   test.each([
     [0, 72],
@@ -92,6 +153,12 @@ describe("a body", () => {
     expect(base.every((byte) => byte === 0xff)).toBe(true);
   });
 });
+
+function u32(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  writeUint32(bytes, 0, value);
+  return bytes;
+}
 
 /** A record of exactly so many bytes, of 16 recipients. */
 function recordOf(bytes: number): KeyRecord {

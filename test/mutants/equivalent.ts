@@ -8,4 +8,11 @@ export interface Equivalent {
   readonly why: string;
 }
 
-export const EQUIVALENT: readonly Equivalent[] = [];
+export const EQUIVALENT: readonly Equivalent[] = [
+  {
+    path: "src/core/format/succession.ts",
+    before: "writeUint32(head, 24, createdAtMs % 2 ** 32);",
+    after: "writeUint32(head, 24, createdAtMs % 2 ** 33);",
+    why: "writeUint32 keeps the lowest 32 bits, which are those of the number itself",
+  },
+];

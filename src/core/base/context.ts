@@ -246,7 +246,7 @@ function uint16(value: number): OwnedBytes {
 function requireMap(context: unknown): void {
   if (typeof context !== "object" || context === null || isIterable(context)) {
     const hint =
-      context instanceof Map ? "Object.fromEntries(map) makes one of a Map." : 'Write it as { tenant: "acme", object: "invoices/7" }.';
+      context instanceof Map ? "Object.fromEntries(map) makes one of a Map." : 'Give pairs: { tenant: "acme", object: "invoices/7" }.';
     throw invalidArgument("context must be an object of strings", hint);
   }
 }
