@@ -21,15 +21,9 @@ export interface DhKeyPair {
 
 /** DHKEM of RFC 9180 §4.1 over a group. */
 export function dhKem(group: DhGroup): Kem {
-  const label: LabelScope = { hash: group.hash, suiteId: concatBytes(ascii("KEM"), uint16(group.id)) };
-
   const agree = (own: DhKeyPair, peer: Uint8Array, context: Uint8Array): Uint8Array | undefined => {
     const dh = own.sharedSecret(peer);
-    if (dh === undefined) return undefined;
-    const prk = labeledExtract(label, NOTHING, "eae_prk", dh);
-    const sharedSecret = labeledExpand(label, prk, "shared_secret", context, group.sharedSecretBytes);
-    wipe(dh, prk);
-    return sharedSecret;
+    return dh && dhKemSecret(group, dh, context);
   };
 
   return {
@@ -47,6 +41,15 @@ export function dhKem(group: DhGroup): Kem {
       return { publicKey, decapsulate: (enc) => agree(own, enc, concatBytes(enc, publicKey)) };
     },
   };
+}
+
+/** ExtractAndExpand of RFC 9180 §4.1. @param dh the result of the group, which it wipes @param context `enc | public key` */
+export function dhKemSecret({ id, hash, sharedSecretBytes }: DhGroup, dh: Uint8Array, context: Uint8Array): Uint8Array {
+  const label: LabelScope = { hash, suiteId: concatBytes(ascii("KEM"), uint16(id)) };
+  const prk = labeledExtract(label, NOTHING, "eae_prk", dh);
+  const sharedSecret = labeledExpand(label, prk, "shared_secret", context, sharedSecretBytes);
+  wipe(dh, prk);
+  return sharedSecret;
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);

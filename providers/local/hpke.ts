@@ -83,9 +83,19 @@ export function hpkeOpen(
   const { encBytes } = suite.kem;
   if (sealed.length < encBytes + TAG_BYTES) return undefined;
   const sharedSecret = keyPair.decapsulate(sealed.subarray(0, encBytes));
-  if (sharedSecret === undefined) return undefined;
+  return sharedSecret && hpkeOpenUnder(suite, sharedSecret, info, sealed, aad);
+}
+
+/** Opens like `hpkeOpen`, with the shared secret that `enc` gave, which it wipes. */
+export function hpkeOpenUnder(
+  suite: HpkeSuite,
+  sharedSecret: Uint8Array,
+  info: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array = NOTHING,
+): OwnedBytes | undefined {
   const { key, baseNonce } = keySchedule(suite, sharedSecret, info);
-  const plaintext = suite.aead.open(key, baseNonce, aad, sealed.subarray(encBytes));
+  const plaintext = suite.aead.open(key, baseNonce, aad, sealed.subarray(suite.kem.encBytes));
   wipe(sharedSecret, key, baseNonce);
   return plaintext;
 }

@@ -3,8 +3,8 @@ import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { hintOnForm, hintOnLength } from "./key-hints.ts";
 
 /**
- * A key as raw bytes, as a KeyObject of node:crypto, as an extractable CryptoKey of WebCrypto, or as a JWK. It is copied: the
- * caller's own may be wiped afterwards, a CryptoKey once the provider has been used.
+ * A key as raw bytes, as a KeyObject of node:crypto, as a CryptoKey of WebCrypto, or as a JWK. Bytes are copied at once, an extractable
+ * CryptoKey at the first use. A CryptoKey that is not extractable is used where it is: docs/providers/local.md says which ones serve.
  */
 export type LocalKeyMaterial = Uint8Array | KeyObjectLike | CryptoKeyLike | LocalJwk;
 
@@ -71,8 +71,8 @@ export function jwkBytes(jwk: LocalJwk, shape: KeyShape): OwnedBytes {
   return checkedLength(bytes, shape);
 }
 
-function isCryptoKey(material: object): material is CryptoKeyLike {
-  return "extractable" in material && "algorithm" in material;
+export function isCryptoKey(material: unknown): material is CryptoKeyLike {
+  return typeof material === "object" && material !== null && "extractable" in material && "algorithm" in material;
 }
 
 function isKeyObject(material: object): material is KeyObjectLike {
@@ -82,7 +82,10 @@ function isKeyObject(material: object): material is KeyObjectLike {
 function extractable(key: CryptoKeyLike, shape: KeyShape): () => Promise<OwnedBytes> {
   if (!(key instanceof CryptoKey)) throw invalidArgument(`${shape.what} looks like a CryptoKey but is none of this runtime's`);
   if (!key.extractable) {
-    throw invalidArgument(`${shape.what} came as a CryptoKey that is not extractable`, "import or generate it with extractable: true");
+    throw invalidArgument(
+      `${shape.what} came as a CryptoKey that is not extractable`,
+      "import or generate it with extractable: true: it is no secret",
+    );
   }
   return async () => {
     const jwk = await crypto.subtle.exportKey("jwk", key).catch((cause: unknown) => {

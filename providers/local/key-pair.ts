@@ -2,6 +2,7 @@ import { refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { dhKem, X25519_GROUP } from "./dh-kem.ts";
+import { HELD_X25519 } from "./held-x25519.ts";
 import { AES_256_GCM, HKDF_SHA256, type HpkeSuite } from "./hpke.ts";
 import {
   hpkeKekSource,
@@ -55,7 +56,7 @@ export function localKeyPairs(options: LocalKeyPairsOptions): Required<KeyProvid
   const { keyPairs, primary } = options;
   const versions = keysOf(keyPairs, KEY_PAIR_OPTIONS, "localKeyPairs").map((pair) => ({
     keyId: pair.keyId,
-    kek: hpkeKekSource(pair, X25519_KEYS, X25519_SUITE),
+    kek: hpkeKekSource(pair, HELD_KEYS, X25519_SUITE),
   }));
   return localProvider({ alg: WRAP_ALGORITHMS.hpkeX25519, versions, primary });
 }
@@ -65,4 +66,5 @@ export const X25519_KEYS: KeyPairShapes = {
   privateKey: { what: "an X25519 private key", bytes: 32, kty: "OKP", kind: { member: "crv", value: "X25519" }, member: "d" },
 };
 
+const HELD_KEYS: KeyPairShapes = { ...X25519_KEYS, held: HELD_X25519 };
 const X25519_SUITE: HpkeSuite = { kem: dhKem(X25519_GROUP), kdf: HKDF_SHA256, aead: AES_256_GCM };

@@ -1,16 +1,18 @@
-import { type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
+import { copyOf, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
+import { HeldXaes256Gcm } from "../../src/core/crypto/held-xaes.ts";
 import { XAES_OVERHEAD_BYTES, Xaes256Gcm } from "../../src/core/crypto/xaes.ts";
+import { type HeldKey, type HeldKeyKind, heldKey } from "./held-keys.ts";
 import { type KeyShape, keyBytes, type LocalKeyMaterial } from "./key-forms.ts";
 import { type Kek, type KekSource, keysOf, lazyKek, localProvider, readyKek } from "./local-provider.ts";
 
 export interface LocalKeyOptions {
   /** Names this exact key for ever, such as `orders-2026-11`. 1 to 512 bytes of well-formed text. */
   readonly keyId: string;
-  /** 32 random bytes; as JWK with kty `oct`. */
+  /** 32 random bytes; as JWK with kty `oct`. A CryptoKey that is not extractable is one of AES-CBC with the usage `encrypt`. */
   readonly key: LocalKeyMaterial;
 }
 
@@ -61,6 +63,8 @@ export function localKeyset(options: LocalKeysetOptions): Required<KeyProvider> 
 }
 
 function aesKekSource(key: LocalKeyMaterial): KekSource {
+  const held = heldKey(key, AES_256_KEY, HELD_AES);
+  if (held !== undefined) return readyKek(heldAesKek(held));
   const bytes = keyBytes(key, AES_256_KEY);
   return typeof bytes === "function" ? lazyKek(async () => aesKek(await bytes())) : readyKek(aesKek(bytes));
 }
@@ -81,7 +85,34 @@ function aesKek(key: OwnedBytes): Kek {
   };
 }
 
+function heldAesKek(key: HeldKey): Kek {
+  const cipher = new HeldXaes256Gcm(key);
+  return {
+    wrap: (dek, aad) => wipingLate(copyOf(dek), (copy) => cipher.sealFresh(aad, copy)),
+    async unwrap(wrapped, aad) {
+      return wrapped.length === WRAPPED_BYTES ? await cipher.open(aad, copyOf(wrapped)) : undefined;
+    },
+    destroy: () => cipher.destroy(),
+  };
+}
+
+/** Calls `use` and wipes the bytes once its promise has settled. */
+async function wipingLate<R>(bytes: Uint8Array, use: (bytes: Uint8Array) => Promise<R>): Promise<R> {
+  try {
+    return await use(bytes);
+  } finally {
+    wipe(bytes);
+  }
+}
+
 const KEY_OPTIONS: OptionNames<LocalKeyOptions> = { keyId: true, key: true };
 const KEYSET_OPTIONS: OptionNames<LocalKeysetOptions> = { keys: true, primary: true };
 export const AES_256_KEY: KeyShape = { what: "an AES-256 key", bytes: 32, kty: "oct", member: "k" };
+const HELD_AES: HeldKeyKind = {
+  algorithm: "AES-CBC",
+  type: "secret",
+  bits: 256,
+  usages: ["encrypt"],
+  hint: 'wrapping needs the block cipher: crypto.subtle.importKey("raw", bytes, "AES-CBC", false, ["encrypt"]), or generateKey({ name: "AES-CBC", length: 256 }, false, ["encrypt"])',
+};
 const WRAPPED_BYTES: number = DATA_KEY_BYTES + XAES_OVERHEAD_BYTES;

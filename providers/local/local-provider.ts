@@ -8,9 +8,10 @@ import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 
 /** One version of a KEK, ready for use. */
 export interface Kek {
-  wrap(dek: Uint8Array, aad: Uint8Array): Uint8Array;
-  /** 32 bytes, or undefined if this version did not wrap them with this AAD. */
-  unwrap(wrapped: Uint8Array, aad: Uint8Array): OwnedBytes | undefined;
+  /** Reads `dek` before it returns. */
+  wrap(dek: Uint8Array, aad: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** Returns 32 bytes, or undefined if this version did not wrap them with this AAD. Reads `wrapped` before it returns. */
+  unwrap(wrapped: Uint8Array, aad: Uint8Array): OwnedBytes | undefined | Promise<OwnedBytes | undefined>;
   /** Wipes what can be wiped. */
   destroy(): void;
 }
@@ -58,7 +59,7 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const kek = source.use();
       const ready = kek instanceof Promise ? await loaded(kek, options) : kek;
-      return { provider: NAME, keyId: primary, alg, wrapped: ready.wrap(dek, options.wrapAad(primary)) };
+      return { provider: NAME, keyId: primary, alg, wrapped: await ready.wrap(dek, options.wrapAad(primary)) };
     },
     async unwrap(recipient, options) {
       throwIfAborted(options);
@@ -66,7 +67,7 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
       if (source === undefined || recipient.provider !== NAME || recipient.alg !== alg) throw rejected();
       const kek = source.use();
       const ready = kek instanceof Promise ? await loaded(kek, options) : kek;
-      const dek = ready.unwrap(recipient.wrapped, options.wrapAad(recipient.keyId));
+      const dek = await ready.unwrap(recipient.wrapped, options.wrapAad(recipient.keyId));
       if (dek === undefined) throw rejected();
       return dek;
     },

@@ -1,12 +1,15 @@
 import { engine } from "#engine";
+import { localKeyPair } from "../../providers/local/key-pair.ts";
 import { localKey } from "../../providers/local/local-key.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 
-// Runs in the browser: 64 MiB through the web streams, and files to and from Node. The result stands in the document's title.
+// Runs in the browser: 64 MiB through the web streams, and files to and from Node, with keys as bytes and with keys that WebCrypto holds. The
+// result stands in the document's title.
 
 const MIB = 2 ** 20;
 const BYTES = 64 * MIB;
-const keyring = new Keyring(localKey({ keyId: "browser", key: new Uint8Array(32).fill(9) }));
+const key = new Uint8Array(32).fill(9);
+const keyring = new Keyring(localKey({ keyId: "browser", key }));
 const context = { object: "exchange" };
 
 document.title = await Promise.resolve()
@@ -17,8 +20,9 @@ async function run(): Promise<string> {
   const there = plaintext().pipeThrough(keyring.encryptStream({ context, plaintextBytes: BYTES }));
   if (!(await isPlaintext(there.pipeThrough(keyring.decryptStream({ context }))))) return "the round trip lost something";
 
+  const held = new Keyring(localKey({ keyId: "browser", key: await crypto.subtle.importKey("raw", key, "AES-CBC", false, ["encrypt"]) }));
   const fromNode = await fetch("/from-node");
-  if (fromNode.body === null || !(await isPlaintext(fromNode.body.pipeThrough(keyring.decryptStream({ context }))))) {
+  if (fromNode.body === null || !(await isPlaintext(fromNode.body.pipeThrough(held.decryptStream({ context }))))) {
     return "Node's envelope did not open";
   }
 
@@ -31,9 +35,22 @@ async function run(): Promise<string> {
   );
   if (!refused.includes("the data was changed")) return `a changed envelope: ${refused}`;
 
-  const envelope = await new Response(plaintext().pipeThrough(keyring.encryptStream({ context }))).blob();
+  if (!(await isHeldPairTheSame())) return "a key pair that WebCrypto holds is another than its bytes";
+  const envelope = await new Response(plaintext().pipeThrough(held.encryptStream({ context }))).blob();
   const sent = await fetch("/from-browser", { method: "POST", body: envelope });
   return sent.ok ? `done with the ${engine.name} engine` : "Node could not open ours";
+}
+
+async function isHeldPairTheSame(): Promise<boolean> {
+  const pair = await crypto.subtle.generateKey("X25519", true, ["deriveBits"]);
+  if (!("privateKey" in pair)) return false;
+  const jwk = await crypto.subtle.exportKey("jwk", pair.privateKey);
+  const publicKey = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+  const privateKey = await crypto.subtle.importKey("jwk", jwk, "X25519", false, ["deriveBits"]);
+  const byBytes = new Keyring(localKeyPair({ keyId: "pair", publicKey: jwk, privateKey: jwk }));
+  const held = new Keyring(localKeyPair({ keyId: "pair", publicKey, privateKey }));
+  const [there, back] = [await held.decrypt(await byBytes.encrypt(key)), await byBytes.decrypt(await held.encrypt(key))];
+  return [...there, ...back].every((byte) => byte === 9) && there.length + back.length === 64;
 }
 
 /** Every MiB carries its number. */

@@ -23,7 +23,7 @@ export class Xaes256Gcm {
   /** @param key 32 bytes; the schedule is kept, the bytes are not. */
   constructor(key: Uint8Array) {
     this.#blocks = engine.blockCipher(key);
-    this.#masks = wiping(this.#blocks.encrypt(new Uint8Array(BLOCK_BYTES)), (block) => wiping(doubleBlock(block), masksOf));
+    this.#masks = masksOf(this.#blocks.encrypt(new Uint8Array(BLOCK_BYTES)));
   }
 
   /**
@@ -89,26 +89,32 @@ export class Xaes256Gcm {
   // M1 = 00 01 58 00 | nonce[0..12), M2 = 00 02 58 00 | nonce[0..12); key = AES(M1 xor K1) | AES(M2 xor K1)
   #deriveKeys(nonces: Uint8Array, offset: number, count: number): Uint8Array {
     const blocks = count === 1 ? this.#oneKey : new Uint8Array(count * XAES_KEY_BYTES);
-    const masks = this.#masks;
     for (let place = 0; place < count; place++) {
-      const start = place * XAES_KEY_BYTES;
-      const nonce = offset + place * XAES_NONCE_BYTES;
-      for (let at = 0; at < 4; at++) {
-        blocks[start + at] = masks[at] ?? 0;
-        blocks[start + BLOCK_BYTES + at] = masks[BLOCK_BYTES + at] ?? 0;
-      }
-      for (let at = 4; at < BLOCK_BYTES; at++) {
-        const masked = byteAt(masks, at) ^ byteAt(nonces, nonce + at - 4);
-        blocks[start + at] = masked;
-        blocks[start + BLOCK_BYTES + at] = masked;
-      }
+      writeKeyBlocks(this.#masks, nonces, offset + place * XAES_NONCE_BYTES, blocks, place * XAES_KEY_BYTES);
     }
     return this.#blocks.encrypt(blocks);
   }
 }
 
-/** `M1 xor K1 | M2 xor K1` for a nonce of zeros. */
-function masksOf(subkey: Uint8Array): Uint8Array {
+/** Writes the two blocks, `M1 xor K1 | M2 xor K1`, whose encryption is the key of one nonce. */
+export function writeKeyBlocks(masks: Uint8Array, nonces: Uint8Array, nonce: number, target: Uint8Array, start: number): void {
+  for (let at = 0; at < 4; at++) {
+    target[start + at] = masks[at] ?? 0;
+    target[start + BLOCK_BYTES + at] = masks[BLOCK_BYTES + at] ?? 0;
+  }
+  for (let at = 4; at < BLOCK_BYTES; at++) {
+    const masked = byteAt(masks, at) ^ byteAt(nonces, nonce + at - 4);
+    target[start + at] = masked;
+    target[start + BLOCK_BYTES + at] = masked;
+  }
+}
+
+/** Returns `M1 xor K1 | M2 xor K1` for a nonce of zeros. @param zeros the encrypted block of zeros, which it wipes */
+export function masksOf(zeros: Uint8Array): Uint8Array {
+  return wiping(zeros, (block) => wiping(doubleBlock(block), masksOfSubkey));
+}
+
+function masksOfSubkey(subkey: Uint8Array): Uint8Array {
   const masks = concatBytes(subkey, subkey);
   masks[1] = byteAt(masks, 1) ^ 0x01;
   masks[2] = byteAt(masks, 2) ^ 0x58;
@@ -120,6 +126,6 @@ function masksOf(subkey: Uint8Array): Uint8Array {
 /** What XAES adds to a plaintext: nonce and tag. */
 export const XAES_OVERHEAD_BYTES: number = XAES_NONCE_BYTES + TAG_BYTES;
 
-const BLOCK_BYTES = 16;
+export const BLOCK_BYTES = 16;
 const MOST_AHEAD = 64;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
