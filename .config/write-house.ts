@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { SERVICE_LAGS } from "../src/tenants/health/revocation-bound.ts";
 import { TENANT_LIFE_CYCLE } from "../src/tenants/life-cycle/table.ts";
 import { FLOORS, KNOWS_PROVIDERS, PROVIDERS, PROVIDERS_SHARE, type ProviderRoom, type Room } from "../test/package/arrows.ts";
 import { envelopePicture } from "./envelope-picture.ts";
@@ -16,7 +17,7 @@ export function houseFiles(read: (path: string) => string): ReadonlyMap<string, 
     ["docs/envelope.svg", envelopePicture()],
     ["CONTRIBUTING.md", withList(read("CONTRIBUTING.md"), tree())],
     ["docs/design.md", withList(read("docs/design.md"), table())],
-    ["docs/tenants.md", withList(read("docs/tenants.md"), lifeCycle())],
+    ["docs/tenants.md", withLags(withList(read("docs/tenants.md"), lifeCycle()))],
   ]);
 }
 
@@ -48,6 +49,15 @@ function row({ path, holds, packages = [], inner = [] }: Room & Pick<ProviderRoo
   return `| \`${path.replace(/\/$/, "")}\` | ${holds}${order} | ${names.join(", ")} |`;
 }
 
+/** Writes the lags of key services behind the second mark. */
+function withLags(page: string): string {
+  const rows = Object.entries(SERVICE_LAGS).map(
+    ([kind, { lever, usualMs, longestMs }]) => `| \`${kind}\` | ${lever} | ${usualMs / 1000} s | ${longestMs / 1000} s |`,
+  );
+  const list = ["| kind | fastest way to take the key away | usual lag | longest lag |", "|---|---|---|---|", ...rows].join("\n");
+  return page.replace(LAGS, () => `${LAGS_BEGIN}\n\n${list}\n\n<!-- end of lags -->`);
+}
+
 /** The changes of a tenant, from the table that the library applies. */
 function lifeCycle(): string {
   const rows = TENANT_LIFE_CYCLE.map(({ change, from, to, event, meaning, isGeneration }) => {
@@ -59,6 +69,8 @@ function lifeCycle(): string {
 
 const BEGIN = "<!-- made by npm run house -->";
 const END = "<!-- end -->";
+const LAGS_BEGIN = "<!-- lags, made by npm run house -->";
+const LAGS = /<!-- lags, made by npm run house -->[\s\S]*?<!-- end of lags -->/;
 const MARKED = /<!-- made by npm run house -->[\s\S]*?<!-- end -->/;
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -98,6 +98,7 @@ export class Tenants {
       hurry: (id) => this.#health.hurry(id),
       change: (id, next) => void this.#changeQuietly(id, next),
       unixMs: () => clock.unixMs(),
+      nowS: () => this.#residents.nowS,
     });
     const residents = new Residents({ policy, records, claims, audit, watch });
     const changes = new TenantChanges(records, residents, audit, clock);

@@ -17,6 +17,7 @@ export class TenantSlot {
   /** When the next canary is due. */
   canaryAtS = 0;
   verifiedAtS: number = NEVER;
+  refusedAtS: number = NEVER;
   /** Deliberate refusals and accidents in a row, since the key last answered. */
   refusals = 0;
   failures = 0;

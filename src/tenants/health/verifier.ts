@@ -52,7 +52,7 @@ export class TenantVerifier {
     this.#requireTurn(id, record);
     const findings = await this.#within(record, key, options.signal);
     const level = levelOf(findings);
-    const atMs = policy.clock.unixMs();
+    const atMs = Math.floor(policy.clock.unixMs());
     const failed = findings.filter((finding) => finding.level === "failed").map(({ check }) => check.slice(0, 64));
     const verification = { atMs, generation: record.generation, key: key.number, level, failed: failed.slice(0, 8) };
     if (level !== "failed") await this.#keepCanary(record, key, options);

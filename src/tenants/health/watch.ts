@@ -15,6 +15,7 @@ export interface WatchActions {
   /** Changes the record in the background. What fails is tried again with the next call. */
   change(id: string, next: (record: TenantRecord) => TenantChange | undefined): void;
   unixMs(): number;
+  nowS(): number;
 }
 
 /**
@@ -45,9 +46,11 @@ export class TenantWatch {
   #refused(id: string, slot: TenantSlot, health: TenantHealth, source: CallSource): void {
     this.#actions.purge(id);
     slot.refusals++;
+    slot.refusedAtS = this.#actions.nowS();
     slot.refusedTo |= source === "traffic" ? 1 : 2;
     if (slot.refusals < REFUSALS && slot.refusedTo !== 3) {
-      this.#actions.hurry(id);
+      if (source === "traffic") this.#actions.hurry(id);
+      else slot.canaryAtS = Math.min(slot.canaryAtS, slot.refusedAtS + NEXT_CANARY_S);
       return;
     }
     this.#actions.change(id, (record) => {
@@ -66,7 +69,7 @@ export class TenantWatch {
 /** Makes the health of a record from the end of a call. */
 export function healthOf(error: EnvelockError | undefined, atMs: number): TenantHealth {
   const outcome = HEALTH_OUTCOMES.find((known) => known === (error?.code ?? "ok")) ?? "provider-failure";
-  return { atMs, outcome };
+  return { atMs: Math.floor(atMs), outcome };
 }
 
 /** Whether a refusal may still be the spread of a right that was just given. */
@@ -75,5 +78,6 @@ function isFresh({ keys }: TenantRecord, atMs: number): boolean {
 }
 
 const REFUSALS = 3;
+const NEXT_CANARY_S = 60;
 const FAILURES = 3;
 const GRANT_SPREAD_MS = 600_000;

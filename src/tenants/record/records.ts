@@ -51,8 +51,8 @@ export class TenantRecords {
       const before = await this.read(id, options);
       const change = next(before);
       if (change === undefined) return { record: before, before, isChanged: false };
-      const record = Object.freeze(changedRecord(before, change, this.#clock.unixMs()));
-      const row = encodeTenantRecord(record);
+      const row = encodeTenantRecord(changedRecord(before, change, Math.floor(this.#clock.unixMs())));
+      const record = parseTenantRecord(row); // what could not be read back is never written
       const isTaken =
         before === undefined
           ? await this.#store.insertIfAbsent(row, options)

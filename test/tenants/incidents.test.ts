@@ -1,0 +1,362 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { EnvelockError } from "../../src/core/base/errors.ts";
+import type { TenantStore } from "../../src/core/contracts/tenant-store.ts";
+import { memoryStore } from "../../src/fields/stores/memory.ts";
+import { SERVICE_LAGS } from "../../src/tenants/health/revocation-bound.ts";
+import type { Tenants } from "../../src/tenants/tenants.ts";
+import { FakeKeyService } from "../../src/testing/tenants/index.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
+import { type Vendor, vendor } from "./bench.ts";
+
+// What happened to others with keys of tenants. Each incident is a test.
+
+test("C2 a process-wide age: two tenants in one cache each have their own bound", async () => {
+  const { tenants, onboard, service, clock } = vendor();
+  const names = { none: await onboard("none"), long: await onboard("long") };
+  await tenants.setPolicy("none", { cacheMaxAgeMs: 0 });
+  await tenants.setPolicy("long", { cacheMaxAgeMs: 1_800_000 });
+  for (const [id, ms, hits] of [
+    ["none", 0, false],
+    ["long", 1_799_000, true],
+    ["long", 2000, false],
+  ] as const) {
+    const keyring = await tenants.keyring(id);
+    const envelope = envelopes.get(id) ?? (await keyring.encrypt(new Uint8Array([1])));
+    if (!envelopes.has(id)) await keyring.decrypt(envelope);
+    envelopes.set(id, envelope);
+    await clock.advance(ms);
+    const calls = service.calls(names[id]);
+    await keyring.decrypt(envelope);
+    expect(service.calls(names[id]) - calls).toBe(hits ? 0 : 1);
+  }
+});
+const envelopes = new Map<string, Uint8Array>();
+
+describe("C3 search still served after the right was taken", () => {
+  test.each([
+    "denied",
+    "disabled",
+    "deleted",
+  ] as const)("a key that is %s closes under traffic within the bound, and for good", async (mode) => {
+    const bench = vendor();
+    const { tenants, service, clock } = bench;
+    const name = await bench.onboard("acme");
+    await bench.onboard("other");
+    const { revocationBoundMs, serviceLagMs } = await tenants.healthOf("acme");
+    const [own, other] = [await underTraffic(bench, "acme"), await underTraffic(bench, "other")];
+    service.setMode(name, mode); // as soon as the service itself heeds it
+    const begunAt = clock.monotonicMs();
+    while (await own.isOpen()) {
+      expect(clock.monotonicMs() - begunAt).toBeLessThanOrEqual(revocationBoundMs - serviceLagMs);
+      expect(await other.isOpen()).toBe(true);
+      await clock.advance(10_000);
+    }
+    for (let turn = 0; turn < 10; turn++) {
+      await clock.advance(10_000);
+      expect([await own.isOpen(), await other.isOpen()]).toEqual([false, true]);
+    }
+    expect(await refusalCode(() => own.write())).toBe("access-denied");
+    expect((await tenants.show("acme")).state).toBe("revoked");
+    expect((await tenants.show("other")).state).toBe("active");
+  });
+
+  test("the first refusal wipes what is in memory, also what other versions of the key had opened", async () => {
+    const { tenants, onboard, service } = vendor();
+    const name = await onboard("acme");
+    const keyring = await tenants.keyring("acme");
+    const envelope = await keyring.encryptText("x");
+    await keyring.decryptText(envelope);
+    service.addKey(name); // a new version
+    service.setMode(name, "denied");
+    expect(await refusalCode(() => keyring.encryptText("y"))).toBe("access-denied");
+    expect(await refusalCode(() => keyring.decryptText(envelope))).toBe("access-denied");
+  });
+
+  test("an outage closes nothing that is in memory, and degrades the tenant until the service is back", async () => {
+    const { tenants, onboard, service, clock } = vendor();
+    const name = await onboard("acme");
+    const keyring = await tenants.keyring("acme");
+    const cached = await keyring.encryptText("x");
+    await keyring.decryptText(cached);
+    service.setMode(name, "unreachable");
+    for (let turn = 0; turn < 3; turn++) expect(await refusalCode(() => keyring.encryptText("y"))).toBe("unavailable");
+    expect(await keyring.decryptText(cached)).toBe("x");
+    await clock.advance(0);
+    expect((await tenants.show("acme")).state).toBe("degraded");
+    expect((await tenants.healthOf("acme")).whose).toBe("service");
+    service.setMode(name, "healthy");
+    await keyring.encryptText("y");
+    await clock.advance(0);
+    expect((await tenants.show("acme")).state).toBe("active");
+  });
+
+  test("throttling is no refusal", async () => {
+    const { tenants, onboard, service, clock } = vendor();
+    service.setMode(await onboard("acme"), "throttled");
+    const keyring = await tenants.keyring("acme");
+    for (let turn = 0; turn < 9; turn++)
+      expect(await refusal(() => keyring.encryptText("y"))).toMatchObject({ code: "rate-limited", whose: "tenant", tenant: "acme" });
+    await clock.advance(0);
+    expect((await tenants.show("acme")).state).toBe("active");
+  });
+
+  test("one refusal of a grant that may still spread wipes, and revokes nothing", async () => {
+    const { tenants, service, clock } = vendor();
+    service.addKey("vaults/acme/keys/saas");
+    await tenants.invite("acme");
+    await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/saas" });
+    await tenants.verify("acme");
+    await tenants.activate("acme");
+    const keyring = await tenants.keyring("acme");
+    service.setMode("vaults/acme/keys/saas", "denied");
+    for (let turn = 0; turn < 5; turn++) expect(await refusalCode(() => keyring.encryptText("y"))).toBe("access-denied");
+    await clock.advance(0);
+    expect((await tenants.show("acme")).state).toBe("active");
+  });
+});
+
+test("C4 a tenant that stays unlocked until a restart: it is let go when idle, and on demand", async () => {
+  const { another, onboard, clock } = vendor();
+  for (const id of ["acme", "busy"]) await onboard(id);
+  const tenants = another({ maxResident: 1 });
+  const idle = await tenants.keyring("acme");
+  await clock.advance(20_000);
+  await tenants.keyring("busy");
+  expect(await refusalCode(() => idle.encryptText("x"))).toBe("closed");
+  const keyring = await tenants.keyring("busy");
+  await tenants.suspend("busy");
+  expect(await refusalCode(() => keyring.encryptText("x"))).toBe("access-denied");
+});
+
+test("C5 the age of a data key runs from its unwrap, not from its last use", async () => {
+  const { tenants, onboard, service, clock } = vendor();
+  const name = await onboard("acme");
+  const keyring = await tenants.keyring("acme");
+  const envelope = await keyring.encryptText("x");
+  await keyring.decryptText(envelope);
+  const calls = service.calls(name);
+  for (let turn = 0; turn < 29; turn++) {
+    await clock.advance(10_000);
+    await keyring.decryptText(envelope);
+  }
+  expect(service.calls(name)).toBe(calls);
+  await clock.advance(10_000);
+  await keyring.decryptText(envelope);
+  expect(service.calls(name)).toBe(calls + 1);
+});
+
+test("C6 offboarding destroys only the key that the vendor created, and no data key of another tenant", async () => {
+  const { tenants, service, onboard, dataKeyStore } = vendor();
+  const theirs = await onboard("theirs");
+  service.addKey("vaults/vendor/keys/for-ours");
+  await tenants.invite("ours");
+  await tenants.stage("ours", { kind: "fake", key: "vaults/vendor/keys/for-ours", createdByUs: true });
+  await tenants.verify("ours");
+  await tenants.activate("ours");
+  const kept = await onboard("kept");
+  const tokens = new Map<string, string>();
+  for (const id of ["theirs", "ours", "kept"]) {
+    const dataKeys = await tenants.dataKeys(id);
+    for (const scope of [{}, { project: "p" }]) {
+      const field = await dataKeys.field({ table: "users", column: "email", scope, blindIndex: {} });
+      tokens.set(id, field.encrypt("a@b.example"));
+    }
+  }
+  expect(await refusalCode(() => tenants.shred("theirs"))).toBe("invalid-argument");
+  for (const id of ["theirs", "ours"]) {
+    await tenants.offboard(id);
+    expect((await tenants.shred(id)).shredded).toBe(4);
+    expect((await tenants.shred(id)).shredded).toBe(0);
+  }
+  expect([service.modeOf(theirs), service.modeOf("vaults/vendor/keys/for-ours"), service.modeOf(kept)]).toEqual([
+    "healthy",
+    "deleted",
+    "healthy",
+  ]);
+  const live = (await dataKeyStore.scan({ limit: 100 })).filter(({ state }) => state !== "shredded");
+  expect(live.length).toBe(4);
+  const field = await (await tenants.dataKeys("kept")).field({ table: "users", column: "email", scope: { project: "p" } });
+  expect(field.decrypt(tokens.get("kept") ?? "")).toBe("a@b.example");
+});
+
+describe.each([
+  ["C7 one tenant's envelope through another's keyring: no call of any key", false],
+  ["C8 the same after a cache hit", true],
+])("%s", (_name, isCached) => {
+  test("under keys of their own, under the platform's, and after a move", async () => {
+    const bench = vendor();
+    const { tenants, service, platform } = bench;
+    for (const id of ["a", "b"]) await bench.onboard(id);
+    for (const id of ["c", "d"]) {
+      await tenants.invite(id);
+      await tenants.activate(id);
+    }
+    await move(bench, "b", "vaults/b/keys/second");
+    for (const [owner, thief] of [
+      ["a", "b"],
+      ["b", "a"],
+      ["a", "c"],
+      ["c", "a"],
+    ] as const) {
+      const keyring = await tenants.keyring(owner);
+      const envelope = await keyring.encryptText("x");
+      if (isCached) await keyring.decryptText(envelope);
+      const field = await (await tenants.dataKeys(owner)).field({ table: "users", column: "email" });
+      const token = field.encrypt("x");
+      const others = await (await tenants.dataKeys(thief)).field({ table: "users", column: "email" });
+      const calls = [service.calls(), platform.calls.length];
+      expect(await refusalCode(async () => await (await tenants.keyring(thief)).decryptText(envelope))).toBe("no-matching-provider");
+      expect(await refusalCode(() => others.decrypt(token))).toBe("authentication-failed");
+      expect([service.calls(), platform.calls.length]).toEqual(calls);
+    }
+    const c = await tenants.keyring("c");
+    const envelope = await c.encryptText("x");
+    if (isCached) await c.decryptText(envelope);
+    expect(await refusalCode(async () => await (await tenants.keyring("d")).decryptText(envelope))).toBe("authentication-failed"); // one key for both
+  });
+
+  test("not even with a description that points at the other's key", async () => {
+    const { tenants, onboard, service, store } = vendor();
+    const name = await onboard("a");
+    await onboard("b");
+    const keyring = await tenants.keyring("a");
+    const envelope = await keyring.encryptText("x");
+    if (isCached) await keyring.decryptText(envelope);
+    const calls = service.calls();
+    for (const key of [name, name.toUpperCase()])
+      expect(await refusal(() => tenants.stage("b", { kind: "fake", key }))).toMatchObject({
+        code: "access-denied",
+        detail: "key-taken",
+        whose: "tenant",
+      });
+    await plant(store, "b", "vaults/b/keys/saas", name); // past the library
+    const other = await restarted(tenants, { store, service });
+    expect(await refusal(() => other.keyring("b"))).toMatchObject({ code: "access-denied", detail: "key-taken" });
+    expect((await other.verify("b")).findings[0]).toMatchObject({ check: "description", level: "failed", whose: "tenant" });
+    expect(service.calls()).toBe(calls);
+  });
+});
+
+test("C9 disabled, denied and gone are told apart, each with its next step", async () => {
+  const { tenants, onboard, service } = vendor();
+  const seen: EnvelockError[] = [];
+  for (const mode of ["disabled", "denied", "deleted"] as const) {
+    const name = await onboard(mode);
+    const keyring = await tenants.keyring(mode);
+    service.setMode(name, mode);
+    seen.push(await refusal(() => keyring.encryptText("x")));
+  }
+  expect(seen.map(({ code }) => code)).toEqual(["key-disabled", "access-denied", "key-not-found"]);
+  expect(new Set(seen.map(({ hint }) => hint)).size).toBe(3);
+  expect(seen.map(({ whose, tenant }) => `${whose} ${tenant}`)).toEqual(["tenant disabled", "tenant denied", "tenant deleted"]);
+});
+
+test("C10 the fastest lever of each service is named: at Google the IAM binding, not the version", () => {
+  expect(SERVICE_LAGS["gcp-kms"]?.lever).toContain("remove the IAM binding");
+  const page = readFileSync(join(import.meta.dirname, "../../docs/tenants.md"), "utf8");
+  for (const { lever } of Object.values(SERVICE_LAGS)) expect(page).toContain(lever);
+});
+
+test("C11 what the key service's doctor warns of comes through, and does not stop the tenant", async () => {
+  const service = new FakeKeyService();
+  const check = { check: "policy", status: "warning", message: "the key policy names no administrator", advice: "Name one." } as const;
+  const { tenants } = vendor({ open: { ...service.opener, diagnose: async () => [check] } });
+  service.addKey("vaults/acme/keys/saas");
+  await tenants.invite("acme");
+  await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/saas" });
+  const { level, findings } = await tenants.verify("acme");
+  expect(level).toBe("warning");
+  expect(findings).toContainEqual({ check: "policy", level: "warning", whose: "tenant", detail: check.message, hint: "Name one." });
+  expect((await tenants.activate("acme")).state).toBe("active");
+});
+
+test("C12 a key behind a firewall is found at the onboarding, with the addresses that the vendor calls from", async () => {
+  const { tenants, service } = vendor({ addresses: ["192.0.2.7"] });
+  service.addKey("vaults/acme/keys/saas", "unreachable");
+  await tenants.invite("acme");
+  await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/saas" });
+  const { level, findings, record } = await tenants.verify("acme");
+  expect(level).toBe("failed");
+  expect(findings.find(({ check }) => check === "round-trip")?.hint).toContain("192.0.2.7");
+  expect(record.verification).toMatchObject({ level: "failed", failed: ["key", "round-trip"] });
+  expect(await refusalCode(() => tenants.activate("acme"))).toBe("invalid-argument");
+});
+
+test("C14 a version that is disabled is noticed without traffic", async () => {
+  const { tenants, onboard, service, clock } = vendor();
+  const name = await onboard("acme");
+  const end = new AbortController();
+  const watching = tenants.watchHealth({ signal: end.signal });
+  await clock.advance(60_000);
+  const calls = service.calls(name);
+  await clock.advance(7_200_000);
+  expect(service.calls(name)).toBeGreaterThan(calls);
+  service.setMode(name, "disabled");
+  await clock.advance(5 * 3_600_000);
+  expect((await tenants.show("acme")).state).toBe("revoked");
+  end.abort();
+  await clock.finish(watching);
+});
+
+test("C15 what cannot be read is listed, never dropped", async () => {
+  const { tenants, onboard, store } = vendor();
+  await onboard("acme");
+  await plant(store, "acme", '"state":"active"', '"state":"lost"');
+  const listed: string[] = [];
+  for await (const record of tenants.list()) listed.push("error" in record ? record.error.code : record.state);
+  expect(listed).toEqual(["provider-failure"]);
+});
+
+test("C17 granting again is not enough where the refusal disabled the version: the hint says so", async () => {
+  const { tenants, service } = vendor();
+  service.addKey("vaults/acme/keys/saas", "disabled");
+  await tenants.invite("acme");
+  await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/saas" });
+  const { findings } = await tenants.verify("acme");
+  expect(findings.find(({ check }) => check === "round-trip")?.hint).toMatch(/[Ee]nable/);
+});
+
+interface Traffic {
+  /** Whether the tenant's data can be read now: from memory, and in the key table. */
+  isOpen(): Promise<boolean>;
+  write(): Promise<unknown>;
+}
+
+async function underTraffic({ tenants }: Vendor, id: string): Promise<Traffic> {
+  const envelope = await (await tenants.keyring(id)).encryptText("x");
+  return {
+    async isOpen() {
+      try {
+        return (await (await tenants.keyring(id)).decryptText(envelope)) === "x";
+      } catch {
+        return false;
+      }
+    },
+    write: async () => await (await tenants.keyring(id)).encryptText("y"),
+  };
+}
+
+async function move({ tenants, service, clock }: Vendor, id: string, name: string): Promise<void> {
+  service.addKey(name);
+  await tenants.stage(id, { kind: "fake", key: name });
+  await tenants.verify(id);
+  expect((await clock.finish(tenants.move(id))).step).toBe("retired");
+}
+
+/** Changes the document of a tenant past the library. */
+async function plant(store: TenantStore, id: string, from: string, to: string): Promise<void> {
+  const row = await store.get({ kind: "tenant", id });
+  if (row === undefined) throw new Error("no such tenant");
+  const document = row.document.replace(from, to);
+  await store.compareAndSwap({ ...row, document, revision: row.revision + 1 }, row.revision);
+}
+
+async function restarted(
+  old: Tenants,
+  { store, service }: { readonly store: TenantStore; readonly service: FakeKeyService },
+): Promise<Tenants> {
+  await old.close();
+  return vendor({ store, open: service.opener, dataKeyStore: memoryStore() }).tenants;
+}
