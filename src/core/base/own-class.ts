@@ -23,4 +23,4 @@ export function notOwn(value: unknown, name: OwnClass, what: string): EnvelockEr
   });
 }
 
-type OwnClass = "DataKey" | "DataKeyCache" | "Keyring" | "ProviderGuards";
+type OwnClass = "DataKey" | "DataKeyCache" | "FairLimits" | "Keyring" | "ProviderGuards";

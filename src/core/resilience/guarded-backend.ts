@@ -1,12 +1,13 @@
 import type { Clock } from "../base/clock.ts";
 import type { Context } from "../base/context.ts";
 import { attributed, EnvelockError, type ErrorCode, type Whose } from "../base/errors.ts";
-import { waitFor } from "../base/wait.ts";
+import { type WaitBounds, waitFor } from "../base/wait.ts";
 import { CallSignal } from "../contracts/call-signal.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import type { BreakerState, ProviderCall } from "../telemetry/events.ts";
 import type { Observer } from "../telemetry/observer.ts";
+import type { FairLimits, Lane, Place } from "./fair-limits.ts";
 import type { BreakerChange, Guard, Probes } from "./guard.ts";
 import type { Operation } from "./operation.ts";
 import type { ResiliencePolicy } from "./policy.ts";
@@ -38,10 +39,12 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
   readonly #observer: Observer | undefined;
   readonly #keyContext: Context;
   readonly #tenant: string | undefined;
+  readonly #limits: FairLimits | undefined;
+  readonly #lane: Lane;
 
   constructor(
     backend: B,
-    { guards, clock, attemptDeadlineMs, retry, tenant }: ResiliencePolicy,
+    { guards, clock, attemptDeadlineMs, retry, tenant, limits, lane }: ResiliencePolicy,
     observer: Observer | undefined,
     keyContext: Context = NO_CONTEXT,
   ) {
@@ -53,6 +56,8 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     this.#observer = observer;
     this.#keyContext = keyContext;
     this.#tenant = tenant?.id;
+    this.#limits = limits;
+    this.#lane = lane;
   }
 
   get status(): ProviderStatus {
@@ -130,14 +135,31 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     });
   }
 
-  async #attempt<R, T>(operation: Operation, { call, start, accept, discard }: Step<R, T>): Promise<T> {
-    const { limiter } = this.#guard;
+  async #attempt<R, T>(operation: Operation, step: Step<R, T>): Promise<T> {
     operation.throwIfAborted();
     this.#requireAdmission();
-    if (!limiter.tryEnter()) {
-      const { remainingMs } = operation;
-      await limiter.enter(operation.bounds(remainingMs, () => this.#tooLate(`had no place free to ${call}`, remainingMs, "vendor")));
+    const limits = this.#limits;
+    if (limits === undefined) return await this.#guarded(operation, step);
+    const entering = limits.enter(this.backend, this.#tenant ?? "", this.#lane, () => this.#boundsOfTurn(operation, step.call));
+    const place: Place = entering instanceof Promise ? await entering : entering;
+    try {
+      return await this.#guarded(operation, step);
+    } catch (error) {
+      if (EnvelockError.is(error) && error.code === "rate-limited") place.throttled(error.retryAfterMs);
+      throw error;
+    } finally {
+      place.leave();
     }
+  }
+
+  #boundsOfTurn(operation: Operation, call: ProviderCall): WaitBounds {
+    const { remainingMs } = operation;
+    return operation.bounds(remainingMs, () => this.#tooLate(`had no place free to ${call}`, remainingMs, "vendor"));
+  }
+
+  async #guarded<R, T>(operation: Operation, { call, start, accept, discard }: Step<R, T>): Promise<T> {
+    const { limiter } = this.#guard;
+    if (!limiter.tryEnter()) await limiter.enter(this.#boundsOfTurn(operation, call));
     let probes: Probes | undefined;
     try {
       this.#requireAdmission(); // the state may have changed while this attempt waited in line

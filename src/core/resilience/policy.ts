@@ -8,6 +8,7 @@ import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { count, countOrInfinity, positive } from "./checks.ts";
+import { checkedLimits, type FairLimits, type Lane } from "./fair-limits.ts";
 import { Guard, type HostGuard } from "./guard.ts";
 import { Limiter } from "./limiter.ts";
 import type { RetryOptions, RetryPolicy } from "./retry.ts";
@@ -24,6 +25,10 @@ export interface ResilienceOptions extends GuardOptions {
   readonly guards?: ProviderGuards;
   /** The tenant that the calls are for, if there are several. */
   readonly tenant?: TenantLabel;
+  /** What the tenants of several keyrings share: places, turns and rates. Calls without a `tenant` count as those of one more. */
+  readonly limits?: FairLimits;
+  /** Default `request`. `background` is for jobs, and needs `limits`. */
+  readonly lane?: Lane;
   /** The time source, for tests. */
   readonly clock?: Clock;
 }
@@ -57,22 +62,39 @@ export interface ResiliencePolicy {
   readonly retry: RetryPolicy;
   readonly guards: ProviderGuards;
   readonly tenant: TenantLabel | undefined;
+  readonly limits: FairLimits | undefined;
+  readonly lane: Lane;
 }
 
 /** @throws `invalid-argument` */
 export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
-  const { deadlineMs = 60_000, attemptDeadlineMs = 10_000, retry, guards, breaker, maxConcurrent, tenant, clock = systemClock } = options;
+  const {
+    deadlineMs = 60_000,
+    attemptDeadlineMs = 10_000,
+    retry,
+    guards,
+    breaker,
+    maxConcurrent,
+    tenant,
+    limits,
+    lane = "request",
+  } = options;
+  const { clock = systemClock } = options;
   if (guards !== undefined && !isGuards(guards)) throw notOwn(guards, "ProviderGuards", "guards");
   if (typeof clock?.monotonicMs !== "function" || typeof clock.after !== "function") throw invalidArgument("clock must be a Clock");
   if (guards !== undefined && (breaker !== undefined || maxConcurrent !== undefined)) {
     throw invalidArgument("breaker and maxConcurrent belong to the guards that are shared: give one or the other");
   }
+  if (lane !== "request" && lane !== "background") throw invalidArgument("lane must be request or background");
+  if (lane === "background" && limits === undefined) throw invalidArgument("a keyring of the lane background needs limits");
   return {
     clock,
     deadlineMs: positive(deadlineMs, "deadlineMs"),
     attemptDeadlineMs: positive(attemptDeadlineMs, "attemptDeadlineMs"),
     retry: retryPolicy(retry),
     tenant: tenant && checkedTenant(tenant),
+    limits: limits && checkedLimits(limits),
+    lane,
     guards:
       guards ?? new ProviderGuards({ ...(breaker !== undefined && { breaker }), ...(maxConcurrent !== undefined && { maxConcurrent }) }),
   };
@@ -175,6 +197,8 @@ export const RESILIENCE_OPTIONS: OptionNames<ResilienceOptions> = {
   retry: true,
   guards: true,
   tenant: true,
+  limits: true,
+  lane: true,
   clock: true,
 };
 

@@ -1,6 +1,7 @@
 import type { EnvelockError } from "../base/errors.ts";
 import { sleep } from "../base/wait.ts";
 import type { ProviderCall } from "../telemetry/events.ts";
+import { QUEUE_FULL } from "./fair-limits.ts";
 import type { Operation } from "./operation.ts";
 
 export interface RetryOptions {
@@ -90,7 +91,7 @@ function failedTry<C, T>(attempts: Attempts<C, T>, candidate: C, attempt: number
   const { delaysMs, jitter } = provider.retry;
   const failure = provider.failureOf(error);
   const longestMs = delaysMs[attempt - 1] ?? delayBeyond(delaysMs, failure);
-  if (!failure.retryable || longestMs === undefined || (attempt === 1 && failure.detail === CIRCUIT_OPEN)) {
+  if (!failure.retryable || longestMs === undefined || (attempt === 1 && SHED.has(failure.detail))) {
     return { candidate, attempt, failure, readyAt: Number.POSITIVE_INFINITY };
   }
   const { clock } = operation;
@@ -107,3 +108,5 @@ function delayBeyond(delaysMs: readonly number[], { code }: EnvelockError): numb
 }
 
 const LEAST_DELAY_BEYOND_MS = 1000;
+/** The details of refusals of this program's own. A call that begins with one is not kept waiting. */
+const SHED: ReadonlySet<string | undefined> = new Set([CIRCUIT_OPEN, QUEUE_FULL]);
