@@ -20,6 +20,7 @@ import {
   type FieldOptions,
   type MigratingFieldOptions,
   type NoRow,
+  type ParsedCborFieldOptions,
   type ParsedFieldOptions,
   type RowArgument,
   type RowRequired,
@@ -35,7 +36,7 @@ import { type KeyPurpose, PURPOSE, scopeText } from "./scope.ts";
 import { ScopeKeys } from "./scope-keys.ts";
 import { ScopeLedger } from "./scope-ledger.ts";
 import type { ScopePolicy } from "./scope-policy.ts";
-import { CODECS, jsonCodec, type ValueType, type ValueTypes } from "./values.ts";
+import { CODECS, parsedCodec, type ValueType, type ValueTypes } from "./values.ts";
 
 /**
  * Keeps data keys wrapped in the application's own database, by scope. Each live key is unwrapped once in each process. From then on
@@ -104,6 +105,9 @@ export class DataKeys {
   async field<T, N extends boolean = false, R extends boolean = false>(
     options: ParsedFieldOptions<T, N, R>,
   ): Promise<FieldCipher<T, NullOf<N>, RowOf<R>>>;
+  async field<T, N extends boolean = false, R extends boolean = false>(
+    options: ParsedCborFieldOptions<T, N, R>,
+  ): Promise<FieldCipher<T, NullOf<N>, RowOf<R>>>;
   async field<V extends ValueType = "string", N extends boolean = false>(
     options: DeterministicFieldOptions<V, N> & MigratingFieldOptions<V, N, false>,
   ): Promise<MigratingFieldCipher<ValueTypes[V], NullOf<N>, NoRow>>;
@@ -122,7 +126,7 @@ export class DataKeys {
     const keys = await this.#keysOf(this.#scopeOf(scope), options);
     const parts = {
       tokens: new ColumnTokens(keys, options),
-      codec: parse === undefined ? CODECS[type] : jsonCodec(parse),
+      codec: parse === undefined ? CODECS[type] : parsedCodec(type === "cbor" ? CODECS.cbor : CODECS.json, parse),
       isNullable: nullable,
       index: blindIndex && new KeyedIndex(await this.#indexKeysOf(options), { table, column, index: column }, blindIndex),
     };

@@ -3,6 +3,7 @@ import type { Context } from "../core/base/context.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import type { JsonValue } from "../core/base/json.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import type { CborValue } from "./cbor-value.ts";
 import type { IndexSettings } from "./keyed-index.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
 
@@ -19,7 +20,7 @@ export interface FieldOptions<V extends ValueType = ValueType, N extends boolean
   readonly nullable?: N;
   /** Whether leaving out the row is an error, at compile time too. */
   readonly requireRow?: R;
-  /** The settings of the blind index of the column, for lookups. Not for JSON. */
+  /** The settings of the blind index of the column, for lookups. Not for JSON and CBOR. */
   readonly blindIndex?: IndexSettings;
 }
 
@@ -36,7 +37,8 @@ export interface CompoundIndexOptions extends IndexSettings, CallOptions {
 export interface AnyFieldOptions extends FieldOptions {
   readonly deterministic?: boolean;
   readonly migrating?: "plaintext-allowed";
-  readonly parse?: (value: JsonValue) => unknown;
+  /** Of a column of JSON or CBOR. Declared as a method, because the values of the two differ. */
+  parse?(value: CborValue): unknown;
 }
 
 /** A column where equal values have equal tokens. It can be searched and joined, and shows which values are equal. */
@@ -54,6 +56,12 @@ export interface MigratingFieldOptions<V extends ValueType = ValueType, N extend
 export interface ParsedFieldOptions<T, N extends boolean = boolean, R extends boolean = boolean> extends FieldOptions<"json", N, R> {
   readonly type: "json";
   readonly parse: (value: JsonValue) => T;
+}
+
+/** A column of CBOR. A function checks each decrypted value and gives it a type. */
+export interface ParsedCborFieldOptions<T, N extends boolean = boolean, R extends boolean = boolean> extends FieldOptions<"cbor", N, R> {
+  readonly type: "cbor";
+  readonly parse: (value: CborValue) => T;
 }
 
 /** The name of a row: its primary key, which must never change. 7 and "7" are one row. */
@@ -74,8 +82,11 @@ export function checkFieldOptions(options: AnyFieldOptions): void {
   if (!VALUE_TYPES.includes(type)) throw invalidArgument(`a column's type is one of ${VALUE_TYPES.join(", ")}`);
   if (migrating !== undefined && migrating !== "plaintext-allowed") throw invalidArgument('migrating is "plaintext-allowed", or left out');
   if (parse !== undefined && typeof parse !== "function") throw invalidArgument("parse is a function");
-  if (type !== "json" && parse !== undefined) throw invalidArgument("only a column of JSON has a parse function");
-  if (type === "json" && blindIndex !== undefined) throw invalidArgument("a column of JSON has no blind index");
+  const isTree = type === "json" || type === "cbor";
+  if (!isTree && parse !== undefined) throw invalidArgument("only a column of the type json or cbor has a parse function");
+  if (isTree && blindIndex !== undefined) throw invalidArgument(`a column of the type ${type} has no blind index`);
+  if (type === "cbor" && deterministic === true)
+    throw invalidArgument("a column of the type cbor cannot be deterministic: equal objects differ by the order of their keys", INDEX_HINT);
   if (deterministic === true && requireRow === true) throw invalidArgument("a deterministic column cannot be bound to rows");
 }
 
@@ -113,6 +124,7 @@ export function rowText(row: RowId): string {
 }
 
 const UUID = /^(?:urn:uuid:|\{)?([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}?$/i;
+const INDEX_HINT = "Keep the value to search for in a column of its own, with a blind index.";
 const FIELD_OPTIONS: OptionNames<AnyFieldOptions> = {
   table: true,
   column: true,

@@ -2,6 +2,7 @@ export type { JsonValue } from "../core/base/json.ts";
 export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
 export type { BlindIndexOptions, BlindIndexValue } from "./blind-index.ts";
 export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./blind-index-plan.ts";
+export type { CborValue } from "./cbor-value.ts";
 export type { DataKeyInfo } from "./data-key-info.ts";
 export { DataKeys } from "./data-keys.ts";
 export type { DataKeysOptions, RotateOptions } from "./data-keys-options.ts";
@@ -12,6 +13,7 @@ export {
   type FieldOptions,
   type MigratingFieldOptions,
   type NoRow,
+  type ParsedCborFieldOptions,
   type ParsedFieldOptions,
   type RowArgument,
   type RowId,

@@ -3,6 +3,8 @@ import { isBytes, ownedBytes, utf8, viewOf, wiping } from "../core/base/bytes.ts
 import { timeOf } from "../core/base/dates.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
 import { encodeJson, type JsonValue, jsonIn } from "../core/base/json.ts";
+import { cborValueOf } from "./cbor-reader.ts";
+import { type CborValue, withCbor } from "./cbor-value.ts";
 
 /** The types of a column's values, by the names that `field({ type })` takes. */
 export interface ValueTypes {
@@ -19,6 +21,8 @@ export interface ValueTypes {
   readonly date: Date;
   /** A JSON value. A value that would not come back the same is refused. */
   readonly json: JsonValue;
+  /** A value that JSON cannot hold: Maps, dates, bytes, bigints, undefined. A value that would not come back the same is refused. */
+  readonly cbor: CborValue;
 }
 
 export type ValueType = keyof ValueTypes;
@@ -104,23 +108,24 @@ export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
       return date;
     },
   },
-  json: jsonCodec((value) => value),
-};
-
-export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
-
-/** @param parse converts the stored value to the program's type. Its exceptions reach the caller unchanged */
-export function jsonCodec<T>(parse: (value: JsonValue) => T): Codec<T> {
-  return {
+  json: {
     isConversion: true,
     withBytes: (value, use) => wiping(utf8(encodeJson(value)), use),
     decode(bytes) {
       const text = engine.text.fromUtf8(bytes);
       const value = text === undefined ? undefined : jsonIn(text);
       if (value === undefined) throw wrongBytes("JSON");
-      return parse(value);
+      return value;
     },
-  };
+  },
+  cbor: { isConversion: true, withBytes: withCbor, decode: cborValueOf },
+};
+
+export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
+
+/** @param parse converts the stored value to the program's type. Its exceptions reach the caller unchanged */
+export function parsedCodec<V, T>(codec: Codec<V>, parse: (value: V) => T): Codec<T> {
+  return { ...codec, decode: (bytes) => parse(codec.decode(bytes)) };
 }
 
 function float64(value: number): Uint8Array {

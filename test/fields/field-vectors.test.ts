@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { copyOf } from "../../src/core/base/bytes.ts";
 import { recordCodec } from "../../src/fields/record.ts";
 import { CODECS, type Codec, type ValueType } from "../../src/fields/values.ts";
+import { CBOR_SAMPLES } from "../format/cbor-values.ts";
 import type { FieldType, FieldVector } from "../format/field-vectors.ts";
 import { counted, outcomeOf, titleOf } from "../format/outcomes.ts";
 import { readVectors } from "../format/read-vectors.ts";
@@ -11,7 +12,7 @@ import type { Vector } from "../format/vector-file.ts";
 
 describe("typed values", () => {
   const { vectors } = readVectors<FieldVector>("fields.json");
-  counted(vectors, 39, 20);
+  counted(vectors, 69, 53);
   for (const vector of vectors) {
     const { plaintext, value, error } = vector;
     test(titleOf(vector), async () => {
@@ -23,7 +24,7 @@ describe("typed values", () => {
       if (plaintext === undefined) return;
       const bytes = Uint8Array.from(Buffer.from(plaintext, "hex"));
       if (error !== undefined) expect(await outcomeOf(() => codec.decode(bytes))).toEqual({ error });
-      else expect(codec.decode(bytes)).toEqual(givenValue(vector.type, value, vector.columns));
+      else expect(codec.decode(bytes)).toStrictEqual(givenValue(vector.type, value, vector.columns));
     });
   }
 });
@@ -44,6 +45,7 @@ function givenValue(type: FieldType, value: unknown, columns: FieldVector["colum
   if (type === "number") return Buffer.from(String(value), "hex").readDoubleBE();
   if (type === "bigint") return BigInt(String(value));
   if (type === "date") return new Date(Number(value));
+  if (type === "cbor") return CBOR_SAMPLES.find(({ diagnostic }) => diagnostic === value)?.value;
   if (type !== "record" || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, givenValue(columns[name] ?? "string", member)]));
 }

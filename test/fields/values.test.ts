@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { copyOf } from "../../src/core/base/bytes.ts";
 import { encodeJson } from "../../src/core/base/json.ts";
 import { recordCodec } from "../../src/fields/record.ts";
-import { CODECS, type Codec, jsonCodec, type ValueType } from "../../src/fields/values.ts";
-import { runs } from "../support/arbitraries.ts";
+import { CODECS, type Codec, parsedCodec, type ValueType } from "../../src/fields/values.ts";
+import { cborValues, runs } from "../support/arbitraries.ts";
 import { hexOf } from "../support/bytes.ts";
 import { refusalCode } from "../support/refusal.ts";
 
@@ -20,8 +20,9 @@ const VALUES: { readonly [V in ValueType]: fc.Arbitrary<unknown> } = {
   boolean: fc.boolean(),
   date: fc.date({ noInvalidDate: true }),
   json: fc.jsonValue({ maxDepth: 5 }),
+  cbor: cborValues(),
 };
-const TYPES: readonly ValueType[] = ["string", "bytes", "number", "bigint", "boolean", "date", "json"];
+const TYPES: readonly ValueType[] = ["string", "bytes", "number", "bigint", "boolean", "date", "json", "cbor"];
 
 describe.each(TYPES)("a value of type %s", (type) => {
   test("comes back exactly as it was", () => {
@@ -35,7 +36,7 @@ describe.each(TYPES)("a value of type %s", (type) => {
 
   test("of another type, null and undefined are refused, without being named", async () => {
     for (const [other, value] of Object.entries(SAMPLES)) {
-      if (other === type || (type === "json" && JSON_TYPES.includes(other))) continue;
+      if (type === "cbor" || other === type || (type === "json" && JSON_TYPES.includes(other))) continue;
       expect(await refusalCode(() => bytesOf(CODECS[type], value)), other).toBe("invalid-argument");
     }
   });
@@ -129,7 +130,7 @@ describe("JSON", () => {
   });
 
   test("is checked and typed by a function of the caller's", () => {
-    const codec = jsonCodec((value) => (typeof value === "string" ? value.length : 0));
+    const codec = parsedCodec(CODECS.json, (value) => (typeof value === "string" ? value.length : 0));
     expect(codec.decode(bytesOf(codec, "four"))).toBe(4);
   });
 });

@@ -1,4 +1,5 @@
 import { utf8ToBytes } from "@noble/hashes/utils.js";
+import { BROKEN_CBOR, CBOR_SAMPLES } from "./cbor-values.ts";
 import { hex, type Vector, type VectorFile } from "./vector-file.ts";
 import { binary64, uint } from "./writer.ts";
 
@@ -12,14 +13,14 @@ export interface FieldVector {
   readonly plaintext?: string;
 }
 
-export type FieldType = "string" | "bytes" | "number" | "bigint" | "boolean" | "date" | "json" | "record";
+export type FieldType = "string" | "bytes" | "number" | "bigint" | "boolean" | "date" | "json" | "cbor" | "record";
 
 export function fieldVectors(): VectorFile<FieldVector> {
   return {
     about:
-      "docs/format.md §5.2: the plaintext of tokens in columns of each type. Numbers stand by their eight bytes, integers by decimal digits.",
+      "docs/format.md §5.2: the plaintext of tokens in columns of each type. Numbers stand by their eight bytes, integers by decimal digits, CBOR by its diagnostic notation.",
     shared: {},
-    vectors: [...texts(), ...numbers(), ...integers(), ...others(), ...records(), ...broken()],
+    vectors: [...texts(), ...numbers(), ...integers(), ...others(), ...cborValues(), ...records(), ...broken()],
   };
 }
 
@@ -67,6 +68,10 @@ function others(): readonly Vector<FieldVector>[] {
     good("JSON", "json", { name: "Ada", tags: [1, true, null] }, utf8ToBytes('{"name":"Ada","tags":[1,true,null]}')),
     good("JSON text", "json", "plain", utf8ToBytes('"plain"')),
   ];
+}
+
+function cborValues(): readonly Vector<FieldVector>[] {
+  return CBOR_SAMPLES.map(({ diagnostic, hex: plaintext }) => ({ name: `CBOR ${diagnostic}`, type: "cbor", value: diagnostic, plaintext }));
 }
 
 const COLUMNS: Readonly<Record<string, FieldType>> = { name: "string", born: "date", photo: "bytes" };
@@ -119,6 +124,9 @@ function broken(): readonly Vector<FieldVector>[] {
     refused("date beyond 8.64e15", "date", "later than any", 0x43, 0x40, 0, 0, 0, 0, 0, 0),
     refused("JSON that is none", "json", "a lone brace", 0x7b),
     refused("JSON that is not UTF-8", "json", "Latin-1", 0x22, 0xe9, 0x22),
+    ...BROKEN_CBOR.map(([what, plaintext]): Vector<FieldVector> => {
+      return { name: `CBOR: ${what}`, type: "cbor", plaintext, error: "malformed-envelope", breaks: "M-114", note: what };
+    }),
     wrong("string with a lone surrogate", "string", "half of a pair is no text", "a\ud800"),
   ];
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import type { Context } from "../../src/core/base/context.ts";
+import type { CborValue } from "../../src/fields/cbor-value.ts";
 
 const { ENVELOCK_ENGINE } = process.env;
 
@@ -57,4 +58,34 @@ export const splitContexts: fc.Arbitrary<{ readonly context: Context; readonly r
 export function sameContext(a: Context, b: Context): boolean {
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
+}
+
+/** Values of the type `cbor`. */
+export function cborValues(): fc.Arbitrary<CborValue> {
+  const { tree } = fc.letrec<{ tree: CborValue }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 4, withCrossShrink: true },
+      fc.constantFrom(null, undefined, true, false, 0, -0, Number.NaN, Number.NEGATIVE_INFINITY, 2 ** 53, -(2 ** 53)),
+      fc.integer(),
+      fc.maxSafeInteger(),
+      fc.double(),
+      fc.bigInt(),
+      fc.string({ unit: "binary", maxLength: 30 }),
+      fc.uint8Array({ maxLength: 300 }),
+      fc.date({ noInvalidDate: true }),
+      fc.array(tie("tree"), { maxLength: 5 }),
+      fc
+        .uniqueArray(fc.tuple(fc.oneof(fc.string({ unit: "binary" }), fc.integer()), tie("tree")), {
+          selector: ([key]) => key,
+          maxLength: 5,
+        })
+        .map((entries) => new Map<CborValue, CborValue>(entries)),
+      fc.dictionary(
+        fc.string({ unit: "binary" }).filter((key) => key !== "__proto__"),
+        tie("tree"),
+        { maxKeys: 5, noNullPrototype: true },
+      ),
+    ),
+  }));
+  return tree;
 }
