@@ -1,7 +1,11 @@
 import { EnvelockError, type ErrorCode, invalidArgument } from "../core/base/errors.ts";
 import type { SqlAccess } from "./sql-store.ts";
 
-/** The method that the store needs of a client: a `Pool` or `Client` of `pg`, a `PGlite`, or any object with this method. */
+/**
+ * The method that the store needs of a client: a `Pool` or `Client` of `pg`, a `PGlite`, or any object with this method. It answers with
+ * the rows that the statement gave, those of `returning` too. What a `DataSource` of TypeORM answers is taken as well: a list of rows, or
+ * `[rows, count]`.
+ */
 export interface PostgresClient {
   query(statement: string, values: (string | number | null)[]): Promise<{ readonly rows: readonly unknown[] }>;
 }
@@ -14,7 +18,7 @@ export interface PostgresClient {
  */
 export function postgresAccess(client: PostgresClient, migration: MigrationNames): SqlAccess<string> {
   if (typeof client?.query !== "function")
-    throw invalidArgument("client has no method `query`", "Hand in a Pool or Client of `pg`, or a PGlite.");
+    throw invalidArgument("client has no method `query`", "Hand in a Pool or Client of `pg`, a PGlite, or a DataSource of TypeORM.");
   const run = async (statement: string, values: readonly (string | number | null)[]): Promise<readonly unknown[]> => {
     let answer: unknown;
     try {
@@ -51,12 +55,22 @@ function numbered(statement: string): string {
   return statement.replace(/\?/g, () => `$${++place}`);
 }
 
-/** Reads the rows of an answer. @throws `invalid-argument` for a value that no driver answers */
+/**
+ * Reads the rows of an answer. TypeORM gives a list of rows after `select` and `insert`, and `[rows, count]` after `update` and `delete`.
+ * No row is a list, so the two cannot be taken for each other.
+ *
+ * @throws `invalid-argument` for a value that no client answers
+ */
 function rowsIn(answer: unknown): readonly unknown[] {
-  if (typeof answer === "object" && answer !== null && "rows" in answer && Array.isArray(answer.rows)) return answer.rows;
+  const list: unknown = typeof answer === "object" && answer !== null && "rows" in answer ? answer.rows : answer;
+  if (Array.isArray(list)) {
+    const [rows, count] = list;
+    const given: readonly unknown[] = list.length === 2 && Array.isArray(rows) && rows.length === count ? rows : list;
+    if (given.every((row) => typeof row === "object" && row !== null && !Array.isArray(row))) return given;
+  }
   throw invalidArgument(
-    "the client's `query` gave no object with `rows`",
-    "Hand in a Pool or Client of `pg`, or a PGlite; the `query` of an ORM gives other shapes.",
+    "the client's `query` gave no rows, as `{ rows }` or as a list",
+    "Hand in a Pool or Client of `pg`, a PGlite, or a DataSource of TypeORM; others may give other shapes.",
   );
 }
 

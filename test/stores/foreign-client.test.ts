@@ -11,7 +11,9 @@ import { openSqlite } from "./sqlite-database.ts";
 
 describe("a client that does not answer as its driver does is refused", () => {
   test.each<[string, unknown]>([
-    ["rows and a count, as TypeORM gives for an update", { rows: [[], 0] }],
+    ["rows and the count of others", { rows: [[], 1] }],
+    ["rows and the descriptions of columns, as mysql2 gives them", [[], []]],
+    ["rows that are lists", { rows: [[1]] }],
     ["a count", { rows: [1] }],
     ["another column", { rows: [{ version: 1 }] }],
     ["two rows", { rows: [{ changedVersion: 1 }, { changedVersion: 2 }] }],
@@ -25,6 +27,18 @@ describe("a client that does not answer as its driver does is refused", () => {
       const error = await refusal(work);
       expect([error.code, error.hint !== undefined]).toEqual(["invalid-argument", true]);
     }
+  });
+
+  test.each<[string, unknown]>([
+    ["a list of rows", []],
+    ["rows and their count", [[], 0]],
+    ["rows and their count within `rows`", { rows: [[], 0] }],
+  ])("%s is taken: nothing was changed", async (_what, answer) => {
+    const store = postgresStore({ client: untyped({ query: async () => answer }) });
+    const row = newRow("a");
+    expect(await store.compareAndSwap({ ...row, revision: 2 }, 1)).toBe(false);
+    expect(await store.insertIfAbsent(row)).toBe(false);
+    expect(await store.list("a")).toEqual([]);
   });
 
   test.each<[string, () => unknown]>([
