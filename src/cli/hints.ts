@@ -64,6 +64,7 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
     /migrate\(\)|Migration\(\)/,
     "--table names the table, if it has another name; the application that stores keys makes it (docs/stores.md)",
   ],
+  [/getRandomValues|Buffer\.from\(/, "`envelock keygen <file>` makes a keyset with a key of the right length"],
   [/^such\sas \//, "name the library by module-path=/… in the URI, or in ENVELOCK_PKCS11_MODULE, such as /usr/lib/softhsm/libsofthsm2.so"],
   [/allowedHosts/, "--allow-host names the host if it is yours; else correct the host in the URL"],
   [/tokenResource/, "check that the URL names your vault; a cloud of its own needs --token-resource"],

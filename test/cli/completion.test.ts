@@ -16,6 +16,8 @@ const CASES: readonly (readonly [string, readonly string[], readonly string[]])[
   ["verbs of a group", ["keys", "ro"], ["rotate"]],
   ["options", ["decrypt", "--ran"], ["--range"]],
   ["options of a verb in a group", ["keys", "rotate", "--cre"], ["--create", "--credential"]],
+  ["the verb that writes proofs", ["keys", "pr"], ["prove"]],
+  ["options of the verb that writes proofs", ["keys", "prove", "--con"], ["--concurrency"]],
   ["choices of an option", ["keygen", "x.json", "--type", "x2"], ["x25519"]],
   ["choices of an argument's option", ["dev", "azure-emulator", "--flavour", "man"], ["managed-hsm"]],
   ["options after files", ["encrypt", "report.pdf", "--recur"], ["--recursive"]],

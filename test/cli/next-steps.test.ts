@@ -233,6 +233,11 @@ describe("a hint of the library", () => {
     expect(inApi).toEqual([]);
   });
 
+  test.each(["postgresUpgrades", "sqliteUpgrades"])("about a table without proofs (%s) names the verb that writes them", (name) => {
+    const hint = `bring the table to this release with \`migrate()\`, or run what \`${name}()\` gives`;
+    expect(commandHint({ code: "provider-failure", message: "the database failed", hint })).toMatch(/column `proof`.*envelock keys prove/);
+  });
+
   test("never is missing where an error has a code alone", () => {
     for (const code of ["malformed-envelope", "key-not-found", "access-denied", "unavailable", "timeout", "provider-failure"] as const) {
       expect(commandHint(new EnvelockError(code, "something"))).toMatch(/./);

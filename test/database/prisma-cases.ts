@@ -140,6 +140,13 @@ export function prismaCases(open: () => Promise<string>): void {
       await inner.user.delete({ where: { id: created.id } });
       expect(await inner.user.count({ where: { email: "kurt@example.org" } })).toBe(0);
     });
+    const undone = prisma.$transaction(async (inner: typeof prisma) => {
+      await inner.user.create({ data: { email: "kurt@example.org" } });
+      expect(await inner.user.findFirst({ where: { email: "kurt@example.org" } })).toMatchObject({ email: "kurt@example.org" });
+      throw new RangeError("rolled back");
+    });
+    await expect(undone).rejects.toThrow("rolled back");
+    expect(await prisma.user.count({ where: { email: "kurt@example.org" } })).toBe(0);
   });
 
   describe("never an answer without rows, and nothing is sent: refused is", () => {
