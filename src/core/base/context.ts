@@ -75,7 +75,7 @@ export class KeyContext {
 /** The precomputed encoding of contexts with the same keys in the same order: fixed bytes, with the values written between them. */
 export class ContextPlan {
   readonly #keys: readonly string[];
-  /** In the order of the encoding: fixed bytes, then the value of `key`. */
+  /** The slots in the order of the encoding: fixed bytes, then the value of `key`. */
   readonly #slots: readonly { readonly fixed: Uint8Array; readonly key: string }[];
   readonly #tail: Uint8Array;
   /** Keys that the key context holds too: their values must agree. */

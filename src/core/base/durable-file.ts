@@ -13,7 +13,7 @@ export interface DurableOptions {
   readonly overwrite: boolean;
   /** The mode of the new file, less the umask. Defaults to 0o600, so that its owner alone can read it. */
   readonly mode?: number;
-  /** What the file at the path was when its content was read. Only that file is replaced, and the new one has its mode and owner. */
+  /** The status of the file at the path when its content was read. Only that file is replaced, and the new one has its mode and owner. */
   readonly instead?: Stats;
 }
 

@@ -7,7 +7,7 @@ import { type WaitBounds, waitFor } from "./wait.ts";
 export class SingleFlights<K, T> {
   readonly #flights: Map<K, Promise<T>> = new Map();
 
-  /** How many are in flight. */
+  /** The number of calls in flight. */
   get size(): number {
     return this.#flights.size;
   }

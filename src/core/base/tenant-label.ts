@@ -11,7 +11,7 @@ export interface TenantLabel {
   readonly id: string;
   /** The number of changes of the tenant's keys so far, for events. */
   readonly generation?: number;
-  /** How long a data key of this tenant serves from the cache, in place of the cache's own `maxAgeMs`. 0 keeps none. */
+  /** The time that a data key of this tenant serves from the cache, in place of the cache's own `maxAgeMs`. 0 keeps none. */
   readonly cacheMaxAgeMs?: number;
 }
 

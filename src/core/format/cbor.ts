@@ -18,7 +18,7 @@ export class ProfileReader {
     this.#end = end;
   }
 
-  /** Where the next item begins. */
+  /** The offset at which the next item begins. */
   get offset(): number {
     return this.#offset;
   }

@@ -6,7 +6,7 @@ import { headBytes, ProfileReader, ProfileWriter } from "./cbor.ts";
 import { hintAbout } from "./looks-like.ts";
 import { prepareRecipient, readRecipient } from "./recipient.ts";
 
-/** Who can unwrap a data key, and the commitment that the data key must meet. docs/format.md §3 */
+/** The recipients that can unwrap a data key, and the commitment that the data key must meet. docs/format.md §3 */
 export interface KeyRecord {
   readonly suite: typeof SUITE;
   /** 32 bytes. */
@@ -83,7 +83,7 @@ export function prepareKeyRecord({ suite, keyCommit, recipients }: KeyRecord): {
   };
 }
 
-/** What binds a wrapped key to suite, provider, exact key version and key context. docs/format.md §3 */
+/** Encodes the AAD that binds a wrapped key to suite, provider, exact key version and key context. docs/format.md §3 */
 export function encodeWrapAad(provider: string, keyId: string, keyContext: Uint8Array): OwnedBytes {
   const id = utf8(keyId);
   return concatBytes(

@@ -16,7 +16,7 @@ export function hintAbout(given: Uint8Array | string): string | undefined {
   return isText && text !== "" ? hintAboutText(text) : undefined;
 }
 
-/** What is wrong with the text of a token that is not base64url. */
+/** Says what is wrong with the text of a token that is not base64url. */
 export function hintAboutTokenText(text: string): string {
   if (/^[\w-]+$/.test(text))
     return "It looks like a token that was cut short or changed: compare its length with what the column can hold.";
@@ -24,7 +24,7 @@ export function hintAboutTokenText(text: string): string {
   return hintAboutText(text.slice(0, LOOKED_AT));
 }
 
-/** What a caller gave where bytes belong, in words. */
+/** Names the type of a value that a caller gave in place of bytes. */
 export function typeInWords(value: unknown): string {
   if (value === null) return "null";
   if (isList(value)) return "an array";
@@ -49,7 +49,7 @@ function tagOf(value: object): string {
   }
 }
 
-/** What to do with a value that holds bytes in another form, or undefined. */
+/** Says how to make bytes of a value that holds them in another form. @returns undefined for other values */
 export function hintAboutType(value: unknown): string | undefined {
   if (typeof value === "string") return hintAboutText(value.slice(0, LOOKED_AT));
   if (isList(value)) return "Uint8Array.from(array) makes bytes of it.";
@@ -83,7 +83,7 @@ function hintAboutText(text: string): string {
   return "It looks like plain text, not like something encrypted.";
 }
 
-/** By the first bytes alone. docs/format.md §3, §4, §5 */
+/** Tells the kind by the first bytes alone. docs/format.md §3, §4, §5 */
 function kindOf(bytes: Uint8Array): string | undefined {
   const [head, version, reserved] = bytes;
   if (head === 0x9e && version === 1 && reserved === 0) return "an envelope, which Keyring.decrypt opens";

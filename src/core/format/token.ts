@@ -10,14 +10,14 @@ export const TOKEN_HEAD = 0x9c;
 export const DETERMINISTIC_TOKEN_HEAD = 0xbc;
 /** Head and kid: what names the key, and what both kinds authenticate. */
 export const TOKEN_PREFIX_BYTES: number = 1 + KID_BYTES;
-/** What a random token adds to its plaintext: prefix, nonce and tag. */
+/** The bytes that a random token adds to its plaintext: prefix, nonce and tag. */
 export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + XAES_NONCE_BYTES + TAG_BYTES;
-/** What a deterministic token adds to its plaintext: prefix and SIV. */
+/** The bytes that a deterministic token adds to its plaintext: prefix and SIV. */
 export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + SIV_BYTES;
 
 export type TokenKind = "token" | "deterministic-token";
 
-/** What a token shows. */
+/** The parts of a token that stand in clear. */
 export interface ParsedToken {
   readonly kind: TokenKind;
   /** A view. */
@@ -40,7 +40,7 @@ export function parseToken(token: Uint8Array | string): ParsedToken {
   };
 }
 
-/** Which kind of token the bytes are. @throws `malformed-envelope` if they are neither, or too short */
+/** Returns the kind of a token. @throws `malformed-envelope` if they are neither, or too short */
 export function tokenKind(bytes: Uint8Array): TokenKind {
   const head = bytes[0];
   if (head !== TOKEN_HEAD && head !== DETERMINISTIC_TOKEN_HEAD)

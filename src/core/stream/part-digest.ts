@@ -24,7 +24,7 @@ export async function partDigest(plaintext: Uint8Array): Promise<OwnedBytes> {
   }
 }
 
-/** How an upload is cut whose parts are counted in stored bytes: as `startUpload` gets it. */
+/** The plan of an upload that counts its parts in stored bytes, as `startUpload` gets it. */
 export interface StoredPartPlan {
   readonly plaintextBytes: number;
   readonly storedPartBytes: number;
@@ -74,7 +74,7 @@ function segmentLengths(plan: StoredPartPlan, minHeaderBytes: number | undefined
   return lengths;
 }
 
-/** @param lengthOf how long a segment is; undefined behind the last one, where no bytes are left */
+/** @param lengthOf the length of a segment; undefined behind the last one, where no bytes are left */
 async function digestsOf(
   pieces: AsyncIterable<Uint8Array>,
   mostBytes: number,

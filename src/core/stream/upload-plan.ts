@@ -4,7 +4,7 @@ import { CHUNK_BYTES } from "../contracts/suite.ts";
 import { BODY_PREFIX_BYTES, bodyBytes, SEALED_CHUNK_BYTES } from "../crypto/body-sizes.ts";
 import { MAX_HEADER_BYTES } from "../format/envelope.ts";
 
-/** How a plaintext is cut into the parts of an upload: by `partBytes` or by `storedPartBytes`, one of the two. */
+/** The lengths of the parts that an upload is cut into: by `partBytes` or by `storedPartBytes`, one of the two. */
 export interface UploadPlan {
   /** The exact length of all parts together. */
   readonly plaintextBytes: number;
@@ -17,7 +17,7 @@ export interface UploadPlan {
    */
   readonly storedPartBytes?: number;
   /**
-   * What `partDigests` gives for this plan, if the upload is to go on after a crash. A part that is not what was stated is refused.
+   * The result of `partDigests` for this plan, if the upload is to go on after a crash. A part that is not what was stated is refused.
    */
   readonly partDigests?: readonly Uint8Array[];
 }
@@ -32,23 +32,23 @@ export interface CheckedPlan {
   readonly partDigests?: readonly Uint8Array[];
 }
 
-/** What one part takes and gives. */
+/** The plaintext that one part takes, and the bytes that it gives. */
 export interface PartPlan {
   /** The range of the plaintext that it takes. */
   readonly start: number;
   readonly end: number;
   /** Whether the body's last chunk is in it. */
   readonly isEnd: boolean;
-  /** How much of what its chunks are, with the header before the first of them, belongs to the parts before. */
+  /** The bytes of its chunks, with the header before the first of them, that belong to the parts before. */
   readonly skipBytes: number;
-  /** How long it is; undefined if it is all of its chunks. */
+  /** Its length in bytes; undefined if it is all of its chunks. */
   readonly storedBytes?: number;
-  /** Its runs that have digests of their own. No two parts take different bytes for the same segment. */
+  /** The segments of it that have digests of their own. No two parts take different bytes for the same segment. */
   readonly segments: readonly Segment[];
 }
 
 export interface Segment {
-  /** Which of the plan's digests is its own. */
+  /** The index of its digest in the plan's. */
   readonly digest: number;
   readonly start: number;
   readonly end: number;
@@ -159,7 +159,7 @@ function checkedDigest(digest: Uint8Array): Uint8Array {
 }
 
 export const DIGEST_BYTES = 32;
-/** What a header is padded to where its size must be known before it is made: room for eight RSA-4096 recipients or more. */
+/** The size that a header is padded to where it must be known before the header is made: room for eight RSA-4096 recipients or more. */
 const STORED_HEADER_BYTES = 8192;
 const MAX_PART_BYTES = 2 ** 32;
 const NOTHING: Uint8Array = new Uint8Array(0);

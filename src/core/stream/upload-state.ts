@@ -3,7 +3,7 @@ import { EnvelockError, malformed } from "../base/errors.ts";
 import { BODY_PREFIX_BYTES } from "../crypto/cobblestone.ts";
 import { type CheckedPlan, checkedPlan, DIGEST_BYTES, withDigests } from "./upload-plan.ts";
 
-/** What an upload needs to go on: its first bytes, which hold the wrapped data key and the salt, and its plan with every digest. */
+/** The state with which an upload goes on: its first bytes, which hold the wrapped data key and the salt, and its plan with every digest. */
 export interface UploadState {
   /** Header, salt and commitment. */
   readonly start: OwnedBytes;

@@ -26,7 +26,7 @@ export class EncryptedUpload {
   #isClosed = false;
   /** Whether parts that were made before still count. If not they are to be made and sent again. */
   readonly isResumed: boolean;
-  /** How many parts there are; at least one. */
+  /** The number of parts; at least one. */
   readonly partCount: number;
   /** The length of all encrypted parts together. */
   readonly encryptedBytes: number;
@@ -89,7 +89,7 @@ export class EncryptedUpload {
   }
 
   /**
-   * What `keyring.resumeUpload` needs to go on after a crash: an envelope under the keyring, in the upload's context. Any one of an
+   * The state with which `keyring.resumeUpload` goes on after a crash: an envelope under the keyring, in the upload's context. Any one of an
    * upload is as good as another, also after more parts were made.
    *
    * @throws `invalid-argument` if no digests were stated; `closed`; as `Keyring.encrypt`

@@ -39,7 +39,7 @@ export async function resumeUpload(access: StreamAccess, state: Uint8Array, opti
   }
 }
 
-/** What the caller gave, as it was when the method was called. */
+/** The caller's options, as they were when the method was called. */
 interface GivenUpload {
   readonly plan: CheckedPlan;
   readonly bound: SealingOptions;

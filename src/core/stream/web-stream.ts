@@ -22,7 +22,7 @@ export function webStream<Output extends AsyncIterableIterator<OwnedBytes>>(
     {
       start(controller) {
         input = controller;
-        // `abort` below waits for a write under way, which may wait for a reader who is gone. Not at once: Node 20 does not expect its
+        // `abort` below waits for a write under way, which may wait for a reader that is gone. Not at once: Node 20 does not expect its
         // stream to fail from within this event.
         controller.signal.addEventListener("abort", () => queueMicrotask(() => duct.fail(controller.signal.reason)));
       },

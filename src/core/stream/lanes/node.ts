@@ -206,7 +206,7 @@ class WorkerPool {
 /** One worker thread and its open batches. */
 class WorkerLane {
   readonly #worker: Worker;
-  // In the order of the answers, which is that of the orders. No Map: each table that a Map outgrows points to the next. Once the collector
+  // Kept in the order of the answers, which is that of the orders. No Map: each table that a Map outgrows points to the next. Once the collector
   // has moved the first one to the old generation, everything that was ever in them stays until a full collection.
   readonly #owed: OwedBatch[] = [];
   #hasEnded = false;
