@@ -7,6 +7,7 @@ export const ENTRIES = {
   "./fields": "src/fields/index.ts",
   "./tenants": "src/tenants/index.ts",
   "./blobs": "src/blobs/index.ts",
+  "./blobs/azure": "src/blobs/azure/index.ts",
   "./blobs/conformance": "src/blobs/conformance/index.ts",
   "./blobs/files": "src/blobs/files/index.ts",
   "./telemetry": "src/core/telemetry/index.ts",
@@ -48,6 +49,11 @@ export const INTERNAL = {
     types: "src/core/stream/lanes/lanes.ts",
     node: "src/core/stream/lanes/node.ts",
     default: "src/core/stream/lanes/portable.ts",
+  },
+  "#md5": {
+    types: "src/blobs/md5/md5.ts",
+    node: "src/blobs/md5/node.ts",
+    default: "src/blobs/md5/portable.ts",
   },
 };
 

@@ -37,8 +37,8 @@ export interface BlobStore {
   /** Lists blobs by name, in ascending order of their UTF-8 or UTF-16, at most `limit` of them. A full page means that more may follow. */
   list(page: BlobPage, options?: CallOptions): Promise<readonly BlobEntry[]>;
 
-  /** Lists the names of blobs whose `keys` have this digest, where the store has an index. The index may be late. */
-  findByKey?(digest: string, page: BlobPage, options?: CallOptions): Promise<BlobNames>;
+  /** Lists the names of blobs whose `keys` have this digest, where the store has an index, in pages of its own size. The index may be late. */
+  findByKey?(digest: string, page: Omit<BlobPage, "limit">, options?: CallOptions): Promise<BlobNames>;
 }
 
 /** How the parts of a blob may be cut. */

@@ -319,7 +319,7 @@ export class EncryptedStore {
       const digest = await keyDigest(wrappedBy);
       let next: string | undefined;
       do {
-        const from: BlobPage = { limit: PAGE, ...page, ...(next !== undefined && { after: next }) };
+        const from = { ...page, ...(next !== undefined && { after: next }) };
         const found = await repeated(async () => await this.#store.findByKey?.(digest, from, optional(signal)), this.#persistence(signal));
         yield* found?.names ?? [];
         next = found?.next;

@@ -61,9 +61,8 @@ export function memoryBlobs(options: MemoryBlobsOptions = {}): BlobStore {
     },
     async findByKey(digest, page, call = {}) {
       callSignal(call, CALL_OPTIONS, "findByKey")?.throwIfAborted();
-      const names = pageOf(kept, page, ({ content }) => content.keys.includes(digest)).map(({ name }) => name);
-      const last = names.at(-1);
-      return { names, ...(last !== undefined && names.length === page.limit && { next: last }) };
+      const all = { ...page, limit: Number.POSITIVE_INFINITY };
+      return { names: pageOf(kept, all, ({ content }) => content.keys.includes(digest)).map(({ name }) => name) };
     },
   };
 }

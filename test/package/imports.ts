@@ -64,6 +64,7 @@ function resolved(from: string, specifier: string): string {
 const INTERNAL: Readonly<Record<string, string>> = {
   "#engine": "src/core/crypto/engine/engine.ts",
   "#lanes": "src/core/stream/lanes/lanes.ts",
+  "#md5": "src/blobs/md5/md5.ts",
 };
 const STATEMENT = /^(import|import type|export|export type) (?:\{([^}]*)\}|\* as \w+|\*|\w+)? ?(?:from )?"([^"]+)";$/gm;
 const DYNAMIC = /\bimport\((?:\s*"([^"]+)")?/g;

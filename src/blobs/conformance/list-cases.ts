@@ -47,7 +47,7 @@ async function finds(open: () => Promise<BlobStore>): Promise<void> {
     const names: string[] = [];
     let after: string | undefined;
     do {
-      const page = await store.findByKey?.(digest, { prefix, limit: 2, ...(after !== undefined && { after }) });
+      const page = await store.findByKey?.(digest, { prefix, ...(after !== undefined && { after }) });
       names.push(...(page?.names ?? []));
       after = page?.next;
     } while (after !== undefined);

@@ -1,0 +1,223 @@
+import { md5 } from "#md5";
+import { utf8 } from "../../core/base/bytes.ts";
+import { type Clock, systemClock } from "../../core/base/clock.ts";
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import {
+  type BlobFetch,
+  type BlobResponse,
+  bodyOf,
+  dropped,
+  escapedName,
+  retryAfterMs,
+  SILENCE_MS,
+  sent,
+  textBodyOf,
+  toBase64,
+  totalOf,
+  type Wire,
+} from "../http.ts";
+import { elementsIn, escapedXml, textIn } from "../xml.ts";
+import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
+import { azureError } from "./refusals.ts";
+
+/** A container as a URL with a shared access signature. */
+export interface AzureSasContainer {
+  /** `https://ACCOUNT.blob.core.windows.net/CONTAINER`, with the SAS as its query or without. */
+  readonly url: string;
+  /** The SAS, with or without its question mark. A function is asked before each request, for signatures that are renewed. */
+  readonly sas?: string | (() => string | Promise<string>);
+  /** Defaults to the global one. */
+  readonly fetch?: BlobFetch;
+  /** How long the service may be silent. Defaults to 60,000 ms. */
+  readonly silenceMs?: number;
+  readonly clock?: Clock;
+}
+
+/** Speaks to the service with `fetch` alone. */
+export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefined): AzureCalls {
+  const { url, sas, fetch = globalThis.fetch.bind(globalThis), silenceMs = SILENCE_MS, clock = systemClock } = container;
+  const base = baseOf(url);
+  const given = sas ?? base.search;
+  const wire: Wire = { fetch, clock, silenceMs };
+  const call = async (what: string, { name, query = {}, method = "GET", headers = {}, body, conditions }: Call): Promise<BlobResponse> => {
+    const signature = typeof given === "string" ? given : await given();
+    const path = `${base.origin}${base.pathname}${name === undefined ? "" : `/${escapedName(name)}`}`;
+    const asked = Object.entries(query).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
+    const target = `${path}?${[...asked, signature.replace(/^\?/, "")].filter((part) => part !== "").join("&")}`;
+    const sentHeaders = { "x-ms-version": VERSION, ...conditionHeaders(conditions), ...headers };
+    const response = await sent(wire, what, {
+      method,
+      url: target,
+      headers: sentHeaders,
+      signal: conditions.signal,
+      ...(body !== undefined && { body }),
+    });
+    if (response.status >= 200 && response.status < 300) return response;
+    const text = await textBodyOf(wire, what, response, conditions.signal).catch(() => "");
+    const code = response.headers.get("x-ms-error-code") ?? textIn(text, "Code") ?? "";
+    throw azureError(what, response.status, code, undefined, retryAfterMs(response.headers.get("retry-after")));
+  };
+  const textOf = async (what: string, request: Call): Promise<string> =>
+    await textBodyOf(wire, what, await call(what, request), request.conditions.signal);
+  return {
+    hasTags: hasTags ?? (typeof given === "string" && /(?:^|[?&])sp=[a-z]*t/.test(given)),
+    async download(name, start, end, conditions) {
+      const what = "a read";
+      const response = await call(what, { name, headers: { range: `bytes=${start}-${end - 1}` }, conditions });
+      const whole = response.status === 200 ? Number(response.headers.get("content-length") ?? Number.NaN) : undefined;
+      const totalBytes = whole ?? totalOf(response.headers.get("content-range"));
+      if (totalBytes === undefined || (whole !== undefined && start > 0)) throw unusable(what);
+      return { etag: etagOf(response), totalBytes, metadata: metadataOf(response), body: bodyOf(wire, what, response, conditions.signal) };
+    },
+    async properties(name, conditions) {
+      const response = await call("a look at properties", { name, method: "HEAD", conditions });
+      const header = (key: string): string | undefined => response.headers.get(key) ?? undefined;
+      const isTierSet = header("x-ms-access-tier") !== undefined && header("x-ms-access-tier-inferred") !== "true";
+      return {
+        etag: etagOf(response),
+        bytes: Number(header("content-length")),
+        metadata: metadataOf(response),
+        headers: defined({
+          blobContentType: header("content-type"),
+          blobContentEncoding: header("content-encoding"),
+          blobContentLanguage: header("content-language"),
+          blobContentDisposition: header("content-disposition"),
+          blobCacheControl: header("cache-control"),
+        }),
+        tier: isTierSet ? header("x-ms-access-tier") : undefined,
+      };
+    },
+    async tags(name, conditions) {
+      const xml = await textOf("a look at tags", { name, query: { comp: "tags" }, conditions });
+      return Object.fromEntries(elementsIn(xml, "Tag").map((tag) => [textIn(tag, "Key") ?? "", textIn(tag, "Value") ?? ""]));
+    },
+    async stageBlock(name, id, bytes, conditions) {
+      const headers = { "content-md5": toBase64(md5(bytes)) };
+      await dropped(
+        await call("a block", { name, method: "PUT", query: { comp: "block", blockid: id }, headers, body: bytes, conditions }),
+      );
+    },
+    async commitBlocks(name, ids, content, conditions) {
+      const latest = ids.map((id) => `<Latest>${escapedXml(id)}</Latest>`).join("");
+      const body = utf8(`<?xml version="1.0" encoding="utf-8"?><BlockList>${latest}</BlockList>`);
+      const headers = { "content-type": "application/xml", ...contentHeaders(content) };
+      const response = await call("a commit", { name, method: "PUT", query: { comp: "blocklist" }, headers, body, conditions });
+      await dropped(response);
+      return etagOf(response);
+    },
+    async putBlob(name, bytes, content, conditions) {
+      const headers = { "x-ms-blob-type": "BlockBlob", "content-md5": toBase64(md5(bytes)), ...contentHeaders(content) };
+      const response = await call("a whole blob", { name, method: "PUT", headers, body: bytes, conditions });
+      await dropped(response);
+      return etagOf(response);
+    },
+    async committedBlocks(name, conditions) {
+      const what = "a look at blocks";
+      const response = await call(what, { name, query: { comp: "blocklist", blocklisttype: "committed" }, conditions });
+      const blocks = elementsIn(await textBodyOf(wire, what, response, conditions.signal), "Block").map((block) => ({
+        id: textIn(block, "Name") ?? "",
+        bytes: Number(textIn(block, "Size")),
+      }));
+      return { etag: etagOf(response), blocks };
+    },
+    async remove(name, conditions) {
+      await dropped(await call("a delete", { name, method: "DELETE", headers: { "x-ms-delete-snapshots": "include" }, conditions }));
+    },
+    async list(prefix, marker, limit, conditions) {
+      const query = { restype: "container", comp: "list", prefix, maxresults: `${limit}`, ...(marker !== undefined && { marker }) };
+      const xml = await textOf("a list", { query, conditions });
+      const entries = elementsIn(xml, "Blob").map((blob) => ({
+        name: nameIn(blob),
+        size: Number(textIn(blob, "Content-Length")),
+        etag: quoted(textIn(blob, "Etag") ?? ""),
+      }));
+      return { entries, marker: textIn(xml, "NextMarker") || undefined };
+    },
+    async findByTags(where, marker, limit, conditions) {
+      const query = { restype: "container", comp: "blobs", where, maxresults: `${limit}`, ...(marker !== undefined && { marker }) };
+      const xml = await textOf("a search by tags", { query, conditions });
+      const entries = elementsIn(xml, "Blob").map((blob) => ({ name: nameIn(blob), size: 0, etag: "" }));
+      return { entries, marker: textIn(xml, "NextMarker") || undefined };
+    },
+  };
+}
+
+interface Call {
+  readonly name?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly conditions: AzureConditions;
+}
+
+/** @throws `invalid-argument` */
+function baseOf(url: string): URL {
+  const base = URL.canParse(url) ? new URL(url) : undefined;
+  const isSafe =
+    base?.protocol === "https:" || (base?.protocol === "http:" && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(base.hostname));
+  if (base !== undefined && isSafe && base.pathname.length > 1 && base.hash === "") {
+    base.pathname = base.pathname.replace(/\/$/, "");
+    return base;
+  }
+  throw invalidArgument("the url of an Azure container is https, with the container as its path; http is for this machine alone");
+}
+
+function conditionHeaders({ ifMatch, ifNoneMatch, ifTags, leaseId }: AzureConditions): Record<string, string> {
+  return defined({ "if-match": ifMatch, "if-none-match": ifNoneMatch, "x-ms-if-tags": ifTags, "x-ms-lease-id": leaseId });
+}
+
+function contentHeaders({ metadata, headers, tags, tier }: AzureContent): Record<string, string> {
+  const tagText = Object.entries(tags)
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
+    .join("&");
+  return {
+    ...Object.fromEntries(Object.entries(metadata).map(([name, value]) => [`x-ms-meta-${name}`, value])),
+    ...defined({
+      "x-ms-blob-content-type": headers.blobContentType,
+      "x-ms-blob-content-encoding": headers.blobContentEncoding,
+      "x-ms-blob-content-language": headers.blobContentLanguage,
+      "x-ms-blob-content-disposition": headers.blobContentDisposition,
+      "x-ms-blob-cache-control": headers.blobCacheControl,
+      "x-ms-access-tier": tier,
+      "x-ms-tags": tagText === "" ? undefined : tagText,
+    }),
+  };
+}
+
+function metadataOf({ headers }: BlobResponse): Readonly<Record<string, string>> {
+  const metadata: Record<string, string> = {};
+  headers.forEach((value, name) => {
+    if (name.toLowerCase().startsWith(METADATA)) metadata[name.toLowerCase().slice(METADATA.length)] = value;
+  });
+  return metadata;
+}
+
+function etagOf({ headers }: BlobResponse): string {
+  const etag = headers.get("etag");
+  if (etag !== null) return etag;
+  throw unusable("a request: no ETag");
+}
+
+/** A name in XML, which a newer version of the service escapes if XML cannot hold it. */
+function nameIn(xml: string): string {
+  const name = textIn(xml, "Name") ?? "";
+  return /<Name\s[^>]*Encoded="true"/i.test(xml) ? decodeURIComponent(name) : name;
+}
+
+function quoted(etag: string): string {
+  return etag.startsWith('"') ? etag : `"${etag}"`;
+}
+
+function defined<T extends Record<string, string | undefined>>(values: T): Record<string, string> {
+  const known: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) if (value !== undefined) known[name] = value;
+  return known;
+}
+
+function unusable(what: string): EnvelockError {
+  return new EnvelockError("provider-failure", `the store gave no usable answer to ${what}`, { whose: "service" });
+}
+
+const METADATA = "x-ms-meta-";
+const VERSION = "2023-11-03";

@@ -1,0 +1,154 @@
+import { copyOf, type OwnedBytes, toHex } from "../core/base/bytes.ts";
+import type { Clock } from "../core/base/clock.ts";
+import { EnvelockError } from "../core/base/errors.ts";
+import { waitFor } from "../core/base/wait.ts";
+import { shown, unanswered } from "./failures.ts";
+import { streamPieces } from "./seal-upload.ts";
+
+/** The part of `fetch` that stores are spoken to with: the global one, or another of its shape. */
+export type BlobFetch = (url: string, request: BlobRequest) => Promise<BlobResponse>;
+
+export interface BlobRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array<ArrayBuffer>;
+  /** Always `manual`: a redirect is no answer of a store. */
+  readonly redirect: "manual";
+  readonly signal?: AbortSignal;
+}
+
+export interface BlobResponse {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null; forEach(each: (value: string, name: string) => void): void };
+  readonly body: ReadableStream<Uint8Array> | null;
+  text(): Promise<string>;
+}
+
+/** What every request has in common. */
+export interface Wire {
+  readonly fetch: BlobFetch;
+  readonly clock: Clock;
+  /** How long a store may be silent, in milliseconds. */
+  readonly silenceMs: number;
+}
+
+export interface WireRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Sends a request and waits for the head of the answer.
+ *
+ * @param what the request in words, without secrets: a URL may hold a signature
+ * @throws `unavailable`, `timeout`; the signal's reason
+ */
+export async function sent({ fetch, clock, silenceMs }: Wire, what: string, request: WireRequest): Promise<BlobResponse> {
+  const { method, url, headers = {}, body, signal } = request;
+  signal?.throwIfAborted();
+  const stop = new AbortController();
+  const either = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  try {
+    const answer = fetch(url, {
+      method,
+      headers,
+      redirect: "manual",
+      signal: either,
+      ...(body !== undefined && { body: sendable(body) }),
+    });
+    return await waitFor(answer, { signal, limit: { clock, ms: silenceMs, error: () => silent(what, silenceMs) } });
+  } catch (error) {
+    stop.abort(error);
+    signal?.throwIfAborted();
+    throw unanswered(what, error);
+  }
+}
+
+/** Gives the body of an answer, piece by piece. @throws `unavailable` if it breaks off, `timeout` if nothing comes */
+export async function* bodyOf(
+  { clock, silenceMs }: Wire,
+  what: string,
+  { body }: BlobResponse,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (body === null) return;
+  const pieces = streamPieces(body);
+  try {
+    for (;;) {
+      const next = pieces.next();
+      const { done, value } = await waitFor(next, { signal, limit: { clock, ms: silenceMs, error: () => silent(what, silenceMs) } });
+      if (done === true) return;
+      yield value;
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw unanswered(what, error);
+  } finally {
+    body.cancel().catch(() => undefined); // locked when it is still read: then the reader below ends it
+    pieces.return().catch(() => undefined);
+  }
+}
+
+/** Reads the text of an answer, at most so much that no store can fill the memory. */
+export async function textBodyOf(wire: Wire, what: string, response: BlobResponse, signal?: AbortSignal): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of bodyOf(wire, what, response, signal)) {
+    text += decoder.decode(piece, { stream: true });
+    if (text.length > MOST_TEXT) throw new EnvelockError("provider-failure", `the store's answer to ${what} is too long`);
+  }
+  return text + decoder.decode();
+}
+
+/** Drops a body that nobody needs, so that its connection is free. */
+export async function dropped({ body }: BlobResponse): Promise<void> {
+  await body?.cancel().catch(() => undefined);
+}
+
+/** Reads the length of the whole from a Content-Range header. */
+export function totalOf(contentRange: string | null | undefined): number | undefined {
+  const total = Number(/^bytes \d+-\d+\/(\d+)$/.exec(contentRange ?? "")?.[1] ?? Number.NaN);
+  return Number.isSafeInteger(total) ? total : undefined;
+}
+
+/** The wait that a Retry-After header of seconds asks for. */
+export function retryAfterMs(header: string | null | undefined): number | undefined {
+  return header !== null && header !== undefined && /^\d{1,5}$/.test(header) ? Number(header) * 1000 : undefined;
+}
+
+/** Base64 with padding, as stores have it. */
+export function toBase64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+/** How many bytes a base64 text stands for. */
+export function base64Length(text: string): number {
+  return Math.floor((text.replaceAll("=", "").length * 3) / 4);
+}
+
+/** Escapes each segment of a name for a URL. */
+export function escapedName(name: string): string {
+  return name
+    .split("/")
+    .map((segment) =>
+      encodeURIComponent(segment).replaceAll(/[!'()*]/g, (found) => `%${toHex(Uint8Array.of(found.charCodeAt(0))).toUpperCase()}`),
+    )
+    .join("/");
+}
+
+/** The same memory, if no other thread shares it. */
+function sendable(bytes: Uint8Array): OwnedBytes {
+  const { buffer, byteOffset, byteLength } = bytes;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : copyOf(bytes);
+}
+
+function silent(what: string, silenceMs: number): EnvelockError {
+  return new EnvelockError("timeout", `the store was silent for ${silenceMs} ms during ${shown(what)}`, { whose: "service" });
+}
+
+const MOST_TEXT = 2 ** 26;
+/** How long a store may be silent, unless options say otherwise. */
+export const SILENCE_MS = 60_000;

@@ -1,0 +1,187 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { blobConformance } from "../../src/blobs/conformance/index.ts";
+import type { BlobFetch, BlobRequest } from "../../src/blobs/http.ts";
+import { encryptedStore } from "../../src/blobs/index.ts";
+import { noise } from "../support/arbitraries.ts";
+import { containerClient, startAzurite } from "../support/azurite.ts";
+import { expectSameBytes } from "../support/bytes.ts";
+import { refusal } from "../support/refusal.ts";
+import { inPieces, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
+
+const azurite = await startAzurite();
+afterAll(() => azurite.close());
+const container = await azurite.createContainer();
+const client = containerClient(azurite, container);
+const SAS = { url: `${azurite.url}/${container}`, sas: azurite.sas(container) };
+
+describe("by a client of @azure/storage-blob", () => {
+  for (const { name, run } of blobConformance({ open: () => azureBlobs(client) })) test(name, run);
+});
+
+describe("by fetch and a SAS", () => {
+  for (const { name, run } of blobConformance({ open: () => azureBlobs(SAS) })) test(name, run);
+});
+
+describe.each([
+  ["client", () => azureBlobs(client)],
+  ["SAS", () => azureBlobs(SAS)],
+] as const)("encrypted, by %s", (way, open) => {
+  test("20 MiB in three blocks, and back", async () => {
+    const store = storeOf(open());
+    await store.put(`${way}/large`, inPieces(noise(20 * 2 ** 20), 65_536));
+    const { committedBlocks } = await client.getBlockBlobClient(`${way}/large`).getBlockList("committed");
+    const sizes = committedBlocks.map(({ size }: { readonly size: number }) => size);
+    expect(sizes.slice(1, 3)).toEqual([8_388_608, 8_388_608]);
+    expect(sizes[0]).toBeLessThan(300);
+    expectSameBytes(await wholeOf(store, `${way}/large`), noise(20 * 2 ** 20));
+  });
+
+  test("wiped properties: a rewrap sends all of them again, and no byte of the body", async () => {
+    const name = `${way}/props`;
+    const backing = open();
+    await storeOf(backing).put(name, noise(100_000), { describe: { name: "a" } });
+    const blob = client.getBlockBlobClient(name);
+    await blob.setHTTPHeaders({ blobContentType: "video/mp4", blobCacheControl: "no-transform", blobContentDisposition: "attachment" });
+    const { metadata } = await blob.getProperties();
+    await blob.setMetadata({ ...metadata, theirs: "kept" });
+    await blob.setTags({ ...(await blob.getTags()).tags, project: "seven" });
+    await blob.setAccessTier("Cool");
+    const before = await storedBytesOf(backing, name);
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap(name)).toBe("rewrapped");
+    const after = await blob.getProperties();
+    expect(after).toMatchObject({
+      contentType: "video/mp4",
+      cacheControl: "no-transform",
+      contentDisposition: "attachment",
+      accessTier: "Cool",
+      metadata: expect.objectContaining({ theirs: "kept", envelock: "1" }),
+    });
+    const { tags } = await blob.getTags();
+    expect(tags).toMatchObject({ project: "seven", envelock_1: after.metadata.envelock_keys });
+    const now = await storedBytesOf(backing, name);
+    expectSameBytes(now.subarray(-100_000), before.subarray(-100_000));
+    expectSameBytes(await wholeOf(storeOf(backing, keyringOf("new")), name), noise(100_000));
+    expect((await storeOf(backing, keyringOf("new")).get(name)).description).toEqual({ name: "a" });
+  });
+
+  test("block-list race: of two rewraps one wins, and the blob stays whole", async () => {
+    const name = `${way}/race`;
+    const backing = open();
+    await storeOf(backing).put(name, noise(50_000));
+    const movers = ["new-1", "new-2", "new-3"].map((key) => storeOf(backing, keyringOf(key, "old", "new-1", "new-2", "new-3")));
+    const outcomes = await Promise.all(movers.map((mover) => mover.rewrap(name)));
+    for (const outcome of outcomes) expect(["rewrapped", "changed"]).toContain(outcome);
+    expect(outcomes).toContain("rewrapped");
+    expectSameBytes(await wholeOf(storeOf(backing, keyringOf("x", "new-1", "new-2", "new-3")), name), noise(50_000));
+  });
+
+  test("Put Blob fallback: a blob without blocks is sent anew if it is small", async () => {
+    const name = `${way}/put-blob`;
+    const envelope = await keyringOf("old").encrypt(noise(9000), { context: { object: name } });
+    await client.getBlockBlobClient(name).upload(envelope, envelope.length, { metadata: { theirs: "kept" } });
+    const backing = open();
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap(name)).toBe("rewrapped");
+    expectSameBytes(await wholeOf(storeOf(backing, keyringOf("new")), name), noise(9000));
+    expect((await client.getBlockBlobClient(name).getProperties()).metadata.theirs).toBe("kept");
+    const small = azureBlobs(way === "SAS" ? SAS : client, { mostResentBytes: 100 });
+    expect(await storeOf(small, keyringOf("newer", "new")).rewrap(name)).toBe("not-possible");
+  });
+
+  test("a leased blob is rewrapped by the holder of the lease alone", async () => {
+    const name = `${way}/leased`;
+    const backing = open();
+    await storeOf(backing).put(name, noise(100));
+    const { leaseId } = await client.getBlockBlobClient(name).getBlobLeaseClient().acquireLease(-1);
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap(name)).toBe("not-possible");
+    const holder = azureBlobs(way === "SAS" ? SAS : client, { leaseId: () => leaseId });
+    expect(await storeOf(holder, keyringOf("new", "old")).rewrap(name)).toBe("rewrapped");
+  });
+
+  test("stale blobs are found by their index tags", async () => {
+    const backing = open();
+    const old = storeOf(backing, keyringOf(`old-${way}`));
+    for (const name of ["a", "b", "c"]) await old.put(`${way}/stale/${name}`, noise(10));
+    const mover = storeOf(backing, keyringOf("new", `old-${way}`));
+    await mover.rewrap(`${way}/stale/b`);
+    const found: string[] = [];
+    for await (const name of mover.findStale({ wrappedBy: { provider: "local", keyId: `old-${way}` } })) found.push(name);
+    expect(found.sort()).toEqual([`${way}/stale/a`, `${way}/stale/c`]);
+  });
+
+  test("a container that is not there is said to be missing", async () => {
+    const nowhere =
+      way === "SAS" ? { ...SAS, url: `${azurite.url}/nowhere`, sas: azurite.sas("nowhere") } : containerClient(azurite, "nowhere");
+    expect(await refusal(() => storeOf(azureBlobs(nowhere)).get("x"))).toMatchObject({ code: "invalid-argument" });
+  });
+});
+
+describe("by fetch alone", () => {
+  function watched(log: { readonly method: string; readonly url: string; readonly request: BlobRequest }[]): BlobFetch {
+    return async (url, request) => {
+      log.push({ method: request.method, url, request });
+      return await fetch(url, request);
+    };
+  }
+
+  test("tag race: the commit of a rewrap names the tag that it read", async () => {
+    const log: { readonly method: string; readonly url: string; readonly request: BlobRequest }[] = [];
+    const backing = azureBlobs({ ...SAS, fetch: watched(log) });
+    await storeOf(backing).put("tagged", noise(100));
+    const { tags } = await client.getBlockBlobClient("tagged").getTags();
+    log.length = 0;
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap("tagged")).toBe("rewrapped");
+    const commit = log.find(({ method, url }) => method === "PUT" && url.includes("comp=blocklist"));
+    expect(commit?.request.headers["x-ms-if-tags"]).toBe(`"envelock_1" = '${tags.envelock_1}'`);
+  });
+
+  test("a SAS of `cw` uploads without tags, and is told what it may not", async () => {
+    const narrow = storeOf(azureBlobs({ ...SAS, sas: azurite.sas(container, "cw") }));
+    await narrow.put("narrow", noise(100));
+    expect(await refusal(() => narrow.get("narrow"))).toMatchObject({ code: "access-denied" });
+    expectSameBytes(await wholeOf(storeOf(azureBlobs(SAS)), "narrow"), noise(100));
+  });
+
+  test("messages and errors hold no signature", async () => {
+    const broken = azureBlobs({ ...SAS, sas: `${SAS.sas.slice(0, -12)}AAAAAAAAAA%3D`, fetch });
+    const error = await refusal(() => storeOf(broken).get("x"));
+    expect(error.code).toBe("access-denied");
+    expect(JSON.stringify(error)).not.toContain("sig");
+  });
+
+  test("opening and a range of 1 MiB are two requests", async () => {
+    const log: { readonly method: string; readonly url: string; readonly request: BlobRequest }[] = [];
+    await storeOf(azureBlobs(SAS)).put("ranged", noise(5 * 2 ** 20));
+    const blob = await storeOf(azureBlobs({ ...SAS, fetch: watched(log) })).get("ranged");
+    expectSameBytes(await blob.read(2 ** 21, 2 ** 21 + 2 ** 20), noise(5 * 2 ** 20).subarray(2 ** 21, 2 ** 21 + 2 ** 20));
+    expect(log.length).toBe(2);
+  });
+
+  test("connections that break in the body are taken up again", async () => {
+    await storeOf(azureBlobs(SAS)).put("broken", noise(1_000_000));
+    const breaking: BlobFetch = async (url, request) => {
+      const answer = await fetch(url, request);
+      if (request.method !== "GET" || answer.body === null) return answer;
+      let left = 65_536;
+      const cut = new TransformStream<Uint8Array, Uint8Array>({
+        transform(piece, controller) {
+          controller.enqueue(piece.subarray(0, left));
+          left -= piece.length;
+          if (left <= 0) controller.error(new TypeError("terminated"));
+        },
+      });
+      return new Response(answer.body.pipeThrough(cut), answer);
+    };
+    const store = encryptedStore(keyringOf("old"), azureBlobs({ ...SAS, fetch: breaking }), { context: (name) => ({ object: name }) });
+    expectSameBytes(await wholeOf(store, "broken"), noise(1_000_000));
+  });
+
+  test("a url that is not https is refused, except on this machine", async () => {
+    expect(await refusal(() => azureBlobs({ url: "http://acme.blob.core.windows.net/c", sas: "sp=r" }))).toMatchObject({
+      code: "invalid-argument",
+    });
+    expect(await refusal(() => azureBlobs({ url: "https://acme.blob.core.windows.net/", sas: "sp=r" }))).toMatchObject({
+      code: "invalid-argument",
+    });
+  });
+});
