@@ -2,6 +2,7 @@ export type { Finding } from "../../src/core/contracts/finding.ts";
 export type { HttpOptions } from "../http/http-service.ts";
 export { type AwsKmsKeyOptions, awsKmsKey } from "./aws-kms-key.ts";
 export type { AwsCredentialSource, AwsCredentials, AwsLogin } from "./credentials.ts";
+export { type AwsKmsDecrypter, type AwsKmsDecrypterOptions, awsKmsDecrypter } from "./decrypter.ts";
 export { type AwsKmsCheck, type DiagnoseAwsKmsKeyOptions, diagnoseAwsKmsKey } from "./doctor/diagnose.ts";
 export { type AssumeRoleOptions, assumeRole, type WebIdentityOptions, webIdentity } from "./logins.ts";
 export {
