@@ -30,6 +30,8 @@ export const ENTRIES = {
   "./prisma": "src/integrations/prisma.ts",
   "./typeorm": "src/integrations/typeorm.ts",
   "./azure-sdk": "src/integrations/azure-sdk/index.ts",
+  "./azure-storage-encryption": "src/foreign/azure-storage/index.ts",
+  "./s3-encryption-client": "src/foreign/s3-encryption/index.ts",
   "./open-telemetry": "src/integrations/open-telemetry.ts",
   "./testing/tenants": "src/testing/tenants/index.ts",
   "./testing/azure-emulator": "src/testing/azure-emulator/index.ts",

@@ -6,7 +6,7 @@ import { ENTRIES, INTERNAL } from "./entries.mjs";
 const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 // Both engines run the whole core suite; what starts processes or reads the package runs once.
-const CORE = ["test/core/**/*.test.ts", "test/fields/**/*.test.ts", "test/providers/**/*.test.ts"];
+const CORE = ["test/core/**/*.test.ts", "test/fields/**/*.test.ts", "test/foreign/**/*.test.ts", "test/providers/**/*.test.ts"];
 const ONCE = [
   "test/cli/**/*.test.ts",
   "test/docs/**/*.test.ts",

@@ -23,6 +23,7 @@ export interface ProviderRoom extends Room {
 /** `src` from top to bottom: arrows point down. Rooms on one floor do not know each other. */
 export const FLOORS: readonly (readonly Room[])[] = [
   [{ path: "src/cli/", holds: "the command, one file a verb", packages: ["commander", "@azure/identity", "pg", "node:"] }],
+  [{ path: "src/foreign/", holds: "readers of other formats, and the way from them to envelopes" }],
   [
     { path: "src/index.ts", holds: "the door: re-exports alone" },
     { path: "src/node/", holds: "Node's streams and files", packages: ["node:"] },

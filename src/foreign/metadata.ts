@@ -1,0 +1,25 @@
+import { invalidArgument, malformed } from "../core/base/errors.ts";
+
+/** The user metadata of a stored object, as clients of stores give it: names to texts. */
+export type StoredMetadata = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Copies metadata under lower-case names: stores and their clients change the case of names.
+ *
+ * @throws `invalid-argument` for what is no metadata; `malformed-envelope` for a name that stands there in two spellings
+ */
+export function foldedMetadata(metadata: StoredMetadata | undefined): ReadonlyMap<string, string> {
+  const folded = new Map<string, string>();
+  if (metadata === undefined) return folded;
+  const given: unknown = metadata;
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw invalidArgument("metadata is an object of names and texts");
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    if (typeof value !== "string") throw invalidArgument(`the metadata ${name.slice(0, 40)} must be a text`);
+    const lower = name.toLowerCase();
+    if (folded.has(lower)) throw malformed(`the metadata has the name ${lower.slice(0, 40)} in two spellings`);
+    folded.set(lower, value);
+  }
+  return folded;
+}
