@@ -1,0 +1,129 @@
+import { describe, expect, test } from "vitest";
+import { azureStorageEncryption, localStorageKeys, type StorageMetadataClient } from "../../src/foreign/azure-storage/index.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
+import { describeVectors } from "../support/vectors.ts";
+import { bodyOf, goodBlobs, plaintextOf, sha256, storageKeys } from "./azure-storage-vectors.ts";
+
+const OLD = { keyId: "local:old", key: plaintextOf(32) };
+const NEW = { keyId: "local:new", key: plaintextOf(32).reverse() };
+
+function encryption(...keys: Parameters<typeof localStorageKeys>[0]): ReturnType<typeof azureStorageEncryption> {
+  return azureStorageEncryption({ keys: localStorageKeys(keys), dangerReadV1: true });
+}
+
+/** A blob in a store with ETags: `meanwhile` runs before each condition is checked. */
+class FakeBlob implements StorageMetadataClient {
+  metadata: Readonly<Record<string, string>>;
+  version = 1;
+  readonly meanwhile: (() => void)[] = [];
+  writes = 0;
+
+  constructor(metadata: Readonly<Record<string, string>>) {
+    this.metadata = metadata;
+  }
+
+  async getProperties() {
+    return { metadata: this.metadata, etag: `"${this.version}"` };
+  }
+
+  async setMetadata(metadata: Record<string, string>, options?: { readonly conditions?: { readonly ifMatch?: string } }): Promise<void> {
+    this.meanwhile.shift()?.();
+    if (options?.conditions?.ifMatch !== `"${this.version}"`) throw Object.assign(new Error("ConditionNotMet"), { statusCode: 412 });
+    this.metadata = metadata;
+    this.version++;
+    this.writes++;
+  }
+}
+
+describe("rewrap", () => {
+  test("wraps with the current key, keeps every other member and all other metadata, and then has nothing to do", async () => {
+    const { metadata, body } = await encryption(OLD).encrypt(plaintextOf(100), { protocol: "2.1", regionBytes: 64 });
+    const text = metadata.encryptiondata.replace('"EncryptionMode"', '"Later": [1, {"a": 2}], "EncryptionMode"');
+    const blob = new FakeBlob({ Kind: "invoice", EncryptionData: text, __proto__: "own" });
+    expect(await encryption(NEW, OLD).rewrap(blob)).toBe("rewrapped");
+    expect(Object.keys(blob.metadata).sort()).toEqual(["Kind", "encryptiondata"]);
+    expect(blob.metadata).toMatchObject({ Kind: "invoice" });
+    const { encryptiondata = "" } = blob.metadata;
+    const data = JSON.parse(encryptiondata);
+    expect(data).toMatchObject({
+      Later: [1, { a: 2 }],
+      EncryptionMode: "FullBlob",
+      WrappedContentKey: { KeyId: NEW.keyId, Algorithm: "A256KW" },
+    });
+    expect(await encryption(NEW).decrypt({ metadata: blob.metadata, body })).toEqual(plaintextOf(100));
+    expect(await refusalCode(() => encryption(OLD).decrypt({ metadata: blob.metadata, body }))).toBe("no-matching-provider");
+    expect(await encryption(NEW, OLD).rewrap(blob)).toBe("current");
+    expect(blob.writes).toBe(1);
+  });
+
+  test("meets a concurrent change once more with what the blob then has, and then says so", async () => {
+    const { metadata } = await encryption(OLD).encrypt(plaintextOf(1));
+    const blob = new FakeBlob(metadata);
+    const change = (): void => {
+      blob.metadata = { ...blob.metadata, [`note${blob.version}`]: "added meanwhile" };
+      blob.version++;
+    };
+    blob.meanwhile.push(change);
+    expect(await encryption(NEW, OLD).rewrap(blob)).toBe("rewrapped");
+    expect(blob.metadata).toMatchObject({ note1: "added meanwhile" });
+    const restless = new FakeBlob(metadata);
+    const touch = (): void => {
+      restless.version++;
+    };
+    restless.meanwhile.push(touch, touch);
+    expect(await encryption(NEW, OLD).rewrap(restless)).toBe("changed");
+    expect(restless.writes).toBe(0);
+  });
+
+  test("writes nothing for a key that does not open, another protocol inside, or no encryption data", async () => {
+    const { metadata } = await encryption(OLD).encrypt(plaintextOf(1));
+    const relabelled = { encryptiondata: metadata.encryptiondata.replace('"2.0"', '"2.1"') };
+    const cases: [Readonly<Record<string, string>>, string][] = [
+      [relabelled, "authentication-failed"],
+      [{ kind: "plain" }, "malformed-envelope"],
+      [{ encryptiondata: metadata.encryptiondata.replace(OLD.keyId, "local:gone") }, "no-matching-provider"],
+    ];
+    for (const [given, code] of cases) {
+      const blob = new FakeBlob(given);
+      expect(await refusalCode(() => encryption(NEW, OLD).rewrap(blob))).toBe(code);
+      expect(blob.writes).toBe(0);
+    }
+  });
+
+  test("errors of the client have codes, with the client's as cause", async () => {
+    const { metadata } = await encryption(OLD).encrypt(plaintextOf(1));
+    for (const [statusCode, code, retryable] of [
+      [403, "access-denied", false],
+      [429, "rate-limited", true],
+      [404, "unavailable", false],
+      [503, "unavailable", true],
+      [undefined, "unavailable", true],
+    ] as const) {
+      const blob = new FakeBlob(metadata);
+      const cause = Object.assign(new Error("no"), statusCode === undefined ? {} : { statusCode });
+      blob.meanwhile.push(() => {
+        throw cause;
+      });
+      const error = await refusal(() => encryption(NEW, OLD).rewrap(blob));
+      expect([error.code, error.retryable, error.cause]).toEqual([code, retryable, cause]);
+    }
+  });
+});
+
+describeVectors("rewrap of the fixtures", () => {
+  test("moves blobs of every protocol and layout from RSA and AES keys to another, bodies untouched", async () => {
+    const { aes, rsa } = storageKeys();
+    const all = encryption(
+      NEW,
+      { keyId: aes.keyId, key: new Uint8Array(Buffer.from(aes.key, "hex")) },
+      { keyId: rsa.keyId, privateKey: rsa.pkcs8 },
+    );
+    const blobs = goodBlobs().filter(({ body }) => body !== undefined);
+    expect(blobs.length).toBeGreaterThan(40);
+    for (const good of blobs) {
+      const blob = new FakeBlob(good.metadata);
+      expect(await all.rewrap(blob)).toBe("rewrapped");
+      expect(sha256(await encryption(NEW).decrypt({ metadata: blob.metadata, body: bodyOf(good) }))).toBe(good.plaintextSha256);
+    }
+  });
+});
