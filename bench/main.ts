@@ -9,7 +9,6 @@ import { describeMachine, withStolenTime } from "./machine.ts";
 import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
-import { tenantsTable } from "./tenants.ts";
 
 // npm run bench [-- name ...]: every suite, or those named
 
@@ -23,7 +22,6 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   pkcs11: pkcs11Tables,
   import: importTable,
   stream: () => streamTable(),
-  tenants: () => tenantsTable(),
 };
 
 async function timed(contests: readonly Contest[]): Promise<string> {

@@ -157,16 +157,6 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   }
 
   /**
-   * Whether rows may have an older version of the blind index. A unique constraint on its column does not hold then: see
-   * docs/recipes/blind-indexes.md, "Changing it".
-   *
-   * @throws `invalid-argument` if the field was made without `blindIndex`
-   */
-  get hasOlderIndexes(): boolean {
-    return this.#index.hasOlderVersions;
-  }
-
-  /**
    * Whether two values are equal to the blind index, such as `"Ada"` and `"ada "` to a caseless one. For the check of rows that a lookup by
    * a short index found.
    *

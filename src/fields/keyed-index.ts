@@ -69,11 +69,6 @@ export class KeyedIndex<V extends BlindIndexValue | readonly BlindIndexValue[] =
     return this.#versions.every(({ bits = 0, unique = true }) => unique && bits >= LEAST_UNIQUE_BITS);
   }
 
-  /** Whether rows may have an older version of the index, which no unique constraint compares with the newest. */
-  get hasOlderVersions(): boolean {
-    return this.#versions.length > 1;
-  }
-
   /** Whether two values are equal to some version of the index, after its normalisation. @throws as `of` */
   isSame(value: V, other: V): boolean {
     return this.#versions.some((version) => {

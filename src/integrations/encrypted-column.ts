@@ -42,8 +42,6 @@ export interface IndexingCipher<T> extends TokenCipher<T> {
   blindIndexAll(value: T): readonly string[];
   /** Whether no two values share an index. Without it the index counts as short. */
   readonly hasUniqueIndex?: boolean;
-  /** Whether rows may have an older version of the index. Without it they have the newest alone. */
-  readonly hasOlderIndexes?: boolean;
   /** Whether two values are the same to the index. Without it no lookup by a short index is possible. */
   isSameToIndex?(value: T, other: T): boolean;
 }
@@ -160,14 +158,6 @@ export function sharedIndex(column: string, use: string): EnvelockError {
   return invalidArgument(
     `the blind index of ${column} is short, so that values share it, and cannot be used in ${use}: it would hit rows of other values`,
     "Read the rows by it first and go on by their keys, or declare an index of at least 96 bits `unique`.",
-  );
-}
-
-/** For a write that relies on a unique constraint while rows have different versions of the index. */
-export function severalVersions(column: string, use: string): EnvelockError {
-  return invalidArgument(
-    `rows may have an older version of the blind index of ${column}, so it cannot be used in ${use}: a unique constraint does not see that they are the same`,
-    "Keep both versions in columns of their own, each unique, and write both: see docs/recipes/blind-indexes.md, Changing it.",
   );
 }
 

@@ -76,15 +76,6 @@ test("the public half of a key says that it is that, where it is all there is", 
   expect((await refusal(async () => other.decrypt(await both.encrypt(ONE)))).code).toBe("authentication-failed");
 });
 
-test("a field tells whether rows may have an older version of its index", async () => {
-  const place = { table: "users", column: "email" } as const;
-  const olderVersions = [{ bits: 128 }];
-  const moving = await dataKeys.field({ ...place, blindIndex: { bits: 128, version: 2, olderVersions } });
-  expect(moving.hasOlderIndexes).toBe(true);
-  expect((await dataKeys.field({ ...place, blindIndex: { bits: 128 } })).hasOlderIndexes).toBe(false);
-  expect((await refusal(async () => (await dataKeys.field(place)).hasOlderIndexes)).code).toBe("invalid-argument");
-});
-
 test("the blind index of a value that the column cannot hold is refused, for no row has it", async () => {
   const email = await dataKeys.field({ table: "users", column: "email", blindIndex: { bits: 128 } });
   expect((await refusal(() => email.blindIndex(untyped(7)))).message).toContain("takes a string");

@@ -66,12 +66,6 @@ const db = new Kysely<Database>({
   },
   plugins: [encryptedColumns<Database>({ users: columns, "crm.accounts": columns })],
 });
-/** While rows have two versions of an index. */
-const moving = db.withoutPlugins().withPlugin(
-  encryptedColumns<Database>({
-    users: { ...columns, email: { cipher: { ...unique, hasOlderIndexes: true }, indexColumn: "email_index" } },
-  }),
-);
 const other = db.withTables<{ readonly accounts: Users; readonly Users: Users }>();
 const users = db.selectFrom("users").select("users.id");
 const posts = db.selectFrom("posts").select("posts.id");
@@ -284,14 +278,6 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
           .values({ name: "x" })
           .onConflict((oc) => oc.column("name_index").doNothing()),
       /short/,
-    ],
-    [
-      () =>
-        moving
-          .insertInto("users")
-          .values({ email: "x" })
-          .onConflict((oc) => oc.column("email_index").doNothing()),
-      /older version/,
     ],
     [
       () =>

@@ -15,10 +15,4 @@ export const EQUIVALENT: readonly Equivalent[] = [
     after: "writeUint32(head, 24, createdAtMs % 2 ** 33);",
     why: "writeUint32 keeps the lowest 32 bits, which are those of the number itself",
   },
-  {
-    path: "src/core/crypto/xaes.ts",
-    before: "const NO_BYTES: Uint8Array = new Uint8Array(0);",
-    after: "const NO_BYTES: Uint8Array = new Uint8Array(1);",
-    why: "nonces and keys made ahead are replaced before their first use, and nothing is read of what stood there",
-  },
 ];

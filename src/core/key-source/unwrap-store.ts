@@ -46,7 +46,7 @@ export interface StoreBounds {
 export class UnwrapStore {
   readonly #maxAgeMs: number;
   readonly #clock: Clock;
-  readonly #knownProviders = new WeakMap<KeyProvider, KnownProvider>();
+  readonly #providerIds = new WeakMap<KeyProvider, number>();
   readonly #pending = new Set<PendingUnwrap>();
   #providers = 0;
   readonly #entries: RecentMap<number, StoredKey>;
@@ -112,37 +112,31 @@ export class UnwrapStore {
     this.#entries.delete(place);
     if (identity.tenant !== undefined) this.#shares.add(identity.tenant.id, place);
     this.#entries.set(place, stored);
-    this.#known(identity.provider).entries++;
     this.#expiries.add(stored);
   }
 
   /** Removes the keys that match the filter. @returns how many */
   forget(filter: ForgetFilter): number {
-    const isMet = ({ keyContext, recipient, tenant }: UnwrapIdentity): boolean => meets(keyContext, recipient, filter, tenant?.id);
-    const places = filter.tenant === undefined ? this.#places() : this.#shares.placesOf(filter.tenant);
-    return this.#forgetWhere(isMet, "forgotten", places);
+    return this.#forgetWhere(({ keyContext, recipient, tenant }) => meets(keyContext, recipient, filter, tenant?.id), "forgotten");
   }
 
   /** Removes what a refused key version had unwrapped by this algorithm. */
   revoke(provider: KeyProvider, { keyId, alg }: Recipient): void {
     const isMet = ({ provider: owner, recipient }: UnwrapIdentity): boolean =>
       owner === provider && recipient.keyId === keyId && recipient.alg === alg;
-    // a key that goes on being refused must not cost a pass over the keys of all others each time
-    this.#forgetWhere(isMet, "revoked", this.#known(provider).entries === 0 ? [] : this.#places());
+    this.#forgetWhere(isMet, "revoked");
   }
 
-  #places(): readonly number[] {
-    return this.#entries.entries().map(([place]) => place);
-  }
-
-  #forgetWhere(isMet: (identity: UnwrapIdentity) => boolean, reason: EvictionReason, places: readonly number[]): number {
+  #forgetWhere(isMet: (identity: UnwrapIdentity) => boolean, reason: EvictionReason): number {
     for (const pending of this.#pending) pending.isForgotten ||= isMet(pending.identity);
-    const met = places.filter((place) => {
-      const stored = this.#entries.peek(place);
-      return stored !== undefined && isMet(stored.identity);
-    });
-    this.#evict(met, reason);
-    return met.length;
+    return this.#evictWhere(({ identity }) => isMet(identity), reason);
+  }
+
+  #evictWhere(isMet: (stored: StoredKey) => boolean, reason: EvictionReason): number {
+    const places: number[] = [];
+    for (const [place, stored] of this.#entries.entries()) if (isMet(stored)) places.push(place);
+    this.#evict(places, reason);
+    return places.length;
   }
 
   #evict(places: readonly number[], reason: EvictionReason): void {
@@ -154,7 +148,6 @@ export class UnwrapStore {
   #letGo(stored: StoredKey, place: number): void {
     const { identity, key, onEvict } = stored;
     this.#expiries.delete(stored);
-    this.#known(identity.provider).entries--;
     if (identity.tenant !== undefined) this.#shares.delete(identity.tenant.id, place);
     key.release();
     onEvict(this.#evictionReason);
@@ -166,23 +159,16 @@ export class UnwrapStore {
 
   /** Hashes the end of the wrapped key, which is a tag or looks random. Keys with equal hashes evict each other, and nothing worse. */
   #placeOf({ provider, recipient: { wrapped } }: UnwrapIdentity): number {
-    const low = readUint32(wrapped, wrapped.length - 4) ^ this.#known(provider).id;
+    const low = readUint32(wrapped, wrapped.length - 4) ^ this.#idOf(provider);
     return (low >>> 0) + (readUint32(wrapped, wrapped.length - 8) & 0x1fffff) * 2 ** 32;
   }
 
-  #known(provider: KeyProvider): KnownProvider {
-    const known = this.#knownProviders.get(provider);
+  #idOf(provider: KeyProvider): number {
+    const known = this.#providerIds.get(provider);
     if (known !== undefined) return known;
-    const made = { id: ++this.#providers, entries: 0 };
-    this.#knownProviders.set(provider, made);
-    return made;
+    this.#providerIds.set(provider, ++this.#providers);
+    return this.#providers;
   }
-}
-
-interface KnownProvider {
-  readonly id: number;
-  /** How many entries of the store it has unwrapped. */
-  entries: number;
 }
 
 function isSameIdentity(a: UnwrapIdentity, b: UnwrapIdentity): boolean {

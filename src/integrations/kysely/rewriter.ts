@@ -27,7 +27,7 @@ import {
   ValueNode,
 } from "kysely";
 import { invalidArgument } from "../../core/base/errors.ts";
-import { comparedIndex, indexOf, notComparable, severalVersions, sharedIndex } from "../encrypted-column.ts";
+import { comparedIndex, notComparable, sharedIndex } from "../encrypted-column.ts";
 import { isNode, isRoot, nodesIn, partsOf, starOf } from "./nodes.ts";
 import { Outputs, type QueryOutputs } from "./outputs.ts";
 import { checkRawText, mentionsTable } from "./raw-text.ts";
@@ -141,11 +141,7 @@ class Rewriting {
     for (const column of node.columns ?? []) {
       const found = columnAt(column, [at.targets]);
       if (found?.guarded.role === "token") throw notComparable(found.guarded.name, "`on conflict`: its tokens never equal each other");
-      if (found === undefined) continue;
-      this.#useIndex(found, { ...at, keepsAll: "`on conflict`" });
-      const { guarded } = found;
-      const isMoving = indexOf(guarded.column)?.cipher.hasOlderIndexes === true;
-      if (isMoving) throw severalVersions(`${guarded.table.name}.${guarded.name}`, "`on conflict`");
+      if (found !== undefined) this.#useIndex(found, { ...at, keepsAll: "`on conflict`" });
     }
     return this.#parts(node, { ...at, isConflict: true });
   }

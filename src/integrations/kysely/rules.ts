@@ -61,7 +61,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     name: "update",
-    says: "`update` and `on conflict do update`: values become tokens and indexes; `excluded` stands for its own column alone. `on conflict` takes no index of which rows may have an older version.",
+    says: "`update` and `on conflict do update`: values become tokens and indexes; `excluded` stands for its own column alone.",
     handling: "rewritten",
     kinds: {
       UpdateQueryNode: [

@@ -94,34 +94,6 @@ describe("tenants in one shared cache", () => {
     expect(await refusalCode(() => cache.forget(JSON.parse('{ "tenant": 7 }')))).toBe("invalid-argument");
   });
 
-  test("a key that goes on being refused, or a tenant that is forgotten, costs no look at the data keys of others", () => {
-    const store = storeOf(new DataKeyCache());
-    const [provider, refused] = [kek(), kek("refused")];
-    let looks = 0;
-    const identity: UnwrapIdentity = {
-      provider,
-      recipient: { provider: "local", keyId: "k1", alg: 1, wrapped: noise(72) },
-      get keyContext() {
-        looks++;
-        return NO_CONTEXT;
-      },
-      suite: 1,
-      get tenant() {
-        looks++;
-        return { id: "quiet" };
-      },
-    };
-    const begun = store.begin(identity);
-    store.keep(begun, new SharedDataKey(DataKey.from(noise(32)), []), () => undefined);
-    store.end(begun);
-    looks = 0;
-    store.revoke(refused, { provider: "local", keyId: "refused", alg: 1, wrapped: noise(72) });
-    expect(store.forget({ tenant: "other" })).toBe(0);
-    expect([looks, store.size]).toEqual([0, 1]);
-    expect(store.forget({ tenant: "quiet" })).toBe(1);
-    expect(store.size).toBe(0);
-  });
-
   test.each([
     [{}, 10],
     [{ maxEntries: 100 }, 8],

@@ -1,15 +1,8 @@
-import { hkdfSync } from "node:crypto";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { engine } from "#engine";
-import { concatBytes } from "../../../src/core/base/bytes.ts";
 import { hkdfExpand, hkdfExtract } from "../../../src/core/crypto/hkdf.ts";
-import { noise } from "../../support/arbitraries.ts";
 import { refusalCode } from "../../support/refusal.ts";
 import { describeVectors, hex, type WycheproofTest, wycheproof } from "../../support/vectors.ts";
-
-afterEach(() => {
-  vi.restoreAllMocks();
-});
 
 describeVectors("HMAC and HKDF with SHA-512 (Wycheproof)", () => {
   test("HMAC-SHA-512: 174 tags, whole and truncated", () => {
@@ -30,38 +23,6 @@ describeVectors("HMAC and HKDF with SHA-512 (Wycheproof)", () => {
       counts[result] = (counts[result] ?? 0) + 1;
     }
     expect(counts).toEqual({ valid: 80, invalid: 3 });
-  });
-});
-
-describe.each(["sha256", "sha512"] as const)("HKDF with %s, beside node:crypto", (hash) => {
-  const block = hash === "sha256" ? 32 : 64;
-  const info = [noise(3), noise(5)];
-
-  test.each([0, 1, 2, block - 1, block, block + 1, 2 * block, 2 * block + 1])("takes a salt of %d bytes", (saltBytes) => {
-    const salt = noise(saltBytes);
-    const derived = hkdfExpand(hash, hkdfExtract(hash, salt, noise(7)), info, 42);
-    expect(Buffer.from(derived)).toEqual(Buffer.from(hkdfSync(hash, noise(7), salt, concatBytes(...info), 42)));
-  });
-
-  test.each([
-    1,
-    block - 1,
-    block,
-    block + 1,
-    2 * block - 1,
-    2 * block,
-    2 * block + 1,
-    255 * block,
-  ])("gives %d bytes, by no block too many", (bytes) => {
-    const key = hkdfExtract(hash, noise(block), noise(7));
-    const hmac = vi.spyOn(engine, "hmac");
-    const derived = hkdfExpand(hash, key, info, bytes);
-    expect(hmac).toHaveBeenCalledTimes(Math.ceil(bytes / block));
-    expect(Buffer.from(derived)).toEqual(Buffer.from(hkdfSync(hash, noise(7), noise(block), concatBytes(...info), bytes)));
-  });
-
-  test("gives no more than 255 blocks", async () => {
-    expect(await refusalCode(() => hkdfExpand(hash, noise(block), info, 255 * block + 1))).toBe("invalid-argument");
   });
 });
 
