@@ -59,7 +59,9 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const kek = source.use();
       const ready = kek instanceof Promise ? await loaded(kek, options) : kek;
-      return { provider: NAME, keyId: primary, alg, wrapped: await ready.wrap(dek, options.wrapAad(primary)) };
+      const wrapped = ready.wrap(dek, options.wrapAad(primary));
+      // a turn of the queue for a key that has answered would cost the core a timer for each call
+      return { provider: NAME, keyId: primary, alg, wrapped: wrapped instanceof Promise ? await wrapped : wrapped };
     },
     async unwrap(recipient, options) {
       throwIfAborted(options);
@@ -67,7 +69,8 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
       if (source === undefined || recipient.provider !== NAME || recipient.alg !== alg) throw rejected();
       const kek = source.use();
       const ready = kek instanceof Promise ? await loaded(kek, options) : kek;
-      const dek = await ready.unwrap(recipient.wrapped, options.wrapAad(recipient.keyId));
+      const opened = ready.unwrap(recipient.wrapped, options.wrapAad(recipient.keyId));
+      const dek = opened instanceof Promise ? await opened : opened;
       if (dek === undefined) throw rejected();
       return dek;
     },
