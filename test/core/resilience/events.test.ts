@@ -54,6 +54,19 @@ describe("events", () => {
     });
   });
 
+  test("of every kind name the keyring's tenant and its generation, and are without them otherwise", async () => {
+    const plan = (call: number): ProviderFault | undefined => (call === 1 ? { kind: "fail", code: "unavailable" } : undefined);
+    for (const tenant of [{ id: "acme", generation: 3 }, undefined]) {
+      const { keyring, clock, events } = listening(plan, { cache: {}, breaker: { failures: 1, openMs: 1 }, ...(tenant && { tenant }) });
+      const envelope = await keyring.encrypt(noise(1));
+      await clock.finish(keyring.decrypt(envelope));
+      keyring.forget();
+      const kinds = ["breaker", "cache", "eviction", "operation", "provider-call", "retry"];
+      expect([...new Set(events.map(({ type }) => type))].sort()).toEqual(kinds);
+      for (const event of events) expect([event.tenant, event.generation]).toEqual([tenant?.id, tenant?.generation]);
+    }
+  });
+
   test("name a failure by its code, and an abort as such", async () => {
     const { keyring, clock, events } = listening(() => ({ kind: "hang" }), { retry: false });
     const controller = new AbortController();

@@ -78,6 +78,20 @@ describe("spans", () => {
     ]);
   });
 
+  test("and metrics name no tenant, unless spans are to", async () => {
+    const tenant = { id: "globex", generation: 7 };
+    const quiet = telling({}, undefined, { tenant });
+    const open = telling({ tenants: true }, undefined, { tenant });
+    for (const { keyring } of [quiet, open]) await keyring.encrypt(noise(1));
+    expect(JSON.stringify([quiet.spans().map(({ attributes }) => attributes), await quiet.metrics(), await open.metrics()])).not.toContain(
+      "globex",
+    );
+    expect(open.spans().map(({ name, attributes }) => [name, attributes["envelock.tenant"], attributes["envelock.generation"]])).toEqual([
+      ["envelock.wrap", "globex", 7],
+      ["envelock.encrypt", "globex", 7],
+    ]);
+  });
+
   test("end with the outcome of an abort", async () => {
     const { keyring, clock, spans } = telling({}, () => ({ kind: "hang" }));
     const controller = new AbortController();
