@@ -110,6 +110,7 @@ class CborReader {
   }
 
   #date(): Date {
+    if ((this.#bytes[this.#at] ?? 0) >> 5 === CBOR.tag) throw broken("a date that is no number");
     const seconds = this.item(MAX_CBOR_DEPTH);
     if (typeof seconds !== "number") throw broken("a date that is no number");
     const near = Math.round(seconds * 1000); // far from 1970 the product is rounded, to a neighbour at times
@@ -138,6 +139,7 @@ class CborReader {
     for (let place = 0; place < count; place++) {
       const start = this.#at;
       const key = this.item(depth + 1);
+      if (Object.is(key, -0)) throw broken("a Map with the key -0, which a Map turns into 0");
       names.add(keyName(this.#bytes.subarray(start, this.#at)));
       entries.set(key, this.item(depth + 1));
     }

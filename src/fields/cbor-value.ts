@@ -1,6 +1,7 @@
 import { isBytes, viewOf, wellFormedUtf8, wipe } from "../core/base/bytes.ts";
 import { timeOf } from "../core/base/dates.ts";
-import { invalidArgument } from "../core/base/errors.ts";
+import { invalidArgument, unreadable } from "../core/base/errors.ts";
+import { isPlain, isPlainArray } from "../core/base/plain.ts";
 
 /** Values that a column of the type `cbor` holds. They come back the same, `undefined` apart from `null` and -0 apart from 0. */
 export type CborValue =
@@ -21,12 +22,12 @@ export type CborValue =
  * bytes are wiped once `use` has returned or thrown.
  *
  * @throws `invalid-argument` for a value that would not come back the same: an instance of a class, a Set, a function, a symbol, a hole in an
- *   array, an invalid date, a lone surrogate, a cycle
+ *   array, a property beside the content, an invalid date, a lone surrogate, a cycle; for a getter or a proxy that throws
  */
 export function withCbor<R>(value: unknown, use: (bytes: Uint8Array) => R): R {
   const writer = new CborWriter();
   try {
-    writer.item(value, 0);
+    writer.value(value);
     return use(writer.written);
   } finally {
     writer.wipe();
@@ -47,6 +48,14 @@ class CborWriter {
     wipe(this.#buffer);
   }
 
+  value(value: unknown): void {
+    try {
+      this.item(value, 0);
+    } catch (error) {
+      throw unreadable("the value", error);
+    }
+  }
+
   item(value: unknown, depth: number): void {
     if (depth > MAX_CBOR_DEPTH) throw notCbor(`a value nested deeper than ${MAX_CBOR_DEPTH}, or one that holds itself`);
     const simple = SIMPLE_VALUES.get(value);
@@ -62,9 +71,9 @@ class CborWriter {
     const time = timeOf(value);
     const entries = entriesOf(value);
     if (isBytes(value)) this.#bytes(viewOf(value));
-    else if (time !== undefined) this.#date(time);
+    else if (time !== undefined) this.#date(value, time);
     else if (Array.isArray(value)) this.#array(value, depth);
-    else if (entries !== undefined) this.#map(entries, depth);
+    else if (entries !== undefined) this.#map(value, entries, depth);
     else this.#members(value, depth);
   }
 
@@ -107,7 +116,8 @@ class CborWriter {
     this.#put(bytes);
   }
 
-  #date(time: number): void {
+  #date(date: object, time: number): void {
+    if (!isPlain(date, 2, 0)) throw notCbor("a date of a class, or with members of its own");
     if (Number.isNaN(time)) throw notCbor("an invalid date");
     this.#byte(CBOR.date);
     this.#number(time / 1000);
@@ -115,12 +125,13 @@ class CborWriter {
 
   #array(items: readonly unknown[], depth: number): void {
     const { length } = items;
-    if (Object.keys(items).length !== length) throw notCbor("an array with holes, or with members beside its items");
+    if (!isPlainArray(items)) throw notCbor("an array of a class, with holes, or with members beside its items");
     this.#head(CBOR.array, length);
     for (let at = 0; at < length; at++) this.item(items[at], depth + 1);
   }
 
-  #map(entries: readonly (readonly [unknown, unknown])[], depth: number): void {
+  #map(map: object, entries: readonly (readonly [unknown, unknown])[], depth: number): void {
+    if (!isPlain(map, 2, 0)) throw notCbor("a Map of a class, or with members of its own");
     this.#head(CBOR.tag, CBOR.mapTag);
     this.#head(CBOR.map, entries.length);
     const keys = new Set<string>();
@@ -134,10 +145,9 @@ class CborWriter {
   }
 
   #members(value: object, depth: number): void {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw notCbor("an instance of a class, a Set or an error");
-    if (Object.getOwnPropertySymbols(value).length > 0) throw notCbor("an object with symbols as keys");
     const members: readonly (readonly [string, unknown])[] = Object.entries(value);
+    if (!isPlain(value, 1, members.length))
+      throw notCbor("an instance of a class, a Set or an error, or an object with symbols or hidden members");
     this.#head(CBOR.map, members.length);
     for (const [key, member] of members) {
       if (key === UNSAFE_KEY) throw notCbor(`an object with a key ${UNSAFE_KEY}: give a Map`);

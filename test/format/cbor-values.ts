@@ -68,6 +68,8 @@ export const BROKEN_CBOR: readonly (readonly [what: string, hex: string])[] = [
   ["an object with a key twice", "a2616101616102"],
   ["an object with the key __proto__", "a1695f5f70726f746f5f5fa0"],
   ["a Map with a key twice", "d90103a201020103"],
+  ["a Map with the key -0", "d90103a1fb8000000000000000f6"],
+  ["a date of a date", "c1c100"],
   ["a Map that is an array", "d9010380"],
   ["a tag that is not known", "c401"],
   ["a tag of a shared value", "d81d00"],
