@@ -174,7 +174,7 @@ const CODE_BY_SYSTEM_ERROR: Readonly<Record<string, ErrorCode>> = {
 const HINT_BY_SYSTEM_ERROR: Readonly<Record<string, string>> = {
   ENOENT: "check the path: a folder in it is not there",
   ENOTDIR: "check the path: a part of it is a file, where a folder should be",
-  EISDIR: "name a file in it; encrypt, decrypt and rewrap take the files of a folder with --recursive",
+  EISDIR: "name a file; --recursive takes the files in a folder",
   EEXIST: "--force replaces it",
   ENAMETOOLONG: "give a shorter name",
   ELOOP: "name the file itself, not a link to it",

@@ -30,6 +30,7 @@ const HINT_BY_MESSAGE: readonly (readonly [said: RegExp, meant: string])[] = [
   [/two keys .*are called/, "give another --key-id, or leave it out: a fresh one is made"],
   [/a key id has 1 to/, "give --key-id a name, such as orders-2026; or leave it out: one is made"],
   [/data keys of this scope were shredded/, "a shredded scope stays shredded; give --scope another name for new data"],
+  [/needs a label or a serial/, "name the token in the URI, such as pkcs11:token=<label>;object=<key>; `envelock hsm list` shows them"],
   [/the keyset has no key/, 'the key ids are the members "kid" of the keyset file'],
 ];
 
@@ -64,7 +65,7 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
     /migrate\(\)|Migration\(\)/,
     "--table names the table, if it has another name; the application that stores keys makes it (docs/stores.md)",
   ],
-  [/getRandomValues|Buffer\.from\(/, "`envelock keygen <file>` makes a keyset with a key of the right length"],
+  [/getRandomValues|crypto\.subtle|Buffer\.from\(/, "`envelock keygen <file>` makes a keyset with a key of the right length"],
   [/^such\sas \//, "name the library by module-path=/… in the URI, or in ENVELOCK_PKCS11_MODULE, such as /usr/lib/softhsm/libsofthsm2.so"],
   [/allowedHosts/, "--allow-host names the host if it is yours; else correct the host in the URL"],
   [/tokenResource/, "check that the URL names your vault; a cloud of its own needs --token-resource"],

@@ -37,6 +37,13 @@ function missingOption(error: CommanderError, command: Command): EnvelockError |
     const said = error.message.replace(/^error: |\.$/g, "");
     return usageError(said, `quote a name that holds spaces; ${pathOf(command)} --help has examples`);
   }
+  if (error.code === "commander.conflictingOption")
+    return usageError(error.message.replace(/^error: /, ""), `give one of the two; ${pathOf(command)} --help lists the options`);
+  if (error.code === "commander.optionMissingArgument") {
+    const bare = command.options.find((option) => error.message.includes(`'${option.flags}'`));
+    if (bare !== undefined)
+      return usageError(error.message.replace(/^error: /, ""), `${bare.flags.replace(/^-\w, /, "")}: ${bare.description}`);
+  }
   const missing = command.options.find(
     (option) => error.code.endsWith("missingMandatoryOptionValue") && error.message.includes(`'${option.flags}'`),
   );
@@ -77,4 +84,6 @@ const MISLED: ReadonlySet<string> = new Set([
   "commander.unknownOption",
   "commander.missingArgument",
   "commander.excessArguments",
+  "commander.conflictingOption",
+  "commander.optionMissingArgument",
 ]);

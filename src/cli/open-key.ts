@@ -98,6 +98,7 @@ async function standardInputKeyset(): Promise<Keyset> {
 }
 
 function variable(name: string): string {
+  if (name === "") throw usageError("--key env: names no variable", "give its name: env:NAME");
   const value = process.env[name];
   if (value === undefined || value === "") {
     throw usageError(

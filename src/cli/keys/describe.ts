@@ -1,5 +1,5 @@
 import type { Context } from "../../core/base/context.ts";
-import type { EnvelockError } from "../../core/base/errors.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import type { KeyRowFailure, KeyRowsReport } from "../../fields/jobs/key-rows.ts";
 import { PURPOSE } from "../../fields/scope.ts";
 import { tellFailure } from "../failure.ts";
@@ -23,9 +23,16 @@ export function tellFailures({ failed, failures }: KeyRowsReport, isDebug: boole
   if (failed === 0) return;
   process.exitCode = 1;
   for (const { scope, version, error } of failures) {
-    tellFailure(error, isDebug, `${scopeLine(scope)} version ${version}`);
+    tellRow(error, isDebug, scope, version);
   }
   if (failed > failures.length) process.stderr.write(`and ${failed - failures.length} more\n`);
+}
+
+/** Tells of a row of the store that failed. What is wrong with the row itself is no envelope that could be inspected. */
+export function tellRow(error: EnvelockError, isDebug: boolean, scope: Context | undefined, version: number): void {
+  const { code, message, cause, hint = ROW_HINT } = error;
+  const told = code === "malformed-envelope" ? new EnvelockError(code, message, { cause, hint }) : error;
+  tellFailure(told, isDebug, `${scopeLine(scope)} version ${version}`);
 }
 
 /** A report as JSON can hold it: of errors, what is safe to show. Without what only a job with several keyrings has. */
@@ -41,3 +48,5 @@ function plainFailure({ scope, purpose, version, error }: KeyRowFailure): unknow
 export function plainError({ code, message, retryable }: EnvelockError): unknown {
   return { code, message, retryable };
 }
+
+const ROW_HINT = "take the row from a backup of the table; the other rows are not affected";

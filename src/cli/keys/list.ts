@@ -5,12 +5,11 @@ import type { StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import { type InspectedRecipient, inspectKeyRecord } from "../../core/keyring/inspect.ts";
 import { contextOfScope, purposeOf } from "../../fields/scope.ts";
 import { columns } from "../columns.ts";
-import { tellFailure } from "../failure.ts";
 import { addStoreOptions, type StoreOptions, withStore } from "../open-store.ts";
 import { addDebugOption, addScopeOption, type ScopeOptions } from "../options.ts";
 import { printLines } from "../output.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { plainError, scopeLine } from "./describe.ts";
+import { plainError, scopeLine, tellRow } from "./describe.ts";
 import { everyRow } from "./job.ts";
 
 interface ListOptions extends StoreOptions, ScopeOptions {
@@ -44,7 +43,7 @@ async function list({ scope = {}, json = false, ...options }: ListOptions): Prom
   await printLines(json ? terminalJson(listed.map(plain)) : table(listed));
   for (const { scope: context, version, defect } of listed) {
     if (defect === undefined) continue;
-    tellFailure(defect, options.debug === true, `${scopeLine(context)} version ${version}`);
+    tellRow(defect, options.debug === true, context, version);
     process.exitCode = 1;
   }
 }
