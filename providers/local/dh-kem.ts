@@ -3,19 +3,19 @@ import { ascii, concatBytes, wipe } from "../../src/core/base/bytes.ts";
 import type { HmacHash } from "../../src/core/crypto/engine/engine.ts";
 import { type Kem, type LabelScope, labeledExpand, labeledExtract, uint16 } from "./hpke.ts";
 
-/** What DHKEM needs of a Diffie-Hellman group: RFC 9180 §4.1, §7.1. */
+/** The parts of a Diffie-Hellman group that DHKEM needs: RFC 9180 §4.1, §7.1. */
 export interface DhGroup {
   readonly id: number;
   readonly hash: HmacHash;
   readonly publicKeyBytes: number;
   readonly sharedSecretBytes: number;
-  /** The pair of a secret key, or a new one. */
+  /** Returns the pair of a secret key, or a new one. */
   keyPair(secretKey?: Uint8Array): DhKeyPair;
 }
 
 export interface DhKeyPair {
   readonly publicKey: Uint8Array;
-  /** Undefined for a public key that is no good, or gives an all-zero secret (RFC 9180 §7.1.4). */
+  /** Returns undefined for a malformed public key, or one that gives an all-zero secret (RFC 9180 §7.1.4). */
   sharedSecret(publicKey: Uint8Array): Uint8Array | undefined;
 }
 

@@ -18,7 +18,7 @@ export interface HeldKeyKind {
   readonly bits?: number;
   /** One of them is enough. */
   readonly usages: readonly HeldKeyUsage[];
-  /** How to generate or import such a key. */
+  /** The way to generate or import such a key. */
   readonly hint: string;
 }
 

@@ -12,19 +12,19 @@ export interface HpkeSuite {
   readonly aead: HpkeAead;
 }
 
-/** RFC 9180 §4. Lengths of keys are checked by the callers. */
+/** A KEM of RFC 9180 §4. Callers check the lengths of keys. */
 export interface Kem {
   readonly id: number;
   readonly encBytes: number;
-  /** @param secretKey stays the caller's, who wipes it once the pair is no longer used */
+  /** @param secretKey stays the caller's. The caller wipes it once the pair is no longer used */
   keyPair(secretKey: Uint8Array): KemKeyPair;
-  /** Undefined if the public key is one that nobody may encrypt to, such as a point of small order. */
+  /** Returns undefined for a public key that must not be encrypted to, such as a point of small order. */
   encapsulate(publicKey: Uint8Array): Encapsulation | undefined;
 }
 
 export interface KemKeyPair {
   readonly publicKey: Uint8Array;
-  /** The shared secret, or undefined if `enc` is refused. A wrong one may as well give a wrong secret. */
+  /** Returns the shared secret, or undefined if `enc` is refused. A wrong `enc` may also give a wrong secret. */
   decapsulate(enc: Uint8Array): Uint8Array | undefined;
 }
 
@@ -117,7 +117,7 @@ export function keySchedule(
   return { key, baseNonce };
 }
 
-/** Which hash, and what ties a label to its suite. */
+/** The hash, and what ties a label to its suite. */
 export interface LabelScope {
   readonly hash: HmacHash;
   readonly suiteId: Uint8Array;

@@ -2,7 +2,7 @@ import { engine } from "#engine";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { Kem } from "./hpke.ts";
 
-/** What is needed of `@noble/post-quantum/hybrid.js`. */
+/** The functions of `@noble/post-quantum/hybrid.js` that are used. */
 export interface HybridPeer {
   readonly ml_kem768_x25519: {
     getPublicKey(seed: Uint8Array): Uint8Array;

@@ -8,13 +8,13 @@ import { hintOnForm, hintOnLength } from "./key-hints.ts";
  */
 export type LocalKeyMaterial = Uint8Array | KeyObjectLike | CryptoKeyLike | LocalJwk;
 
-/** What is needed of a KeyObject, so that no type of node:crypto is needed. */
+/** The members of a KeyObject that are read, so that no type of node:crypto is needed. */
 export interface KeyObjectLike {
   readonly type: string;
   export(options: { readonly format: "jwk" }): LocalJwk;
 }
 
-/** What tells a CryptoKey, so that no type of the DOM is needed. */
+/** The members that tell a CryptoKey, so that no type of the DOM is needed. */
 export interface CryptoKeyLike {
   readonly type: string;
   readonly extractable: boolean;
@@ -32,7 +32,7 @@ export interface LocalJwk {
   readonly priv?: string;
 }
 
-/** Which bytes are wanted, and where a JWK keeps them. */
+/** The bytes that are wanted, and where a JWK keeps them. */
 export interface KeyShape {
   readonly what: string;
   readonly bytes: number;
@@ -46,7 +46,7 @@ export interface KeyShape {
 export type KeyBytes = OwnedBytes | (() => Promise<OwnedBytes>);
 
 /**
- * The bytes of a key in any of its forms, always a copy.
+ * Returns the bytes of a key in any of its forms, always a copy.
  *
  * @throws `invalid-argument` for another form, kind or length, or a CryptoKey that is not extractable; the promise as well
  */
@@ -60,7 +60,7 @@ export function keyBytes(material: LocalKeyMaterial, shape: KeyShape): KeyBytes 
   return jwkBytes(isKeyObject(material) ? exported(material, shape) : material, shape);
 }
 
-/** The bytes that a JWK holds. @throws `invalid-argument` */
+/** Returns the bytes that a JWK holds. @throws `invalid-argument` */
 export function jwkBytes(jwk: LocalJwk, shape: KeyShape): OwnedBytes {
   const { what, kty, kind, member } = shape;
   if (jwk.kty !== kty) throw invalidArgument(`${what} as JWK has kty "${kty}"`);

@@ -16,7 +16,7 @@ import { keysOf, localProvider } from "./local-provider.ts";
 
 /**
  * An X25519 key pair as KEK: HPKE in base mode. The public key alone wraps, so a writer need not be able to read.
- * Whoever has the public key can wrap a data key of their own: an envelope says nothing about who wrote it.
+ * A holder of the public key can wrap a data key of its own: an envelope says nothing about its writer.
  *
  * Keys are 32 bytes each, as JWK with kty `OKP` and crv `X25519`.
  *

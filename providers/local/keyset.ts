@@ -126,7 +126,7 @@ export function formatKeyset(keyset: Keyset): string {
 }
 
 /**
- * The same keys without their secrets, for those who only wrap.
+ * Returns the same keys without their secrets, for programs that only wrap.
  *
  * @throws `invalid-argument` if one of them is an AES key, which has no public half
  * @example

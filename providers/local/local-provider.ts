@@ -30,7 +30,7 @@ export interface LocalProviderOptions {
 }
 
 /**
- * What every provider of this folder is: one KEK in this process with all its versions.
+ * Makes a provider of this folder: one KEK in this process with all its versions.
  *
  * @throws `invalid-argument` for bad or equal key ids, or a primary that is none of them
  */
@@ -91,7 +91,7 @@ export function readyKek(kek: Kek): KekSource {
 }
 
 /**
- * Loads at first use, once for all who wait; a failed load is tried again by the next use.
+ * Loads at first use, once for all callers that wait. The next use tries a failed load again.
  *
  * @param secret what `load` keeps for that, wiped at the end
  */
@@ -111,7 +111,7 @@ export function lazyKek(load: () => Promise<Kek>, secret?: Uint8Array): KekSourc
 }
 
 /**
- * The versions of a KEK as a caller gave them.
+ * Returns the versions of a KEK as the caller gave them.
  *
  * @throws `invalid-argument` if they are no array of known options
  */

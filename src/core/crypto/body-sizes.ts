@@ -1,7 +1,7 @@
 import { malformed } from "../base/errors.ts";
 import { CHUNK_BYTES, COMMITMENT_BYTES, SALT_BYTES, TAG_BYTES } from "../contracts/suite.ts";
 
-// The sizes of a Cobblestone-256 body, for all who count without a cipher. docs/format.md §6
+// The sizes of a Cobblestone-256 body, for callers that count without a cipher. docs/format.md §6
 
 export const SEALED_CHUNK_BYTES: number = CHUNK_BYTES + TAG_BYTES;
 export const BODY_PREFIX_BYTES: number = SALT_BYTES + COMMITMENT_BYTES;

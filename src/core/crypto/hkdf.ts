@@ -31,7 +31,7 @@ export function hkdfExpand(hash: HmacHash, key: Uint8Array, info: readonly Uint8
   return output;
 }
 
-/** The start of a block, the rest of which is wiped: a view, so that no second copy of a secret is made. */
+/** Returns the start of a block and wipes the rest. It is a view, so that no second copy of a secret is made. */
 function trimmed(block: Uint8Array, bytes: number): Uint8Array {
   block.fill(0, bytes);
   return block.subarray(0, bytes);

@@ -6,14 +6,14 @@ import type { BlockCipher } from "./engine/engine.ts";
 
 /**
  * XAES-256-GCM (C2SP): AES-256-GCM with a 24-byte nonce. The first half of the nonce derives a key for the second half, so random
- * nonces are safe for 2^80 messages. Two AES blocks dearer than plain GCM.
+ * nonces are safe for 2^80 messages. It costs two AES blocks more than plain GCM.
  */
 export class Xaes256Gcm {
   readonly #blocks: BlockCipher;
   readonly #masks: Uint8Array;
-  /** Kept, and made of an ArrayBuffer: the engine takes any other small array only after moving it. */
+  /** One key, kept in an ArrayBuffer of its own: the engine takes any other small array only after moving it. */
   readonly #oneKey: Uint8Array = new Uint8Array(new ArrayBuffer(XAES_KEY_BYTES));
-  /** For the same reason, and because a view of another array costs more than the copy of a nonce. */
+  /** One nonce, kept for the same reason, and because a view of another array costs more than the copy of a nonce. */
   readonly #gcmNonce: Uint8Array = new Uint8Array(new ArrayBuffer(GCM_NONCE_BYTES));
   #ahead = 0;
   #used = 0;
@@ -46,7 +46,7 @@ export class Xaes256Gcm {
     return XAES_NONCE_BYTES + sealed;
   }
 
-  /** For vectors alone: writes `ciphertext | tag 16`. A nonce that is used twice gives both plaintexts away. */
+  /** Writes `ciphertext | tag 16`, for vectors alone. A nonce that is used twice gives both plaintexts away. */
   dangerSealWithNonce(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
     const key = this.#deriveKeys(nonce, 0, 1);
     engine.gcm.seal(key, nonce.subarray(XAES_NONCE_BYTES - GCM_NONCE_BYTES), aad, plaintext, target, offset);
@@ -69,7 +69,7 @@ export class Xaes256Gcm {
   }
 
   /**
-   * Nonces with their derived keys, some at a time: a call into the engine costs more than the blocks that it encrypts.
+   * Makes nonces with their derived keys, some at a time: a call into the engine costs more than the blocks that it encrypts.
    * The first one is made alone, for a key that is used once.
    */
   #deriveAhead(): void {
@@ -79,7 +79,7 @@ export class Xaes256Gcm {
     this.#used = 0;
   }
 
-  /** The second half of the nonce that ends there. */
+  /** Returns the second half of the nonce that ends there. */
   #gcmNonceBefore(bytes: Uint8Array, end: number): Uint8Array {
     const nonce = this.#gcmNonce;
     for (let at = 0, from = end - GCM_NONCE_BYTES; at < GCM_NONCE_BYTES; at++) nonce[at] = byteAt(bytes, from + at);

@@ -106,7 +106,7 @@ export interface X25519 {
   /**
    * The pair of a secret key, or a new one.
    *
-   * @param secretKey 32 bytes; stays the caller's, who wipes it once the pair is no longer used
+   * @param secretKey 32 bytes; stays the caller's. The caller wipes it once the pair is no longer used
    */
   keyPair(secretKey?: Uint8Array): X25519KeyPair;
 }

@@ -18,7 +18,7 @@ export function release(output: Uint8Array): void {
 
 /** What is transferred to a port that has been closed is detached and dropped at once. */
 function closedPort(): MessagePort {
-  const threads = process.getBuiltinModule("node:worker_threads"); // loaded here, because few who import the package have large bodies
+  const threads = process.getBuiltinModule("node:worker_threads"); // loaded here, because few importers of the package have large bodies
   const { port1 } = new threads.MessageChannel();
   port1.close();
   return port1;

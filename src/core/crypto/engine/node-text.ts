@@ -1,7 +1,7 @@
 import { textOf, utf8Length, wellFormedUtf8, wiping } from "../../base/bytes.ts";
 import type { TextCodec } from "./engine.ts";
 
-/** By Buffer, which takes what is wrong in silence: hence the look at each result. */
+/** Works through Buffer, which accepts wrong input in silence. So each result is checked. */
 export const nodeText: TextCodec = {
   toBase64Url: (bytes, length) => bufferOf(bytes).toString("base64url", 0, length),
   scratch: (bytes) => Buffer.alloc(bytes),
