@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import {
+  type AwsConnectionOptions,
   type AwsCredentialSource,
   type AwsKmsKeyOptions,
   containerCredentials,
@@ -24,16 +25,25 @@ export async function awsKeyOptions(keyArn: string): Promise<AwsKmsKeyOptions> {
       "name it by its ARN, such as aws-kms:arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     );
   }
+  return { keyArn, ...(await awsConnection()) };
+}
+
+/** Credentials and endpoint of the environment. */
+export async function awsConnection(): Promise<AwsConnectionOptions> {
   const endpoint = variable("AWS_ENDPOINT_URL_KMS") ?? variable("AWS_ENDPOINT_URL");
   const authority = variable("AWS_CA_BUNDLE");
   return {
-    keyArn,
     credentials: credentialsOfEnvironment(),
     fips: variable("AWS_USE_FIPS_ENDPOINT") === "true",
     dualStack: variable("AWS_USE_DUALSTACK_ENDPOINT") === "true",
     ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
     ...(authority !== undefined && { fetch: httpsFetch({ ca: await authorityIn(authority) }) }),
   };
+}
+
+/** The endpoint of the security token service, if the environment names one. */
+export function stsEndpoint(): string | undefined {
+  return (variable("AWS_ENDPOINT_URL_STS") ?? variable("AWS_ENDPOINT_URL"))?.replace(/\/$/, "");
 }
 
 /** In the order of AWS's own tools: variables, a web identity, a container, an instance. */
@@ -45,12 +55,12 @@ function credentialsOfEnvironment(): AwsCredentialSource {
     return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
   const roleArn = variable("AWS_ROLE_ARN");
   const tokenFile = variable("AWS_WEB_IDENTITY_TOKEN_FILE");
-  const endpoint = variable("AWS_ENDPOINT_URL_STS") ?? variable("AWS_ENDPOINT_URL");
+  const endpoint = stsEndpoint();
   if (roleArn !== undefined && tokenFile !== undefined)
     return webIdentity({
       roleArn,
       token: () => readFile(tokenFile, "utf8"),
-      ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
+      ...(endpoint !== undefined && { endpoint }),
     });
   const uri = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ?? variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
   if (uri !== undefined) {

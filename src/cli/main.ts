@@ -13,6 +13,7 @@ import { addKeygen } from "./keygen.ts";
 import { addKeys } from "./keys/keys.ts";
 import { commandPathOf, misspeltOption } from "./misspelt.ts";
 import { addRewrap } from "./rewrap.ts";
+import { addTenants } from "./tenants/tenants.ts";
 
 await main();
 
@@ -27,7 +28,19 @@ async function main(): Promise<void> {
     .hook("preAction", (_program, command) => {
       isDebug = command.getOptionValue("debug") === true;
     });
-  for (const addVerb of [addKeygen, addEncrypt, addDecrypt, addRewrap, addInspect, addKeys, addHsm, addDoctor, addDev, addCompletion])
+  for (const addVerb of [
+    addKeygen,
+    addEncrypt,
+    addDecrypt,
+    addRewrap,
+    addInspect,
+    addKeys,
+    addTenants,
+    addHsm,
+    addDoctor,
+    addDev,
+    addCompletion,
+  ])
     addVerb(program);
   program.addHelpText(
     "after",

@@ -14,7 +14,7 @@ import { awsKeyOptions } from "./aws-connection.ts";
 import { azureConnection } from "./azure-connection.ts";
 import { hintForMissing, usageError } from "./failure.ts";
 import { readWhole, STANDARD_STREAM, withInput } from "./input.ts";
-import type { KeyOptions, RecipientOptions } from "./options.ts";
+import type { AzureOptions, KeyOptions, RecipientOptions } from "./options.ts";
 import { pkcs11Options } from "./pkcs11-uri.ts";
 import { vaultKeyOptions } from "./vault-connection.ts";
 
@@ -55,19 +55,44 @@ export async function withKeyring<T>(
     recipient = [],
     keyContext,
   } = options;
-  const readers = [first, ...olderKeys, ...recipient, ...inputs].filter((argument) => argument === STANDARD_STREAM);
+  return await withProviders({ wrapWith: [first, ...recipient], unwrapWith: olderKeys, inputs }, options, (providers) =>
+    use(new Keyring({ ...providers, ...(keyContext && { context: keyContext }) })),
+  );
+}
+
+/** The arguments that name keys. */
+export interface NamedKeys {
+  readonly wrapWith: readonly string[];
+  readonly unwrapWith?: readonly string[];
+  /** The inputs that the verb reads beside the keys. */
+  readonly inputs: readonly string[];
+}
+
+export interface OpenKeys {
+  readonly wrapWith: readonly KeyProvider[];
+  /** The other keys of the keysets that wrap, and all keys that only unwrap. */
+  readonly unwrapWith: readonly KeyProvider[];
+}
+
+/** The providers of keys for as long as `use` takes. */
+export async function withProviders<T>(
+  { wrapWith: wrapping, unwrapWith: unwrapping = [], inputs }: NamedKeys,
+  options: AzureOptions,
+  use: (keys: OpenKeys) => Promise<T>,
+): Promise<T> {
+  const readers = [...wrapping, ...unwrapping, ...inputs].filter((argument) => argument === STANDARD_STREAM);
   if (readers.length > 1) throw usageError("standard input can be read once", "name a file in place of one of the -");
   const azure = azureConnection(options); // one for all keys: each credential signs in by itself
   const wrapWith: KeyProvider[] = [];
   const unwrapWith: KeyProvider[] = [];
   try {
-    for (const argument of [first, ...recipient]) {
+    for (const argument of wrapping) {
       const [primary, ...others] = await openKey(argument, azure);
       wrapWith.push(primary);
       unwrapWith.push(...others);
     }
-    for (const argument of olderKeys) unwrapWith.push(...(await openKey(argument, azure)));
-    return await use(new Keyring({ wrapWith, unwrapWith, ...(keyContext && { context: keyContext }) }));
+    for (const argument of unwrapping) unwrapWith.push(...(await openKey(argument, azure)));
+    return await use({ wrapWith, unwrapWith });
   } finally {
     for (const provider of [...wrapWith, ...unwrapWith]) await provider.close?.();
   }

@@ -3,9 +3,10 @@ import { type Command, Option } from "commander";
 import { EnvelockError } from "../core/base/errors.ts";
 import { closest } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
-import { fileStore } from "../stores/file.ts";
-import { postgresStore } from "../stores/postgres.ts";
-import { type SqliteDatabase, sqliteStore } from "../stores/sqlite.ts";
+import type { TenantStore } from "../core/contracts/tenant-store.ts";
+import { fileStore, fileTenantStore } from "../stores/file.ts";
+import { type PostgresClient, postgresStore, postgresTenantStore } from "../stores/postgres.ts";
+import { type SqliteDatabase, sqliteStore, sqliteTenantStore } from "../stores/sqlite.ts";
 import { hintForMissing, usageError } from "./failure.ts";
 
 export interface StoreOptions {
@@ -15,7 +16,7 @@ export interface StoreOptions {
   readonly create?: boolean;
 }
 
-export function addStoreOptions(command: Command): Command {
+export function addStoreOptions(command: Command, table = "of the data keys in a database (default: envelock_data_keys)"): Command {
   return command
     .addOption(
       new Option(
@@ -23,25 +24,44 @@ export function addStoreOptions(command: Command): Command {
         "postgres://user@host/database, sqlite:<file> or file:<file>; a password goes into PGPASSWORD or ~/.pgpass",
       ).makeOptionMandatory(),
     )
-    .addOption(new Option("--table <name>", "of the data keys in a database (default: envelock_data_keys)"));
+    .addOption(new Option("--table <name>", table));
 }
 
-/** The store that the arguments name, for as long as `use` takes. No message holds the argument: there may be a password in it. */
+/** The store of data keys that the arguments name, for as long as `use` takes. */
 export async function withStore<T>(options: StoreOptions, use: (store: DataKeyStore) => Promise<T>): Promise<T> {
+  return await withStoreOf(DATA_KEYS, options, use);
+}
+
+/** The store of tenants that the arguments name, for as long as `use` takes. */
+export async function withTenantStore<T>(options: StoreOptions, use: (store: TenantStore) => Promise<T>): Promise<T> {
+  return await withStoreOf(TENANTS, options, use);
+}
+
+/** Makes a store of what an argument names. */
+interface StoreMakers<S> {
+  postgres(options: { readonly client: PostgresClient; readonly table?: string }): S;
+  sqlite(options: { readonly database: SqliteDatabase; readonly table?: string }): S;
+  file(path: string): S;
+  /** The command that makes a new file. */
+  readonly newFile: string;
+}
+
+/** No message holds the argument: there may be a password in it. */
+async function withStoreOf<S, T>(makers: StoreMakers<S>, options: StoreOptions, use: (store: S) => Promise<T>): Promise<T> {
   const { store: argument, table, create = false } = options;
   const [, scheme = "", path = ""] = SCHEME.exec(argument) ?? [];
   const named = table === undefined ? {} : { table };
   switch (scheme.toLowerCase()) {
     case "postgres":
     case "postgresql":
-      return await withPostgres(argument, (client) => use(postgresStore({ client, ...named })));
+      return await withPostgres(argument, (client) => use(makers.postgres({ client, ...named })));
     case "sqlite":
       requireFile(path, "an empty database is never made: the application makes it", isSqlite);
-      return await withSqlite(path, (database) => use(sqliteStore({ database, ...named })));
+      return await withSqlite(path, (database) => use(makers.sqlite({ database, ...named })));
     case "file":
       if (table !== undefined) throw usageError("--table goes with a database", "leave it out: a file holds one table");
-      if (!create) requireFile(path, "`envelock keys rotate --create` makes a new store", (found) => !isSqlite(found));
-      return await use(fileStore(path));
+      if (!create) requireFile(path, makers.newFile, (found) => !isSqlite(found));
+      return await use(makers.file(path));
     default:
       throw unknownStore(argument, scheme);
   }
@@ -137,6 +157,18 @@ function isDatabase(value: unknown): value is OpenDatabase {
   return typeof value === "object" && value !== null && "prepare" in value && "exec" in value && "close" in value;
 }
 
+const DATA_KEYS: StoreMakers<DataKeyStore> = {
+  postgres: postgresStore,
+  sqlite: sqliteStore,
+  file: fileStore,
+  newFile: "`envelock keys rotate --create` makes a new store",
+};
+const TENANTS: StoreMakers<TenantStore> = {
+  postgres: postgresTenantStore,
+  sqlite: sqliteTenantStore,
+  file: fileTenantStore,
+  newFile: "`envelock tenants invite --create` makes a new store",
+};
 const STORES = ["postgres", "postgresql", "sqlite", "file"];
 const SCHEME = /^([a-z]+):(.*)$/is;
 const SQLITE_HEAD = Buffer.from("SQLite format 3\0", "latin1");

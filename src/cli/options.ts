@@ -122,7 +122,7 @@ export function collect(value: string, previous: readonly string[] = []): readon
 }
 
 /** A key given twice is refused: whichever won, half of the readers would expect the other. */
-function collectPair(text: string, previous: Context = {}): Context {
+export function collectPair(text: string, previous: Context = {}): Context {
   const at = text.indexOf("=");
   if (at < 1) throw usageError(`"${text}" is not key=value`, "such as object=reports/7; the value may be empty");
   const key = text.slice(0, at);
@@ -138,7 +138,7 @@ export function portOf(text: string): number {
 }
 
 /** What a key may be, in every help. */
-const KINDS_OF_KEY =
+export const KINDS_OF_KEY =
   "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), vault:https://<host>:8200/<mount>/<key>, aws-kms:<arn>, or pkcs11:<uri>";
 const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;
 const MAX_PORT = 65_535;

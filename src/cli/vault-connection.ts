@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { VaultTransitKeyOptions } from "../../providers/vault/index.ts";
+import type { VaultToken, VaultTransitKeyOptions } from "../../providers/vault/index.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { httpsFetch } from "../core/base/https-fetch.ts";
 import { usageError } from "./failure.ts";
@@ -21,15 +21,26 @@ export async function vaultKeyOptions(location: string): Promise<VaultTransitKey
       "name it as vault:https://<host>:8200/<mount>/<key>, such as vault:https://vault.example:8200/transit/orders",
     );
   }
-  const { VAULT_NAMESPACE: namespace, VAULT_CACERT: caFile } = process.env;
+  const { VAULT_NAMESPACE: namespace } = process.env;
   return {
     address,
     mount,
     key,
-    token: async () => ({ token: await vaultToken() }),
+    token: vaultTokenSource,
     ...(namespace !== undefined && namespace !== "" && { namespace }),
-    ...(caFile !== undefined && caFile !== "" && { fetch: httpsFetch({ ca: await authorityIn(caFile) }) }),
+    ...(await vaultAuthority()),
   };
+}
+
+/** The token of the environment, read at each call. */
+export async function vaultTokenSource(): Promise<VaultToken> {
+  return { token: await vaultToken() };
+}
+
+/** The authority that VAULT_CACERT names, as an option of a connection. */
+export async function vaultAuthority(): Promise<Pick<VaultTransitKeyOptions, "fetch">> {
+  const { VAULT_CACERT: caFile } = process.env;
+  return caFile === undefined || caFile === "" ? {} : { fetch: httpsFetch({ ca: await authorityIn(caFile) }) };
 }
 
 async function vaultToken(): Promise<string> {

@@ -19,7 +19,7 @@ export function scopeLine(context: Context | undefined): string {
 }
 
 /** Tells of what failed on standard error, and makes the command fail. */
-export function tellFailures({ failed, failures }: KeyRowsReport, isDebug: boolean): void {
+export function tellFailures({ failed, failures }: Pick<KeyRowsReport, "failed" | "failures">, isDebug: boolean): void {
   if (failed === 0) return;
   process.exitCode = 1;
   for (const { scope, version, error } of failures) {
@@ -41,7 +41,7 @@ export function withPlainFailures<R extends KeyRowsReport>(report: R): unknown {
   return { ...counts, failures: failures.map(plainFailure) };
 }
 
-function plainFailure({ scope, purpose, version, error }: KeyRowFailure): unknown {
+export function plainFailure({ scope, purpose, version, error }: KeyRowFailure): unknown {
   return { scope, purpose, version, error: plainError(error) };
 }
 

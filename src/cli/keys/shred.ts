@@ -1,6 +1,5 @@
-import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
-import { invalidArgument } from "../../core/base/errors.ts";
+import { confirm } from "../confirm.ts";
 import { usageError } from "../failure.ts";
 import { STANDARD_STREAM } from "../input.ts";
 import { addScopeOption, type ScopeOptions } from "../options.ts";
@@ -40,7 +39,8 @@ async function shred({ scope, json = false, dryRun = false, ...options }: ShredO
       if (keys.length === 0) throw await noSuchScope(store, all, "");
       const live = keys.filter(({ state }) => state !== "shredded").length;
       const isDone = live === 0; // also after a run that was cut off: nothing is asked, and nothing fails
-      if (!dryRun && !isDone) await confirm(scopeLine(all), live);
+      const warning = `This destroys ${keyCount(live)} of ${scopeLine(all)} and all that they encrypted, for good.`;
+      if (!dryRun && !isDone) await confirm({ warning, what: "scope", expected: scopeLine(all), hint: AGAIN });
       const shredded = dryRun || isDone ? 0 : await dataKeys.shred(scope);
       if (json) return await printLines(terminalJson({ scope: all, live, shredded }));
       if (isDone) return await printLines(`${scopeLine(all)} was shredded before: there is nothing left to destroy`);
@@ -48,25 +48,6 @@ async function shred({ scope, json = false, dryRun = false, ...options }: ShredO
     },
     asked,
   );
-}
-
-/** @throws `invalid-argument` for any other line than the scope */
-async function confirm(scope: string, live: number): Promise<void> {
-  const prompt = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
-  process.stderr.write(
-    `This destroys ${keyCount(live)} of ${scope} and all that they encrypted, for good.\nType the scope again to go on: `,
-  );
-  try {
-    for await (const line of prompt) {
-      if (line === scope) return;
-      throw invalidArgument("that is not the scope: nothing was destroyed", AGAIN);
-    }
-    process.stderr.write("\n");
-    throw invalidArgument("the scope was not typed again: nothing was destroyed", AGAIN);
-  } finally {
-    prompt.close();
-    process.stdin.destroy(); // a pipe that somebody holds open would keep the process alive
-  }
 }
 
 const AGAIN = "run it again, and type the scope as `envelock keys list` shows it";
