@@ -4,11 +4,12 @@ import type { Clock } from "../core/base/clock.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import type { OptionNames } from "../core/base/options.ts";
 import { CHUNK_BYTES } from "../core/contracts/suite.ts";
-import { plaintextBytesOf } from "../core/crypto/body-sizes.ts";
+import { BODY_PREFIX_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES } from "../core/crypto/body-sizes.ts";
 import type { SeekableBlob } from "../core/stream/seekable.ts";
 import type { BlobDescription } from "./description.ts";
 import type { PinnedSource } from "./pinned-source.ts";
 import { type BlobProgress, progressTo } from "./progress.ts";
+import type { SequentialRun } from "./sequential-run.ts";
 
 export interface BlobStreamOptions extends CallOptions {
   /** Called with each batch that is handed out. */
@@ -70,7 +71,7 @@ export class EncryptedBlob {
   }
 
   /**
-   * Reads like `read`, as a stream of verified batches. Reads ahead: in small steps at first, then up to four steps of 2 MiB. A failure
+   * Reads like `read`, as a stream of verified batches: one request as long as nothing breaks, one batch ahead of the reader. A failure
    * errors the stream, so a clean end tells that everything came.
    *
    * @throws `invalid-argument`; the stream fails as `SeekableBlob.read`
@@ -86,45 +87,59 @@ export class EncryptedBlob {
     const to = Math.min(end, claimed);
     const total = Math.max(0, to - start);
     const progress = progressTo(onProgress, end === Number.MAX_SAFE_INTEGER ? total : Math.min(total, end - start), this.#clock);
-    const windows: Promise<OwnedBytes>[] = [];
+    let run: SequentialRun | undefined;
+    let ahead: Promise<OwnedBytes> | undefined;
     let next = start;
     let windowBytes = FIRST_WINDOW_BYTES;
-    const readAhead = (): void => {
-      while (next < to && windows.length < WINDOWS) {
-        const stopAt = Math.min(to, (Math.floor(next / CHUNK_BYTES) + windowBytes / CHUNK_BYTES) * CHUNK_BYTES);
-        const window = this.#blob.read(next, stopAt, { signal });
-        window.catch(() => undefined); // a failure waits for its turn
-        windows.push(window);
-        next = stopAt;
-        if (windows.length === 1 && windowBytes === FIRST_WINDOW_BYTES) break; // proves that the reader wants more
-      }
-      windowBytes = Math.min(2 * windowBytes, MOST_WINDOW_BYTES);
+    const readNext = (): Promise<OwnedBytes> | undefined => {
+      if (next >= to) return undefined;
+      const stopAt = Math.min(to, (Math.floor(next / CHUNK_BYTES) + windowBytes / CHUNK_BYTES) * CHUNK_BYTES);
+      const window = this.#blob.read(next, stopAt, { signal });
+      window.catch(() => undefined); // a failure waits for its turn
+      next = stopAt;
+      windowBytes = MOST_WINDOW_BYTES;
+      return window;
+    };
+    const finish = (): void => {
+      if (run !== undefined) this.#source.endRun(run);
     };
     return new ReadableStream<OwnedBytes>(
       {
         pull: async (controller) => {
           try {
-            readAhead();
-            const batch = await windows.shift();
+            if (next < to) run ??= this.#source.beginRun(...this.#storedRange(start, to, end >= claimed), signal);
+            const batch = await (ahead ?? readNext());
+            ahead = readNext();
             if (batch !== undefined) {
               progress(batch.length);
               controller.enqueue(batch);
             }
-            if (windows.length > 0 || next < to) return;
+            if (ahead !== undefined) return;
             if (end >= claimed) await this.#blob.size({ signal });
+            finish();
             controller.close();
           } catch (error) {
             stop.abort(error);
+            finish();
             throw error;
           }
         },
         cancel: (reason) => {
           stop.abort(reason);
-          for (const window of windows) window.then(wipe, () => undefined);
+          finish();
+          ahead?.then(wipe, () => undefined);
         },
       },
       { highWaterMark: 0 },
     );
+  }
+
+  /** The bytes of the envelope that hold a range of the plaintext, up to the end if the length is to be verified too. */
+  #storedRange(start: number, end: number, isWhole: boolean): [start: number, end: number] {
+    const { size, head } = this.#source;
+    const bodyOffset = head.header.length + BODY_PREFIX_BYTES;
+    const from = bodyOffset + Math.floor(start / CHUNK_BYTES) * SEALED_CHUNK_BYTES;
+    return [from, isWhole ? size : Math.min(size, bodyOffset + Math.ceil(end / CHUNK_BYTES) * SEALED_CHUNK_BYTES)];
   }
 
   /** Wipes the keys. A second call does nothing; later calls throw `closed`. */
@@ -143,5 +158,4 @@ function isOffset(offset: number): boolean {
 
 const STREAM_OPTIONS: OptionNames<BlobStreamOptions> = { ...CALL_OPTIONS, onProgress: true };
 const FIRST_WINDOW_BYTES = 262_144;
-const MOST_WINDOW_BYTES = 2_097_152;
-const WINDOWS = 4;
+const MOST_WINDOW_BYTES = 1_048_576;

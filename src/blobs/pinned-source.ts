@@ -7,6 +7,7 @@ import { type BlobHead, headOf } from "./blob-head.ts";
 import type { StoredBlob } from "./blob-store.ts";
 import { isSourceChanged, sourceChanged, unanswered } from "./failures.ts";
 import { ATTEMPTS, delayAfter, isPassing } from "./retries.ts";
+import { SequentialRun } from "./sequential-run.ts";
 
 /** What a pinned source needs to find the blob again. */
 export interface Reopening {
@@ -25,6 +26,7 @@ export class PinnedSource implements SeekableSource {
   readonly #name: string;
   readonly #reopening: Reopening;
   readonly #headerBytes: number;
+  readonly #runs = new Set<SequentialRun>();
   #head: BlobHead;
 
   constructor(name: string, head: BlobHead, reopening: Reopening) {
@@ -40,11 +42,36 @@ export class PinnedSource implements SeekableSource {
     return this.#head;
   }
 
+  /**
+   * Begins one long request for bytes that are going to be read one range after the other: a read that starts where the last one of the run
+   * ended takes its bytes from there.
+   */
+  beginRun(start: number, end: number, signal: AbortSignal): SequentialRun {
+    const run = new SequentialRun(start, end, (from) => this.#pieces(from, end, signal));
+    this.#runs.add(run);
+    return run;
+  }
+
+  /** Ends a run, and its request. */
+  endRun(run: SequentialRun): void {
+    this.#runs.delete(run);
+    run.close();
+  }
+
   async read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const run = [...this.#runs].find((each) => each.reserve(start, end));
+    try {
+      return await this.#read(start, end, signal, run);
+    } finally {
+      run?.release();
+    }
+  }
+
+  async #read(start: number, end: number, signal: AbortSignal | undefined, run: SequentialRun | undefined): Promise<Uint8Array> {
     const found = new Uint8Array(end - start);
     const { header } = this.#head;
     let filled = 0;
-    if (start < this.#headerBytes) {
+    if (run === undefined && start < this.#headerBytes) {
       const known = header.subarray(start, Math.min(end, this.#headerBytes));
       found.set(known);
       filled = known.length;
@@ -55,14 +82,16 @@ export class PinnedSource implements SeekableSource {
       const before = filled;
       let failure: unknown;
       try {
-        for await (const piece of this.#pieces(start + filled, end, signal)) {
+        for await (const piece of run?.take(end) ?? this.#pieces(start + filled, end, signal)) {
           if (!isBytes(piece) || piece.length > found.length - filled) throw malformed("the store gave more than it was asked for");
           found.set(piece, filled);
           filled += piece.length;
         }
         if (filled === found.length) return found;
+        run?.restart();
         failure = new EnvelockError("unavailable", "the store ended a range before its end", { whose: "service" });
       } catch (error) {
+        run?.restart();
         signal?.throwIfAborted();
         if (isSourceChanged(error)) {
           if (++changes > MOST_CHANGES) throw error;
