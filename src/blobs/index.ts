@@ -27,7 +27,15 @@ export {
 } from "./encrypted-store.ts";
 export type { BlobKey } from "./key-digest.ts";
 export { type MemoryBlobsOptions, memoryBlobs } from "./memory.ts";
+export {
+  type MulterBlob,
+  type MulterFile,
+  type MulterStorage,
+  type MulterStorageOptions,
+  multerStorage,
+} from "./multer-storage.ts";
 export type { BlobProgress } from "./progress.ts";
 export { type BlobSource, type SealUploadOptions, sealUpload } from "./seal-upload.ts";
 export type { BlobHandlerOptions } from "./serve.ts";
+export { type TusSource, type TusSourceOptions, tusSource } from "./tus-source.ts";
 export type { BlobTap, PutResult } from "./write-blob.ts";

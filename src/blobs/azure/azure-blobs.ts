@@ -14,7 +14,8 @@ import { type AzureSasContainer, sasCalls } from "./sas-calls.ts";
 export interface AzureBlobsOptions {
   /**
    * Whether a digest of each key is kept in blob index tags, so that `findStale` can search. Needs the right to tags, which accounts with a
-   * hierarchical namespace do not have. Defaults to true for a client, and for a SAS to whether it grants `t`.
+   * hierarchical namespace do not have. Defaults to true for a client, for a SAS to whether it grants `t`, for a function that gives one to
+   * false.
    */
   readonly indexTags?: boolean;
   /** The lease of a blob, if this program holds one. */
