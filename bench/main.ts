@@ -1,3 +1,4 @@
+import { blobTable } from "./blobs.ts";
 import { envelopeContests } from "./envelope.ts";
 import { fieldContests, overheadTable } from "./field.ts";
 import { insertTable } from "./field-insert.ts";
@@ -22,6 +23,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   pkcs11: pkcs11Tables,
   import: importTable,
   stream: () => streamTable(),
+  blobs: () => blobTable(),
 };
 
 async function timed(contests: readonly Contest[]): Promise<string> {

@@ -12,6 +12,8 @@ export interface Azurite {
   createContainer(): Promise<string>;
   /** Signs a SAS for a container, with these permissions. */
   sas(container: string, permissions?: string): string;
+  /** Lets pages of every origin in. */
+  allowBrowsers(): Promise<void>;
   /** Ends the process. */
   close(): Promise<void>;
 }
@@ -47,6 +49,16 @@ export async function startAzurite(): Promise<Azurite> {
       return name;
     },
     sas: signedAccess,
+    async allowBrowsers() {
+      const rule = {
+        allowedOrigins: "*",
+        allowedMethods: "GET,HEAD,PUT,DELETE",
+        allowedHeaders: "*",
+        exposedHeaders: "*",
+        maxAgeInSeconds: 600,
+      };
+      await service.setProperties({ cors: [rule] });
+    },
     async close() {
       const ended = new Promise((resolve) => azurite.once("exit", resolve));
       azurite.kill("SIGKILL");
