@@ -6,7 +6,7 @@ import type { StoredSource } from "../foreign-blob.ts";
 import { foldedMetadata } from "../metadata.ts";
 import { blocksOf, type PieceSource, piecesOf } from "../pieces.ts";
 import { toBase64 } from "../standard-base64.ts";
-import { asked } from "./client-errors.ts";
+import { asked, CONDITION_NOT_MET, statusOf } from "./client-errors.ts";
 import { ENCRYPTION_DATA } from "./encryption-data.ts";
 import type { EncryptedBody } from "./storage-encryption.ts";
 
@@ -95,7 +95,7 @@ export async function storedBlob(client: BlobReadClient, options: CallOptions = 
  *
  * @param client a `BlockBlobClient` of `@azure/storage-blob`, or an object with these two methods
  * @returns the ETag of the new blob
- * @throws `invalid-argument`; `malformed-envelope` with `detail` `source-changed` if the condition does not hold; `unavailable`,
+ * @throws `invalid-argument`, with `detail` `blob-exists` or `blob-changed` if the condition does not hold; `unavailable`,
  *   `access-denied`, `rate-limited`, with the client's error as cause; and what the body's stream fails with
  * @example
  * ```ts
@@ -127,8 +127,32 @@ export async function uploadEncrypted(
     ids.push(id);
     await asked(signal, () => client.stageBlock(id, block, block.length, abortOf(signal)));
   }
-  const { etag } = await asked(signal, () => client.commitBlockList(ids, { ...abortOf(signal), metadata: whole, conditions }));
-  return etag;
+  return await asked(signal, async () => {
+    try {
+      return (await client.commitBlockList(ids, { ...abortOf(signal), metadata: whole, conditions })).etag;
+    } catch (error) {
+      throw conditionError(error, conditions) ?? error;
+    }
+  });
+}
+
+/** The service answers 409 where a name is taken, and 412 where a version is another. */
+function conditionError(cause: unknown, { ifMatch, ifNoneMatch }: ReturnType<typeof conditionsOf>): EnvelockError | undefined {
+  const status = statusOf(cause);
+  if (status !== 409 && status !== CONDITION_NOT_MET) return undefined;
+  if (ifNoneMatch !== undefined) {
+    return new EnvelockError("invalid-argument", "the blob exists, and the upload was to create it", {
+      cause,
+      detail: "blob-exists",
+      hint: "give ifMatch with its ETag, or replace: true",
+    });
+  }
+  if (ifMatch === undefined || status === 409) return undefined;
+  return new EnvelockError("invalid-argument", "the blob has another version than ifMatch", {
+    cause,
+    detail: "blob-changed",
+    hint: "read it again, and decide anew",
+  });
 }
 
 function wholeMetadata(

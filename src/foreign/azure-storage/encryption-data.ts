@@ -89,7 +89,7 @@ function regionBytesOf(region: JsonObject, maxRegionBytes: number): number {
 /** Writes encryption data as Microsoft's Python library does, blanks and order included. */
 export function encryptionTextFor({ protocol, wrapped, regionBytes }: RegionData): string {
   const { keyId, algorithm } = wrapped;
-  const key = `{"KeyId": ${JSON.stringify(keyId)}, "EncryptedKey": "${toBase64(wrapped.wrapped)}", "Algorithm": "${algorithm}"}`;
+  const key = `{"KeyId": ${asciiJson(keyId)}, "EncryptedKey": "${toBase64(wrapped.wrapped)}", "Algorithm": "${algorithm}"}`;
   const agent = `{"Protocol": "${protocol}", "EncryptionAlgorithm": "${ALGORITHMS[protocol]}"}`;
   const region = `{"DataLength": ${regionBytes}, "NonceLength": ${NONCE_BYTES}}`;
   const made = `"KeyWrappingMetadata": {"EncryptionLibrary": "Envelock"}, "EncryptionMode": "FullBlob"`;
@@ -99,7 +99,13 @@ export function encryptionTextFor({ protocol, wrapped, regionBytes }: RegionData
 /** Puts another wrapped key into encryption data. Every other member stays, also one that is not known here. */
 export function withWrappedKey(text: string, { keyId, algorithm, wrapped }: WrappedKey): string {
   const whole = plainObjectIn(text, ENCRYPTION_DATA);
-  return JSON.stringify({ ...whole, WrappedContentKey: { KeyId: keyId, EncryptedKey: toBase64(wrapped), Algorithm: algorithm } });
+  return asciiJson({ ...whole, WrappedContentKey: { KeyId: keyId, EncryptedKey: toBase64(wrapped), Algorithm: algorithm } });
+}
+
+/** Writes JSON in ASCII alone: metadata travels in HTTP headers. */
+function asciiJson(value: unknown): string {
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, escaped);
 }
 
 function unsupported(what: string): EnvelockError {

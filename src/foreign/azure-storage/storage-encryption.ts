@@ -14,7 +14,14 @@ import { blocksOf, joined, type PieceSource, piecesOf, streamOf } from "../piece
 import { type RewrapStorageOutcome, rewrapBlob, type StorageMetadataClient } from "./blob-rewrap.ts";
 import { CbcBody, openedBlocks, requireBlocks, WINDOW_BYTES } from "./cbc.ts";
 import { INNER_PREFIXES, newInner, type StorageKeyResolver, unwrappedContentKey, wrappedInner } from "./content-key.ts";
-import { type EncryptionData, encryptionDataOf, encryptionTextFor, hasEncryptionData, type ReadRules } from "./encryption-data.ts";
+import {
+  type EncryptionData,
+  encryptionDataOf,
+  encryptionTextFor,
+  hasEncryptionData,
+  type ReadRules,
+  type RegionData,
+} from "./encryption-data.ts";
 import { LARGEST_REGION_BYTES, plaintextBytesIn, Regions, storedBytesFor } from "./regions.ts";
 import { cbcLayout, openedBlob, regionLayout, type StorageBlob } from "./storage-blob.ts";
 
@@ -143,7 +150,7 @@ export function azureStorageEncryption(options: AzureStorageEncryptionOptions): 
 
   const beginWriting = async (options: StorageEncryptOptions, signal: AbortSignal | undefined): Promise<Writing> => {
     requireOpen();
-    const { protocol, regionBytes } = checkedLayout(options);
+    const { protocol, regionBytes } = checkedLayout(options, maxRegionBytes);
     const inner = newInner(protocol);
     try {
       const wrapped = await wrappedInner(resolver, inner, signal);
@@ -266,16 +273,16 @@ function resolverOf(
   return keyEncryptionKeyResolver(keys, options);
 }
 
-function checkedLayout({ protocol = "2.0", regionBytes = USUAL_REGION_BYTES }: StorageEncryptOptions): {
-  readonly protocol: "2.0" | "2.1";
-  readonly regionBytes: number;
-} {
+function checkedLayout(options: StorageEncryptOptions, maxRegionBytes: number): Pick<RegionData, "protocol" | "regionBytes"> {
+  const { protocol = "2.0", regionBytes = USUAL_REGION_BYTES } = options;
   if (protocol !== "2.0" && protocol !== "2.1")
     throw invalidArgument("protocol is 2.0 or 2.1", "1.0 authenticates nothing and is never written");
   if (!isWithin(regionBytes, LEAST_REGION_BYTES, LARGEST_REGION_BYTES)) throw invalidArgument("regionBytes is an integer from 16 to 2^30");
   if (protocol === "2.0" && regionBytes !== USUAL_REGION_BYTES) {
     throw invalidArgument("regions of 2.0 have 4 MiB", "other lengths are written under protocol 2.1");
   }
+  if (regionBytes > maxRegionBytes)
+    throw invalidArgument(`regions of ${regionBytes} bytes would not be read again: maxRegionBytes is ${maxRegionBytes}`);
   return { protocol, regionBytes };
 }
 
