@@ -23,7 +23,12 @@ const ONCE = [
 ];
 
 // Clients that only Node has, and what touches no engine: which it is makes no difference to them.
-const NODE_ONLY = ["test/providers/azure/**", "test/providers/pkcs11/**", "test/fields/{jobs/**,{values,scope}.test.ts}"];
+const NODE_ONLY = [
+  "test/providers/azure/**",
+  "test/providers/pkcs11/**",
+  "test/fields/{jobs/**,{values,scope}.test.ts}",
+  "test/foreign/azurite.test.ts",
+];
 
 // npm run test:bundlers
 const BUNDLERS = ["test/package/bundlers/**"];

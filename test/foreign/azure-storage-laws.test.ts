@@ -265,6 +265,16 @@ describe("bounds and keys", () => {
     expect(error.hint).toContain("maxRegionBytes");
   });
 
+  test("nothing is written that would not be read again", async () => {
+    const small = azureStorageEncryption({ keys: KEYS, maxRegionBytes: 1024 });
+    expect(await refusalCode(() => small.encrypt(plaintextOf(1), { protocol: "2.1", regionBytes: 1025 }))).toBe("invalid-argument");
+    expect(await refusalCode(() => small.encrypt(plaintextOf(1)))).toBe("invalid-argument");
+    const named = azureStorageEncryption({ keys: localStorageKeys([{ keyId: 'Schlüssel "1" 🔑', key: plaintextOf(32) }]) });
+    const encrypted = await named.encrypt(plaintextOf(1));
+    expect(encrypted.metadata.encryptiondata).toMatch(/^[\x20-\x7e]+$/); // metadata travels in HTTP headers
+    expect(await named.decrypt(encrypted)).toEqual(plaintextOf(1));
+  });
+
   test("a resolver that gives another key than it was asked for is not believed", async () => {
     const { metadata, body } = await written(20);
     const current = await KEYS.current();

@@ -1,4 +1,4 @@
-import { createCipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseKeyArn } from "../../providers/aws-kms/arn.ts";
 import { AwsConnection } from "../../providers/aws-kms/connection.ts";
@@ -8,6 +8,7 @@ import { s3EncryptionClient } from "../../src/foreign/s3-encryption/index.ts";
 import { AwsKmsEmulator } from "../../src/testing/aws-kms-emulator/index.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { plaintextOf } from "./azure-storage-vectors.ts";
+import { committed, sealedGcm } from "./s3-writer.ts";
 
 const emulator = await AwsKmsEmulator.start();
 afterAll(() => emulator.close());
@@ -35,23 +36,14 @@ async function written(format: 2 | 3, { keyArn = KEY_ARN, algorithm = format ===
     };
     return {
       metadata: { ...metadata, "x-amz-iv": start.toString("base64"), "x-amz-matdesc": text },
-      body: sealed(key, start, Buffer.alloc(0)),
+      body: sealedGcm(key, start, Buffer.alloc(0), PLAINTEXT),
     };
   }
-  const messageId = randomBytes(28);
-  const derived = (label: string, bytes: number): Buffer =>
-    Buffer.from(hkdfSync("sha512", key, messageId, Buffer.concat([Buffer.from([0, 115]), Buffer.from(label)]), bytes));
-  const metadata = { "x-amz-3": wrapped, "x-amz-w": "12", "x-amz-c": "115", "x-amz-t": text, "x-amz-i": messageId.toString("base64") };
+  const { ids, contentKey } = committed(key);
   return {
-    metadata: { ...metadata, "x-amz-d": derived("COMMITKEY", 28).toString("base64") },
-    body: sealed(derived("DERIVEKEY", 32), Buffer.alloc(12, 1), Buffer.from([0, 115])),
+    metadata: { "x-amz-3": wrapped, "x-amz-w": "12", "x-amz-t": text, ...ids },
+    body: sealedGcm(contentKey, Buffer.alloc(12, 1), Buffer.from([0, 115]), PLAINTEXT),
   };
-}
-
-function sealed(key: Buffer, start: Buffer, aad: Buffer): Uint8Array {
-  const cipher = createCipheriv("aes-256-gcm", key, start);
-  cipher.setAAD(aad);
-  return new Uint8Array(Buffer.concat([cipher.update(PLAINTEXT), cipher.final(), cipher.getAuthTag()]));
 }
 
 describe("objects whose key AWS KMS wrapped", () => {

@@ -21,6 +21,7 @@ const PACKAGES = [
   "p11-kit",
   "p11-kit-modules",
   "postgresql",
+  "python3-azure-storage",
   "python3-boto3",
   "python3-hvac",
   "softhsm2",
