@@ -207,6 +207,7 @@ function shares(): readonly Vector<CompositeVector>[] {
     vector("shares in another order of keys, at other places", written([at(7, "officer-3"), at(200, "officer-1"), at(255, "officer-2")])),
     vector("no key context", written(three, 2, []), { keyContext: [] }),
     vector("a share of a key that is not configured", written([...three.slice(0, 2), at(9, "stranger")])),
+    vector("a share that is refused, and enough others", [...written(three.slice(0, 1), 2, TENANT, 3), ...written(three.slice(1))]),
     refused("a byte after the shares", "M-106", "00", written(three), 2, { wrapped: `${sound.wrapped}00` }),
     refused("the digest of other shares", "M-107", "without the last", written(three), 2, {
       keyId: vector("", written(three.slice(0, 2))).keyId,

@@ -9,6 +9,7 @@ import { type Place, readEnvelope, readKeyRecord } from "../mutants/reader.ts";
 import type { Slip } from "../mutants/slips.ts";
 import { readToken } from "../mutants/values.ts";
 import { type EnvelopeCase, envelopeCase, pairs, text } from "./cases.ts";
+import { compositeCase } from "./composites.ts";
 import { changed, joined } from "./mutate-bytes.ts";
 import type { Random } from "./random.ts";
 
@@ -20,6 +21,7 @@ import type { Random } from "./random.ts";
 export const TARGETS: Readonly<Record<string, (random: Random, slip?: Slip) => Promise<string | undefined>>> = {
   envelopes,
   "key records": keyRecords,
+  "keys of several holders": composites,
   tokens,
   contexts,
   streams,
@@ -51,6 +53,15 @@ async function keyRecords(random: Random, slip?: Slip): Promise<string | undefin
   inspected(record);
   if (found !== expected) return `the library ends in ${short(found)}, the second reader in ${short(expected)}`;
   return wrong(found, kidOf(made.dataKey), isChanged);
+}
+
+/** Recipients of algorithms 11 and 12, whose parts are changed or not. */
+async function composites(random: Random, slip?: Slip): Promise<string | undefined> {
+  const made = compositeCase(random);
+  const found = await endOf(() => made.library());
+  const expected = await endOf(() => made.reader(slip));
+  if (found !== expected) return `the library ends in ${short(found)}, the second reader in ${short(expected)}`;
+  return wrong(found, made.keyCommit, made.isChanged);
 }
 
 async function tokens(random: Random, slip?: Slip): Promise<string | undefined> {

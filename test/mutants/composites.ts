@@ -1,6 +1,6 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
-import { numberIn, unauthentic } from "./failure.ts";
+import { numberIn, Refused, unauthentic } from "./failure.ts";
 import type { ReadRecipient } from "./record.ts";
 import type { Slip } from "./slips.ts";
 
@@ -71,15 +71,19 @@ function thresholdParts<K extends NamedKey>(
   const identity = shares.map(({ x, recipient }) => concatBytes(Uint8Array.of(x), identityOf(recipient)));
   const digest = sha256(concatBytes(utf8ToBytes("envelock/v1/threshold"), Uint8Array.of(0, needed), ...identity));
   if (keyId !== `threshold:${name}:${bytesToHex(digest)}` && slip !== "parts-digest") throw unauthentic();
-  const owned = shares.flatMap(({ x, recipient }) => {
-    const kek = keys.find((other) => isOf(other, recipient));
-    return kek === undefined ? [] : [{ x, recipient, kek }];
-  });
+  const owned = keys.flatMap((kek) => shares.filter(({ recipient }) => isOf(kek, recipient)).map((share) => ({ ...share, kek })));
   if (new Set(owned.map(({ kek }) => kek)).size < owned.length && slip !== "parts-one-key") throw unauthentic();
   if (owned.length < needed) throw unauthentic();
-  const points = owned.slice(0, needed).map(({ x, recipient, kek }) => {
-    return { x, y: unwrapPart(kek, recipient, `threshold:${name}:${needed}:${x}:${recipient.keyId}`) };
-  });
+  const points: { readonly x: number; readonly y: Uint8Array }[] = [];
+  for (const { x, recipient, kek } of slip === "share-first-only" ? owned.slice(0, needed) : owned) {
+    if (points.length === needed) break;
+    try {
+      points.push({ x, y: unwrapPart(kek, recipient, `threshold:${name}:${needed}:${x}:${recipient.keyId}`) });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
+  }
+  if (points.length < needed) throw unauthentic();
   return Uint8Array.from({ length: 32 }, (_, at) =>
     points.reduce((sum, { x, y }) => {
       const weight = points.reduce((product, other) => (other.x === x ? product : times(product, over(other.x, other.x ^ x))), 1);
@@ -132,13 +136,21 @@ function itemOf(bytes: Uint8Array, slip: Slip | undefined): Item {
     const major = first >> 5;
     if (major === 0) return value;
     if (major === 2) return take(value);
-    if (major === 3) return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(take(value));
+    if (major === 3) return textOf(take(value));
     if (major !== 4 || value > 16) throw unauthentic();
     return Array.from({ length: value }, next);
   };
   const item = next();
   if (at !== bytes.length && slip !== "parts-tail") throw unauthentic();
   return item;
+}
+
+function textOf(utf8: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(utf8);
+  } catch {
+    throw unauthentic();
+  }
 }
 
 function listOf(item: Item): readonly Item[] {

@@ -47,7 +47,7 @@ async function started(): Promise<Vitest> {
       isolate: false,
       maxWorkers: 1,
       fileParallelism: false,
-      include: ["test/core/**/*.test.ts", "test/mutants/**/*.test.ts"],
+      include: ["test/core/**/*.test.ts", "test/mutants/**/*.test.ts", "test/providers/composite/*.test.ts"],
       env: { ENVELOCK_ENGINE: "node" },
       reporters: [{}],
       testTimeout: 20_000,

@@ -112,6 +112,8 @@ const DEFAULT_PATHS: readonly string[] = [
   "src/core/format/cbor.ts",
   "src/core/format/envelope.ts",
   "src/core/format/key-record.ts",
+  "src/core/format/parts.ts",
+  "src/core/format/recipient.ts",
   "src/core/format/succession.ts",
   "src/core/format/token.ts",
   "src/core/data-key/body.ts",
@@ -122,11 +124,24 @@ const DEFAULT_PATHS: readonly string[] = [
   "src/core/crypto/double-block.ts",
   "src/core/crypto/hkdf.ts",
   "src/core/crypto/xaes.ts",
+  "providers/composite/both-of.ts",
+  "providers/composite/outer-key.ts",
+  "providers/composite/parts.ts",
+  "providers/composite/rewrap-half.ts",
+  "providers/composite/shamir.ts",
+  "providers/composite/threshold.ts",
 ];
 
 /** In the order in which they are run: those that notice most in the least time first. */
 const TESTS: readonly (readonly string[])[] = [
   ["test/core/format-borders.test.ts", "test/core/cbor-profile.test.ts", "test/core/vectors/xaes.test.ts", "test/core/tokens.test.ts"],
+  [
+    "test/providers/composite/shamir.test.ts",
+    "test/providers/composite/vectors.test.ts",
+    "test/providers/composite/both-of.test.ts",
+    "test/providers/composite/threshold.test.ts",
+    "test/providers/composite/conformance.test.ts",
+  ],
   ["test/core/chunks-at-once.test.ts", "test/core/vectors/cobblestone.test.ts"],
   ["test/core/format-vectors.test.ts", "test/core/vectors/hashing.test.ts", "test/core/succession.test.ts", "test/core/wiping.test.ts"],
   ["test/core/format-rules.test.ts", "test/core/rewrap.test.ts", "test/core/format-order.test.ts", "test/core/hostile-headers.test.ts"],

@@ -24,6 +24,7 @@ export const SLIPS = {
   "parts-one-key": "two shares may be of one key",
   "parts-plain-aad": "a part is opened under the wrap AAD of its own key too",
   "share-any-place": "shares may stand at any place, in any order",
+  "share-first-only": "a share that is refused ends the reading, whatever others there are",
   "share-any-number": "the number of shares that are needed is the recipient's alone",
 
   "nonce-two-bytes": "the chunk number goes into two bytes of the nonce",

@@ -95,6 +95,26 @@ describe("a double key", () => {
     expect([code, whose]).toEqual(["unavailable", undefined]);
   });
 
+  test("says that its tenant refused, even if the platform's key has failed for good before", async () => {
+    const late = deferred();
+    const tenant: KeyProvider = {
+      ...kek("tenant"),
+      async wrap() {
+        await late.promise; // whatever its signal says
+        throw new EnvelockError("access-denied", "no");
+      },
+    };
+    const platform: KeyProvider = {
+      ...kek("platform"),
+      async wrap() {
+        setImmediate(late.resolve);
+        throw new EnvelockError("provider-failure", "broken");
+      },
+    };
+    const { code, whose } = await refusal(() => bothOf({ keyId: "acme", platform, tenant }).wrap(noise(32), optionsOf()));
+    expect([code, whose]).toEqual(["access-denied", "tenant"]);
+  });
+
   test("wipes the half that came when the other did not", async () => {
     const given: Uint8Array[] = [];
     const inner = kek("platform");

@@ -35,7 +35,7 @@ describe("a threshold key", () => {
     }
   });
 
-  test("format.md [M-113] asks as many keys as it needs, and one more for each that fails", async () => {
+  test("format.md [M-113] [M-115] asks as many keys as it needs, and one more for each that fails", async () => {
     const officers = officersOf(4);
     const key = keyOf(officers);
     const recipient = await key.wrap(noise(32), optionsOf());

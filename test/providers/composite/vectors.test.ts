@@ -14,7 +14,7 @@ import * as writer from "../../format/writer.ts";
 
 describe("wraps of algorithms 11 and 12", () => {
   const { shared, vectors } = readVectors<CompositeVector, SharedComposites>("composite-wraps.json");
-  counted(vectors, 7, 29);
+  counted(vectors, 8, 29);
   for (const vector of vectors) {
     test(titleOf(vector), async () => {
       const { alg, keyId } = vector;
