@@ -7,8 +7,9 @@ import type { Answer, Order } from "./mutant-runner.ts";
 import { type Mutation, mutationsOf } from "./mutations.ts";
 import { rootPath } from "./root.ts";
 
-// `npm run mutants [-- --sample 50 --seed 1 path…]`: how much of a change the tests of the core notice. Prints each mutation that they
-// let pass, and the share of those that they found. It takes minutes to hours: five to ten seconds for each that passes.
+// `npm run mutants [-- --sample 50 --seed 1 path… path:line…]`: how much of a change the tests of the core notice. Prints each mutation
+// that they let pass, and the share of those that they found. It takes minutes to hours: a second or two for each that the first tests
+// find, ten and more for each that passes.
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,7 +22,7 @@ const { values, positionals } = parseArgs({
 });
 async function main(): Promise<void> {
   const paths = positionals.length > 0 ? positionals : DEFAULT_PATHS;
-  const all = paths.flatMap((path) => mutationsOf(readFileSync(rootPath(path), "utf8")).map((mutation) => ({ path, mutation })));
+  const all = paths.flatMap(mutationsAt);
   const wanted = all.filter(({ path, mutation }) => !isEquivalent(path, mutation));
   const chosen = values.sample === undefined ? wanted : sampled(wanted, Number(values.sample), Number(values.seed));
   console.log(
@@ -34,6 +35,13 @@ async function main(): Promise<void> {
 interface Chosen {
   readonly path: string;
   readonly mutation: Mutation;
+}
+
+/** The mutations of a file, or with `path:line` of one line of it. */
+function mutationsAt(argument: string): readonly Chosen[] {
+  const [path = "", line] = argument.split(":");
+  const mutations = mutationsOf(readFileSync(rootPath(path), "utf8"));
+  return mutations.filter((mutation) => line === undefined || mutation.line === Number(line)).map((mutation) => ({ path, mutation }));
 }
 
 async function runAll(chosen: readonly Chosen[]): Promise<boolean> {
