@@ -15,4 +15,10 @@ export const EQUIVALENT: readonly Equivalent[] = [
     after: "writeUint32(head, 24, createdAtMs % 2 ** 33);",
     why: "writeUint32 keeps the lowest 32 bits, which are those of the number itself",
   },
+  {
+    path: "src/core/format/cbor.ts",
+    before: "return this.#head(MAJOR_UINT, field, 0, 0xffffffff);",
+    after: "return this.#head(MAJOR_UINT, field, 0, 4294967296);",
+    why: "a head of four bytes holds no more than 0xffffffff, and longer ones are refused",
+  },
 ];
