@@ -78,7 +78,7 @@ async function mustPass(runner: ChildProcess): Promise<number> {
   if (healthy === undefined || healthy.failed !== undefined) {
     throw new Error(`the tests fail without a mutation: ${healthy?.failed ?? "they take too long"}`);
   }
-  return LEAST_HANG_MS + 3 * (performance.now() - startedMs);
+  return LEAST_HANG_MS + Math.ceil(3 * (performance.now() - startedMs));
 }
 
 async function startRunner(): Promise<ChildProcess> {
