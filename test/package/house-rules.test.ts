@@ -45,7 +45,7 @@ function linesWith(pattern: RegExp, files: readonly string[], isCode: boolean): 
 }
 
 const COMMENT = /^ *(\/\*|\*|\/\/).*$| \/\/ .*$/gm;
-const STRING = /"[^"\n]*"|`[^`]*`/g;
+const STRING = /"[^"\n]*"|'[^'\n]*'|`[^`]*`/g;
 const IN_THE_ROOT: readonly string[] = [
   ".ci",
   ".config",
