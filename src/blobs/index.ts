@@ -35,6 +35,7 @@ export {
   multerStorage,
 } from "./multer-storage.ts";
 export type { BlobProgress } from "./progress.ts";
+export { type RewrappedBlob, type RewrapStaleOptions, rewrapStale } from "./rewrap-stale.ts";
 export { type BlobSource, type SealUploadOptions, sealUpload } from "./seal-upload.ts";
 export type { BlobHandlerOptions } from "./serve.ts";
 export { type TusSource, type TusSourceOptions, tusSource } from "./tus-source.ts";
