@@ -1,0 +1,92 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { rewrapStale } from "../../src/blobs/index.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import { noise } from "../support/arbitraries.ts";
+import { startAzurite } from "../support/azurite.ts";
+import { expectSameBytes } from "../support/bytes.ts";
+import { keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
+
+// ENVELOCK_BLOBS=1000 ENVELOCK_BLOB_KILLS=20 makes it as long as it is meant to be.
+
+const { ENVELOCK_BLOBS = "40", ENVELOCK_BLOB_KILLS = "2" } = process.env;
+const BLOBS = Number(ENVELOCK_BLOBS);
+const KILLS = Number(ENVELOCK_BLOB_KILLS);
+const BODY_BYTES = 30_000;
+
+const azurite = await startAzurite();
+afterAll(() => azurite.close());
+
+test("a rewrap of many blobs, killed and run again, among readers and writers", { timeout: 1_200_000 }, async () => {
+  const container = await azurite.createContainer();
+  const place = { url: `${azurite.url}/${container}`, sas: azurite.sas(container) };
+  const backing = azureBlobs(place);
+  const [writer, reader] = [storeOf(backing, keyringOf("old", "new")), storeOf(backing, keyringOf("x", "old", "new"))];
+  const names = Array.from({ length: BLOBS }, (_, at) => `many/${String(at).padStart(5, "0")}`);
+  /** What each blob must hold. Every third one is written again while the rewrap runs. */
+  const versions = new Map(names.map((name) => [name, 0]));
+  for (const name of names) await writer.put(name, bodyOf(name, 0));
+  const before = new Map<string, Uint8Array>();
+  for (const name of names) before.set(name, await storedBytesOf(backing, name));
+
+  let isOver = false;
+  const reading = (async () => {
+    for (let at = 0; !isOver; at++) {
+      const name = names[(at * 7) % BLOBS] ?? "";
+      const seen = versions.get(name) ?? 0;
+      const bytes = await wholeOf(reader, name).catch((error: unknown) => {
+        if (EnvelockError.is(error) && error.detail === "source-changed") return undefined; // it was replaced meanwhile, and says so
+        throw error;
+      });
+      const possible = [seen, versions.get(name) ?? 0, (versions.get(name) ?? 0) + 1].map((version) => bodyOf(name, version));
+      if (bytes !== undefined && !possible.some((body) => Buffer.compare(body, bytes) === 0)) throw new Error(`${name} was read in part`);
+    }
+  })();
+  const writing = (async () => {
+    for (let at = 0; !isOver; at++) {
+      const name = names[(at * 3) % BLOBS] ?? "";
+      const next = (versions.get(name) ?? 0) + 1;
+      await writer.put(name, bodyOf(name, next), { replace: true }).then(
+        () => versions.set(name, next),
+        (error: unknown) => {
+          if (!(EnvelockError.is(error) && error.detail === "blob-changed")) throw error; // a rewrap came between: nothing was written
+        },
+      );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  for (let kill = 0; kill < KILLS; kill++) await killedAfter(Math.ceil(BLOBS / (KILLS + 1) / 2), [place.url, place.sas, "many/"]);
+  isOver = true;
+  await Promise.all([reading, writing]);
+
+  const mover = storeOf(backing, keyringOf("new", "old"));
+  for await (const { outcome, error } of rewrapStale(mover, { prefix: "many/" }))
+    expect([outcome, error]).toEqual(["rewrapped", undefined]);
+  for await (const name of mover.findStale({ prefix: "many/" })) expect.fail(`${name} was left`);
+  const after = storeOf(backing, keyringOf("new"));
+  for (const name of names) {
+    const version = versions.get(name) ?? 0;
+    expectSameBytes(await wholeOf(after, name), bodyOf(name, version));
+    const now = await storedBytesOf(backing, name);
+    if (version === 0) expectSameBytes(now.subarray(-BODY_BYTES), before.get(name)?.subarray(-BODY_BYTES) ?? noise(1));
+  }
+});
+
+function bodyOf(name: string, version: number): Uint8Array<ArrayBuffer> {
+  return noise(BODY_BYTES, `${name} ${version}`);
+}
+
+/** Runs the rewrap in a process of its own, and kills it when it has done so many blobs. */
+async function killedAfter(blobs: number, options: readonly string[]): Promise<void> {
+  const script = fileURLToPath(new URL("rewrap-process.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--import", "tsx", script, ...options], { stdio: ["ignore", "pipe", "inherit"] });
+  let done = 0;
+  child.stdout.on("data", (text: Buffer) => {
+    done += text.toString().split("\n").length - 1;
+    if (done >= blobs) child.kill("SIGKILL");
+  });
+  await new Promise((resolve) => child.once("exit", resolve));
+  expect(done).toBeGreaterThan(0);
+}
