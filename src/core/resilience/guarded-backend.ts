@@ -135,11 +135,14 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     });
   }
 
-  async #attempt<R, T>(operation: Operation, step: Step<R, T>): Promise<T> {
+  #attempt<R, T>(operation: Operation, step: Step<R, T>): Promise<T> {
+    return this.#limits === undefined ? this.#guarded(operation, step) : this.#inTurn(this.#limits, operation, step);
+  }
+
+  /** Makes an attempt once it is the tenant's turn. */
+  async #inTurn<R, T>(limits: FairLimits, operation: Operation, step: Step<R, T>): Promise<T> {
     operation.throwIfAborted();
-    this.#requireAdmission();
-    const limits = this.#limits;
-    if (limits === undefined) return await this.#guarded(operation, step);
+    this.#requireAdmission(); // what would be refused takes no turn
     const entering = limits.enter(this.backend, this.#tenant ?? "", this.#lane, () => this.#boundsOfTurn(operation, step.call));
     const place: Place = entering instanceof Promise ? await entering : entering;
     try {
@@ -159,6 +162,8 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
 
   async #guarded<R, T>(operation: Operation, { call, start, accept, discard }: Step<R, T>): Promise<T> {
     const { limiter } = this.#guard;
+    operation.throwIfAborted();
+    this.#requireAdmission();
     if (!limiter.tryEnter()) await limiter.enter(this.#boundsOfTurn(operation, call));
     let probes: Probes | undefined;
     try {

@@ -306,6 +306,19 @@ test("format.md [M-111] two halves under one key are refused before anything is 
   expect((await refusal(() => key.wrap(noise(32), optionsOf()))).code).toBe("provider-failure");
 });
 
+test("halves of 4,096 bytes together are written, and of one more are refused", async () => {
+  const sized = (name: string, bytes: number): KeyProvider => ({
+    ...kek(name),
+    wrap: async () => ({ provider: "local", keyId: name, alg: 9, wrapped: noise(bytes) }),
+  });
+  const wrapped = (bytes: number): Promise<Recipient> =>
+    bothOf({ keyId: "acme", platform: sized("p", 1000), tenant: sized("t", bytes) }).wrap(noise(32), optionsOf());
+  const { length } = (await wrapped(2000)).wrapped;
+  const fitting = 2000 + 4096 - length;
+  expect((await wrapped(fitting)).wrapped).toHaveLength(4096);
+  expect(await refusal(() => wrapped(fitting + 1))).toMatchObject({ code: "provider-failure", message: expect.stringContaining("4097") });
+});
+
 interface Faults {
   platform: EnvelockError | undefined;
   tenant: EnvelockError | undefined;
