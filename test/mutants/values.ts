@@ -5,6 +5,7 @@ import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/
 import type { FieldType } from "../format/field-vectors.ts";
 import { textOf } from "../format/vector-file.ts";
 import type { IndexedValue, Pair } from "../format/writer.ts";
+import { readCborValue } from "./cbor-values.ts";
 import { contextsOf, isWellFormed } from "./context.ts";
 import { invalid, malformed, numberIn, same, unauthentic } from "./failure.ts";
 import { derived, openXaes } from "./primitives.ts";
@@ -121,6 +122,7 @@ export function readField(
   }
   if (type === "record") return recordIn(bytes, columns, slip);
   if (type === "json") return jsonIn(textIn(bytes));
+  if (type === "cbor") return readCborValue(bytes);
   const time = eight().readDoubleBE();
   if (!(Math.abs(time) <= 8.64e15)) throw malformed();
   return time;
