@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { addBlobs } from "./blobs/blobs.ts";
 import { addCompletion } from "./completion.ts";
 import { addDecrypt } from "./decrypt.ts";
 import { addDev } from "./dev.ts";
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     addRewrap,
     addInspect,
     addKeys,
+    addBlobs,
     addTenants,
     addHsm,
     addDoctor,

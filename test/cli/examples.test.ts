@@ -33,7 +33,7 @@ beforeAll(async () => {
   write("exchange-of-azure.pem", exchange.publicKey.export({ format: "pem", type: "spki" }));
   write("emulator.pem", emulator.ca);
   write("vault.pem", vault.ca);
-  for (const name of ["bin", "photos", "invoices", "sealed", "restored", "archive"]) mkdirSync(at(name));
+  for (const name of ["bin", "photos", "invoices", "sealed", "restored", "archive", "blobs"]) mkdirSync(at(name));
   for (const name of ["report.pdf", "notes.txt", "photos/one.jpg", "invoices/7.pdf"]) write(name, `content of ${name}`);
   await ok(["keygen", at("old.json")]);
   await ok(["keygen", at("new.json")]);
