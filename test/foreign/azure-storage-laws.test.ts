@@ -285,6 +285,15 @@ describe("bounds and keys", () => {
     expect(await refusalCode(() => empty.encrypt(body))).toBe("invalid-argument");
   });
 
+  test("a wrapping that this format does not have is asked of nobody", async () => {
+    const { metadata, body } = await written(20);
+    const { keyId } = await KEYS.current();
+    const unwrapKey = () => Promise.reject(new Error("must not be asked"));
+    const encryption = azureStorageEncryption({ keys: { resolve: async () => ({ keyId, unwrapKey }) } });
+    const changed = { encryptiondata: metadata.encryptiondata.replace("A256KW", "RSA1_5") };
+    expect(await refusalCode(() => encryption.decrypt({ metadata: changed, body }))).toBe("authentication-failed");
+  });
+
   test("whatever a resolver throws or gives has a code", async () => {
     const { metadata, body } = await written(20);
     const { keyId } = await KEYS.current();

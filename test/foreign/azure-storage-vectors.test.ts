@@ -52,6 +52,16 @@ describeVectors("Azure Storage client-side encryption: fixtures", () => {
     expect(ends).toEqual({ opens: 3, undetected: 5, refused: 53 });
   });
 
+  test("a stream of 1.0 whose length is not known in advance is refused when it ends within a block, or at once", async () => {
+    const encryption = vectorEncryption();
+    const cut = badBlobs().filter(({ name }) => ["v1-cut-in-block", "v1-empty-body"].includes(name));
+    expect(cut).toHaveLength(2);
+    for (const { metadata, body } of cut) {
+      const stream = await encryption.decryptStream({ metadata, body: new Blob([Buffer.from(body, "base64")]).stream() });
+      expect(await refusalCode(() => new Response(stream).arrayBuffer())).toBe("malformed-envelope");
+    }
+  });
+
   test("a length from elsewhere finds what the format does not show", async () => {
     const encryption = vectorEncryption();
     const cut = badBlobs().filter(({ name }) => ["last-region-dropped", "last-two-regions-dropped", "emptied"].includes(name));
