@@ -5,6 +5,7 @@ import { TENANT_LIFE_CYCLE } from "../src/tenants/life-cycle/table.ts";
 import { FLOORS, KNOWS_PROVIDERS, PROVIDERS, PROVIDERS_SHARE, type ProviderRoom, type Room } from "../test/package/arrows.ts";
 import { envelopePicture } from "./envelope-picture.ts";
 import { housePicture } from "./house-picture.ts";
+import { keyHoldersPicture, lifeCyclePicture } from "./tenants-pictures.ts";
 
 // npm run house: writes what CONTRIBUTING.md and docs/design.md say of rooms, and docs/house.svg, from the table in test/package/arrows.ts;
 // draws docs/envelope.svg; and writes the life cycle of tenants into docs/tenants.md.
@@ -15,6 +16,8 @@ export function houseFiles(read: (path: string) => string): ReadonlyMap<string, 
   return new Map([
     ["docs/house.svg", housePicture(house)],
     ["docs/envelope.svg", envelopePicture()],
+    ["docs/tenants-life-cycle.svg", lifeCyclePicture(TENANT_LIFE_CYCLE)],
+    ["docs/tenants-keys.svg", keyHoldersPicture()],
     ["CONTRIBUTING.md", withList(read("CONTRIBUTING.md"), tree())],
     ["docs/design.md", withList(read("docs/design.md"), table())],
     ["docs/tenants.md", withLags(withList(read("docs/tenants.md"), lifeCycle()))],

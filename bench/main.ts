@@ -10,6 +10,7 @@ import { describeMachine, withStolenTime } from "./machine.ts";
 import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
+import { tenantsTable } from "./tenants.ts";
 
 // npm run bench [-- name ...]: every suite, or those named
 
@@ -24,6 +25,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   import: importTable,
   stream: () => streamTable(),
   blobs: () => blobTable(),
+  tenants: () => tenantsTable(),
 };
 
 async function timed(contests: readonly Contest[]): Promise<string> {

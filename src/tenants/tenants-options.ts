@@ -8,6 +8,7 @@ import type { TenantStore } from "../core/contracts/tenant-store.ts";
 import type { CacheOptions } from "../core/key-source/data-key-cache.ts";
 import type { ReuseOptions } from "../core/key-source/reused-data-key.ts";
 import { count, positive } from "../core/resilience/checks.ts";
+import type { FairLimitsOptions } from "../core/resilience/fair-limits.ts";
 import type { GuardOptions, ResilienceOptions } from "../core/resilience/policy.ts";
 import type { Telemetry } from "../core/telemetry/observer.ts";
 import type { DataKeysOptions } from "../fields/data-keys-options.ts";
@@ -36,10 +37,20 @@ export interface TenantsOptions {
   /** Deadlines and retries of every keyring, and the bounds of the guards, which each key has for itself. */
   readonly resilience?: Pick<ResilienceOptions, "deadlineMs" | "attemptDeadlineMs" | "retry"> & GuardOptions;
   /**
+   * Places and rates of calls, shared among tenants: by default 8 calls in flight for each and 256 in all, tenants that wait take turns, and
+   * jobs take at most a fifth.
+   */
+  readonly limits?: Omit<FairLimitsOptions, "payerOf" | "clock">;
+  /**
    * The interval at which the records of tenants in use are read again. A suspension by another process takes effect within it, without a
    * call to a key. Default 30,000, at least 1,000.
    */
   readonly refreshMs?: number;
+  /**
+   * The time after a key was staged in which its service may still refuse the vendor, because the grant has not spread. A refusal then wipes
+   * what is kept, and does not revoke the tenant. Default 600,000; 0 for services that are consistent.
+   */
+  readonly grantSpreadMs?: number;
   /** The time for which a record serves while the store cannot be read. Afterwards the tenant is refused. Default five times `refreshMs`. */
   readonly maxStaleMs?: number;
   /** The number of tenants with a keyring in memory. The least recently used is evicted, never one in use. Default 2,000. */
@@ -72,6 +83,7 @@ export interface TenantsPolicy extends TenantsOptions {
   readonly dataKeys: TenantDataKeysOptions;
   readonly refreshMs: number;
   readonly maxStaleMs: number;
+  readonly grantSpreadMs: number;
   readonly maxResident: number;
   readonly maxKnown: number;
   readonly maxQueuedEvents: number;
@@ -99,11 +111,17 @@ export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
     dataKeys: { ...dataKeys },
     refreshMs: atLeastASecond(refreshMs),
     maxStaleMs: positive(maxStaleMs, "maxStaleMs"),
+    grantSpreadMs: atLeastZero(options.grantSpreadMs ?? 600_000, "grantSpreadMs"),
     maxResident: count(maxResident, "maxResident"),
     maxKnown: count(maxKnown, "maxKnown"),
     maxQueuedEvents: count(maxQueuedEvents, "maxQueuedEvents"),
     clock,
   };
+}
+
+function atLeastZero(value: number, name: string): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw invalidArgument(`${name} is ${value}, expected a number of at least 0`);
 }
 
 function atLeastASecond(refreshMs: number): number {
@@ -130,8 +148,10 @@ const TENANTS_OPTIONS: OptionNames<TenantsOptions> = {
   cache: true,
   reuse: true,
   resilience: true,
+  limits: true,
   refreshMs: true,
   maxStaleMs: true,
+  grantSpreadMs: true,
   maxResident: true,
   maxKnown: true,
   onEvent: true,

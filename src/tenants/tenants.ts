@@ -93,13 +93,16 @@ export class Tenants {
     const audit = new AuditQueue(policy.onEvent, policy.maxQueuedEvents);
     const records = new TenantRecords(store, clock);
     const claims = new KeyClaims(store, records, policy.openers);
-    const watch = new TenantWatch({
-      purge: (id) => this.#residents.purge(id),
-      hurry: (id) => this.#health.hurry(id),
-      change: (id, next) => void this.#changeQuietly(id, next),
-      unixMs: () => clock.unixMs(),
-      nowS: () => this.#residents.nowS,
-    });
+    const watch = new TenantWatch(
+      {
+        purge: (id) => this.#residents.purge(id),
+        hurry: (id) => this.#health.hurry(id),
+        change: (id, next) => void this.#changeQuietly(id, next),
+        unixMs: () => clock.unixMs(),
+        nowS: () => this.#residents.nowS,
+      },
+      policy.grantSpreadMs,
+    );
     const residents = new Residents({ policy, records, claims, audit, watch });
     const changes = new TenantChanges(records, residents, audit, clock);
     const canaries = new Canaries(store);
@@ -110,7 +113,13 @@ export class Tenants {
     this.#changes = changes;
     this.#verifier = new TenantVerifier({ policy, residents, claims, canaries, changes });
     this.#health = new HealthChecks({ policy, records, residents, canaries, changes, watch, audit });
-    this.#mover = new TenantMover({ policy, residents, changes, audit, dataKeysOf: (id) => this.dataKeys(id) });
+    this.#mover = new TenantMover({
+      policy,
+      residents,
+      changes,
+      audit,
+      dataKeysOf: async (id) => (await residents.open(id, "write")).dataKeys(policy, policy.cacheMaxAgeMs, "background"),
+    });
   }
 
   /**
@@ -294,7 +303,7 @@ export class Tenants {
   async dataKeys(id: string, options: CallOptions = {}): Promise<DataKeys> {
     const signal = callSignal(options, CALL_OPTIONS, "Tenants.dataKeys");
     const resident = await this.#residents.open(tenantId(id), "read", signal && { signal });
-    return resident.dataKeys(this.#policy, Math.max(1, this.#cacheMs(resident.record)));
+    return resident.dataKeys(this.#policy, this.#heldMs(resident.record));
   }
 
   /**
@@ -310,7 +319,7 @@ export class Tenants {
     if (record === undefined) return { skip: "tenant unknown" };
     if (epoch !== contextOf(record)[EPOCH]) return { skip: "tenant of another epoch" };
     const refusal = stateRefusal(id, record.state, "write");
-    return refusal === undefined ? await this.keyring(id) : { skip: refusal.detail ?? refusal.code };
+    return refusal === undefined ? (await this.#residents.open(id, "write")).jobKeyring : { skip: refusal.detail ?? refusal.code };
   }
 
   /** Returns the record of a tenant. @throws `key-not-found` if there is none; what the store throws */
@@ -398,7 +407,7 @@ export class Tenants {
   #report(record: TenantRecord): TenantReport {
     const { reuse, resilience: { attemptDeadlineMs = 10_000 } = {} } = this.#policy;
     return reportOf(record, this.#residents.known.get(record.id), this.#residents.peek(record.id), {
-      cacheMs: this.#cacheMs(record),
+      cacheMs: this.#policy.dataKeyStore === undefined ? this.#cacheMs(record) : this.#heldMs(record),
       reuseMs: reuse === undefined ? 0 : (reuse.maxAgeMs ?? 300_000),
       attemptMs: attemptDeadlineMs,
     });
@@ -407,6 +416,11 @@ export class Tenants {
   /** How long an unwrapped data key of a tenant serves. */
   #cacheMs({ policy: { cacheMaxAgeMs } }: TenantRecord): number {
     return cacheMaxAgeMs ?? this.#policy.cacheMaxAgeMs;
+  }
+
+  /** How long ciphers hold a data key, which they cannot do without. */
+  #heldMs(record: TenantRecord): number {
+    return Math.max(this.#cacheMs(record), LEAST_HELD_MS);
   }
 
   #requirePlatform(): void {
@@ -438,3 +452,4 @@ const MOVE_OPTIONS: OptionNames<MoveOptions> = { ...CHANGE_OPTIONS, wait: true, 
 const LIST_OPTIONS: OptionNames<ListTenantsOptions> = { ...CALL_OPTIONS, after: true };
 const WATCH_OPTIONS: OptionNames<WatchHealthOptions> = { signal: true, perSecond: true, everyMs: true };
 const PAGE = 500;
+const LEAST_HELD_MS = 2000;

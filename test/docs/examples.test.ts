@@ -11,6 +11,11 @@ const SAYS: Readonly<Record<string, readonly RegExp[]>> = {
   "columns.ts": [/^found by its index: ada@example\.org 36$/m, /^what the database holds: \S{40,}$/m],
   "upload-and-ranges.ts": [/^a range: bytes 2000000-2000099\/5000000$/m, /^the whole equals what was uploaded$/m],
   "azure.ts": [/^decrypted, after one refusal of the service$/m, /^revoked: key-disabled - /m],
+  "tenants.ts": [
+    /^acme closed within its bound: 423 \S+ \(tenant\)$/m,
+    /^bolt moved: retired, 1 data key wrapped anew$/m,
+    /^bolt reads and writes under its own key$/m,
+  ],
   "hsm.ts": [/^wrapped with AES-GCM by pkcs11:token=orders-token;object=orders$/m, /^decrypted by the token$/m],
 };
 

@@ -62,6 +62,35 @@ describe("C3 search still served after the right was taken", () => {
     expect((await tenants.show("other")).state).toBe("active");
   });
 
+  test.each([
+    ["by default", null],
+    ["with a short age", 10_000],
+  ] as const)("a cipher in use, which asks for nothing, closes within the bound too, %s", async (_when, cacheMaxAgeMs) => {
+    const { tenants, onboard, service, clock } = vendor();
+    const name = await onboard("acme");
+    await tenants.setPolicy("acme", { cacheMaxAgeMs });
+    const cipher = await (await tenants.dataKeys("acme")).field({ table: "users", column: "email", blindIndex: {} });
+    const token = cipher.encrypt("a@b.example");
+    const { revocationBoundMs, serviceLagMs } = await tenants.healthOf("acme");
+    service.setMode(name, "disabled");
+    const begunAt = clock.monotonicMs();
+    const isOpen = (): boolean => {
+      try {
+        return cipher.decrypt(token) === "a@b.example" && cipher.blindIndex("a@b.example").length > 0;
+      } catch {
+        return false;
+      }
+    };
+    while (isOpen()) {
+      await clock.advance(500);
+      expect(clock.monotonicMs() - begunAt).toBeLessThanOrEqual(revocationBoundMs - serviceLagMs);
+    }
+    for (let turn = 0; turn < 20; turn++) {
+      await clock.advance(5000);
+      expect(isOpen()).toBe(false);
+    }
+  });
+
   test("the first refusal wipes what is in memory, also what other versions of the key had opened", async () => {
     const { tenants, onboard, service } = vendor();
     const name = await onboard("acme");
@@ -97,7 +126,11 @@ describe("C3 search still served after the right was taken", () => {
     service.setMode(await onboard("acme"), "throttled");
     const keyring = await tenants.keyring("acme");
     for (let turn = 0; turn < 9; turn++)
-      expect(await refusal(() => keyring.encryptText("y"))).toMatchObject({ code: "rate-limited", whose: "tenant", tenant: "acme" });
+      expect(await clock.finish(refusal(() => keyring.encryptText("y")))).toMatchObject({
+        code: "rate-limited",
+        whose: "tenant",
+        tenant: "acme",
+      });
     await clock.advance(0);
     expect((await tenants.show("acme")).state).toBe("active");
   });
@@ -359,4 +392,73 @@ async function restarted(
 ): Promise<Tenants> {
   await old.close();
   return vendor({ store, open: service.opener, dataKeyStore: memoryStore() }).tenants;
+}
+
+describe("C1 a rewrap at full speed and a hot tenant on one path", () => {
+  test("a move of one tenant takes a fifth of the places at most, and requests of others wait for none of them", async () => {
+    const bench = vendor({ limits: { total: 10 } });
+    const { tenants, service, clock } = bench;
+    const [a, b] = [await bench.onboard("a"), await bench.onboard("b")];
+    const dataKeys = await tenants.dataKeys("a");
+    for (let at = 0; at < 40; at++) await dataKeys.field({ table: "t", column: "c", scope: { at: `${at}` } });
+    const alone = await latencyOf(bench, "b", b);
+    service.addKey("vaults/a/keys/second");
+    await tenants.stage("a", { kind: "fake", key: "vaults/a/keys/second" });
+    await clock.advance(10_000);
+    await tenants.verify("a");
+    const { waitMs } = await tenants.move("a", { wait: false });
+    await clock.advance(waitMs);
+    await tenants.move("a", { wait: false });
+    await clock.advance(waitMs);
+    for (const name of [a, "vaults/a/keys/second"]) service.setMode(name, "slow");
+    const calls = service.calls(a);
+    const moving = tenants.move("a", { concurrency: 64 });
+    await clock.advance(0);
+    expect(service.calls(a) - calls).toBe(1); // in flight: a fifth of its own eight
+    expect(await latencyOf(bench, "b", b)).toBe(alone);
+    expect((await clock.finish(moving)).step).toBe("retired");
+  });
+
+  test("a hot tenant delays a quiet one by its own call alone", async () => {
+    const bench = vendor({ limits: { total: 8, perTenant: 8 } });
+    const { tenants, service, clock } = bench;
+    const [hot, quiet] = [await bench.onboard("hot"), await bench.onboard("quiet")];
+    const alone = await latencyOf(bench, "quiet", quiet);
+    service.setMode(hot, "slow");
+    const keyring = await tenants.keyring("hot");
+    const burst = Array.from({ length: 60 }, () => keyring.encrypt(new Uint8Array(1)));
+    await clock.advance(0);
+    const latency = await latencyOf(bench, "quiet", quiet);
+    expect(latency).toBeLessThanOrEqual(2 * alone);
+    await clock.finish(Promise.all(burst));
+  });
+
+  test("a tenant whose key hangs, throttles or is unreachable delays no other", async () => {
+    for (const mode of ["hanging", "throttled", "unreachable"] as const) {
+      const bench = vendor({ resilience: {} });
+      const { tenants, service, clock } = bench;
+      const [ill, well] = [await bench.onboard("ill"), await bench.onboard("well")];
+      const alone = await latencyOf(bench, "well", well);
+      service.setMode(ill, mode);
+      const keyring = await tenants.keyring("ill");
+      const failing = Array.from({ length: 50 }, () => keyring.encrypt(new Uint8Array(1)).catch(() => undefined));
+      await clock.advance(0);
+      expect(await latencyOf(bench, "well", well)).toBe(alone);
+      await clock.finish(Promise.all(failing));
+    }
+  });
+});
+
+/** The time that one encryption of a tenant takes while its key service takes 800 ms. */
+async function latencyOf({ tenants, service, clock }: Vendor, id: string, name: string): Promise<number> {
+  service.setMode(name, "slow");
+  const begunAt = clock.monotonicMs();
+  let endedAt = Number.NaN;
+  const done = (await tenants.keyring(id)).encrypt(new Uint8Array(1)).then(() => {
+    endedAt = clock.monotonicMs();
+  });
+  while (Number.isNaN(endedAt)) await clock.advance(100);
+  await done;
+  service.setMode(name, "healthy");
+  return endedAt - begunAt;
 }

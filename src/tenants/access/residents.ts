@@ -7,6 +7,7 @@ import type { RandomSource } from "../../core/contracts/random-source.ts";
 import { DataKeyCache } from "../../core/key-source/data-key-cache.ts";
 import type { Gate, GateRequest } from "../../core/keyring/gate.ts";
 import { Keyring } from "../../core/keyring/keyring.ts";
+import { FairLimits, type Lane } from "../../core/resilience/fair-limits.ts";
 import { ProviderGuards } from "../../core/resilience/policy.ts";
 import type { AuditQueue } from "../audit/audit-queue.ts";
 import type { KeyClaims } from "../keys/claims.ts";
@@ -46,6 +47,7 @@ export class Residents {
   readonly #opening = new SingleFlights<string, Resident>();
   readonly #reading = new SingleFlights<string, TenantRecord | undefined>();
   readonly #guards: ProviderGuards;
+  readonly #limits: FairLimits;
   /** The names of keys for the guards, which outlive a keyring. */
   readonly #names = new WeakMap<object, GuardNames>();
   /** Keyrings of an older generation, until they are closed. */
@@ -71,6 +73,7 @@ export class Residents {
       hostOf: (provider: KeyProvider | RandomSource) => this.#names.get(provider)?.host,
       maxKeys: policy.maxKnown,
     });
+    this.#limits = new FairLimits({ ...policy.limits, clock, payerOf: (provider) => this.#names.get(provider)?.payer });
   }
 
   /** Whole seconds of the monotonic clock. */
@@ -138,20 +141,22 @@ export class Residents {
     this.cache.forget({ tenant: id });
   }
 
-  /** Makes the keyring of some keys of a tenant. @param slot undefined for a keyring that no state closes, such as that of a check */
-  async keyringOf(record: TenantRecord, keys: readonly TenantKey[], settings: KeyringSettings): Promise<OpenedKeyring> {
+  /** Opens some keys of a tenant. Checks each description anew: what was allowed when it was written may not be any more. */
+  async openKeys(record: TenantRecord, keys: readonly TenantKey[], settings: OpenSettings = {}): Promise<OpenedKeys> {
     const own: KeyProvider[] = [];
-    const providers = new Map<number, readonly KeyProvider[]>();
-    for (const key of keys) providers.set(key.number, await this.#providersOf(record, key, settings, own));
+    const opened: OpenedKey[] = [];
+    for (const key of keys) opened.push({ role: key.role, providers: await this.#providersOf(record, key, settings, own) });
+    return { keys: opened.reverse(), own }; // the newest key generates
+  }
+
+  /** Makes a keyring of opened keys of a tenant. */
+  keyringOf(record: TenantRecord, { keys }: OpenedKeys, settings: KeyringSettings): Keyring {
     const of = (role: TenantKey["role"]): readonly KeyProvider[] =>
-      [...keys]
-        .sort((a, b) => b.number - a.number) // the newest key generates
-        .filter((key) => key.role === role)
-        .flatMap(({ number }) => providers.get(number) ?? []);
+      keys.filter((key) => key.role === role).flatMap(({ providers }) => providers);
     const { policy, audit } = this.#parts;
     const { deadlineMs, attemptDeadlineMs, retry } = settings.resilience ?? policy.resilience ?? {};
     const isReading = settings.use === "read";
-    const keyring = new Keyring({
+    return new Keyring({
       wrapWith: isReading ? [] : of("wrap"),
       unwrapWith: isReading ? [...of("wrap"), ...of("unwrap")] : of("unwrap"),
       context: contextOf(record),
@@ -161,6 +166,8 @@ export class Residents {
         ...(record.policy.cacheMaxAgeMs !== null && { cacheMaxAgeMs: record.policy.cacheMaxAgeMs }),
       },
       guards: this.#guards,
+      limits: this.#limits,
+      lane: settings.lane,
       ...(settings.gate !== undefined && { gate: settings.gate }),
       clock: policy.clock,
       ...(deadlineMs !== undefined && { deadlineMs }),
@@ -170,7 +177,18 @@ export class Residents {
       ...(audit.isListening && { onEvent: (event) => audit.emit(record.id, event) }),
       ...(policy.telemetry !== undefined && { telemetry: policy.telemetry }),
     });
-    return { keyring, own, providers };
+  }
+
+  /** Lets `use` have a keyring of one key in the background lane, with one attempt for each call, and closes it. */
+  async withOneKey<T>(record: TenantRecord, key: TenantKey, use: TenantUse, work: (keyring: Keyring) => Promise<T>): Promise<T> {
+    const opened = await this.openKeys(record, [key]);
+    const keyring = this.keyringOf(record, opened, { use, isCached: false, lane: "background", resilience: ONE_ATTEMPT });
+    try {
+      return await work(keyring);
+    } finally {
+      await keyring.close();
+      for (const provider of opened.own) await provider.close?.().catch(() => undefined);
+    }
   }
 
   /** Closes every keyring. */
@@ -239,8 +257,11 @@ export class Residents {
       },
     };
     const gate = ({ operation, isSync }: GateRequest) => this.admit(record.id, slot, WRITES.has(operation) ? "write" : "read", isSync);
-    const { keyring, own } = await this.keyringOf(record, record.keys, { use, isCached: true, calls, slot, gate });
-    resident = new Resident(record, slot, keyring, own);
+    const opened = await this.openKeys(record, record.keys, { calls, slot });
+    resident = new Resident(record, slot, opened.own, {
+      requests: this.keyringOf(record, opened, { use, isCached: true, lane: "request", gate }),
+      uncached: (lane) => this.keyringOf(record, opened, { use, isCached: false, lane, gate }),
+    });
     if (this.#isClosed || slot.revision > record.revision) {
       resident.close(); // it changed while its keys were opened
       return await this.open(record.id, "read");
@@ -250,8 +271,7 @@ export class Residents {
     return resident;
   }
 
-  /** Opens one key. Checks its description anew: what was allowed when it was written may not be any more. */
-  async #providersOf(record: TenantRecord, key: TenantKey, settings: KeyringSettings, own: KeyProvider[]): Promise<readonly KeyProvider[]> {
+  async #providersOf(record: TenantRecord, key: TenantKey, settings: OpenSettings, own: KeyProvider[]): Promise<readonly KeyProvider[]> {
     const { policy, claims, watch } = this.#parts;
     const { id, epoch } = record;
     const calls = (whoseIs: TenantCalls["whoseIs"], ended: TenantCalls["ended"]): TenantCalls => ({
@@ -272,7 +292,7 @@ export class Residents {
             provider,
             calls(whoseOfPlatformKey, () => undefined),
           ),
-          { key: `platform ${at}`, host: undefined },
+          { key: `platform ${at}`, host: undefined, payer: `platform ${at}` },
         ),
       );
     }
@@ -286,7 +306,8 @@ export class Residents {
     const ended = (error: EnvelockError | undefined): void => {
       if (slot !== undefined && key.role === "wrap") watch.ended(id, slot, error); // an old key may be taken away
     };
-    const names = { key: `${id} ${epoch} ${key.kind} ${name}`, host: `${key.kind} ${payer}` };
+    const service = `${key.kind} ${payer}`;
+    const names = { key: `${id} ${epoch} ${key.kind} ${name}`, host: service, payer: service };
     return [this.#named(tenantProvider(opened, calls(whoseIs, ended)), names)];
   }
 
@@ -341,30 +362,39 @@ export class Residents {
   }
 }
 
+export interface OpenSettings {
+  /** What stands before and behind each call of a key. */
+  readonly calls?: Pick<TenantCalls, "admit" | "began" | "ended">;
+  /** The slot whose health the calls of own keys count for. */
+  readonly slot?: TenantSlot;
+}
+
 export interface KeyringSettings {
   readonly use: TenantUse;
   /** Whether the shared cache and the reuse of data keys serve it. */
   readonly isCached: boolean;
-  /** What stands before each call. Undefined where no state closes the keyring. */
-  readonly calls?: Pick<TenantCalls, "admit" | "began" | "ended">;
-  /** Asked before each use of a data key, also of one that is kept. */
+  readonly lane: Lane;
+  /** Asked before each use of a data key, also of one that is kept. Undefined for a keyring that no state closes, such as that of a check. */
   readonly gate?: Gate;
-  /** The slot whose health the calls of own keys count for. */
-  readonly slot?: TenantSlot;
   readonly resilience?: TenantsPolicy["resilience"];
 }
 
-export interface OpenedKeyring {
-  readonly keyring: Keyring;
-  /** Providers that were opened for it, which its user closes. */
+export interface OpenedKeys {
+  /** The newest first. */
+  readonly keys: readonly OpenedKey[];
+  /** Providers that were opened for this tenant, which the caller closes. */
   readonly own: readonly KeyProvider[];
-  /** By the number of the key. */
-  readonly providers: ReadonlyMap<number, readonly KeyProvider[]>;
+}
+
+interface OpenedKey {
+  readonly role: TenantKey["role"];
+  readonly providers: readonly KeyProvider[];
 }
 
 interface GuardNames {
   readonly key: string;
   readonly host: string | undefined;
+  readonly payer: string;
 }
 
 /** The key context of a tenant. A later life of an id has another one, so that it opens nothing of an earlier life. */
@@ -388,3 +418,4 @@ export const EPOCH = "tenant-epoch";
 /** The time for which a keyring that was asked for, or called, is in use. */
 const IN_USE_S = 10;
 const READERS = 8;
+const ONE_ATTEMPT = { retry: false, attemptDeadlineMs: 10_000, deadlineMs: 10_000 } as const;

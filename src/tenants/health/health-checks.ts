@@ -10,7 +10,6 @@ import type { TenantRecords } from "../record/records.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import type { Canaries } from "./canaries.ts";
-import { ONE_ATTEMPT } from "./verifier.ts";
 import { healthOf, type TenantWatch } from "./watch.ts";
 
 /** The end of one canary. */
@@ -144,13 +143,7 @@ export class HealthChecks {
     const begunAt = policy.clock.monotonicMs();
     let error: EnvelockError | undefined;
     try {
-      const opened = await residents.keyringOf(record, [key], { use: "read", isCached: false, resilience: ONE_ATTEMPT });
-      try {
-        if (!(await canaries.sing(record, key.number, opened.keyring))) return undefined;
-      } finally {
-        await opened.keyring.close();
-        for (const provider of opened.own) await provider.close?.().catch(() => undefined);
-      }
+      if (!(await residents.withOneKey(record, key, "read", (keyring) => canaries.sing(record, key.number, keyring)))) return undefined;
     } catch (failure) {
       if (!EnvelockError.is(failure)) throw failure;
       error = failure;

@@ -118,13 +118,7 @@ export class TenantVerifier {
 
   async #keepCanary(record: TenantRecord, key: TenantKey, { signal }: ChangeOptions): Promise<void> {
     const { residents, canaries } = this.#parts;
-    const opened = await residents.keyringOf(record, [key], { use: "write", isCached: false, resilience: ONE_ATTEMPT });
-    try {
-      await canaries.keep(record, key.number, opened.keyring, signal && { signal });
-    } finally {
-      await opened.keyring.close();
-      for (const provider of opened.own) await provider.close?.().catch(() => undefined);
-    }
+    await residents.withOneKey(record, key, "write", (keyring) => canaries.keep(record, key.number, keyring, signal && { signal }));
   }
 }
 
@@ -141,6 +135,5 @@ function verifiedChange(
   return isSame && isThere ? { change: "verify", verification, notAfterMs: null } : undefined;
 }
 
-export const ONE_ATTEMPT = { retry: false, attemptDeadlineMs: 10_000, deadlineMs: 10_000 } as const;
 const VERIFY_EVERY_S = 10;
 const MOST_MS = 15_000;

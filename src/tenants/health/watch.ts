@@ -24,9 +24,11 @@ export interface WatchActions {
  */
 export class TenantWatch {
   readonly #actions: WatchActions;
+  readonly #grantSpreadMs: number;
 
-  constructor(actions: WatchActions) {
+  constructor(actions: WatchActions, grantSpreadMs: number) {
     this.#actions = actions;
+    this.#grantSpreadMs = grantSpreadMs;
   }
 
   ended(id: string, slot: TenantSlot, error: EnvelockError | undefined, source: CallSource = "traffic"): void {
@@ -55,8 +57,13 @@ export class TenantWatch {
     }
     this.#actions.change(id, (record) => {
       if (record.state !== "active" && record.state !== "degraded") return undefined;
-      return isFresh(record, health.atMs) ? undefined : { change: "revoke", health };
+      return this.#isFresh(record, health.atMs) ? undefined : { change: "revoke", health };
     });
+  }
+
+  /** Whether a refusal may still be the spread of a right that was just given. */
+  #isFresh({ keys }: TenantRecord, atMs: number): boolean {
+    return keys.some(({ role, addedAtMs }) => role === "wrap" && atMs - addedAtMs < this.#grantSpreadMs);
   }
 
   #failed(id: string, slot: TenantSlot, health: TenantHealth): void {
@@ -72,12 +79,6 @@ export function healthOf(error: EnvelockError | undefined, atMs: number): Tenant
   return { atMs: Math.floor(atMs), outcome };
 }
 
-/** Whether a refusal may still be the spread of a right that was just given. */
-function isFresh({ keys }: TenantRecord, atMs: number): boolean {
-  return keys.some(({ role, addedAtMs }) => role === "wrap" && atMs - addedAtMs < GRANT_SPREAD_MS);
-}
-
 const REFUSALS = 3;
 const NEXT_CANARY_S = 60;
 const FAILURES = 3;
-const GRANT_SPREAD_MS = 600_000;
