@@ -44,4 +44,4 @@ test.each(Object.entries(SAYS))("%s runs on the built package", async (name, lin
     },
   );
   for (const line of lines) expect(stdout).toMatch(line);
-});
+}, 180_000);
