@@ -34,14 +34,18 @@ test.each(PROGRAMS)("%s imports what an application imports, and nothing of this
   expect(specifiers.filter((specifier) => specifier?.startsWith("."))).toEqual([]);
 });
 
-test.each(Object.entries(SAYS))("%s runs on the built package", async (name, lines) => {
-  const tsx = join(ROOT, "node_modules/tsx/dist/cli.mjs");
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [tsx, "--tsconfig", ".config/tsconfig.run.json", `docs/examples/${name}`],
-    {
-      cwd: ROOT,
-    },
-  );
-  for (const line of lines) expect(stdout).toMatch(line);
-}, 180_000);
+test.each(Object.entries(SAYS))(
+  "%s runs on the built package",
+  async (name, lines) => {
+    const tsx = join(ROOT, "node_modules/tsx/dist/cli.mjs");
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [tsx, "--tsconfig", ".config/tsconfig.run.json", `docs/examples/${name}`],
+      {
+        cwd: ROOT,
+      },
+    );
+    for (const line of lines) expect(stdout).toMatch(line);
+  },
+  180_000,
+);
