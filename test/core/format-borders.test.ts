@@ -111,6 +111,11 @@ describe("a proof", () => {
     expect(await refusalCode(() => macInProof(proof))).toBe("malformed-envelope");
   });
 
+  test("whose last head is cut short says so", async () => {
+    const { message } = await refusal(() => macInProof(concatBytes(macItem, Uint8Array.of(2, 0))));
+    expect(message).toBe("a proof ends within the head of an item");
+  });
+
   test("covers a time beyond 32 bits, and each byte of version and time", () => {
     const message = (version: number, createdAtMs: number): string =>
       hexOf(successionMessage({ version, kid: noise(16), createdAtMs }, noise(3)));
