@@ -4,6 +4,7 @@ import { BODY_PREFIX_BYTES } from "../core/crypto/body-sizes.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseDetachedHeader, parseHeader } from "../core/format/envelope.ts";
 import type { StoredBlob } from "./blob-store.ts";
 import { shown } from "./failures.ts";
+import { gatheredBytes } from "./http.ts";
 
 /** The beginning of a stored envelope, and the header that is in force. */
 export interface BlobHead {
@@ -51,9 +52,8 @@ async function beginningOf(blob: StoredBlob, signal: AbortSignal | undefined): P
   if (first.length > size) throw malformed("the store gave more than the blob has");
   const wanted = Math.min(size, headerBytesOf(first.subarray(0, HEADER_PREFIX_BYTES)) + BODY_PREFIX_BYTES);
   if (first.length >= wanted) return first;
-  const parts = [first];
-  for await (const piece of blob.read(first.length, wanted, { ifMatch: blob.etag, ...(signal && { signal }) })) parts.push(piece);
-  const start = concatBytes(...parts);
+  const rest = blob.read(first.length, wanted, { ifMatch: blob.etag, ...(signal && { signal }) });
+  const start = concatBytes(first, await gatheredBytes(rest, wanted - first.length));
   if (start.length === wanted) return start;
   throw new EnvelockError("unavailable", "the store ended a range before its end", { whose: "service" });
 }

@@ -1,9 +1,8 @@
-import { copyOf, type OwnedBytes, toHex } from "../core/base/bytes.ts";
+import { concatBytes, copyOf, type OwnedBytes, toHex } from "../core/base/bytes.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { waitFor } from "../core/base/wait.ts";
 import { shown, unanswered } from "./failures.ts";
-import { streamPieces } from "./seal-upload.ts";
 
 /** The part of `fetch` that stores are spoken to with: the global one, or another of its shape. */
 export type BlobFetch = (url: string, request: BlobRequest) => Promise<BlobResponse>;
@@ -75,32 +74,46 @@ export async function* bodyOf(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (body === null) return;
-  const pieces = streamPieces(body);
+  const reader = body.getReader();
+  let isOver = false;
   try {
     for (;;) {
-      const next = pieces.next();
-      const { done, value } = await waitFor(next, { signal, limit: { clock, ms: silenceMs, error: () => silent(what, silenceMs) } });
-      if (done === true) return;
+      const limit = { clock, ms: silenceMs, error: () => silent(what, silenceMs) };
+      const { done, value } = await waitFor(reader.read(), { signal, limit });
+      isOver = done;
+      if (done) return;
       yield value;
     }
   } catch (error) {
     signal?.throwIfAborted();
     throw unanswered(what, error);
   } finally {
-    body.cancel().catch(() => undefined); // locked when it is still read: then the reader below ends it
-    pieces.return().catch(() => undefined);
+    if (!isOver) reader.cancel().catch(() => undefined); // ends the connection, also while a read waits
   }
 }
 
-/** Reads the text of an answer, at most so much that no store can fill the memory. */
-export async function textBodyOf(wire: Wire, what: string, response: BlobResponse, signal?: AbortSignal): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const piece of bodyOf(wire, what, response, signal)) {
-    text += decoder.decode(piece, { stream: true });
-    if (text.length > MOST_TEXT) throw new EnvelockError("provider-failure", `the store's answer to ${what} is too long`);
+/** Gathers pieces. @throws `provider-failure` if they are more than was asked for: a store must not fill the memory */
+export async function gatheredBytes(pieces: AsyncIterable<Uint8Array>, mostBytes: number): Promise<OwnedBytes> {
+  const all: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of pieces) {
+    bytes += piece.length;
+    if (bytes > mostBytes)
+      throw new EnvelockError("provider-failure", `the store gave more than the ${mostBytes} bytes that it was asked for`);
+    all.push(piece);
   }
-  return text + decoder.decode();
+  return concatBytes(...all);
+}
+
+/** Reads the text of an answer, at most so much that no store can fill the memory. */
+export async function textBodyOf(
+  wire: Wire,
+  what: string,
+  response: BlobResponse,
+  signal?: AbortSignal,
+  mostBytes: number = MOST_TEXT,
+): Promise<string> {
+  return new TextDecoder().decode(await gatheredBytes(bodyOf(wire, what, response, signal), mostBytes));
 }
 
 /** Drops a body that nobody needs, so that its connection is free. */
@@ -149,6 +162,9 @@ function silent(what: string, silenceMs: number): EnvelockError {
   return new EnvelockError("timeout", `the store was silent for ${silenceMs} ms during ${shown(what)}`, { whose: "service" });
 }
 
+/** A page of a list. */
 const MOST_TEXT = 2 ** 26;
+/** What is read of an answer that tells of an error. */
+export const MOST_ERROR_TEXT = 65_536;
 /** How long a store may be silent, unless options say otherwise. */
 export const SILENCE_MS = 60_000;

@@ -2,6 +2,7 @@ import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { httpRangeHandler } from "../core/stream/range-handler.ts";
 import type { EncryptedBlob } from "./encrypted-blob.ts";
+import { checkedName } from "./name.ts";
 
 export interface BlobHandlerOptions {
   /** Finds the blob that a request asks for. Undefined answers 404. What a user may see is decided here. */
@@ -25,7 +26,7 @@ export function blobHandler(
   }
   return async (request) => {
     const name = await nameOf(request);
-    const blob = name === undefined ? undefined : await open(name, request.signal).catch(missing);
+    const blob = isName(name) ? await open(name, request.signal).catch(missing) : undefined;
     if (blob === undefined) return new Response(null, { status: 404, headers: SAFE });
     try {
       const { type, name: fileName } = blob.description ?? {};
@@ -39,6 +40,15 @@ export function blobHandler(
       throw error;
     }
   };
+}
+
+/** Whether a blob can have a name that came with a request. */
+function isName(name: string | undefined): name is string {
+  try {
+    return checkedName(name) === name;
+  } catch {
+    return false;
+  }
 }
 
 function missing(error: unknown): undefined {

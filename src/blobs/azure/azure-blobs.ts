@@ -4,7 +4,7 @@ import { invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import type { BlobCondition, BlobContent, BlobStore, BlobUpload, HeaderChange, StoredBlob } from "../blob-store.ts";
 import { isSourceChanged, sourceChanged } from "../failures.ts";
-import { base64Length, toBase64 } from "../http.ts";
+import { base64Length, gatheredBytes, toBase64 } from "../http.ts";
 import { PageMarkers } from "../page-markers.ts";
 import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
 import { type AzureContainerClient, clientCalls } from "./client-calls.ts";
@@ -137,7 +137,7 @@ async function opened(place: Place, name: string, firstBytes: number, signal: Ab
   const head = await settled({ missing: "missing" as const }, async () => {
     try {
       const { body, ...head } = await calls.download(name, 0, firstBytes, at(name, signal));
-      return { ...head, first: await gathered(body) };
+      return { ...head, first: await gatheredBytes(body, firstBytes) };
     } catch (error) {
       if (!(error instanceof AzureRefusal && error.kind === "empty")) throw error;
       const { etag, metadata } = await calls.properties(name, at(name, signal));
@@ -196,7 +196,7 @@ async function rewrapped(
   }
   if (bytes > mostResentBytes) return "not-possible";
   const { body } = await calls.download(name, 0, bytes, conditions);
-  const all = await gathered(body);
+  const all = await gatheredBytes(body, bytes);
   if (all.length !== bytes) return "changed";
   await calls.putBlob(name, concatBytes(header, all.subarray(ownHeaderBytes)), content, guarded);
   return "replaced";
@@ -209,12 +209,6 @@ function tagsOf(keys: readonly string[]): Readonly<Record<string, string>> {
 function conditionOf(condition: BlobCondition): AzureConditions {
   if ("ifNone" in condition) return { ifNoneMatch: "*" };
   return "ifMatch" in condition ? { ifMatch: condition.ifMatch } : {};
-}
-
-async function gathered(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of body) pieces.push(piece);
-  return concatBytes(...pieces);
 }
 
 type Kind = AzureRefusal["kind"];

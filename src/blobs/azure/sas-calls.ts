@@ -8,6 +8,7 @@ import {
   bodyOf,
   dropped,
   escapedName,
+  MOST_ERROR_TEXT,
   retryAfterMs,
   SILENCE_MS,
   sent,
@@ -53,7 +54,8 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
       ...(body !== undefined && { body }),
     });
     if (response.status >= 200 && response.status < 300) return response;
-    const text = await textBodyOf(wire, what, response, conditions.signal).catch(() => "");
+    const text = await textBodyOf(wire, what, response, conditions.signal, MOST_ERROR_TEXT).catch(() => "");
+    conditions.signal?.throwIfAborted();
     const code = response.headers.get("x-ms-error-code") ?? textIn(text, "Code") ?? "";
     throw azureError(what, response.status, code, undefined, retryAfterMs(response.headers.get("retry-after")));
   };
