@@ -1,12 +1,13 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
-import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import type { HttpFetch } from "../../core/base/http-fetch.ts";
 import { httpsFetch } from "../../core/base/https-fetch.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
-import { type HeldRequest, LoopbackServer } from "../emulator/loopback-server.ts";
+import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
+import { LoopbackServer } from "../emulator/loopback-server.ts";
 import { AwsAnswer } from "./answer.ts";
 import { AwsService, type AwsState, type LoggedRequest } from "./aws-service.ts";
-import { type Fault, isFaultName, type OwnFault } from "./faults.ts";
+import { isFaultName, type OwnFault } from "./faults.ts";
 import { CONTAINER_PATH, IdentityServices, type RoleTraits } from "./identity-services.ts";
 import { KeyStore } from "./key-store.ts";
 import type { KmsKey, KmsKeyState, KmsKeyTraits } from "./kms-key.ts";
@@ -47,9 +48,7 @@ export interface AwsKmsEmulatorConnection {
  * await emulator.close();
  * ```
  */
-export class AwsKmsEmulator {
-  /** All requests received, the oldest first. */
-  readonly requests: LoggedRequest[];
+export class AwsKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   /** Credentials that may do everything. */
   readonly credentials: EmulatedCredentials;
   /** A `fetch` that trusts the server's certificate. */
@@ -62,11 +61,13 @@ export class AwsKmsEmulator {
     const { clock = systemClock, callsPerSecond = Number.POSITIVE_INFINITY, onRequest } = given;
     const principals = new Principals(clock);
     const identity = new IdentityServices(clock, principals);
-    this.#state = { clock, principals, identity, keys: new KeyStore(clock), skewMs: 0, callsPerSecond };
+    const state: AwsState = { clock, principals, identity, keys: new KeyStore(clock), skewMs: 0, callsPerSecond };
+    const server = new LoopbackServer<LoggedRequest, OwnFault>(new AwsService(state), { clock, onRequest });
+    super(server, isFaultName);
+    this.#state = state;
+    this.#server = server;
     this.credentials = principals.issue({});
-    this.#server = new LoopbackServer(new AwsService(this.#state), { clock, onRequest });
-    this.requests = this.#server.requests;
-    this.fetch = httpsFetch({ ca: this.#server.ca });
+    this.fetch = httpsFetch({ ca: server.ca });
   }
 
   /** Starts one; ends with `await using`, or with `close`. @throws `unavailable` if the port is taken */
@@ -76,23 +77,9 @@ export class AwsKmsEmulator {
     return emulator;
   }
 
-  /** `https://127.0.0.1:<port>`, the endpoint of every service. */
-  get url(): string {
-    return `https://${this.#server.host}`;
-  }
-
-  /** The authority that signed the server's certificate, in PEM. */
-  get ca(): string {
-    return this.#server.ca;
-  }
-
   /** The options that `awsKmsKey` needs beside the key. */
   get connection(): AwsKmsEmulatorConnection {
     return { endpoint: this.url, credentials: this.credentials, fetch: this.fetch };
-  }
-
-  get connectionCount(): number {
-    return this.#server.connectionCount;
   }
 
   /** @returns the ARN of a new key */
@@ -152,40 +139,6 @@ export class AwsKmsEmulator {
   /** Sets the services' clock ahead of the emulator's, or back. */
   setClockAhead(ms: number): void {
     this.#state.skewMs = ms;
-  }
-
-  /**
-   * Applies a fault to the next `times` requests whose `METHOD /operation` matches. Faults on the same requests apply in turn.
-   *
-   * @throws `invalid-argument` for an unknown name of a fault
-   */
-  failNext(fault: Fault, on: RegExp = /^/, times = 1): void {
-    if (typeof fault === "string" && !isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
-    this.#server.faults.add(fault, on, times);
-  }
-
-  /** Drops the faults that no request has met. */
-  clearFaults(): void {
-    this.#server.faults.clear();
-  }
-
-  /** Holds the next request until it is released. */
-  holdNext(): HeldRequest {
-    return this.#server.holdNext();
-  }
-
-  /** Empties the log and returns its entries. */
-  takeRequests(): readonly LoggedRequest[] {
-    return this.requests.splice(0);
-  }
-
-  /** Closes every connection. */
-  async close(): Promise<void> {
-    await this.#server.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
   }
 
   #key(keyArn: string): KmsKey {
