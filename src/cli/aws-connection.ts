@@ -9,6 +9,7 @@ import {
 } from "../../providers/aws-kms/index.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { httpsFetch } from "../core/base/https-fetch.ts";
+import { environmentFile, environmentVariable } from "./environment.ts";
 import { usageError } from "./failure.ts";
 
 /**
@@ -30,31 +31,31 @@ export async function awsKeyOptions(keyArn: string): Promise<AwsKmsKeyOptions> {
 
 /** Credentials and endpoint of the environment. */
 export async function awsConnection(): Promise<AwsConnectionOptions> {
-  const endpoint = variable("AWS_ENDPOINT_URL_KMS") ?? variable("AWS_ENDPOINT_URL");
-  const authority = variable("AWS_CA_BUNDLE");
+  const endpoint = environmentVariable("AWS_ENDPOINT_URL_KMS") ?? environmentVariable("AWS_ENDPOINT_URL");
+  const authority = await environmentFile("AWS_CA_BUNDLE");
   return {
     credentials: credentialsOfEnvironment(),
-    fips: variable("AWS_USE_FIPS_ENDPOINT") === "true",
-    dualStack: variable("AWS_USE_DUALSTACK_ENDPOINT") === "true",
+    fips: environmentVariable("AWS_USE_FIPS_ENDPOINT") === "true",
+    dualStack: environmentVariable("AWS_USE_DUALSTACK_ENDPOINT") === "true",
     ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
-    ...(authority !== undefined && { fetch: httpsFetch({ ca: await authorityIn(authority) }) }),
+    ...(authority !== undefined && { fetch: httpsFetch({ ca: authority }) }),
   };
 }
 
 /** The endpoint of the security token service, if the environment names one. */
 export function stsEndpoint(): string | undefined {
-  return (variable("AWS_ENDPOINT_URL_STS") ?? variable("AWS_ENDPOINT_URL"))?.replace(/\/$/, "");
+  return (environmentVariable("AWS_ENDPOINT_URL_STS") ?? environmentVariable("AWS_ENDPOINT_URL"))?.replace(/\/$/, "");
 }
 
 /** In the order of AWS's own tools: variables, a web identity, a container, an instance. */
 function credentialsOfEnvironment(): AwsCredentialSource {
-  const accessKeyId = variable("AWS_ACCESS_KEY_ID");
-  const secretAccessKey = variable("AWS_SECRET_ACCESS_KEY");
-  const sessionToken = variable("AWS_SESSION_TOKEN");
+  const accessKeyId = environmentVariable("AWS_ACCESS_KEY_ID");
+  const secretAccessKey = environmentVariable("AWS_SECRET_ACCESS_KEY");
+  const sessionToken = environmentVariable("AWS_SESSION_TOKEN");
   if (accessKeyId !== undefined && secretAccessKey !== undefined)
     return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
-  const roleArn = variable("AWS_ROLE_ARN");
-  const tokenFile = variable("AWS_WEB_IDENTITY_TOKEN_FILE");
+  const roleArn = environmentVariable("AWS_ROLE_ARN");
+  const tokenFile = environmentVariable("AWS_WEB_IDENTITY_TOKEN_FILE");
   const endpoint = stsEndpoint();
   if (roleArn !== undefined && tokenFile !== undefined)
     return webIdentity({
@@ -62,20 +63,20 @@ function credentialsOfEnvironment(): AwsCredentialSource {
       token: () => readFile(tokenFile, "utf8"),
       ...(endpoint !== undefined && { endpoint }),
     });
-  const uri = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ?? variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+  const uri = environmentVariable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ?? environmentVariable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
   if (uri !== undefined) {
     const authorization = containerAuthorization();
     return containerCredentials({ uri, ...(authorization !== undefined && { authorization }) });
   }
-  if (variable("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true") return noCredentials;
-  const metadata = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+  if (environmentVariable("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true") return noCredentials;
+  const metadata = environmentVariable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
   return instanceCredentials(metadata === undefined ? {} : { endpoint: metadata.replace(/\/$/, "") });
 }
 
 function containerAuthorization(): (() => Promise<string>) | undefined {
-  const file = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+  const file = environmentVariable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
   if (file !== undefined) return () => readFile(file, "utf8");
-  const token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+  const token = environmentVariable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
   return token === undefined ? undefined : async () => token;
 }
 
@@ -84,18 +85,4 @@ async function noCredentials(): Promise<never> {
     detail: "credential",
     hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: eval "$(aws configure export-credentials --format env)"',
   });
-}
-
-async function authorityIn(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new EnvelockError("invalid-argument", `the file that AWS_CA_BUNDLE names cannot be read: ${path}`, { cause });
-  }
-}
-
-/** An empty variable is one that is not set. */
-function variable(name: string): string | undefined {
-  const value = process.env[name];
-  return value === "" ? undefined : value;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { VaultToken, VaultTransitKeyOptions } from "../../providers/vault/index.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { httpsFetch } from "../core/base/https-fetch.ts";
+import { environmentFile, environmentVariable } from "./environment.ts";
 import { usageError } from "./failure.ts";
 
 /**
@@ -21,13 +22,13 @@ export async function vaultKeyOptions(location: string): Promise<VaultTransitKey
       "name it as vault:https://<host>:8200/<mount>/<key>, such as vault:https://vault.example:8200/transit/orders",
     );
   }
-  const { VAULT_NAMESPACE: namespace } = process.env;
+  const namespace = environmentVariable("VAULT_NAMESPACE");
   return {
     address,
     mount,
     key,
     token: vaultTokenSource,
-    ...(namespace !== undefined && namespace !== "" && { namespace }),
+    ...(namespace !== undefined && { namespace }),
     ...(await vaultAuthority()),
   };
 }
@@ -39,13 +40,13 @@ export async function vaultTokenSource(): Promise<VaultToken> {
 
 /** The authority that VAULT_CACERT names, as an option of a connection. */
 export async function vaultAuthority(): Promise<Pick<VaultTransitKeyOptions, "fetch">> {
-  const { VAULT_CACERT: caFile } = process.env;
-  return caFile === undefined || caFile === "" ? {} : { fetch: httpsFetch({ ca: await authorityIn(caFile) }) };
+  const authority = await environmentFile("VAULT_CACERT");
+  return authority === undefined ? {} : { fetch: httpsFetch({ ca: authority }) };
 }
 
 async function vaultToken(): Promise<string> {
-  const { VAULT_TOKEN: token } = process.env;
-  if (token !== undefined && token !== "") return token;
+  const token = environmentVariable("VAULT_TOKEN");
+  if (token !== undefined) return token;
   try {
     return (await readFile(join(homedir(), ".vault-token"), "utf8")).trim();
   } catch (cause) {
@@ -54,13 +55,5 @@ async function vaultToken(): Promise<string> {
       hint: "run `vault login`, or set VAULT_TOKEN",
       cause,
     });
-  }
-}
-
-async function authorityIn(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new EnvelockError("invalid-argument", `the file that VAULT_CACERT names cannot be read: ${path}`, { cause });
   }
 }
