@@ -3,6 +3,7 @@ import { isFaultName } from "../testing/azure-emulator/faults.ts";
 import type { AzureEmulator, Flavour, LoggedRequest } from "../testing/azure-emulator/index.ts";
 import { isEc, isOct, isRsa } from "../testing/azure-emulator/key-material.ts";
 import { addAwsKmsEmulator } from "./dev-aws-kms.ts";
+import { addGcpKmsEmulator } from "./dev-gcp-kms.ts";
 import { addVaultEmulator } from "./dev-vault.ts";
 import { addEmulatorCommand, type EmulatorOptions, type Reach, serveEmulator, startOptions } from "./emulator-command.ts";
 import { usageError } from "./failure.ts";
@@ -35,6 +36,7 @@ export function addDev(program: Command): void {
   command.action(runAzureEmulator);
   addVaultEmulator(dev);
   addAwsKmsEmulator(dev);
+  addGcpKmsEmulator(dev);
 }
 
 async function runAzureEmulator(options: AzureEmulatorOptions): Promise<void> {

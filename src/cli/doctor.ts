@@ -1,12 +1,14 @@
 import { type Command, Option } from "commander";
 import { diagnoseAwsKmsKey } from "../../providers/aws-kms/index.ts";
 import { diagnoseAzureKey } from "../../providers/azure/index.ts";
+import { diagnoseGcpKey } from "../../providers/gcp-kms/index.ts";
 import { diagnoseVaultKey } from "../../providers/vault/index.ts";
 import type { Finding } from "../core/contracts/finding.ts";
 import { awsKeyOptions } from "./aws-connection.ts";
 import { azureConnection } from "./azure-connection.ts";
 import { columns } from "./columns.ts";
 import { usageError } from "./failure.ts";
+import { gcpKeyOptions } from "./gcp-connection.ts";
 import { type AzureOptions, addAzureOptions, addDebugOption } from "./options.ts";
 import { printLines } from "./output.ts";
 import { terminalJson, terminalText } from "./terminal-text.ts";
@@ -16,6 +18,7 @@ interface DoctorOptions extends AzureOptions {
   readonly azure?: string;
   readonly vault?: string;
   readonly aws?: string;
+  readonly gcp?: string;
   readonly json?: boolean;
 }
 
@@ -27,9 +30,10 @@ export function addDoctor(program: Command): void {
       "Looks at a key of a service: name, connection, token, rights, state of the key, and a round trip with 32 random bytes. Says what to do " +
         "about what it finds, and changes nothing. Exit code 1 if a check failed; warnings do not count.",
     )
-    .addOption(new Option("--azure <keyUrl>", "a key in Azure to look at").conflicts(["vault", "aws"]))
-    .addOption(new Option("--vault <url>", "a transit key to look at: https://<host>:8200/<mount>/<key>").conflicts("aws"))
-    .addOption(new Option("--aws <arn>", "a key in AWS KMS to look at"));
+    .addOption(new Option("--azure <keyUrl>", "a key in Azure to look at").conflicts(["vault", "aws", "gcp"]))
+    .addOption(new Option("--vault <url>", "a transit key to look at: https://<host>:8200/<mount>/<key>").conflicts(["aws", "gcp"]))
+    .addOption(new Option("--aws <arn>", "a key in AWS KMS to look at").conflicts("gcp"))
+    .addOption(new Option("--gcp <name>", "a key in Google Cloud KMS to look at: projects/…/cryptoKeys/<key>"));
   addAzureOptions(command).option("--json", "as JSON");
   addDebugOption(command);
   command.addHelpText(
@@ -39,7 +43,8 @@ Examples:
   envelock doctor --azure https://acme.vault.azure.net/keys/orders
   envelock doctor --azure https://acme.vault.azure.net/keys/orders --credential managed-identity --json
   envelock doctor --vault https://vault.example:8200/transit/orders
-  envelock doctor --aws arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
+  envelock doctor --aws arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+  envelock doctor --gcp projects/acme/locations/europe-west3/keyRings/main/cryptoKeys/orders`,
   );
   command.action(examine);
 }
@@ -52,11 +57,12 @@ async function examine(options: DoctorOptions): Promise<void> {
 }
 
 async function found(options: DoctorOptions): Promise<readonly [keyUrl: string, findings: readonly Finding[]]> {
-  const { azure, vault, aws } = options;
+  const { azure, vault, aws, gcp } = options;
   if (azure !== undefined) return [azure, await diagnoseAzureKey({ ...azureConnection(options), keyUrl: azure })];
   if (vault !== undefined) return [vault, await diagnoseVaultKey(await vaultKeyOptions(vault))];
   if (aws !== undefined) return [aws, await diagnoseAwsKmsKey(await awsKeyOptions(aws))];
-  throw usageError("doctor needs a key to look at", "name it with --azure, --vault or --aws");
+  if (gcp !== undefined) return [gcp, await diagnoseGcpKey(await gcpKeyOptions(gcp))];
+  throw usageError("doctor needs a key to look at", "name it with --azure, --vault, --aws or --gcp");
 }
 
 function table(findings: readonly Finding[]): string {

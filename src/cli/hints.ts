@@ -25,6 +25,10 @@ const HINT_BY_CODE: Partial<Record<ErrorCode, string>> = {
 };
 
 const HINT_BY_MESSAGE: readonly (readonly [said: RegExp, meant: string])[] = [
+  [
+    /the metadata server of google cloud/,
+    "outside Google Cloud write a token into a file that CLOUDSDK_AUTH_ACCESS_TOKEN_FILE names: gcloud auth print-access-token > token",
+  ],
   [/is no file of data keys/, "name the file in which the application keeps its data keys; a keyset goes to --key"],
   [/by its public half alone/, "name the whole keyset with --key where data is decrypted: what was given is its public half"],
   [/two keys .*are called/, "give another --key-id, or leave it out: a fresh one is made"],

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { awsKmsKey } from "../../providers/aws-kms/index.ts";
 import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
+import { gcpKmsKey } from "../../providers/gcp-kms/index.ts";
 import { hybridKeys } from "../../providers/local/hybrid.ts";
 import { type Keyset, keysetProviders, parseKeyset } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
@@ -13,6 +14,7 @@ import { Keyring } from "../core/keyring/keyring.ts";
 import { awsKeyOptions } from "./aws-connection.ts";
 import { azureConnection } from "./azure-connection.ts";
 import { hintForMissing, usageError } from "./failure.ts";
+import { gcpKeyOptions } from "./gcp-connection.ts";
 import { readWhole, STANDARD_STREAM, withInput } from "./input.ts";
 import type { AzureOptions, KeyOptions, RecipientOptions } from "./options.ts";
 import { pkcs11Options } from "./pkcs11-uri.ts";
@@ -37,6 +39,8 @@ async function openKey(argument: string, azure: AzureConnectionOptions): Promise
       return [vaultTransitKey(await vaultKeyOptions(rest))];
     case "aws-kms":
       return [awsKmsKey(await awsKeyOptions(rest))];
+    case "gcp-kms":
+      return [gcpKmsKey(await gcpKeyOptions(rest))];
     case "pkcs11":
       return [pkcs11Key(pkcs11Options(argument))];
     default:
@@ -153,11 +157,13 @@ function unknownScheme(argument: string, scheme: string): EnvelockError {
     return usageError("a key in Azure is named by azure: and its URL", `did you mean azure:${argument}?`);
   if (scheme.toLowerCase() === "arn")
     return usageError("a key in AWS KMS is named by aws-kms: and its ARN", `did you mean aws-kms:${argument}?`);
-  const meant = scheme.toLowerCase() === "file" ? undefined : closest(scheme, ["azure", "vault", "aws-kms", "pkcs11", "env"]);
+  const [gcpName] = /projects\/[^/]+\/locations\/.+$/.exec(argument) ?? [];
+  if (gcpName !== undefined) return usageError("a key in Cloud KMS is named by gcp-kms: and its name", `did you mean gcp-kms:${gcpName}?`);
+  const meant = scheme.toLowerCase() === "file" ? undefined : closest(scheme, ["azure", "vault", "aws-kms", "gcp-kms", "pkcs11", "env"]);
   return usageError(
     `no kind of key is called "${scheme}:"`,
     meant === undefined
-      ? "a keyset is named by its path alone, ./name if there is a colon in it; other kinds are env:NAME, azure:URL, vault:URL, aws-kms:ARN and pkcs11:…"
+      ? "a keyset is named by its path alone, ./name if there is a colon in it; other kinds are env:NAME, azure:URL, vault:URL, aws-kms:ARN, gcp-kms:NAME and pkcs11:…"
       : `did you mean ${meant}:?`,
   );
 }

@@ -139,6 +139,6 @@ export function portOf(text: string): number {
 
 /** What a key may be, in every help. */
 export const KINDS_OF_KEY =
-  "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), vault:https://<host>:8200/<mount>/<key>, aws-kms:<arn>, or pkcs11:<uri>";
+  "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), vault:https://<host>:8200/<mount>/<key>, aws-kms:<arn>, gcp-kms:projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>, or pkcs11:<uri>";
 const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;
 const MAX_PORT = 65_535;

@@ -30,6 +30,10 @@ export type VersionState = keyof typeof ENUMS.state;
 export type KeyPurpose = keyof typeof ENUMS.purpose;
 export type KeyAlgorithm = keyof typeof ENUMS.algorithm;
 
+export function isKeyAlgorithm(text: string): text is KeyAlgorithm {
+  return Object.hasOwn(ENUMS.algorithm, text);
+}
+
 /** Returns the name of a value given as a name or a number; undefined for an unknown one. */
 export function enumName<Name extends string>(names: Readonly<Record<Name, number>>, given: unknown): Name | undefined {
   for (const name in names) if (given === name || given === names[name]) return name;
