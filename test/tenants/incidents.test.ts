@@ -103,6 +103,41 @@ describe("C3 search still served after the right was taken", () => {
     expect(await refusalCode(() => keyring.decryptText(envelope))).toBe("access-denied");
   });
 
+  test("what wipes one tenant's data keys wipes nothing of another's: a refusal, a suspension, a change of keys, an eviction", async () => {
+    const bench = vendor();
+    const { service, clock } = bench;
+    const name = await bench.onboard("acme");
+    const other = await bench.onboard("other");
+    await bench.onboard("third");
+    const tenants = bench.another({ maxResident: 2 });
+    const keyring = await tenants.keyring("other");
+    const envelope = await keyring.encryptText("x");
+    await keyring.decryptText(envelope);
+    const calls = service.calls(other);
+    const reads = async (): Promise<void> => {
+      expect(await (await tenants.keyring("other")).decryptText(envelope)).toBe("x");
+      expect(service.calls(other)).toBe(calls);
+    };
+    service.setMode(name, "denied");
+    const refused = await tenants.keyring("acme");
+    for (let turn = 0; turn < 2; turn++) expect(await refusalCode(() => refused.encryptText("y"))).toBe("access-denied");
+    await clock.advance(0);
+    await reads();
+    service.setMode(name, "healthy");
+    await bench.tenants.restore("acme");
+    await reads();
+    await tenants.keyring("acme");
+    await tenants.suspend("acme");
+    await reads();
+    await tenants.restore("acme");
+    const evicted = await tenants.keyring("acme");
+    await clock.advance(20_000);
+    await reads();
+    await tenants.keyring("third");
+    expect(await refusalCode(() => evicted.encryptText("y"))).toBe("closed");
+    await reads();
+  });
+
   test("an outage closes nothing that is in memory, and degrades the tenant until the service is back", async () => {
     const { tenants, onboard, service, clock } = vendor();
     const name = await onboard("acme");

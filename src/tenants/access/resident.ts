@@ -73,8 +73,9 @@ export class Resident {
 
   /** Wipes everything that is kept in clear. Calls go on, and need the key again. */
   forget(): void {
-    this.keyring.forget();
-    for (const { keyring } of Object.values(this.#uncached)) keyring.forget();
+    const own = { context: { tenant: this.record.id } }; // the cache is that of all tenants
+    this.keyring.forget(own);
+    for (const { keyring } of Object.values(this.#uncached)) keyring.forget(own);
   }
 
   close(): void {
