@@ -34,8 +34,10 @@ export interface EncryptedStoreOptions {
 
 /** A place where an application notes which keys wrap which blob. It only says where to look: the header of the blob decides. */
 export interface BlobLedger {
-  /** Notes the keys of a blob, in place of those before. */
+  /** Adds keys to those of a blob. Called before a change, so that no blob is ever under a key that is not noted. */
   note(name: string, keys: readonly BlobKey[]): Promise<void>;
+  /** Leaves these keys of a blob and no other. Called after a change; without it a search looks at more blobs than it must. */
+  settle?(name: string, keys: readonly BlobKey[]): Promise<void>;
   /** Removes a blob. */
   forget(name: string): Promise<void>;
   /** Gives the names of the blobs that were noted with this key. */
@@ -153,8 +155,9 @@ export class EncryptedStore {
       onProgress,
       signal,
     };
-    const { header, ...result } = await writeBlob(streamsOf(this.#keyring), this.#store, call, this.#clock);
-    await this.#ledger?.note(own, keysOf(header));
+    const note = async (header: Uint8Array): Promise<void> => await this.#ledger?.note(own, keysOf(header));
+    const { header, ...result } = await writeBlob(streamsOf(this.#keyring), this.#store, { ...call, note }, this.#clock);
+    await this.#ledger?.settle?.(own, keysOf(header));
     return result;
   }
 
@@ -208,10 +211,11 @@ export class EncryptedStore {
       const header = await this.#keyring.rewrapHeader(head.header, optional(signal));
       const keys = await keyDigestsOf(header);
       const change = { ownHeaderBytes: head.ownHeaderBytes, header, keys };
+      await this.#ledger?.note(own, keysOf(header));
       const outcome = await repeated(() => head.blob.replaceHeader(change, optional(signal)), this.#persistence(signal));
       if (outcome === "not-possible") return outcome;
       if (outcome === "replaced") {
-        await this.#ledger?.note(own, keysOf(header));
+        await this.#ledger?.settle?.(own, keysOf(header));
         return "rewrapped";
       }
     }

@@ -32,6 +32,8 @@ export interface PutCall {
   readonly condition: BlobCondition;
   readonly onProgress: ((progress: BlobProgress) => void) | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Called before the commit with the header of the blob. */
+  readonly note: (header: Uint8Array) => Promise<void>;
 }
 
 export interface PutResult {
@@ -73,6 +75,7 @@ export async function writeBlob(
     const blocks = blocksOf(encrypted, sizes, store.blocks.isHeaderApart ? header.length : undefined);
     const sender = new BlockSender(upload, store.blocks.inFlight, progressTo(call.onProgress, total, clock), persistence, stop);
     await sender.sendAll(blocks);
+    await call.note(header);
     const isOurs = startTest(store, call.name, sender.start, header.length, signal);
     const etag = await committed(upload, call, isOurs, persistence);
     return { etag, plaintextBytes: counted.plaintextBytes, storedBytes: sender.sentBytes, header };

@@ -313,7 +313,9 @@ describe("rewrap", () => {
     const backing = memoryBlobs();
     const noted = new Map<string, readonly { readonly keyId: string }[]>();
     const ledger = {
-      note: async (name: string, keys: readonly { readonly keyId: string }[]) => void noted.set(name, keys),
+      note: async (name: string, keys: readonly { readonly keyId: string }[]) =>
+        void noted.set(name, [...(noted.get(name) ?? []), ...keys]),
+      settle: async (name: string, keys: readonly { readonly keyId: string }[]) => void noted.set(name, keys),
       forget: async (name: string) => void noted.delete(name),
       async *find(key: { readonly keyId: string }) {
         for (const [name, keys] of noted) if (keys.some(({ keyId }) => keyId === key.keyId)) yield name;
@@ -334,6 +336,31 @@ describe("rewrap", () => {
     }
     expect(await namesIn(mover.findStale({ after: "a" }))).toEqual(["c"]);
   });
+});
+
+test("a ledger knows of a key before a blob is under it", async () => {
+  const backing = memoryBlobs();
+  const noted: string[] = [];
+  const refuse = new Error("the table is locked");
+  let isLocked = false;
+  const ledger = {
+    async note(name: string, keys: readonly { readonly keyId: string }[]) {
+      if (isLocked) throw refuse;
+      noted.push(`${name} ${keys.map(({ keyId }) => keyId)} ${(await backing.open(name, 1))?.etag ?? "none"}`);
+    },
+    forget: async () => undefined,
+    async *find() {},
+  };
+  const context = (name: string) => ({ object: name });
+  const { etag } = await encryptedStore(keyringOf("old"), backing, { context, ledger }).put("x", noise(10));
+  const mover = encryptedStore(keyringOf("new", "old"), backing, { context, ledger });
+  isLocked = true;
+  await expect(mover.rewrap("x")).rejects.toBe(refuse);
+  await expect(mover.put("y", noise(10))).rejects.toBe(refuse);
+  expect([(await backing.open("x", 1))?.etag, await backing.open("y", 1)]).toEqual([etag, undefined]);
+  isLocked = false;
+  expect(await mover.rewrap("x")).toBe("rewrapped");
+  expect(noted).toEqual(["x old none", `x new ${etag}`]);
 });
 
 describe("verify", () => {
