@@ -323,7 +323,7 @@ export class EncryptedStore {
       const digest = await keyDigest(wrappedBy);
       let next: string | undefined;
       do {
-        const from = { ...page, ...(next !== undefined && { after: next }) };
+        const from = { ...(page.prefix !== undefined && { prefix: page.prefix }), ...(next !== undefined && { after: next }) };
         const found = await repeated(async () => await this.#store.findByKey?.(digest, from, optional(signal)), this.#persistence(signal));
         yield* found?.names ?? [];
         next = found?.next;

@@ -107,6 +107,8 @@ describe.each([
     const found: string[] = [];
     for await (const name of mover.findStale({ wrappedBy: { provider: "local", keyId: `old-${way}` } })) found.push(name);
     expect(found.sort()).toEqual([`${way}/stale/a`, `${way}/stale/c`]);
+    const again = mover.findStale({ wrappedBy: { provider: "local", keyId: `old-${way}` }, after: `${way}/stale/a` }); // an index has no order
+    expect((await again.next()).done).toBe(false);
   });
 
   test("a container that is not there is said to be missing", async () => {
