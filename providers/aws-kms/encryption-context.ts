@@ -3,7 +3,7 @@ import { sha256 } from "./sigv4.ts";
 
 /**
  * The key context in clear, for policies and the audit trail, and a digest of the AAD, which binds all of it with suite and key. A key
- * context that the service would not take leaves the digest alone. Frozen: what was wrapped opens under the same map only.
+ * context with an empty name or value, or a long one, leaves the digest alone. Frozen: what was wrapped opens under the same map only.
  *
  * @param arn of the key version that wraps
  */
@@ -15,4 +15,5 @@ export function encryptionContext({ keyContext, wrapAad }: WrapOptions, arn: str
 }
 
 const AAD_NAME = "envelock:aad";
+/** Chosen here, and part of what is wrapped: the service documents no limit. */
 const MAX_CHARACTERS = 8192;

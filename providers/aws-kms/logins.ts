@@ -1,7 +1,7 @@
 import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
-import { HttpService } from "../http/http-service.ts";
+import { type HttpAnswer, HttpService } from "../http/http-service.ts";
 import { checkedRoleArn, originOf } from "./arn.ts";
 import {
   type AwsCredentialSource,
@@ -13,7 +13,7 @@ import {
   type LoginPlace,
   loadedFrom,
 } from "./credentials.ts";
-import { brokenAnswer, serviceFailure } from "./failures.ts";
+import { brokenAnswer, isSkewed, serviceFailure } from "./failures.ts";
 import { signedHeaders } from "./sigv4.ts";
 
 interface RoleOptions {
@@ -113,11 +113,15 @@ async function answered(
   const body = new URLSearchParams({ Action: operation, Version: "2011-06-15", ...fields }).toString();
   const plain = { "content-type": "application/x-www-form-urlencoded" };
   const request = { method: "POST", path: "/", host: new URL(service.origin).host, headers: plain, body } as const;
-  const nowMs = (http.clock ?? systemClock).unixMs();
-  const scope = { region: key.region, service: "sts", nowMs };
-  const headers = credentials === undefined ? plain : signedHeaders(request, { ...scope, credentials });
   const { RoleArn: role } = fields;
-  const answer = await service.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${role}` }, undefined);
+  const send = async (nowMs: number): Promise<HttpAnswer> => {
+    const scope = { region: key.region, service: "sts", nowMs };
+    const headers = credentials === undefined ? plain : signedHeaders(request, { ...scope, credentials });
+    return await service.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${role}` }, undefined);
+  };
+  const first = await send((http.clock ?? systemClock).unixMs());
+  // once more by the service's clock, if it did not believe this machine's
+  const answer = isSkewed(first) && first.serverUnixMs !== undefined ? await send(first.serverUnixMs) : first;
   if (answer.status !== 200) throw serviceFailure(answer, operation, role);
   const found = credentialsIn(fieldsOfXml(answer.text), "SessionToken");
   if (found === undefined) throw brokenAnswer(operation, role, "holds no credentials");

@@ -208,7 +208,7 @@ function dataKey(call: Call, isShown: boolean): object {
 function contextOf(key: KmsKey, fields: RequestFields, name = "EncryptionContext"): Readonly<Record<string, string>> {
   const context = fields.map(name) ?? {};
   if (!key.isSymmetric && Object.keys(context).length > 0) throw validation("EncryptionContext is not supported with asymmetric keys");
-  if (JSON.stringify(context).length > 8192) throw validation("EncryptionContext is too long");
+  if (JSON.stringify(context).length > MAX_CONTEXT_CHARACTERS) throw validation("EncryptionContext is too long");
   return context;
 }
 
@@ -266,6 +266,8 @@ function base64(bytes: Buffer): string {
 }
 
 const USAGE = "ENCRYPT_DECRYPT";
+/** A limit of this emulator: neither the service model nor the documentation of the service states one. */
+const MAX_CONTEXT_CHARACTERS = 8192;
 const CRYPTO_ACTIONS: ReadonlySet<string> = new Set([
   "kms:Encrypt",
   "kms:Decrypt",

@@ -52,6 +52,18 @@ test("a role is not given without the external id, and not to a stranger", async
   expect(`${stranger.stack}${JSON.stringify(stranger)}`).not.toContain(source.secretAccessKey);
 });
 
+test.each([7_200_000, -7_200_000])("a clock that is %i ms off is set right at the security token service too", async (ms) => {
+  emulator.setClockAhead(ms);
+  try {
+    await open(assumeRole({ roleArn: ROLE, externalId: "acme-7", source: emulator.credentials, endpoint })).wrap(DEK, OPTIONS);
+    const requests = emulator.takeRequests();
+    expect(requests.filter(({ path }) => path === "POST /AssumeRole").map(({ status }) => status)).toEqual([expect.any(Number), 200]);
+    expect(requests.at(-1)).toMatchObject({ path: "POST /Encrypt", status: 200 });
+  } finally {
+    emulator.setClockAhead(0);
+  }
+});
+
 test("a role of a role: each link is a login", async () => {
   const first = "arn:aws:iam::111122223333:role/first";
   emulator.addRole(first, { webIdentityToken: "web.identity.token" });
