@@ -7,11 +7,14 @@ import { median } from "./harness.ts";
 export function importTable(): string {
   const folder = mkdtempSync(join(import.meta.dirname, ".import-")); // inside the package, so that it finds itself by name
   try {
-    const entries = ["", "envelock", "envelock/providers/local"].map((entry, place) => {
+    const entries = ENTRIES.map((entry, place) => {
       const file = join(folder, `${place}.mjs`);
       writeFileSync(
         file,
-        `${entry && `import "${entry}";\n`}console.log(JSON.stringify([performance.now(), process.memoryUsage().rss]));\n`,
+        `${entry
+          .split(" + ")
+          .map((name) => name && `import "${name}";\n`)
+          .join("")}console.log(JSON.stringify([performance.now(), process.memoryUsage().rss]));\n`,
       );
       return { entry: entry || "(empty module)", file, milliseconds: [] as number[], megabytes: [] as number[] };
     });
@@ -35,3 +38,5 @@ export function importTable(): string {
 }
 
 const RUNS = 15;
+const KEY_SERVICES = ["aws-kms", "gcp-kms", "vault"].map((name) => `envelock + envelock/providers/${name}`);
+const ENTRIES: readonly string[] = ["", "envelock", "envelock/providers/local", ...KEY_SERVICES];

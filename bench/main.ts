@@ -1,4 +1,5 @@
 import { blobTable } from "./blobs.ts";
+import { entrySizeTable } from "./entry-size.ts";
 import { envelopeContests } from "./envelope.ts";
 import { fieldContests, overheadTable } from "./field.ts";
 import { insertTable } from "./field-insert.ts";
@@ -6,6 +7,7 @@ import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
 import { headerContests } from "./header.ts";
 import { importTable } from "./import.ts";
+import { keyServiceTable } from "./key-services.ts";
 import { describeMachine, withStolenTime } from "./machine.ts";
 import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
@@ -21,8 +23,10 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   envelope: () => timed(envelopeContests()),
   header: () => timed(headerContests()),
   resilience: async () => `${await timed(await resilienceContests())}\n\n${await providerCallTable()}`,
+  "key-services": keyServiceTable,
   pkcs11: pkcs11Tables,
   import: importTable,
+  "entry-size": entrySizeTable,
   stream: () => streamTable(),
   blobs: () => blobTable(),
   tenants: () => tenantsTable(),
