@@ -1,0 +1,190 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { inspect } from "envelock";
+import { postgresStore, postgresTenantStore } from "envelock/stores/postgres";
+import type { Tenants } from "envelock/tenants";
+import { VaultEmulator } from "envelock/testing/vault-emulator";
+import { Pool } from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { freshDatabase } from "../support/postgres.ts";
+import { type Served, type TenantTask, tenantsOn, type VaultPlace } from "./tenant-worker.ts";
+
+// Full sizes: ENVELOCK_TENANT_PROCESSES=8 ENVELOCK_KILLS=50 ENVELOCK_TENANT_RECORDS=1000
+const { ENVELOCK_TENANT_PROCESSES = "2", ENVELOCK_KILLS = "3", ENVELOCK_TENANT_RECORDS = "20" } = process.env;
+const [PROCESSES, KILLS, RECORDS] = [ENVELOCK_TENANT_PROCESSES, ENVELOCK_KILLS, ENVELOCK_TENANT_RECORDS].map(Number);
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const SERVED = ["disabled", "deleted", "denied", "kept"] as const;
+const IDS = [...SERVED, "moved"] as const;
+
+const emulator = await VaultEmulator.start({ mounts: IDS.map((id) => `tenants/${id}/transit`) });
+const vault: VaultPlace = { address: emulator.url, ca: emulator.ca, token: emulator.connection.token };
+let url = "";
+let pool: Pool;
+let tenants: Tenants;
+
+beforeAll(async () => {
+  url = await freshDatabase();
+  pool = new Pool({ connectionString: url, max: 4 });
+  await postgresStore({ client: pool }).migrate();
+  await postgresTenantStore({ client: pool }).migrate();
+  tenants = tenantsOn(pool, vault);
+  for (const id of IDS) {
+    emulator.createKey("saas", "aes256-gcm96", {}, `tenants/${id}/transit`);
+    await tenants.invite(id);
+    await tenants.stage(id, { kind: "vault-transit", key: "saas" });
+    const { level, findings } = await tenants.verify(id);
+    expect(level, JSON.stringify(findings)).not.toBe("failed");
+    await tenants.activate(id);
+  }
+  await tenants.setPolicy("kept", { cacheMaxAgeMs: 600_000 });
+}, 300_000);
+
+afterAll(async () => {
+  await tenants.close();
+  await pool.end();
+  await emulator.close();
+});
+
+test("under traffic in several processes a key that is disabled, deleted or denied closes its tenant within the bound, and an outage closes none", async () => {
+  const served: Record<string, Served> = {};
+  for (const id of SERVED) {
+    const envelope = await (await tenants.keyring(id)).encryptText("x");
+    const field = await (await tenants.dataKeys(id)).field({ table: "notes", column: "text" });
+    served[id] = { envelope: Buffer.from(envelope).toString("base64"), token: field.encrypt("x") };
+  }
+  const seen = new Seen();
+  const children = Array.from({ length: PROCESSES ?? 2 }, (_, at) => seen.listen(started({ job: "serve", url, vault, served }), at));
+  try {
+    for (const id of SERVED) await seen.all(id, "open", children.length);
+    const levers = {
+      disabled: () => emulator.softDelete("saas", true, "tenants/disabled/transit"),
+      deleted: () => emulator.deleteKey("saas", "tenants/deleted/transit"),
+    };
+    for (const [id, pull] of Object.entries(levers)) {
+      const { revocationBoundMs } = await tenants.healthOf(id);
+      const begunAt = performance.now();
+      pull();
+      await seen.all(id, "closed", children.length);
+      const tookMs = performance.now() - begunAt;
+      console.log(`${id}: closed in ${children.length} processes after ${Math.round(tookMs)} ms, bound ${revocationBoundMs} ms`);
+      expect(tookMs).toBeLessThan(revocationBoundMs);
+      expect(seen.now("kept")).toEqual(children.map(() => "open"));
+    }
+    emulator.seal(true);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(seen.now("kept")).toEqual(children.map(() => "open"));
+    emulator.seal(false);
+    const { revocationBoundMs } = await tenants.healthOf("denied");
+    const begunAt = performance.now();
+    emulator.revokeTokens();
+    await seen.all("denied", "closed", children.length);
+    expect(performance.now() - begunAt).toBeLessThan(revocationBoundMs);
+    for (const id of ["disabled", "deleted", "denied"]) expect(seen.now(id)).toEqual(children.map(() => "closed"));
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+  }
+}, 600_000);
+
+test("killed at any statement of a move, every record opens, it ends when it is run again, and none names the old key", async () => {
+  const own: VaultPlace = { ...vault, token: emulator.issueToken() };
+  const vendor = tenantsOn(pool, own);
+  const projects = Array.from({ length: RECORDS ?? 20 }, (_, at) => `${at}`);
+  const tokens = new Map<string, string>();
+  const dataKeys = await vendor.dataKeys("moved");
+  for (const project of projects) {
+    const field = await dataKeys.field({ table: "notes", column: "text", scope: { project } });
+    tokens.set(project, field.encrypt(`note of ${project}`));
+  }
+  let random = 20_261_126;
+  for (let kill = 0; kill < (KILLS ?? 3); kill++) {
+    const key = `next-${kill}`;
+    emulator.createKey(key, "aes256-gcm96", {}, "tenants/moved/transit");
+    await vendor.stage("moved", { kind: "vault-transit", key });
+    const verified = await patiently(() => vendor.verify("moved"));
+    expect(verified.level).not.toBe("failed");
+    random = (random * 48_271) % 2_147_483_647;
+    const killAt = 3 + (random % (2 * projects.length + 10));
+    expect(await ended(started({ job: "move", url, vault: own, tenant: "moved", killAt })), `at statement ${killAt}`).toBe("SIGKILL");
+    await expectOpen(tenantsOn(pool, own), tokens);
+    expect(await vendor.move("moved")).toMatchObject({ step: "retired", failed: 0 });
+    await expectOpen(tenantsOn(pool, own), tokens);
+    expect(await keysNamed()).toEqual([expect.stringContaining(key)]);
+    await vendor.forgetKeys("moved");
+  }
+  await vendor.close();
+}, 1_800_000);
+
+/** What the processes have said of each tenant. */
+class Seen {
+  readonly #states = new Map<string, string>();
+  #changed: () => void = () => undefined;
+
+  listen(child: ChildProcess, at: number): ChildProcess {
+    if (child.stdout === null) throw new Error("no output");
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const { id, now }: { id: string; now: string } = JSON.parse(line);
+      this.#states.set(`${id} ${at}`, now);
+      this.#changed();
+    });
+    return child;
+  }
+
+  now(id: string): readonly (string | undefined)[] {
+    return [...this.#states].filter(([name]) => name.startsWith(`${id} `)).map(([, state]) => state);
+  }
+
+  async all(id: string, state: string, count: number): Promise<void> {
+    while (this.now(id).filter((now) => now === state).length < count) {
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+}
+
+/** Verification is done once in ten seconds. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "rate-limited")) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+async function expectOpen(vendor: Tenants, tokens: ReadonlyMap<string, string>): Promise<void> {
+  const dataKeys = await vendor.dataKeys("moved");
+  for (const [project, token] of tokens) {
+    const field = await dataKeys.field({ table: "notes", column: "text", scope: { project } });
+    expect(await field.decryptAsync(token)).toBe(`note of ${project}`);
+  }
+  await vendor.close();
+}
+
+async function keysNamed(): Promise<readonly string[]> {
+  const { rows } = await pool.query("select encode(record, 'hex') record from envelock_data_keys where record is not null");
+  const named = rows.flatMap(({ record }: { record: string }) => {
+    const seen = inspect(Uint8Array.from(Buffer.from(record, "hex")));
+    return "recipients" in seen ? seen.recipients.map(({ keyId }) => keyId) : [];
+  });
+  return [...new Set(named)].filter((keyId) => keyId.includes("tenants/moved/"));
+}
+
+function started(task: TenantTask): ChildProcess {
+  const script = "test/database/tenant-worker.ts";
+  const args = ["--import", "tsx", script, JSON.stringify(task)];
+  return spawn(process.execPath, args, {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, TSX_TSCONFIG_PATH: ".config/tsconfig.run.json" },
+  });
+}
+
+async function ended(child: ChildProcess): Promise<number | string> {
+  const [code, signal]: (number | string)[] = await once(child, "exit");
+  return signal ?? code ?? "";
+}
