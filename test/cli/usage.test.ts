@@ -17,7 +17,7 @@ const VERBS: readonly (readonly [string, readonly string[]])[] = [
   ["decrypt", ["--key", "--key-context", "--context", "--out", "--force", "--range", "--lanes", "--recursive"]],
   ["rewrap", ["--key", "--key-context", "--recipient", "--check", "--out", "--force", "--recursive"]],
   ["inspect", ["--json", "--recursive"]],
-  ["doctor", ["--azure", "--vault", "--aws", "--json"]],
+  ["doctor", ["--azure", "--vault", "--aws", "--gcp", "--json"]],
 ];
 
 describe("help", () => {
