@@ -1,9 +1,11 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { RecentMap } from "../../src/core/base/recent-map.ts";
+import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
 import { notAllowed, TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
-import { gcpKmsKey } from "./gcp-kms-key.ts";
+import { diagnoseGcpKey } from "./doctor/diagnose.ts";
+import { type GcpKmsKeyOptions, gcpKmsKey } from "./gcp-kms-key.ts";
 import { checkedKeyName } from "./key-name.ts";
 import { checkedEmail, type GcpLogin, type GcpTokenSource } from "./login.ts";
 import { impersonated } from "./logins.ts";
@@ -68,16 +70,19 @@ export function gcpTenantKeys(options: GcpTenantKeysOptions): TenantKeyOpener {
     return made;
   };
 
+  const keyOptions = (ref: TenantKeyRef, identity: TenantKeyIdentity): GcpKmsKeyOptions => {
+    const { key, keyType, version, serviceAccount } = accepted(ref, identity);
+    return { ...connection, key, keyType, ...(version !== undefined && { version }), token: loginOf(serviceAccount) };
+  };
+
   return {
     kind: "gcp-kms",
     accept(ref, identity) {
       const { key, payer } = accepted(ref, identity);
       return { name: key, payer };
     },
-    open(ref, identity) {
-      const { key, keyType, version, serviceAccount } = accepted(ref, identity);
-      return gcpKmsKey({ ...connection, key, keyType, ...(version !== undefined && { version }), token: loginOf(serviceAccount) });
-    },
+    open: (ref, identity) => gcpKmsKey(keyOptions(ref, identity)),
+    diagnose: (ref, identity, { signal }) => waitFor(diagnoseGcpKey(keyOptions(ref, identity)), { signal }),
   };
 }
 

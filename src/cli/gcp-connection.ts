@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import {
+  type GcpConnectionOptions,
   type GcpKmsKeyOptions,
   type GcpTokenSource,
   impersonated,
@@ -27,10 +28,14 @@ export async function gcpKeyOptions(key: string): Promise<GcpKmsKeyOptions> {
         : "name it in full, such as gcp-kms:projects/acme/locations/europe-west3/keyRings/main/cryptoKeys/orders",
     );
   }
+  return { key, ...(await gcpConnection()) };
+}
+
+/** Credentials, endpoint and authority of the environment. */
+export async function gcpConnection(): Promise<GcpConnectionOptions> {
   const endpoint = environmentVariable("CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS");
   const authority = await environmentFile("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE");
   return {
-    key,
     token: await tokenSource(),
     ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
     ...(authority !== undefined && { fetch: httpsFetch({ ca: authority }) }),

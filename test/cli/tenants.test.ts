@@ -153,6 +153,7 @@ describe("a file of openers", () => {
     ["no account of the vendor", { aws: {} }, /needs vendorAccounts/],
     ["an account that is none", { aws: { vendorAccounts: ["12"] } }, /12 digits/],
     ["a number for a list", { aws: { vendorAccounts: ["111122223333"], regions: 5 } }, /list of texts/],
+    ["no project of the vendor", { gcp: {} }, /needs vendorProjects/],
     ["one mount for all", { vault: { address: "https://vault.example:8200" } }, /\{tenant\}/],
     ["no address", { vault: { mount: "{tenant}/transit" } }, /lacks address/],
   ])("with %s is refused", async (_what, content, said) => {

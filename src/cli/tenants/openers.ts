@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { awsTenantKeys } from "../../../providers/aws-kms/index.ts";
 import { azureTenantKeys } from "../../../providers/azure/index.ts";
+import { gcpTenantKeys } from "../../../providers/gcp-kms/index.ts";
 import { type VaultTenantCluster, vaultTenantKeys } from "../../../providers/vault/index.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
@@ -9,6 +10,7 @@ import type { TenantKeyOpener } from "../../core/contracts/tenant-keys.ts";
 import { awsConnection, stsEndpoint } from "../aws-connection.ts";
 import { credentialIn } from "../azure-connection.ts";
 import { hintForMissing } from "../failure.ts";
+import { gcpConnection } from "../gcp-connection.ts";
 import type { AzureOptions } from "../options.ts";
 import { vaultAuthority, vaultTokenSource } from "../vault-connection.ts";
 
@@ -20,11 +22,12 @@ import { vaultAuthority, vaultTokenSource } from "../vault-connection.ts";
  */
 export async function openersIn(path: string, azure: AzureOptions): Promise<readonly TenantKeyOpener[]> {
   const content = objectIn(jsonIn(await textOf(path)), "the file of openers");
-  refuseUnknown(content, { azure: true, aws: true, vault: true }, `the file of openers ${path}`);
+  refuseUnknown(content, { azure: true, aws: true, gcp: true, vault: true }, `the file of openers ${path}`);
   const openers: TenantKeyOpener[] = [];
-  const { azure: vaults, aws, vault } = content;
+  const { azure: vaults, aws, gcp, vault } = content;
   if (vaults !== undefined) openers.push(azureOpener(objectIn(vaults, "azure"), azure));
   if (aws !== undefined) openers.push(await awsOpener(objectIn(aws, "aws")));
+  if (gcp !== undefined) openers.push(await gcpOpener(objectIn(gcp, "gcp")));
   if (vault !== undefined) openers.push(await vaultOpener(objectIn(vault, "vault")));
   if (openers.length === 0)
     throw invalidArgument("the file of openers has no opener", 'such as {"aws":{"vendorAccounts":["111122223333"]}}');
@@ -59,6 +62,15 @@ async function awsOpener(settings: Members): Promise<TenantKeyOpener> {
     ...(sessionName !== undefined && { sessionName }),
     ...(endpoint !== undefined && { stsEndpoint: endpoint }),
   });
+}
+
+async function gcpOpener(settings: Members): Promise<TenantKeyOpener> {
+  refuseUnknown(settings, { vendorProjects: true, locations: true }, "gcp of the openers");
+  const vendorProjects = texts(settings, "vendorProjects");
+  if (vendorProjects === undefined || vendorProjects.length === 0)
+    throw invalidArgument("gcp of the openers needs vendorProjects", "the ids of your own projects, which no tenant may name");
+  const locations = texts(settings, "locations");
+  return gcpTenantKeys({ ...(await gcpConnection()), vendorProjects, ...(locations !== undefined && { locations }) });
 }
 
 /** `{tenant}` in namespace and mount stands for the tenant's id. */

@@ -26,7 +26,7 @@ export function addTenantStage(group: Command): void {
   const command = group
     .command("stage")
     .argument("<id>", "of the tenant")
-    .argument("<kind>", "azure-key-vault, aws-kms, vault-transit, or platform for your own key")
+    .argument("<kind>", "azure-key-vault, aws-kms, gcp-kms, vault-transit, or platform for your own key")
     .argument("[key]", "its name in the service: a URL, an ARN")
     .summary("describe the key that a tenant brings, or is to move to")
     .description("Checks the description against what you allow, and claims the key for this tenant. Calls no key.");
