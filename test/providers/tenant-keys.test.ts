@@ -37,6 +37,7 @@ interface Family {
 }
 
 const azure = await AzureEmulator.start({ isPurgeProtected: true });
+await azure.createKey("orders", { type: "RSA" });
 const aws = await AwsKmsEmulator.start();
 const gcp = await GcpKmsEmulator.start();
 const vault = await VaultEmulator.start({ mounts: ["tenants/acme/transit", "tenants/globex/transit"] });
@@ -131,7 +132,6 @@ const VENDOR_DIRECTORY = "99999999-8888-7777-6666-555555555555";
 
 function azureFamily(asked: string[] = []): Family {
   const { keyUrl: _, ...connection } = { keyUrl: "", ...azure.connection };
-  azure.createKey("orders", { type: "RSA" });
   const host = new URL(azure.keyUrl("orders")).host;
   const credential = (directoryId: string): AzureCredential => {
     asked.push(directoryId);
