@@ -38,7 +38,7 @@ export interface ForeignBlob {
 
 /** A reader of one other format: `azureStorageEncryption`, `s3EncryptionClient`. */
 export interface ForeignReader {
-  /** Whether what stands beside an object says that this format encrypted it. Asks nobody. */
+  /** Whether what stands beside an object says that this format encrypted it. Calls no key service. */
   recognises(object: Pick<StoredSource, "metadata" | "instructionFile">): boolean;
   /** Opens an object. */
   open(object: StoredSource, options?: CallOptions & { readonly expectedBytes?: number }): Promise<ForeignBlob>;

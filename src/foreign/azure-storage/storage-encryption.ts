@@ -29,8 +29,8 @@ export interface AzureStorageEncryptionOptions extends ResilienceOptions {
   /** Providers that wrap keys of other formats, such as `azureKey`: the first wraps, all of them unwrap. Or a resolver by key id. */
   readonly keys: readonly [KeyWrapper, ...KeyWrapper[]] | StorageKeyResolver;
   /**
-   * Reads blobs of protocol 1.0 too. They are not authenticated: whoever may write to the container can change bits of the plaintext and
-   * may find it out by trials.
+   * Reads blobs of protocol 1.0 too. They are not authenticated: a program that may write to the container can change bits of the
+   * plaintext, and may find out the plaintext by trials.
    */
   readonly dangerReadV1?: boolean;
   /** The longest region to read: two of them are held in memory. Defaults to 64 MiB; the format allows 1 GiB. */
@@ -100,7 +100,7 @@ export interface AzureStorageEncryption extends ForeignReader {
    */
   decryptStream(blob: StoredBody<PieceSource>, options?: StorageStreamOptions): Promise<ReadableStream<OwnedBytes>>;
 
-  /** Whether metadata has encryption data. Asks nobody. @throws `malformed-envelope` for a name in two spellings */
+  /** Whether metadata has encryption data. Calls no key service. @throws `malformed-envelope` for a name in two spellings */
   recognises(blob: { readonly metadata: StoredMetadata | undefined }): boolean;
 
   /** Opens a blob for ranges. @throws as `decrypt` */

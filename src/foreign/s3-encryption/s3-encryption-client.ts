@@ -46,7 +46,7 @@ export interface S3EncryptionClient extends ForeignReader {
    */
   decrypt(object: S3StoredObject<Uint8Array | PieceSource>, options?: S3DecryptOptions): Promise<OwnedBytes>;
 
-  /** Whether metadata or an instruction file says that the client encrypted the object. Asks nobody. */
+  /** Whether metadata or an instruction file says that the client encrypted the object. Calls no key service. */
   recognises(object: Pick<StoredSource, "metadata" | "instructionFile">): boolean;
 
   /**
@@ -129,7 +129,7 @@ function descriptionOf(object: Pick<StoredSource, "metadata" | "instructionFile"
   return s3DescriptionOf(metadata, instructionFile);
 }
 
-/** A blob whose plaintext was verified as a whole and is in memory. */
+/** A blob in memory. Its plaintext was verified as a whole. */
 function heldBlob(plaintext: OwnedBytes, format: string): ForeignBlob {
   let isClosed = false;
   const part = (start: number, end: number, options: CallOptions, what: string): OwnedBytes => {
