@@ -73,17 +73,32 @@ export class JsonObject {
  * @throws `malformed-envelope`
  */
 export function parseJsonObject(text: string, what: string): JsonObject {
-  return new JsonObject(plainObjectIn(text, what), what);
-}
-
-/** Parses as `parseJsonObject` does, to the plain object. @throws `malformed-envelope` */
-export function plainObjectIn(text: string, what: string): object {
   if (text.length > MOST_CHARACTERS) throw malformed(`${what} has ${text.length} characters, at most ${MOST_CHARACTERS} are read`);
   const value: unknown = jsonIn(text);
   if (!isObject(value)) throw malformed(`${what} must be a JSON object`);
   const twice = repeatedName(text);
   if (twice !== undefined) throw malformed(`${what} has a name that stands twice in one object`);
-  return value;
+  return new JsonObject(value, what);
+}
+
+/**
+ * Puts another value in place of a member that is an object. The rest of the text stays to the letter: parsing and writing it anew would
+ * round long numbers, and overflow the stack where it is nested deeply.
+ *
+ * @param json the text of an object that `parseJsonObject` has read
+ * @param value JSON text
+ * @throws `malformed-envelope` if the outer object has no such member
+ */
+export function withMember(json: string, member: string, value: string): string {
+  let depth = 0;
+  let start: number | undefined;
+  for (const { 0: token, 1: name, index } of json.matchAll(TOKENS)) {
+    if (token === "{") depth++;
+    else if (token === "}") depth--;
+    else if (start === undefined && depth === 1 && name !== undefined && jsonIn(name) === member) start = index + token.length;
+    if (token === "}" && depth === 1 && start !== undefined) return `${json.slice(0, start)} ${value}${json.slice(index + 1)}`;
+  }
+  throw malformed(`the JSON text must have ${member}, an object`);
 }
 
 function isObject(value: unknown): value is object {

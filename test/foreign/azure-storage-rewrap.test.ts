@@ -56,6 +56,42 @@ describe("rewrap", () => {
     expect(blob.writes).toBe(1);
   });
 
+  test.each([
+    ["a number that no double holds", "12345678901234567890123"],
+    ["a number beyond every double", "1e400"],
+    ["a fraction to its last digit", "1.10"],
+    ["members as deep as metadata can be", `${"[".repeat(30_000)}${"]".repeat(30_000)}`],
+    ["objects as deep", `${'{"a":'.repeat(8_000)}0${"}".repeat(8_000)}`],
+    ["a member with the name of the wrapped key, further in", '{"WrappedContentKey": {"KeyId": "local:old"}}'],
+    ["braces, quotes and names within a text", String.raw`"}{\"WrappedContentKey\": {\\"`],
+    ["the name of a prototype", '{"__proto__": {"a": 1}, "constructor": null}'],
+  ])("keeps %s to the letter", async (_what, later) => {
+    const { metadata, body } = await encryption(OLD).encrypt(plaintextOf(10));
+    for (const place of ["first", "last"]) {
+      const member = `"Later": ${later}`;
+      const rest = metadata.encryptiondata.slice(1, -1);
+      const blob = new FakeBlob({ encryptiondata: place === "first" ? `{${member}, ${rest}}` : `{${rest}, ${member}}` });
+      expect(await encryption(NEW, OLD).rewrap(blob)).toBe("rewrapped");
+      const { encryptiondata = "" } = blob.metadata;
+      expect(encryptiondata.includes(member)).toBe(true);
+      expect(await encryption(NEW).decrypt({ metadata: blob.metadata, body })).toEqual(plaintextOf(10));
+    }
+  });
+
+  test("writes what a header can hold: no line breaks, and ASCII alone", async () => {
+    const { metadata, body } = await encryption(OLD).encrypt(plaintextOf(10));
+    const { encryptiondata } = metadata;
+    const spread = encryptiondata
+      .replaceAll(", ", ",\r\n\t")
+      .replace('"EncryptionMode"', '"Later": "\u00fc\ud83d\udd11", "EncryptionMode"');
+    const blob = new FakeBlob({ encryptiondata: spread });
+    expect(await encryption(NEW, OLD).rewrap(blob)).toBe("rewrapped");
+    const { encryptiondata: written = "" } = blob.metadata;
+    expect(written).toMatch(/^[\x20-\x7e]+$/);
+    expect(JSON.parse(written)).toMatchObject({ Later: "\u00fc\ud83d\udd11" });
+    expect(await encryption(NEW).decrypt({ metadata: blob.metadata, body })).toEqual(plaintextOf(10));
+  });
+
   test("meets a concurrent change once more with what the blob then has, and then says so", async () => {
     const { metadata } = await encryption(OLD).encrypt(plaintextOf(1));
     const blob = new FakeBlob(metadata);

@@ -1,7 +1,7 @@
 import type { OwnedBytes } from "../../core/base/bytes.ts";
 import { EnvelockError, malformed } from "../../core/base/errors.ts";
 import type { WrappedKey } from "../../core/contracts/key-wrapper.ts";
-import { type JsonObject, parseJsonObject, plainObjectIn } from "../json-object.ts";
+import { type JsonObject, parseJsonObject, withMember } from "../json-object.ts";
 import { foldedMetadata, type StoredMetadata } from "../metadata.ts";
 import { toBase64 } from "../standard-base64.ts";
 import { LARGEST_REGION_BYTES, NONCE_BYTES } from "./regions.ts";
@@ -89,23 +89,25 @@ function regionBytesOf(region: JsonObject, maxRegionBytes: number): number {
 /** Writes encryption data as Microsoft's Python library does, blanks and order included. */
 export function encryptionTextFor({ protocol, wrapped, regionBytes }: RegionData): string {
   const { keyId, algorithm } = wrapped;
-  const key = `{"KeyId": ${asciiJson(keyId)}, "EncryptedKey": "${toBase64(wrapped.wrapped)}", "Algorithm": "${algorithm}"}`;
+  const key = `{"KeyId": ${inAscii(JSON.stringify(keyId))}, "EncryptedKey": "${toBase64(wrapped.wrapped)}", "Algorithm": "${algorithm}"}`;
   const agent = `{"Protocol": "${protocol}", "EncryptionAlgorithm": "${ALGORITHMS[protocol]}"}`;
   const region = `{"DataLength": ${regionBytes}, "NonceLength": ${NONCE_BYTES}}`;
   const made = `"KeyWrappingMetadata": {"EncryptionLibrary": "Envelock"}, "EncryptionMode": "FullBlob"`;
   return `{"WrappedContentKey": ${key}, "EncryptionAgent": ${agent}, "EncryptedRegionInfo": ${region}, ${made}}`;
 }
 
-/** Puts another wrapped key into encryption data. Every other member stays, also one that is not known here. */
+/**
+ * Puts another wrapped key into encryption data that `encryptionDataOf` has read. Every other member stays to the letter, also one that is
+ * not known here. Line breaks, which no header can hold, become blanks.
+ */
 export function withWrappedKey(text: string, { keyId, algorithm, wrapped }: WrappedKey): string {
-  const whole = plainObjectIn(text, ENCRYPTION_DATA);
-  return asciiJson({ ...whole, WrappedContentKey: { KeyId: keyId, EncryptedKey: toBase64(wrapped), Algorithm: algorithm } });
+  const key = JSON.stringify({ KeyId: keyId, EncryptedKey: toBase64(wrapped), Algorithm: algorithm });
+  return inAscii(withMember(text, "WrappedContentKey", key)).replace(/[\t\n\r]/g, " ");
 }
 
-/** Writes JSON in ASCII alone: metadata travels in HTTP headers. */
-function asciiJson(value: unknown): string {
-  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, escaped);
+/** Writes JSON text in ASCII alone: metadata travels in HTTP headers. Beyond ASCII, JSON has characters only inside its strings. */
+function inAscii(json: string): string {
+  return json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function unsupported(what: string): EnvelockError {
