@@ -1,10 +1,10 @@
 import { type OwnedBytes, toBase64Url, wipe } from "../core/base/bytes.ts";
 import { CALL_OPTIONS, type CallOptions, callSignal } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
-import { invalidArgument } from "../core/base/errors.ts";
 import type { OptionNames } from "../core/base/options.ts";
 import { CHUNK_BYTES } from "../core/contracts/suite.ts";
 import { BODY_PREFIX_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES } from "../core/crypto/body-sizes.ts";
+import { requireRange } from "../core/resilience/checks.ts";
 import type { SeekableBlob } from "../core/stream/seekable.ts";
 import type { BlobDescription } from "./description.ts";
 import type { PinnedSource } from "./pinned-source.ts";
@@ -77,9 +77,9 @@ export class EncryptedBlob {
    * @throws `invalid-argument`; the stream fails as `SeekableBlob.read`
    */
   stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: BlobStreamOptions = {}): ReadableStream<OwnedBytes> {
-    const { onProgress } = options;
     const given = callSignal(options, STREAM_OPTIONS, "stream");
-    if (!isOffset(start) || !isOffset(end) || end < start) throw invalidArgument(`a range is two integers from 0, not ${start} to ${end}`);
+    const { onProgress } = options;
+    requireRange(start, end);
     const stop = new AbortController();
     const signal = given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]);
     const { size, head } = this.#source;
@@ -150,10 +150,6 @@ export class EncryptedBlob {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-function isOffset(offset: number): boolean {
-  return Number.isSafeInteger(offset) && offset >= 0;
 }
 
 const STREAM_OPTIONS: OptionNames<BlobStreamOptions> = { ...CALL_OPTIONS, onProgress: true };

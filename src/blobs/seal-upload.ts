@@ -2,6 +2,7 @@ import { isBytes, viewOf } from "../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { typeInWords } from "../core/format/looks-like.ts";
+import { checkedBytes } from "../core/resilience/checks.ts";
 
 /** What an upload comes from: bytes, a Blob or File, a web stream, a Node stream, or any iterable of bytes. */
 export type BlobSource = Uint8Array | Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -40,12 +41,6 @@ export function sealUpload(source: BlobSource, options: SealUploadOptions = {}):
   const most = checkedBytes(maxBytes, "maxBytes");
   if (expected !== undefined && most !== undefined && expected > most) throw tooLarge(most);
   return whole(source, piecesOf(source), expected, most);
-}
-
-/** @throws `invalid-argument` */
-export function checkedBytes(bytes: number | undefined, what: string): number | undefined {
-  if (bytes === undefined || (Number.isSafeInteger(bytes) && bytes >= 0)) return bytes;
-  throw invalidArgument(`${what} is ${bytes}, expected an integer from 0`);
 }
 
 /** The length of a source that says it beforehand. */

@@ -3,8 +3,9 @@ import type { Context } from "../core/base/context.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { type Keyring, requireKeyring } from "../core/keyring/keyring.ts";
+import { checkedBytes } from "../core/resilience/checks.ts";
 import { encryptedBytes } from "../core/stream/streams.ts";
-import { type BlobSource, checkedBytes, knownBytesOf, sealUpload } from "./seal-upload.ts";
+import { type BlobSource, knownBytesOf, sealUpload } from "./seal-upload.ts";
 
 export interface TusSourceOptions {
   /** What the blob belongs to, as for `keyring.encryptStream`. */

@@ -1,10 +1,4 @@
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-
-/** Checks an option that is a number of bytes. @throws `invalid-argument` */
-export function checkedBytes(bytes: number | undefined, name: string): number | undefined {
-  if (bytes === undefined || (Number.isSafeInteger(bytes) && bytes >= 0)) return bytes;
-  throw invalidArgument(`${name} is ${bytes}, expected an integer from 0`);
-}
+import { EnvelockError } from "../core/base/errors.ts";
 
 /** Makes the error for data of another length than the caller knows from elsewhere. */
 export function otherLength(found: string, expected: number): EnvelockError {

@@ -1,6 +1,6 @@
 import type { OwnedBytes } from "../core/base/bytes.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { EnvelockError } from "../core/base/errors.ts";
 import type { SeekableSource } from "../core/stream/seekable-source.ts";
 import type { StoredMetadata } from "./metadata.ts";
 
@@ -42,12 +42,6 @@ export interface ForeignReader {
   recognises(object: Pick<StoredSource, "metadata" | "instructionFile">): boolean;
   /** Opens an object. */
   open(object: StoredSource, options?: CallOptions & { readonly expectedBytes?: number }): Promise<ForeignBlob>;
-}
-
-/** Checks a range. @throws `invalid-argument` */
-export function requireRange(start: number, end: number): void {
-  const isOffset = (offset: number): boolean => Number.isSafeInteger(offset) && offset >= 0;
-  if (!isOffset(start) || !isOffset(end) || end < start) throw invalidArgument(`a range is two integers from 0, not ${start} to ${end}`);
 }
 
 export function closedBlob(): EnvelockError {

@@ -4,7 +4,8 @@ import type { Context } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
-import { checkedBytes, otherLength } from "./expected-length.ts";
+import { checkedBytes } from "../core/resilience/checks.ts";
+import { otherLength } from "./expected-length.ts";
 import type { ForeignBlob, ForeignReader, StoredSource } from "./foreign-blob.ts";
 
 export interface MigratingOpenOptions extends CallOptions {

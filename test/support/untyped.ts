@@ -2,3 +2,10 @@
 export function untyped<T>(value: unknown): T {
   return JSON.parse("null", () => value);
 }
+
+/** A proxy that throws whatever is asked of it. */
+export function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}

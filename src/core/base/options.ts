@@ -5,7 +5,7 @@ export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
 
 /**
  * Refuses an options object that has a key of no option: a misspelt name would otherwise be dropped in silence. Each option is read once
- * here, so that a getter that throws is refused too.
+ * here, so that a getter that throws is refused too, and so is a revoked proxy.
  *
  * @param what the function or class whose options these are, as a caller writes it
  * @throws `invalid-argument` if `options` is no object, has an unknown key, or cannot be read
@@ -19,11 +19,16 @@ export function refuseUnknown<T extends object>(options: T, known: OptionNames<T
 function namesIn(given: object, known: object, what: string): readonly string[] {
   try {
     const names = Object.keys(given);
-    for (const name of names) if (Object.hasOwn(known, name)) Reflect.get(given, name);
+    for (const name of names) if (Object.hasOwn(known, name)) requireAlive(Reflect.get(given, name));
     return names;
   } catch (error) {
     throw unreadable(`the options of ${what}`, error);
   }
+}
+
+/** @throws `TypeError` for a revoked proxy, of which nothing can be read any more */
+function requireAlive(value: unknown): void {
+  if ((typeof value === "object" && value !== null) || typeof value === "function") Reflect.getPrototypeOf(value);
 }
 
 function notAnObject(known: object, what: string): EnvelockError {
@@ -36,6 +41,14 @@ function unknownOption(name: string, known: readonly string[], what: string): En
   const shown = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name;
   const hint = meant === undefined ? `known options: ${known.join(", ")}` : `did you mean \`${meant}\`?`;
   return new EnvelockError("invalid-argument", `${what} has no option \`${shown}\``, { hint });
+}
+
+/** Shows a value that was refused: a short primitive as it is, of anything else the type, so that no conversion of the value runs. */
+export function shownValue(value: unknown): string {
+  if (typeof value === "string") return value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value;
+  if ((typeof value === "object" && value !== null) || typeof value === "function" || typeof value === "symbol")
+    return `of the type ${typeof value}`;
+  return String(value);
 }
 
 /**

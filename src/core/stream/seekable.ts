@@ -1,11 +1,12 @@
 import { engine } from "#engine";
 import { concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { CALL_OPTIONS, type CallOptions, callSignal, VALUE_OPTIONS, type ValueOptions } from "../base/call-options.ts";
-import { EnvelockError, invalidArgument, malformed } from "../base/errors.ts";
+import { EnvelockError, malformed } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
 import { CHUNK_BYTES } from "../contracts/suite.ts";
 import { BODY_PREFIX_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
+import { requireRange } from "../resilience/checks.ts";
 import { type KeyUse, openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
@@ -112,7 +113,7 @@ export class SeekableBlob {
 
   /** Computes the range within the blob. A range that reaches the end is cut there, after the end was verified. */
   async #range(start: number, end: number, options: CallOptions): Promise<Range> {
-    if (!isOffset(start) || !isOffset(end) || end < start) throw invalidArgument(`a range is two integers from 0, not ${start} to ${end}`);
+    requireRange(start, end);
     this.#requireOpen();
     const lastChunkStart = this.#lastChunk * CHUNK_BYTES;
     if (end <= lastChunkStart || start === end) return { start, end };
@@ -174,10 +175,6 @@ interface Range {
 
 function chunkOf(offset: number): number {
   return Math.floor(offset / CHUNK_BYTES);
-}
-
-function isOffset(offset: number): boolean {
-  return Number.isSafeInteger(offset) && offset >= 0;
 }
 
 const WINDOW_CHUNKS = 64; // 1 MiB in one read of the source

@@ -1,8 +1,9 @@
 import { type OwnedBytes, wipe } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, type CallOptions, callSignal } from "../../core/base/call-options.ts";
+import { requireRange } from "../../core/resilience/checks.ts";
 import { CheckedSource, type SeekableSource } from "../../core/stream/seekable-source.ts";
 import { otherLength } from "../expected-length.ts";
-import { closedBlob, type ForeignBlob, requireRange } from "../foreign-blob.ts";
+import { closedBlob, type ForeignBlob } from "../foreign-blob.ts";
 import { joined, streamOf } from "../pieces.ts";
 import { BLOCK_BYTES, type CbcBody, requireBlocks } from "./cbc.ts";
 import type { StorageProtocol } from "./encryption-data.ts";

@@ -3,11 +3,12 @@ import { CALL_OPTIONS, type CallOptions, callSignal } from "../../core/base/call
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import type { KeyWrapper } from "../../core/contracts/key-wrapper.ts";
+import { checkedBytes } from "../../core/resilience/checks.ts";
 import { RESILIENCE_OPTIONS, type ResilienceOptions } from "../../core/resilience/policy.ts";
 import type { SeekableSource } from "../../core/stream/seekable-source.ts";
 import { keyEncryptionKeyResolver } from "../../integrations/azure-sdk/key-encryption-key.ts";
 import type { KeyCacheBounds } from "../../integrations/azure-sdk/unwrapped-keys.ts";
-import { checkedBytes, ofExpectedLength } from "../expected-length.ts";
+import { ofExpectedLength } from "../expected-length.ts";
 import type { ForeignReader, StoredSource } from "../foreign-blob.ts";
 import type { StoredMetadata } from "../metadata.ts";
 import { blocksOf, joined, type PieceSource, piecesOf, streamOf } from "../pieces.ts";

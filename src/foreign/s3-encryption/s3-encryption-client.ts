@@ -4,9 +4,10 @@ import { CALL_OPTIONS, type CallOptions, callSignal } from "../../core/base/call
 import { authenticationFailed, EnvelockError, invalidArgument, malformed } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import { hkdfExpand, hkdfExtract } from "../../core/crypto/hkdf.ts";
+import { checkedBytes, requireRange } from "../../core/resilience/checks.ts";
 import { CheckedSource } from "../../core/stream/seekable-source.ts";
-import { checkedBytes, otherLength } from "../expected-length.ts";
-import { closedBlob, type ForeignBlob, type ForeignReader, requireRange, type StoredSource } from "../foreign-blob.ts";
+import { otherLength } from "../expected-length.ts";
+import { closedBlob, type ForeignBlob, type ForeignReader, type StoredSource } from "../foreign-blob.ts";
 import type { StoredMetadata } from "../metadata.ts";
 import { type PieceSource, piecesOf, streamOf } from "../pieces.ts";
 import { MasterKeys, openedGcm, type S3MasterKey } from "./master-keys.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
-import { closest, type OptionNames, refuseUnknown } from "../../../src/core/base/options.ts";
+import { closest, type OptionNames, refuseUnknown, shownValue } from "../../../src/core/base/options.ts";
+import { revoked } from "../../support/untyped.ts";
 
 interface Options {
   readonly context?: string;
@@ -41,6 +42,24 @@ describe("an options object", () => {
     expect(() => Reflect.apply(refuseUnknown, undefined, [null, KNOWN, "Keyring"])).toThrow("must be an object");
     expect(() => Reflect.apply(refuseUnknown, undefined, ["text", KNOWN, "Keyring"])).toThrow("must be an object");
   });
+});
+
+test("an option that is a revoked proxy is refused where the options are read", () => {
+  expect(refusalOf({ context: revoked() })).toMatchObject({ code: "invalid-argument", hint: expect.stringContaining("plain objects") });
+});
+
+test("a refused value is shown without a conversion of it", () => {
+  const values = [5, 10n, null, "x".repeat(99), Symbol("x"), Object.create(null), revoked(), () => 1];
+  expect(values.map(shownValue)).toEqual([
+    "5",
+    "10",
+    "null",
+    `${"x".repeat(40)}…`,
+    "of the type symbol",
+    "of the type object",
+    "of the type object",
+    "of the type function",
+  ]);
 });
 
 test("the closest name is the one with the fewest edits", () => {
