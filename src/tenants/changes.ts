@@ -1,7 +1,7 @@
-import type { CallOptions } from "../core/base/call-options.ts";
+import { type CallOptions, callSignal } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import type { OptionNames } from "../core/base/options.ts";
 import type { Residents } from "./access/residents.ts";
 import { noSuchTenant } from "./access/states.ts";
 import type { AuditQueue } from "./audit/audit-queue.ts";
@@ -94,7 +94,7 @@ function eventOf(change: TenantChange, before: TenantState | undefined): TenantE
 
 /** Reads the options of a change once. @throws `invalid-argument` */
 export function changeOptions<T extends ChangeOptions>(given: T, known: OptionNames<T>, what: string): T {
-  refuseUnknown(given, known, what);
+  callSignal(given, known, what);
   const { actor, reason } = given;
   if (actor !== undefined && !(typeof actor === "string" && actor.length <= 200))
     throw invalidArgument("actor is text of at most 200 characters");

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../core/base/clock.ts";
 import { invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import { type OptionNames, refuseUnknown, shownValue } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import type { KeyProvider } from "../core/contracts/key-provider.ts";
 import type { TenantKeyOpener } from "../core/contracts/tenant-keys.ts";
@@ -94,19 +94,31 @@ export interface TenantsPolicy extends TenantsOptions {
 export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   refuseUnknown(options, TENANTS_OPTIONS, "Tenants");
   const { store, platform = [], open = [], reserved = () => false, dataKeys = {}, refreshMs = 30_000, clock = systemClock } = options;
-  const { maxStaleMs = 5 * refreshMs, maxResident = 2000, maxKnown = 200_000, maxQueuedEvents = 256, onEvent } = options;
+  const { maxStaleMs = 5 * atLeastASecond(refreshMs), maxResident = 2000, maxKnown = 200_000, maxQueuedEvents = 256, onEvent } = options;
   if (typeof store?.compareAndSwap !== "function" || typeof store.get !== "function")
     throw invalidArgument("store must be a TenantStore", "Such as postgresTenantStore() of envelock/stores/postgres.");
   if (!Array.isArray(platform)) throw invalidArgument("platform must be an array of providers");
   if (typeof reserved !== "function") throw invalidArgument("reserved must be a function");
   if (onEvent !== undefined && typeof onEvent !== "function") throw invalidArgument("onEvent must be a function");
   refuseUnknown(dataKeys, DATA_KEYS, "the dataKeys of Tenants");
-  const openers: readonly TenantKeyOpener[] = "open" in open ? [open] : [...open];
+  const openers: readonly TenantKeyOpener[] = isListOfOpeners(open) ? [...open] : [open];
+  const { addresses = [] } = options;
+  if (!Array.isArray(addresses) || !addresses.every((address) => typeof address === "string"))
+    throw invalidArgument("addresses must be an array of texts");
+  for (const name of ["cache", "reuse", "resilience", "telemetry"] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && (typeof value !== "object" || value === null)) throw invalidArgument(`${name} of Tenants must be an object`);
+  }
+  if (typeof clock?.unixMs !== "function" || typeof clock.monotonicMs !== "function" || typeof clock.after !== "function")
+    throw invalidArgument("clock must be a Clock", "Leave it out to use the time of the machine.");
+  const { dataKeyStore } = options;
+  if (dataKeyStore !== undefined && (typeof dataKeyStore?.byKid !== "function" || typeof dataKeyStore.scan !== "function"))
+    throw invalidArgument("dataKeyStore must be a DataKeyStore", "Such as postgresDataKeyStore() of envelock/stores/postgres.");
   return {
     ...options,
     platform: [...platform],
     cacheMaxAgeMs: positive(options.cache?.maxAgeMs ?? 300_000, "cache.maxAgeMs"),
-    addresses: [...(options.addresses ?? [])],
+    addresses: [...addresses],
     openers: new TenantKeyOpeners(openers, reserved),
     dataKeys: { ...dataKeys },
     refreshMs: atLeastASecond(refreshMs),
@@ -119,14 +131,18 @@ export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   };
 }
 
+function isListOfOpeners(open: TenantKeyOpener | readonly TenantKeyOpener[]): open is readonly TenantKeyOpener[] {
+  return Array.isArray(open);
+}
+
 function atLeastZero(value: number, name: string): number {
   if (typeof value === "number" && value >= 0) return value;
-  throw invalidArgument(`${name} is ${value}, expected a number of at least 0`);
+  throw invalidArgument(`${name} is ${shownValue(value)}, expected a number of at least 0`);
 }
 
 function atLeastASecond(refreshMs: number): number {
   if (typeof refreshMs === "number" && refreshMs >= 1000) return refreshMs;
-  throw invalidArgument(`refreshMs is ${refreshMs}, expected a number of at least 1000`);
+  throw invalidArgument(`refreshMs is ${shownValue(refreshMs)}, expected a number of at least 1000`);
 }
 
 const DATA_KEYS: OptionNames<TenantDataKeysOptions> = {

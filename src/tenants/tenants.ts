@@ -280,6 +280,7 @@ export class Tenants {
   /** Retires the old keys of a move. `move` does so by itself. @throws `invalid-argument` before the pass that proves it, without `force` */
   async retire(id: string, options: RetireOptions = {}): Promise<TenantRecord> {
     const { force = false, ...meta } = changeOptions(options, RETIRE_OPTIONS, "Tenants.retire");
+    if (typeof force !== "boolean") throw invalidArgument("force is true or false");
     return await this.#changes.makeOf(tenantId(id), () => ({ change: "retire", force }), meta);
   }
 
@@ -313,7 +314,7 @@ export class Tenants {
    * @throws what the store and the openers throw
    */
   async keyringOf(scope: Context): Promise<Keyring | SkippedScope> {
-    const { tenant: id, [EPOCH]: epoch } = scope;
+    const { tenant: id, [EPOCH]: epoch } = scope ?? {};
     if (id === undefined) return { skip: "no tenant" };
     const record = await this.#residents.read(tenantId(id));
     if (record === undefined) return { skip: "tenant unknown" };
@@ -333,6 +334,7 @@ export class Tenants {
   /** Lists all tenants by id. A record that cannot be read comes as its id and the error, and hides no other. @throws what the store throws */
   async *list(options: ListTenantsOptions = {}): AsyncGenerator<TenantRecord | UnreadableTenant, void, undefined> {
     const signal = callSignal(options, LIST_OPTIONS, "Tenants.list");
+    if (options.after !== undefined && typeof options.after !== "string") throw invalidArgument("after is the id of a tenant");
     for (let { after } = options; ; ) {
       const page = await this.#records.list(after, PAGE, signal && { signal });
       yield* page;

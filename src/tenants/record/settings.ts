@@ -1,5 +1,5 @@
 import { isTextOfAtMost } from "../../core/base/bytes.ts";
-import { invalidArgument } from "../../core/base/errors.ts";
+import { invalidArgument, unreadable } from "../../core/base/errors.ts";
 
 /** A frozen map of text to text without a prototype, so that a name such as `__proto__` is a name like any other. */
 export type Settings = Readonly<Record<string, string>>;
@@ -11,7 +11,7 @@ export type Settings = Readonly<Record<string, string>>;
  */
 export function settingsOf(given: unknown, what: string): Settings {
   if (typeof given !== "object" || given === null || Array.isArray(given)) throw invalidArgument(`${what} must be an object of strings`);
-  const pairs = Object.entries(given);
+  const pairs = entriesOf(given, what);
   if (pairs.length > MOST_SETTINGS) throw invalidArgument(`${what} has ${pairs.length} settings, at most ${MOST_SETTINGS} are allowed`);
   const settings: Record<string, string> = Object.create(null);
   for (const [name, value] of pairs) {
@@ -27,6 +27,14 @@ export function settingsOf(given: unknown, what: string): Settings {
     settings[name] = value;
   }
   return Object.freeze(settings);
+}
+
+function entriesOf(given: object, what: string): readonly (readonly [string, unknown])[] {
+  try {
+    return Object.entries(given);
+  } catch (error) {
+    throw unreadable(what, error);
+  }
 }
 
 const MOST_SETTINGS = 12;
