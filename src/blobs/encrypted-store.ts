@@ -2,9 +2,10 @@ import { CALL_OPTIONS, type CallOptions, callSignal } from "../core/base/call-op
 import { type Clock, systemClock } from "../core/base/clock.ts";
 import type { Context } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import { type OptionNames, refuseUnknown, shownValue } from "../core/base/options.ts";
 import { inspectEnvelope } from "../core/keyring/inspect.ts";
 import { type Keyring, requireKeyring, streamsOf } from "../core/keyring/keyring.ts";
+import { checkedBytes } from "../core/resilience/checks.ts";
 import { openSeekable } from "../core/stream/seekable.ts";
 import { type BlobHead, headOf } from "./blob-head.ts";
 import type { BlobCondition, BlobEntry, BlobPage, BlobStore } from "./blob-store.ts";
@@ -16,7 +17,7 @@ import { checkedName } from "./name.ts";
 import { PinnedSource } from "./pinned-source.ts";
 import type { BlobProgress } from "./progress.ts";
 import { type Persistence, repeated } from "./retries.ts";
-import { type BlobSource, checkedBytes, knownBytesOf, type SealUploadOptions, sealUpload } from "./seal-upload.ts";
+import { type BlobSource, knownBytesOf, type SealUploadOptions, sealUpload } from "./seal-upload.ts";
 import { type BlobHandlerOptions, blobHandler } from "./serve.ts";
 import { type BlobTap, type PutResult, writeBlob } from "./write-blob.ts";
 
@@ -232,6 +233,8 @@ export class EncryptedStore {
   findStale(options: FindStaleOptions = {}): AsyncGenerator<string, void, undefined> {
     const signal = callSignal(options, STALE_OPTIONS, "findStale");
     const { wrappedBy, prefix, after } = options;
+    requireText({ prefix, after });
+    if (wrappedBy !== undefined) requireKey(wrappedBy);
     const page = { ...(prefix !== undefined && { prefix }), ...(after !== undefined && { after }) };
     return this.#stale(wrappedBy && { provider: wrappedBy.provider, keyId: wrappedBy.keyId }, page, signal);
   }
@@ -265,7 +268,7 @@ export class EncryptedStore {
     options: CallOptions = {},
   ): Promise<{ readonly plaintextBytes: number; readonly etag: string }> {
     const signal = callSignal(options, CALL_OPTIONS, "verify");
-    if (extent !== "ends" && extent !== "all") throw invalidArgument(`verify takes "ends" or "all", not ${extent}`);
+    if (extent !== "ends" && extent !== "all") throw invalidArgument(`verify takes "ends" or "all", not ${shownValue(extent)}`);
     const blob = await this.get(name, optional(signal));
     try {
       if (extent === "ends") await blob.read(0, 1, optional(signal));
@@ -285,6 +288,7 @@ export class EncryptedStore {
   async delete(name: string, options: BlobDeleteOptions = {}): Promise<boolean> {
     const signal = callSignal(options, DELETE_OPTIONS, "delete");
     const { ifMatch } = options;
+    requireText({ ifMatch });
     const own = checkedName(name);
     const condition = { ...optional(signal), ...(ifMatch !== undefined && { ifMatch }) };
     const isDeleted = await repeated(() => this.#store.delete(own, condition), this.#persistence(signal));
@@ -296,6 +300,7 @@ export class EncryptedStore {
   list(options: BlobListOptions = {}): AsyncGenerator<BlobEntry, void, undefined> {
     const signal = callSignal(options, LIST_OPTIONS, "list");
     const { prefix, after } = options;
+    requireText({ prefix, after });
     return this.#listed(prefix, after, signal);
   }
 
@@ -348,13 +353,26 @@ export class EncryptedStore {
 }
 
 function conditionOf({ ifMatch, replace }: PutOptions): BlobCondition {
+  requireText({ ifMatch });
+  if (replace !== undefined && typeof replace !== "boolean") throw invalidArgument("replace is true or false");
   if (ifMatch !== undefined && replace === true) throw invalidArgument("put takes ifMatch or replace, and both are given");
   if (ifMatch !== undefined) return { ifMatch };
   return replace === true ? { always: true } : { ifNone: "*" };
 }
 
+function requireText(given: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined && typeof value !== "string") throw invalidArgument(`${name} must be text`);
+  }
+}
+
+function requireKey(key: BlobKey): void {
+  if (typeof key?.provider === "string" && typeof key.keyId === "string") return;
+  throw invalidArgument("wrappedBy names a key by the texts provider and keyId", "`inspect` of an envelope gives them for each recipient.");
+}
+
 function checkedTap(tap: BlobTap | undefined): BlobTap | undefined {
-  if (tap === undefined || typeof tap.onPiece === "function") return tap;
+  if (tap === undefined || typeof tap?.onPiece === "function") return tap;
   throw invalidArgument("a tap has a method onPiece");
 }
 

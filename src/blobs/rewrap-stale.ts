@@ -1,6 +1,7 @@
 import { CALL_OPTIONS, callSignal } from "../core/base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { OptionNames } from "../core/base/options.ts";
+import { shownValue } from "../core/base/options.ts";
 import type { EncryptedStore, FindStaleOptions, RewrapOutcome } from "./encrypted-store.ts";
 
 export interface RewrapStaleOptions extends FindStaleOptions {
@@ -36,7 +37,7 @@ export interface RewrappedBlob {
 export function rewrapStale(store: EncryptedStore, options: RewrapStaleOptions = {}): AsyncGenerator<RewrappedBlob, void, undefined> {
   const signal = callSignal(options, OPTIONS, "rewrapStale");
   const { inFlight = 8, ...search } = options;
-  if (!Number.isInteger(inFlight) || inFlight < 1) throw invalidArgument(`inFlight is ${inFlight}, expected an integer from 1`);
+  if (!Number.isInteger(inFlight) || inFlight < 1) throw invalidArgument(`inFlight is ${shownValue(inFlight)}, expected an integer from 1`);
   return rewrapped(store, store.findStale(search), inFlight, signal);
 }
 

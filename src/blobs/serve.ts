@@ -1,5 +1,5 @@
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import { type OptionNames, refuseUnknown, shownValue } from "../core/base/options.ts";
 import { httpRangeHandler } from "../core/stream/range-handler.ts";
 import type { EncryptedBlob } from "./encrypted-blob.ts";
 import { checkedName } from "./name.ts";
@@ -22,7 +22,7 @@ export function blobHandler(
   const { name: nameOf, contentType, disposition = "attachment" } = options;
   if (typeof nameOf !== "function") throw invalidArgument("name must be a function that finds the blob of a request");
   if (disposition !== "attachment" && disposition !== "inline") {
-    throw invalidArgument(`disposition is "attachment" or "inline", not ${disposition}`);
+    throw invalidArgument(`disposition is "attachment" or "inline", not ${shownValue(disposition)}`);
   }
   return async (request) => {
     const name = await nameOf(request);

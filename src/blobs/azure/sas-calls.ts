@@ -155,7 +155,7 @@ interface Call {
 
 /** @throws `invalid-argument` */
 function baseOf(url: string): URL {
-  const base = URL.canParse(url) ? new URL(url) : undefined;
+  const base = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
   const isSafe =
     base?.protocol === "https:" || (base?.protocol === "http:" && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(base.hostname));
   if (base !== undefined && isSafe && base.pathname.length > 1 && base.hash === "") {

@@ -11,6 +11,7 @@ import { jsonIn } from "../../core/base/json.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import type { BlobCondition, BlobContent, BlobEntry, BlobPage, BlobStore, BlobUpload, StoredBlob } from "../blob-store.ts";
 import { sourceChanged } from "../failures.ts";
+import { checkedName } from "../name.ts";
 
 export interface FileBlobsOptions {
   /** The mode of new files, less the umask. Defaults to 0o600, so that their owner alone can read them. */
@@ -257,9 +258,10 @@ function etagOf({ ino, size, mtimeMs }: Stats): string {
 }
 
 function pathOf({ folder }: Place, name: string): string {
-  const last = name.slice(name.lastIndexOf("/") + 1);
+  const own = checkedName(name); // also for names from an index or a ledger
+  const last = own.slice(own.lastIndexOf("/") + 1);
   if (isOurs(last)) throw invalidArgument("this name is one of the store's own files");
-  return join(folder, ...name.split("/"));
+  return join(folder, ...own.split("/"));
 }
 
 function metadataIn(text: string | undefined): Readonly<Record<string, string>> {
