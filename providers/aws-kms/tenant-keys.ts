@@ -3,7 +3,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { RecentMap } from "../../src/core/base/recent-map.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
-import { notAllowed, TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
+import { notAllowed, TenantSettings, textList } from "../../src/core/contracts/tenant-settings.ts";
 import { checkedRoleArn, type KeyArn, parseKeyArn } from "./arn.ts";
 import { type AwsKmsKeyOptions, awsKmsKey } from "./aws-kms-key.ts";
 import { type AwsCredentialSource, type AwsLogin, checkedSource } from "./credentials.ts";
@@ -44,8 +44,8 @@ export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
   refuseUnknown(options, TENANT_KEYS_OPTIONS, "awsTenantKeys");
   const { credentials, vendorAccounts, regions, sessionName, stsEndpoint, ...connection } = options;
   const source = checkedSource(credentials);
-  const own = new Set(vendorAccounts.map(checkedAccount));
-  const allowed = regions === undefined ? undefined : new Set(regions);
+  const own = new Set(textList(vendorAccounts, "vendorAccounts").map(checkedAccount));
+  const allowed = regions === undefined ? undefined : new Set(textList(regions, "regions"));
   const logins = new RecentMap<string, AwsLogin>({ maxEntries: MAX_LOGINS });
 
   const accepted = (ref: TenantKeyRef, identity: TenantKeyIdentity): Accepted => {

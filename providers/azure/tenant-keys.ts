@@ -3,7 +3,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { RecentMap } from "../../src/core/base/recent-map.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
-import { notAllowed, TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
+import { notAllowed, TenantSettings, textList } from "../../src/core/contracts/tenant-settings.ts";
 import { type AzureKeyOptions, azureKey } from "./azure-key.ts";
 import { diagnoseAzureKey } from "./doctor/diagnose.ts";
 import { parseKeyUrl } from "./key-url.ts";
@@ -50,8 +50,8 @@ export function azureTenantKeys(options: AzureTenantKeysOptions): TenantKeyOpene
   refuseUnknown(options, TENANT_KEYS_OPTIONS, "azureTenantKeys");
   const { credential, vendorDirectories, vaults, ...connection } = options;
   if (typeof credential !== "function") throw invalidArgument("credential must be a function of a directory's id");
-  const own = new Set(vendorDirectories.map((id) => checkedDirectory("vendorDirectories", id)));
-  const allowed = vaults === undefined ? undefined : new Set(vaults.map((host) => host.toLowerCase()));
+  const own = new Set(textList(vendorDirectories, "vendorDirectories").map((id) => checkedDirectory("vendorDirectories", id)));
+  const allowed = vaults === undefined ? undefined : new Set(textList(vaults, "vaults").map((host) => host.toLowerCase()));
   const credentials = new RecentMap<string, AzureCredential>({ maxEntries: MAX_CREDENTIALS });
 
   const accepted = (ref: TenantKeyRef, identity: TenantKeyIdentity): Accepted => {

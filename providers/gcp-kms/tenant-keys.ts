@@ -3,7 +3,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { RecentMap } from "../../src/core/base/recent-map.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
-import { notAllowed, TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
+import { notAllowed, TenantSettings, textList } from "../../src/core/contracts/tenant-settings.ts";
 import { diagnoseGcpKey } from "./doctor/diagnose.ts";
 import { type GcpKmsKeyOptions, gcpKmsKey } from "./gcp-kms-key.ts";
 import { checkedKeyName } from "./key-name.ts";
@@ -40,8 +40,8 @@ export function gcpTenantKeys(options: GcpTenantKeysOptions): TenantKeyOpener {
   refuseUnknown(options, TENANT_KEYS_OPTIONS, "gcpTenantKeys");
   const { token, vendorProjects, locations, ...connection } = options;
   impersonated({ source: token, serviceAccount: "check@vendor.iam.gserviceaccount.com" }); // refuses what is no source of tokens
-  const own = new Set(vendorProjects.map((id) => checkedProject("vendorProjects", id)));
-  const allowed = locations === undefined ? undefined : new Set(locations);
+  const own = new Set(textList(vendorProjects, "vendorProjects").map((id) => checkedProject("vendorProjects", id)));
+  const allowed = locations === undefined ? undefined : new Set(textList(locations, "locations"));
   const logins = new RecentMap<string, GcpLogin>({ maxEntries: MAX_LOGINS });
 
   const accepted = (ref: TenantKeyRef, identity: TenantKeyIdentity): Accepted => {

@@ -261,3 +261,23 @@ function vaultFamily(): Family {
     },
   };
 }
+
+describe("what an opener allows is a list", () => {
+  const credentials = async (): Promise<never> => Promise.reject(new Error("not asked"));
+  const token = credentials;
+
+  test.each([null, 5, "eu-central-1", {}, [null]])("and %j is none", async (given) => {
+    const list = untyped<readonly string[]>(given);
+    for (const make of [
+      () => awsTenantKeys({ credentials, vendorAccounts: list }),
+      () => awsTenantKeys({ credentials, vendorAccounts: [], regions: list }),
+      () => gcpTenantKeys({ token, vendorProjects: list }),
+      () => gcpTenantKeys({ token, vendorProjects: [], locations: list }),
+      () => azureTenantKeys({ credential: untyped(() => ({})), vendorDirectories: list }),
+      () => azureTenantKeys({ credential: untyped(() => ({})), vendorDirectories: [], vaults: list }),
+    ]) {
+      const { code, message } = await refusal(make);
+      expect([code, message]).toEqual(["invalid-argument", expect.stringContaining("must be an array of texts")]);
+    }
+  });
+});

@@ -1,6 +1,16 @@
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
 import { closest } from "../base/options.ts";
 
+/**
+ * Requires a list of texts of an opener's configuration: a text by itself would be taken for a list of its letters.
+ *
+ * @throws `invalid-argument`
+ */
+export function textList(given: readonly string[], name: string): readonly string[] {
+  if (Array.isArray(given) && given.every((text) => typeof text === "string")) return [...given];
+  throw invalidArgument(`${name} must be an array of texts`);
+}
+
 /** The settings of a tenant's key or identity, read by an opener that knows all their names. */
 export class TenantSettings {
   readonly #what: string;
