@@ -1,4 +1,4 @@
-import { invalidArgument, malformed } from "../core/base/errors.ts";
+import { invalidArgument, malformed, unreadable } from "../core/base/errors.ts";
 
 /** The user metadata of a stored object, as clients of stores give it: names to texts. */
 export type StoredMetadata = Readonly<Record<string, string | undefined>>;
@@ -12,9 +12,7 @@ export function foldedMetadata(metadata: StoredMetadata | undefined): ReadonlyMa
   const folded = new Map<string, string>();
   if (metadata === undefined) return folded;
   const given: unknown = metadata;
-  if (typeof given !== "object" || given === null || Array.isArray(given))
-    throw invalidArgument("metadata is an object of names and texts");
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of entriesOf(given)) {
     if (value === undefined) continue;
     if (typeof value !== "string") throw invalidArgument(`the metadata ${name.slice(0, 40)} must be a text`);
     const lower = name.toLowerCase();
@@ -22,4 +20,13 @@ export function foldedMetadata(metadata: StoredMetadata | undefined): ReadonlyMa
     folded.set(lower, value);
   }
   return folded;
+}
+
+function entriesOf(given: unknown): readonly (readonly [string, unknown])[] {
+  try {
+    if (typeof given === "object" && given !== null && !Array.isArray(given)) return Object.entries(given);
+  } catch (error) {
+    throw unreadable("metadata", error);
+  }
+  throw invalidArgument("metadata is an object of names and texts");
 }

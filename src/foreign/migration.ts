@@ -2,7 +2,7 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import { callSignal } from "../core/base/call-options.ts";
 import type { Context } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import type { OptionNames } from "../core/base/options.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { checkedBytes } from "../core/resilience/checks.ts";
 import { otherLength } from "./expected-length.ts";
@@ -131,11 +131,12 @@ export function reencryptObjects(
   objects: AsyncIterable<ObjectToMove> | Iterable<ObjectToMove>,
   options: ReencryptOptions,
 ): AsyncGenerator<ReencryptOutcome, void, undefined> {
-  refuseUnknown(options, REENCRYPT_OPTIONS, "reencryptObjects");
+  const signal = callSignal(options, REENCRYPT_OPTIONS, "reencryptObjects");
   const { put, context } = options;
+  if (typeof reader?.open !== "function") throw invalidArgument("reencryptObjects takes a reader", "`migratingReader` makes one.");
+  if (!isIterable(objects)) throw invalidArgument("objects must be an iterable of objects to move");
   if (typeof put !== "function") throw invalidArgument("put must be a function that stores a plaintext as an envelope");
   if (context !== undefined && typeof context !== "function") throw invalidArgument("context must be a function of a name");
-  const { signal } = options;
   const move = async ({ name, object, expectedBytes }: ObjectToMove): Promise<ReencryptOutcome> => {
     const call = signal === undefined ? {} : { signal };
     const blob = await reader.open(object, {
@@ -169,6 +170,10 @@ export function reencryptObjects(
       }
     }
   })();
+}
+
+function isIterable(given: unknown): boolean {
+  return typeof given === "object" && given !== null && (Symbol.asyncIterator in given || Symbol.iterator in given);
 }
 
 function typed(error: unknown): EnvelockError {

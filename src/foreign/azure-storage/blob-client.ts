@@ -116,7 +116,7 @@ export async function uploadEncrypted(
   const isClient =
     typeof given === "object" && given !== null && typeof client.stageBlock === "function" && typeof client.commitBlockList === "function";
   if (!isClient) throw invalidArgument("uploadEncrypted takes a BlockBlobClient, or an object with stageBlock and commitBlockList");
-  const { body, metadata } = encrypted;
+  const { body, metadata } = encrypted ?? {};
   const whole = wholeMetadata(metadata, options.metadata);
   const conditions = conditionsOf(options);
   const upload = toHex(crypto.getRandomValues(new Uint8Array(8)));
@@ -156,9 +156,10 @@ function conditionError(cause: unknown, { ifMatch, ifNoneMatch }: ReturnType<typ
 }
 
 function wholeMetadata(
-  { encryptiondata }: EncryptedBody<unknown>["metadata"],
+  standing: EncryptedBody<unknown>["metadata"] | undefined,
   own: UploadStorageOptions["metadata"],
 ): Record<string, string> {
+  const encryptiondata = standing?.encryptiondata;
   if (typeof encryptiondata !== "string" || encryptiondata === "") throw invalidArgument("the encrypted body must come with its metadata");
   const other = foldedMetadata(own);
   if (other.has(ENCRYPTION_DATA)) throw invalidArgument("the metadata encryptiondata is the library's own");
@@ -166,6 +167,8 @@ function wholeMetadata(
 }
 
 function conditionsOf({ ifMatch, replace }: UploadStorageOptions): { readonly ifMatch?: string; readonly ifNoneMatch?: string } {
+  if (replace !== undefined && typeof replace !== "boolean") throw invalidArgument("replace is true or false");
+  if (ifMatch !== undefined && (typeof ifMatch !== "string" || ifMatch === "")) throw invalidArgument("ifMatch is the ETag of a version");
   if (ifMatch !== undefined && replace === true) throw invalidArgument("uploadEncrypted takes ifMatch or replace, and both are given");
   if (ifMatch !== undefined) return { ifMatch };
   return replace === true ? {} : { ifNoneMatch: "*" };

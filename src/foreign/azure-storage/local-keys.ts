@@ -72,6 +72,8 @@ interface HeldKey extends Required<StorageKey> {
 }
 
 function heldKey(given: LocalStorageKey): HeldKey {
+  const key: unknown = given;
+  if (typeof key !== "object" || key === null) throw invalidArgument("a key of localStorageKeys must be an object with a keyId");
   return "privateKey" in given ? rsaKey(given) : aesKey(given);
 }
 

@@ -177,6 +177,7 @@ export function azureStorageEncryption(options: AzureStorageEncryptionOptions): 
     const expected = checkedBytes(options.expectedBytes, "expectedBytes");
     const data = encryptionDataOf(blob?.metadata, rules);
     const { size } = blob;
+    if (checkedBytes(size, "size") === undefined) throw invalidArgument("the source must have a size");
     requireStored(data, size);
     const reading = await beginReading(data, signal);
     return await openedBlob(layoutOf(reading, size), blob, expected, signal);
@@ -262,7 +263,7 @@ function resolverOf(
     if (typeof keys.resolve === "function") return keys;
     throw invalidArgument("a resolver must have resolve()");
   }
-  if (keys.length === 0) throw invalidArgument("keys must have at least one provider");
+  if (!Array.isArray(given) || keys.length === 0) throw invalidArgument("keys must be an array of at least one provider, or a resolver");
   for (const key of keys) {
     const isWrapper = typeof key === "object" && key !== null && "unwrapKey" in key && "wrapKey" in key && "currentKey" in key;
     if (!isWrapper)
