@@ -38,6 +38,7 @@ export function rewrapStale(store: EncryptedStore, options: RewrapStaleOptions =
   const signal = callSignal(options, OPTIONS, "rewrapStale");
   const { inFlight = 8, ...search } = options;
   if (!Number.isInteger(inFlight) || inFlight < 1) throw invalidArgument(`inFlight is ${shownValue(inFlight)}, expected an integer from 1`);
+  if (typeof store?.findStale !== "function") throw invalidArgument("rewrapStale takes a store", "`encryptedStore` makes one.");
   return rewrapped(store, store.findStale(search), inFlight, signal);
 }
 

@@ -67,3 +67,10 @@ describe("a folder of blobs", () => {
     expect(await refusalCode(() => store.create(name, { metadata: {}, keys: [] }))).toBe("invalid-argument");
   });
 });
+
+test("rewrapStale refuses what is no store, and a folder bad options of delete", async () => {
+  for (const store of [null, 5, {}]) expect(await refusalCode(() => rewrapStale(untyped(store)))).toBe("invalid-argument");
+  const store = fileBlobs(join(tmpdir(), "envelock-never-made"));
+  expect(await refusalCode(() => store.delete("a", untyped({ ifmatch: "1" })))).toBe("invalid-argument");
+  expect(await refusalCode(() => store.open(untyped(Symbol("x")), 1))).toBe("invalid-argument");
+});

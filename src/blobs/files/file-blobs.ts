@@ -2,13 +2,13 @@ import type { Stats } from "node:fs";
 import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { concatBytes } from "../../core/base/bytes.ts";
-import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
+import { CALL_OPTIONS, type CallOptions, callSignal } from "../../core/base/call-options.ts";
 import { beginDurably, type DurableFile, readIfThere, writeDurably } from "../../core/base/durable-file.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { fileError, systemCodeOf } from "../../core/base/file-error.ts";
 import { withFileLock } from "../../core/base/file-lock.ts";
 import { jsonIn } from "../../core/base/json.ts";
-import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { type OptionNames, refuseUnknown, shownValue } from "../../core/base/options.ts";
 import type { BlobCondition, BlobContent, BlobEntry, BlobPage, BlobStore, BlobUpload, StoredBlob } from "../blob-store.ts";
 import { sourceChanged } from "../failures.ts";
 import { checkedName } from "../name.ts";
@@ -61,8 +61,9 @@ export function fileBlobs(folder: string, options: FileBlobsOptions = {}): BlobS
       callSignal(call, CALL_OPTIONS, "open")?.throwIfAborted();
       return await translated(name, () => opened(place, name, firstBytes));
     },
-    async delete(name, { ifMatch, signal } = {}) {
-      signal?.throwIfAborted();
+    async delete(name, call = {}) {
+      callSignal(call, DELETE_OPTIONS, "delete")?.throwIfAborted();
+      const { ifMatch } = call;
       return await translated(name, () => locked(place, name, () => removed(place, name, ifMatch)));
     },
     async list(page, call = {}) {
@@ -276,10 +277,11 @@ async function translated<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw fileError(`the file of blob ${name}`, error);
+    throw fileError(`the file of blob ${shownValue(name)}`, error);
   }
 }
 
+const DELETE_OPTIONS: OptionNames<CallOptions & { readonly ifMatch?: string }> = { ...CALL_OPTIONS, ifMatch: true };
 const OPTIONS: OptionNames<FileBlobsOptions> = { mode: true, maxLockWaitMs: true };
 const METADATA_END = ".envelock-meta";
 const LOCK_END = ".envelock-lock";
