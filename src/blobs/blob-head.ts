@@ -1,4 +1,4 @@
-import { concatBytes, equalPublicBytes } from "../core/base/bytes.ts";
+import { concatBytes, equalPublicBytes, isBytes } from "../core/base/bytes.ts";
 import { EnvelockError, malformed } from "../core/base/errors.ts";
 import { BODY_PREFIX_BYTES } from "../core/crypto/body-sizes.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseDetachedHeader, parseHeader } from "../core/format/envelope.ts";
@@ -27,6 +27,7 @@ export interface BlobHead {
  * @throws `malformed-envelope`, with `detail` `overlay-foreign` for an overlay of another data key; `unsupported-version`
  */
 export async function headOf(name: string, blob: StoredBlob, signal: AbortSignal | undefined): Promise<BlobHead> {
+  requireStoredBlob(blob);
   const start = await beginningOf(blob, signal);
   const { record, headerBytes } = parseHeader(start);
   const own = start.subarray(0, headerBytes);
@@ -43,6 +44,24 @@ function overlayOf(name: string, { overlay, etag }: StoredBlob, keyCommit: Uint8
   throw new EnvelockError("malformed-envelope", `the header beside blob ${shown(name)} wraps another data key than the blob has`, {
     detail: "overlay-foreign",
     hint: "remove the overlay if the blob was replaced by another program",
+  });
+}
+
+/** A store of the application is code that nobody checked: what it answers has the shape of the contract, or is refused. */
+function requireStoredBlob(blob: StoredBlob): void {
+  const { size, etag, metadata, first, overlay, read, replaceHeader }: Partial<StoredBlob> = blob ?? {};
+  const wrong = Object.entries({
+    size: typeof size === "number" && Number.isSafeInteger(size) && size >= 0,
+    etag: typeof etag === "string" && etag !== "",
+    metadata: typeof metadata === "object" && metadata !== null && Object.values(metadata).every((value) => typeof value === "string"),
+    first: isBytes(first),
+    overlay: overlay === undefined || isBytes(overlay?.header),
+    read: typeof read === "function",
+    replaceHeader: typeof replaceHeader === "function",
+  }).find(([, isRight]) => !isRight);
+  if (wrong === undefined) return;
+  throw new EnvelockError("provider-failure", `the store opened a blob whose ${wrong[0]} is not what the contract says`, {
+    hint: "`blobConformance` of envelock/blobs/conformance finds what a store lacks",
   });
 }
 

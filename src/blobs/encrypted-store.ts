@@ -313,6 +313,7 @@ export class EncryptedStore {
     for (;;) {
       const page: BlobPage = { limit: PAGE, ...(prefix !== undefined && { prefix }), ...(last !== undefined && { after: last }) };
       const entries = await repeated(() => this.#store.list(page, optional(signal)), this.#persistence(signal));
+      requirePage(entries, last);
       yield* entries;
       last = entries.at(-1)?.name;
       if (entries.length < PAGE) return;
@@ -343,7 +344,7 @@ export class EncryptedStore {
   async #head(name: string, signal: AbortSignal | undefined): Promise<BlobHead | undefined> {
     return await repeated(async () => {
       const blob = await this.#store.open(name, FIRST_READ_BYTES, optional(signal));
-      return blob && (await headOf(name, blob, signal));
+      return blob === undefined ? undefined : await headOf(name, blob, signal);
     }, this.#persistence(signal));
   }
 
@@ -369,6 +370,17 @@ function requireText(given: Readonly<Record<string, string | undefined>>): void 
 function requireKey(key: BlobKey): void {
   if (typeof key?.provider === "string" && typeof key.keyId === "string") return;
   throw invalidArgument("wrappedBy names a key by the texts provider and keyId", "`inspect` of an envelope gives them for each recipient.");
+}
+
+/** A page that does not go on would be asked for again and again. Names with characters from U+D800 on have two orders. */
+function requirePage(entries: readonly BlobEntry[], after: string | undefined): void {
+  const isList = Array.isArray(entries) && entries.every((entry) => typeof entry?.name === "string");
+  const end = isList ? entries.at(-1)?.name : undefined;
+  const goesOn = end === undefined || after === undefined || end > after || (end !== after && /[\ud800-\uffff]/.test(end + after));
+  if (isList && goesOn) return;
+  throw new EnvelockError("provider-failure", "the store gave a page of a list that is none, or that does not go on", {
+    hint: "`blobConformance` of envelock/blobs/conformance finds what a store lacks",
+  });
 }
 
 function checkedTap(tap: BlobTap | undefined): BlobTap | undefined {

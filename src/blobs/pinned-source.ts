@@ -80,10 +80,13 @@ export class PinnedSource implements SeekableSource {
     let changes = 0;
     while (filled < found.length) {
       const before = filled;
+      let empty = 0;
       let failure: unknown;
       try {
         for await (const piece of run?.take(end) ?? this.#pieces(start + filled, end, signal)) {
           if (!isBytes(piece) || piece.length > found.length - filled) throw malformed("the store gave more than it was asked for");
+          if (piece.length === 0 && ++empty > MOST_EMPTY)
+            throw new EnvelockError("unavailable", "the store sends empty pieces", { whose: "service" });
           found.set(piece, filled);
           filled += piece.length;
         }
@@ -132,5 +135,7 @@ export class PinnedSource implements SeekableSource {
   }
 }
 
+/** More pieces without a byte than this, in one answer, are no answer. */
+const MOST_EMPTY = 1000;
 /** More rewraps than this during one read are no rewraps. */
 const MOST_CHANGES = 16;

@@ -1,6 +1,7 @@
 import { equalPublicBytes } from "../core/base/bytes.ts";
 import type { Clock } from "../core/base/clock.ts";
 import type { Context } from "../core/base/context.ts";
+import { EnvelockError } from "../core/base/errors.ts";
 import { BODY_PREFIX_BYTES } from "../core/crypto/body-sizes.ts";
 import type { StreamAccess } from "../core/stream/beginning.ts";
 import { EncryptedPieces } from "../core/stream/encrypted-pieces.ts";
@@ -160,7 +161,9 @@ async function committed(
   const attempt = async (): Promise<string> => {
     try {
       const result = await upload.commit(condition, signal === undefined ? {} : { signal });
-      if (result !== "changed") return result.etag;
+      if (typeof result === "object" && typeof result?.etag === "string" && result.etag !== "") return result.etag;
+      if (result !== "changed")
+        throw new EnvelockError("provider-failure", "the store answered a commit without an ETag", { whose: "service" });
       const own = isDoubtful ? await isOurs() : undefined;
       if (own !== undefined) return own;
       throw "ifNone" in condition ? blobExists(name) : blobChanged(name);
