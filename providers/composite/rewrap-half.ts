@@ -1,7 +1,8 @@
 import { isBytes, type OwnedBytes, viewOf } from "../../src/core/base/bytes.ts";
+import { callSignal } from "../../src/core/base/call-options.ts";
 import { type Context, KeyContext } from "../../src/core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
+import type { OptionNames } from "../../src/core/base/options.ts";
 import type { Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { ENVELOPE_HEAD, parseDetachedHeader, prepareHeader } from "../../src/core/format/envelope.ts";
 import { encodeKeyRecord, encodeWrapAad, type KeyRecord, parseKeyRecord } from "../../src/core/format/key-record.ts";
@@ -37,8 +38,9 @@ export interface RewrapHalfOptions {
  * ```
  */
 export async function rewrapHalf(keyRecordOrHeader: Uint8Array, options: RewrapHalfOptions): Promise<OwnedBytes> {
-  refuseUnknown(options, REWRAP_OPTIONS, "rewrapHalf");
-  const { key, half, signal } = options;
+  const signal = callSignal(options, REWRAP_OPTIONS, "rewrapHalf");
+  const { key, half } = options;
+  if (typeof key?.rewrapHalf !== "function") throw invalidArgument("key must be a double key", "`bothOf` makes one.");
   const keyContext = new KeyContext(options.keyContext);
   if (!isBytes(keyRecordOrHeader)) throw invalidArgument("rewrapHalf takes the bytes of a key record or a detached header");
   const bytes = viewOf(keyRecordOrHeader);

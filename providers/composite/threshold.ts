@@ -1,6 +1,6 @@
 import { wipe } from "../../src/core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
+import { type OptionNames, refuseUnknown, shownValue } from "../../src/core/base/options.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
@@ -202,7 +202,10 @@ function checkedProviders({ providers, needed }: ThresholdOptions): readonly Key
   if (given.length < 2 || given.length > MOST_SHARES) throw invalidArgument(`a threshold takes 2 to ${MOST_SHARES} providers`);
   if (new Set(given).size < given.length) throw invalidArgument("a provider stands twice: it would count twice");
   if (!Number.isSafeInteger(needed) || needed < 2 || needed > given.length) {
-    throw invalidArgument(`needed is ${needed}, expected 2 to ${given.length}`, "One key of several is `wrapWith` with several providers.");
+    throw invalidArgument(
+      `needed is ${shownValue(needed)}, expected 2 to ${given.length}`,
+      "One key of several is `wrapWith` with several providers.",
+    );
   }
   return given;
 }
