@@ -81,7 +81,7 @@ export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
     kind: "aws-kms",
     accept(ref, identity) {
       const { key } = accepted(ref, identity);
-      return { name: key.text, payer: `${key.account}/${key.region}` };
+      return { name: nameOf(key), payer: `${key.account}/${key.region}` };
     },
     open: (ref, identity) => awsKmsKey(keyOptions(ref, identity)),
     diagnose(ref, identity, { signal }) {
@@ -89,6 +89,11 @@ export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
       return waitFor(diagnoseAwsKmsKey({ ...keyOptions(ref, identity), keyContext }), { signal });
     },
   };
+}
+
+/** The replicas of a multi-region key are one key: without a region, so that two tenants cannot claim it in two regions. */
+function nameOf({ text, partition, account, id }: KeyArn): string {
+  return id.startsWith("mrk-") ? `arn:${partition}:kms::${account}:key/${id}` : text;
 }
 
 interface Accepted {

@@ -115,6 +115,13 @@ test("aws: the external id is the tenant's own, so no tenant's record opens anot
   expect(refused).toMatchObject({ code: "access-denied" });
 });
 
+test("aws: the replicas of a multi-region key have one name", () => {
+  const { opener, ref, identity } = awsFamily();
+  const key = aws.createKey({ account: TENANT_ACCOUNT, region: "eu-central-1", multiRegion: true });
+  const names = [key, aws.replicate(key, "us-east-1")].map((arn) => opener.accept({ ...ref, key: arn }, identity).name);
+  expect(new Set(names).size).toBe(1);
+});
+
 test("vault: the place of a tenant comes from the vendor, whatever its description says", async () => {
   const { opener, ref, identity } = vaultFamily();
   const other = identityOf({}, "globex");
