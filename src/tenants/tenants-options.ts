@@ -6,7 +6,7 @@ import type { KeyProvider } from "../core/contracts/key-provider.ts";
 import type { TenantKeyOpener } from "../core/contracts/tenant-keys.ts";
 import type { TenantStore } from "../core/contracts/tenant-store.ts";
 import type { CacheOptions } from "../core/key-source/data-key-cache.ts";
-import type { ReuseOptions } from "../core/key-source/reused-data-key.ts";
+import { REUSE_OPTIONS, type ReuseOptions } from "../core/key-source/reused-data-key.ts";
 import { count, positive } from "../core/resilience/checks.ts";
 import type { FairLimitsOptions } from "../core/resilience/fair-limits.ts";
 import type { GuardOptions, ResilienceOptions } from "../core/resilience/policy.ts";
@@ -97,7 +97,7 @@ export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   const { maxStaleMs = 5 * atLeastASecond(refreshMs), maxResident = 2000, maxKnown = 200_000, maxQueuedEvents = 256, onEvent } = options;
   if (typeof store?.compareAndSwap !== "function" || typeof store.get !== "function")
     throw invalidArgument("store must be a TenantStore", "Such as postgresTenantStore() of envelock/stores/postgres.");
-  if (!Array.isArray(platform)) throw invalidArgument("platform must be an array of providers");
+  if (!Array.isArray(platform) || !platform.every(isProvider)) throw invalidArgument("platform must be an array of providers");
   if (typeof reserved !== "function") throw invalidArgument("reserved must be a function");
   if (onEvent !== undefined && typeof onEvent !== "function") throw invalidArgument("onEvent must be a function");
   refuseUnknown(dataKeys, DATA_KEYS, "the dataKeys of Tenants");
@@ -105,10 +105,12 @@ export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   const { addresses = [] } = options;
   if (!Array.isArray(addresses) || !addresses.every((address) => typeof address === "string"))
     throw invalidArgument("addresses must be an array of texts");
-  for (const name of ["cache", "reuse", "resilience", "telemetry"] as const) {
-    const value: unknown = options[name];
-    if (value !== undefined && (typeof value !== "object" || value === null)) throw invalidArgument(`${name} of Tenants must be an object`);
-  }
+  const { cache, reuse, resilience, telemetry } = options;
+  if (cache !== undefined) refuseUnknown(cache, CACHE, "the cache of Tenants");
+  if (reuse !== undefined) refuseUnknown(reuse, REUSE_OPTIONS, "the reuse of Tenants");
+  if (resilience !== undefined) refuseUnknown(resilience, RESILIENCE, "the resilience of Tenants");
+  if (telemetry !== undefined && (typeof telemetry !== "object" || telemetry === null))
+    throw invalidArgument("telemetry of Tenants must be an object");
   if (typeof clock?.unixMs !== "function" || typeof clock.monotonicMs !== "function" || typeof clock.after !== "function")
     throw invalidArgument("clock must be a Clock", "Leave it out to use the time of the machine.");
   const { dataKeyStore } = options;
@@ -131,6 +133,10 @@ export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   };
 }
 
+function isProvider(provider: KeyProvider | null | undefined): boolean {
+  return typeof provider?.wrap === "function" && typeof provider.unwrap === "function" && typeof provider.owns === "function";
+}
+
 function isListOfOpeners(open: TenantKeyOpener | readonly TenantKeyOpener[]): open is readonly TenantKeyOpener[] {
   return Array.isArray(open);
 }
@@ -145,6 +151,14 @@ function atLeastASecond(refreshMs: number): number {
   throw invalidArgument(`refreshMs is ${shownValue(refreshMs)}, expected a number of at least 1000`);
 }
 
+const CACHE: OptionNames<Omit<CacheOptions, "clock">> = { maxEntries: true, maxEntriesPerTenant: true, maxAgeMs: true };
+const RESILIENCE: OptionNames<NonNullable<TenantsOptions["resilience"]>> = {
+  deadlineMs: true,
+  attemptDeadlineMs: true,
+  retry: true,
+  breaker: true,
+  maxConcurrent: true,
+};
 const DATA_KEYS: OptionNames<TenantDataKeysOptions> = {
   maxAgeMs: true,
   announceMs: true,

@@ -12,13 +12,13 @@ describe("Tenants of a caller without types", () => {
 
   test.each([
     ["store", [...NO_OBJECT, {}, []]],
-    ["platform", [...NO_OBJECT, {}]],
+    ["platform", [...NO_OBJECT, {}, [null], [{}]]],
     ["open", [...NO_OBJECT, {}, [null]]],
     ["addresses", [...NO_OBJECT, {}, [null]]],
     ["dataKeyStore", [...NO_OBJECT, {}]],
-    ["cache", NO_OBJECT],
-    ["reuse", NO_OBJECT],
-    ["resilience", NO_OBJECT],
+    ["cache", [...NO_OBJECT, { maxEntry: 5 }]],
+    ["reuse", [...NO_OBJECT, { maxUse: 5 }]],
+    ["resilience", [...NO_OBJECT, { deadline: 5 }]],
     ["telemetry", NO_OBJECT],
     ["clock", [...NO_OBJECT, {}]],
     ["refreshMs", [Number.NaN, Object.create(null), Symbol("x"), 10n, revoked()]],

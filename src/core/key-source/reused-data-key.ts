@@ -169,4 +169,5 @@ function checkedBounds(options: ReuseOptions): Required<ReuseOptions> {
   return { maxAgeMs, maxUses: countOrInfinity(maxUses, "reuse.maxUses"), maxBytes: positive(maxBytes, "reuse.maxBytes"), refreshAheadMs };
 }
 
-const REUSE_OPTIONS: OptionNames<ReuseOptions> = { maxAgeMs: true, maxUses: true, maxBytes: true, refreshAheadMs: true };
+/** The names of {@link ReuseOptions}. */
+export const REUSE_OPTIONS: OptionNames<ReuseOptions> = { maxAgeMs: true, maxUses: true, maxBytes: true, refreshAheadMs: true };
