@@ -15,5 +15,5 @@ export function encryptionContext({ keyContext, wrapAad }: WrapOptions, arn: str
 }
 
 const AAD_NAME = "envelock:aad";
-/** Chosen here, and part of what is wrapped: the service documents no limit. */
+/** Chosen here, and part of what is wrapped: no limit was found in the documentation of the service. */
 const MAX_CHARACTERS = 8192;
