@@ -248,7 +248,7 @@ describe("changed metadata", () => {
     const data = JSON.parse(metadata.encryptiondata);
     const names = [...Object.keys(data), "ContentEncryptionIV", ...Object.values(data).flatMap((member) => Object.keys(Object(member)))];
     const law = fc.asyncProperty(fc.constantFrom(...names), fc.jsonValue(), fc.jsonValue(), async (name, value, whole) => {
-      for (const text of [JSON.stringify({ ...data, [name]: value }), JSON.stringify(whole), `${value}`]) {
+      for (const text of [JSON.stringify({ ...data, [name]: value }), JSON.stringify(whole), JSON.stringify(value).slice(1)]) {
         expect(["string", "object"]).toContain(typeof (await readCode({ encryptiondata: text }, body)));
       }
     });
