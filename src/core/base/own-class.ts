@@ -1,8 +1,8 @@
 import { EnvelockError } from "./errors.ts";
 
-/** Marks the objects of a class, so that one of another copy of the package can be named for what it is. */
-export function markClass(prototype: object, name: OwnClass): void {
-  Object.defineProperty(prototype, Symbol.for(`envelock.${name}`), { value: true });
+/** Marks an object, or a prototype and so the objects of a class, so that one of another copy of the package can be named for what it is. */
+export function markClass(marked: object, name: OwnClass): void {
+  Object.defineProperty(marked, Symbol.for(`envelock.${name}`), { value: true });
 }
 
 /** Whether a value is an object that any copy of the package made as a `name`. */

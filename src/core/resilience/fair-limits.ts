@@ -1,13 +1,14 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { EnvelockError, invalidArgument } from "../base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../base/options.ts";
-import { markClass, notOwn } from "../base/own-class.ts";
+import { markClass } from "../base/own-class.ts";
 import { RecentMap } from "../base/recent-map.ts";
 import { type WaitBounds, waitWithin } from "../base/wait.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import { count } from "./checks.ts";
 import { Payer, type Rates, Tenant, type Waiter } from "./fair-queues.ts";
+import { noteLimits, QUEUE_FULL } from "./known-limits.ts";
 import { checkedRate, type RateLimit } from "./token-bucket.ts";
 
 /** The urgency of a keyring's calls: those that a user waits for, or those of jobs such as rewraps and health checks. */
@@ -44,9 +45,6 @@ export interface FairLimitsStatus {
   readonly queued: number;
 }
 
-// Filled by the static block.
-let isLimits: (value: unknown) => value is FairLimits;
-
 /**
  * Shares the calls of key services among tenants. Each keyring with these limits and the option `tenant` takes a place for each attempt.
  * Tenants that wait take turns, so that one with a thousand waiting calls delays another's single call by one turn. Within a tenant it is
@@ -73,14 +71,11 @@ export class FairLimits {
   readonly #active: Record<Lane, number> = { request: 0, background: 0 };
   #queued = 0;
 
-  static {
-    markClass(FairLimits.prototype, "FairLimits");
-    isLimits = (value): value is FairLimits => typeof value === "object" && value !== null && #perTenant in value;
-  }
-
   /** @throws `invalid-argument` */
   constructor(options: FairLimitsOptions = {}) {
     refuseUnknown(options, LIMIT_OPTIONS, "FairLimits");
+    markClass(this, "FairLimits"); // here and not in a static block, which would keep the class in every bundle
+    noteLimits(this);
     const { perTenant = 8, total = 256, maxQueued = 64, tenantRate, payerRate, payerOf, backgroundShare = 0.2 } = options;
     const { clock = systemClock } = options;
     if (payerOf !== undefined && typeof payerOf !== "function") throw invalidArgument("payerOf must be a function");
@@ -296,15 +291,6 @@ export class Place {
     this.#payer.pause(this.#clock.monotonicMs(), retryAfterMs);
   }
 }
-
-/** Refuses limits of another copy of the package. @throws `invalid-argument` */
-export function checkedLimits(value: FairLimits): FairLimits {
-  if (isLimits(value)) return value;
-  throw notOwn(value, "FairLimits", "limits");
-}
-
-/** Marks the refusal of a full queue. Trying it again at once would only fill the queue again. */
-export const QUEUE_FULL = "queue-full";
 
 function queueFull(tenant: string, maxQueued: number): EnvelockError {
   const message = `${maxQueued} calls of this tenant wait already`;

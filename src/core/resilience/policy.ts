@@ -8,8 +8,9 @@ import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { count, countOrInfinity, positive } from "./checks.ts";
-import { checkedLimits, type FairLimits, type Lane } from "./fair-limits.ts";
+import type { FairLimits, Lane } from "./fair-limits.ts";
 import { Guard, type HostGuard } from "./guard.ts";
+import { checkedLimits } from "./known-limits.ts";
 import { Limiter } from "./limiter.ts";
 import type { RetryOptions, RetryPolicy } from "./retry.ts";
 

@@ -1,7 +1,7 @@
 import type { EnvelockError } from "../base/errors.ts";
 import { sleep } from "../base/wait.ts";
 import type { ProviderCall } from "../telemetry/events.ts";
-import { QUEUE_FULL } from "./fair-limits.ts";
+import { QUEUE_FULL } from "./known-limits.ts";
 import type { Operation } from "./operation.ts";
 
 export interface RetryOptions {
