@@ -54,7 +54,7 @@ describe("what a page loads that imports one name", () => {
   test.each([
     ["envelock", "EnvelockError", 5],
     ["envelock", "inspect", 14],
-    ["envelock", "Keyring", 145],
+    ["envelock", "Keyring", 148],
     ["envelock/providers/local", "localKey", 80],
     ["envelock/providers/conformance", "conformance", 40],
   ])("%s %s: at most %i kB", (entry, name, kilobytes) => {
