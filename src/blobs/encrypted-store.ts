@@ -7,6 +7,7 @@ import { inspectEnvelope } from "../core/keyring/inspect.ts";
 import { type Keyring, requireKeyring, streamsOf } from "../core/keyring/keyring.ts";
 import { checkedBytes } from "../core/resilience/checks.ts";
 import { openSeekable } from "../core/stream/seekable.ts";
+import { streamPieces } from "../core/stream/stream-pieces.ts";
 import { type BlobHead, headOf } from "./blob-head.ts";
 import type { BlobCondition, BlobEntry, BlobPage, BlobStore } from "./blob-store.ts";
 import { type BlobDescription, checkedDescription, openedDescription } from "./description.ts";
@@ -272,7 +273,7 @@ export class EncryptedStore {
     const blob = await this.get(name, optional(signal));
     try {
       if (extent === "ends") await blob.read(0, 1, optional(signal));
-      else for await (const _ of pieces(blob.stream(0, Number.MAX_SAFE_INTEGER, optional(signal))));
+      else for await (const _ of streamPieces(blob.stream(0, Number.MAX_SAFE_INTEGER, optional(signal))));
       return { plaintextBytes: await blob.size(optional(signal)), etag: blob.etag };
     } finally {
       blob.close();
@@ -412,15 +413,6 @@ function settled<T>(run: () => T): () => T {
 
 function optional(signal: AbortSignal | undefined): CallOptions {
   return signal === undefined ? {} : { signal };
-}
-
-async function* pieces<T>(stream: ReadableStream<T>): AsyncGenerator<T, void, undefined> {
-  const reader = stream.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
-  }
 }
 
 const OPTIONS: OptionNames<EncryptedStoreOptions> = { context: true, ledger: true, clock: true };

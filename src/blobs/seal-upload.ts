@@ -3,6 +3,7 @@ import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { typeInWords } from "../core/format/looks-like.ts";
 import { checkedBytes } from "../core/resilience/checks.ts";
+import { streamPieces } from "../core/stream/stream-pieces.ts";
 
 /** What an upload comes from: bytes, a Blob or File, a web stream, a Node stream, or any iterable of bytes. */
 export type BlobSource = Uint8Array | Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -114,22 +115,6 @@ async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, un
 
 async function* eachPiece(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   yield* pieces;
-}
-
-/** Reads with a reader, because not every browser iterates its streams. */
-export async function* streamPieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = stream.getReader();
-  let isOver = false;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      isOver = done;
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    if (!isOver) await reader.cancel().catch(() => undefined);
-  }
 }
 
 function tooLarge(most: number): EnvelockError {

@@ -1,6 +1,7 @@
 import { type OwnedBytes, wipe } from "../core/base/bytes.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import { InputPieces } from "../core/stream/input-pieces.ts";
+import { streamPieces } from "../core/stream/stream-pieces.ts";
 
 /** Bytes that come in pieces: a web stream, a stream of Node, an async iterable. */
 export type PieceSource = AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>;
@@ -9,7 +10,7 @@ export type PieceSource = AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
 export function piecesOf(source: PieceSource, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
   const given: unknown = source;
   if (typeof given === "object" && given !== null) {
-    if (isWebStream(source)) return new InputPieces(readPieces(source), signal);
+    if (isWebStream(source)) return new InputPieces(streamPieces(source), signal);
     if (Symbol.asyncIterator in source) return new InputPieces(source, signal);
   }
   throw invalidArgument("the source must be a web stream or an async iterable of Uint8Arrays");
@@ -68,22 +69,6 @@ export function joined(signal: AbortSignal | undefined, stop: AbortController): 
 
 function isWebStream(source: PieceSource): source is ReadableStream<Uint8Array> {
   return "getReader" in source && typeof source.getReader === "function";
-}
-
-/** Reads with a reader, because not every browser iterates its streams. */
-async function* readPieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = stream.getReader();
-  let isOver = false;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      isOver = done;
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    if (!isOver) await reader.cancel();
-  }
 }
 
 function grown(block: Uint8Array, bytes: number): Uint8Array<ArrayBuffer> {

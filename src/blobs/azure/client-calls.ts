@@ -1,8 +1,8 @@
 import { md5 } from "#md5";
 import { EnvelockError } from "../../core/base/errors.ts";
+import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
 import { retryAfterMs, totalOf } from "../http.ts";
-import { streamPieces } from "../seal-upload.ts";
 import type { AzureCalls, AzureConditions, AzureContent, AzurePage } from "./calls.ts";
 import { azureError } from "./refusals.ts";
 
@@ -65,9 +65,9 @@ export interface AzureClientDownload {
   readonly contentRange?: string;
   readonly contentLength?: number;
   readonly metadata?: Record<string, string>;
-  /** Of Node. */
+  /** The stream of a download on Node. */
   readonly readableStreamBody?: AsyncIterable<unknown>;
-  /** Of browsers. */
+  /** The bytes of a download in a browser. */
   readonly blobBody?: Promise<Blob>;
 }
 
