@@ -1,15 +1,13 @@
 import type { Command } from "commander";
-import { addTenantActivate } from "./activate.ts";
+import { addTenantChanges } from "./changes.ts";
 import { addTenantHealth } from "./health.ts";
 import { addTenantInvite } from "./invite.ts";
 import { addTenantsList } from "./list.ts";
 import { addTenantMove } from "./move.ts";
 import { addTenantOffboard } from "./offboard.ts";
-import { addTenantRestore } from "./restore.ts";
 import { addTenantShow } from "./show.ts";
 import { addTenantShred } from "./shred.ts";
 import { addTenantStage } from "./stage.ts";
-import { addTenantStops } from "./stops.ts";
 import { addTenantVerify } from "./verify.ts";
 
 export function addTenants(program: Command): void {
@@ -17,8 +15,8 @@ export function addTenants(program: Command): void {
     .command("tenants")
     .summary("look after tenants that bring their own keys")
     .description("Invites tenants, checks and moves their keys, stops them and ends them, in the application's own store of tenants.");
-  const verbs = [addTenantsList, addTenantShow, addTenantInvite, addTenantStage, addTenantVerify, addTenantActivate, addTenantMove];
-  for (const addVerb of [...verbs, addTenantStops, addTenantRestore, addTenantOffboard, addTenantShred, addTenantHealth]) addVerb(group);
+  const verbs = [addTenantsList, addTenantShow, addTenantInvite, addTenantStage, addTenantVerify, addTenantChanges, addTenantMove];
+  for (const addVerb of [...verbs, addTenantOffboard, addTenantShred, addTenantHealth]) addVerb(group);
   group.addHelpText(
     "after",
     `
