@@ -1,5 +1,6 @@
 import type { AzureConnectionOptions, AzureCredential } from "../../providers/azure/index.ts";
 import { EnvelockError } from "../core/base/errors.ts";
+import { environmentVariable } from "./environment.ts";
 import type { AzureOptions, CredentialKind } from "./options.ts";
 
 /** How to reach what the options allow, with one credential, which is made when a token is first needed. */
@@ -41,10 +42,8 @@ async function tenantCredential(kind: CredentialKind, tenantId: string, clientId
         return new identity.WorkloadIdentityCredential({ tenantId, clientId });
       case "cli":
         return new identity.AzureCliCredential({ tenantId });
-      case "env": {
-        const { AZURE_CLIENT_SECRET: secret = "" } = process.env;
-        return new identity.ClientSecretCredential(tenantId, clientId, secret);
-      }
+      case "env":
+        return new identity.ClientSecretCredential(tenantId, clientId, environmentVariable("AZURE_CLIENT_SECRET") ?? "");
       default: {
         const own = new identity.ManagedIdentityCredential();
         const assertion = async (): Promise<string> => (await own.getToken(ASSERTION_SCOPE)).token;

@@ -4,6 +4,7 @@ import { azureBlobs } from "../../blobs/azure/index.ts";
 import { fileBlobs } from "../../blobs/files/index.ts";
 import { type BlobStore, type EncryptedStore, encryptedStore } from "../../blobs/index.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
+import { environmentVariable } from "../environment.ts";
 import { hintForMissing, usageError } from "../failure.ts";
 import { withKeyring } from "../open-key.ts";
 import {
@@ -58,8 +59,8 @@ export function openPlace(argument: string, { endpoint }: BlobPlaceOptions): Blo
   if (scheme !== "az://" || account === "") {
     throw usageError("the store is az://<account>/<container> or dir:<folder>", "a prefix of names goes into --prefix");
   }
-  const { AZURE_STORAGE_SAS_TOKEN: sas = "" } = process.env;
-  if (sas === "") {
+  const sas = environmentVariable("AZURE_STORAGE_SAS_TOKEN");
+  if (sas === undefined) {
     throw new EnvelockError("access-denied", "no SAS for the container is set", { hint: "put one into AZURE_STORAGE_SAS_TOKEN" });
   }
   const base = endpoint?.replace(/\/$/, "") ?? `https://${account}.blob.core.windows.net`;
