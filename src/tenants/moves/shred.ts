@@ -38,14 +38,10 @@ async function shredOnce(store: DataKeyStore, record: TenantRecord, options: Cal
 
 async function shredRow(store: DataKeyStore, row: StoredDataKey, options: CallOptions): Promise<number> {
   if (row.state === "unreadable") {
-    throw new EnvelockError(
-      "provider-failure",
-      "the store holds a data key of this tenant that cannot be read, and so cannot be shredded",
-      {
-        hint: "Delete that row by hand: its scope and version are in the cause.",
-        cause: new Error(`${row.scope} ${row.version}`),
-      },
-    );
+    const place = `scope ${row.scope}, version ${row.version}`;
+    throw new EnvelockError("provider-failure", `the store holds a data key of this tenant that cannot be read or shredded: ${place}`, {
+      hint: "Delete that row by hand, then shred again.",
+    });
   }
   const gone: StoredDataKey = { ...row, state: "shredded", record: null, revision: row.revision + 1 };
   return (await store.compareAndSwap(gone, row.revision, options)) ? 1 : 0; // a row that changed meanwhile is met by the next pass
