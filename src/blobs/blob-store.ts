@@ -130,7 +130,7 @@ export interface HeaderChange {
   /** The length of the header that the blob itself begins with. */
   readonly ownHeaderBytes: number;
   readonly header: Uint8Array;
-  /** As in `BlobContent`, for the new header. */
+  /** The same as in `BlobContent`, for the new header. */
   readonly keys: readonly string[];
 }
 

@@ -244,7 +244,7 @@ export const SIMPLE_VALUES: ReadonlyMap<unknown, number> = new Map<unknown, numb
   [null, 0xf6],
   [undefined, 0xf7],
 ]);
-/** As a member of an object it would reach the prototype of objects that are made of it. */
+/** The key of a member that would reach the prototype of objects that are made of it. */
 export const UNSAFE_KEY = "__proto__";
 export const MAX_CBOR_DEPTH = 64;
 export const MAX_CBOR_BIGINT_BYTES = 1024;

@@ -37,7 +37,7 @@ export interface CompoundIndexOptions extends IndexSettings, CallOptions {
 export interface AnyFieldOptions extends FieldOptions {
   readonly deterministic?: boolean;
   readonly migrating?: "plaintext-allowed";
-  /** Of a column of JSON or CBOR. Declared as a method, because the values of the two differ. */
+  /** The check of a column of JSON or CBOR. Declared as a method, because the values of the two differ. */
   parse?(value: CborValue): unknown;
 }
 

@@ -10,9 +10,9 @@ export interface TenantTask {
   readonly job: "serve" | "move";
   readonly url: string;
   readonly vault: VaultPlace;
-  /** Of `serve`: what each tenant has, by its id. */
+  /** What each tenant has, by its id, for `serve`. */
   readonly served?: Readonly<Record<string, Served>>;
-  /** Of `move`: the tenant, and the statement, counted from 1, at which the process kills itself. */
+  /** The tenant of `move`, and the statement, counted from 1, at which the process kills itself. */
   readonly tenant?: string;
   readonly killAt?: number;
 }

@@ -238,7 +238,7 @@ const OPTIONS: OptionNames<AzureBlobsOptions> = { indexTags: true, leaseId: true
 const SAS_OPTIONS: OptionNames<AzureSasContainer> = { url: true, sas: true, fetch: true, silenceMs: true, clock: true };
 /** One tag for each key that wraps a blob. A blob has at most ten tags; the keys beyond are found by their metadata alone. */
 const TAG_NAMES: readonly string[] = ["envelock_1", "envelock_2", "envelock_3", "envelock_4"];
-/** As many as the service gives in one page. */
+/** The most that the service gives in one page. */
 const MOST_FOUND = 5000;
 const BLOCKS = {
   isHeaderApart: true,

@@ -46,7 +46,7 @@ export function addReasonOption(command: Command): Command {
   return command.option("--reason <text>", "for the audit log, at most 500 characters");
 }
 
-/** Who runs the command and why, for the audit log. */
+/** The user that runs the command, and the reason, for the audit log. */
 export function changeOf({ reason }: ReasonOptions): { readonly actor: string; readonly reason?: string } {
   return { actor: `cli:${userInfo().username}`.slice(0, 200), ...(reason !== undefined && { reason }) };
 }

@@ -119,7 +119,7 @@ function fairly(clock: FakeClock): Partial<KeyringOptions> {
   return { limits: new FairLimits({ clock, total: 16 }) };
 }
 
-/** As many places, first come, first served. */
+/** The same number of places, first come, first served. */
 function inOneLine(): Partial<KeyringOptions> {
   return { guards: new ProviderGuards({ keyOf: () => "one", maxConcurrent: 16 }) };
 }
