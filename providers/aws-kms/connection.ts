@@ -1,12 +1,12 @@
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { signedHeaders } from "../../src/core/base/sigv4.ts";
 import { Expiring } from "../http/expiring.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
 import { type KeyArn, originOf } from "./arn.ts";
 import { type AwsCredentials, areSame, checkedSource, endOf, loadedFrom } from "./credentials.ts";
 import { type AwsOperation, brokenAnswer, isSkewed, refusesCredentials, serviceFailure } from "./failures.ts";
 import type { AwsConnectionOptions } from "./options.ts";
-import { signedHeaders } from "./sigv4.ts";
 
 /** The key service of one region, with credentials that are replaced before they end and fetched anew once where they are refused. */
 export class AwsConnection {
@@ -97,7 +97,7 @@ export class AwsConnection {
       body,
     } as const;
     const nowMs = this.#clock.unixMs() + this.#skewMs;
-    const headers = signedHeaders(request, { region: this.#key.region, service: "kms", credentials, nowMs });
+    const headers = await signedHeaders(request, { region: this.#key.region, service: "kms", credentials, nowMs });
     return await this.#http.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${this.#key.text}` }, signal);
   }
 

@@ -1,5 +1,5 @@
+import { createHash } from "node:crypto";
 import type { WrapOptions } from "../../src/core/contracts/key-provider.ts";
-import { sha256 } from "./sigv4.ts";
 
 /**
  * The key context in clear, for policies and the audit trail, and a digest of the AAD, which binds all of it with suite and key. A key
@@ -8,7 +8,7 @@ import { sha256 } from "./sigv4.ts";
  * @param arn of the key version that wraps
  */
 export function encryptionContext({ keyContext, wrapAad }: WrapOptions, arn: string): Readonly<Record<string, string>> {
-  const digest = { [AAD_NAME]: sha256(wrapAad(arn), "base64") };
+  const digest = { [AAD_NAME]: createHash("sha256").update(wrapAad(arn)).digest("base64") };
   const whole = { ...keyContext, ...digest };
   const isTaken = Object.entries(keyContext).every(([name, value]) => name !== "" && value !== "");
   return isTaken && JSON.stringify(whole).length <= MAX_CHARACTERS ? whole : digest;

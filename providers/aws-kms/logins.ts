@@ -1,6 +1,7 @@
 import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
+import { signedHeaders } from "../../src/core/base/sigv4.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
 import { checkedRoleArn, originOf } from "./arn.ts";
 import {
@@ -14,7 +15,6 @@ import {
   loadedFrom,
 } from "./credentials.ts";
 import { brokenAnswer, isSkewed, serviceFailure } from "./failures.ts";
-import { signedHeaders } from "./sigv4.ts";
 
 interface RoleOptions {
   readonly roleArn: string;
@@ -116,7 +116,7 @@ async function answered(
   const { RoleArn: role } = fields;
   const send = async (nowMs: number): Promise<HttpAnswer> => {
     const scope = { region: key.region, service: "sts", nowMs };
-    const headers = credentials === undefined ? plain : signedHeaders(request, { ...scope, credentials });
+    const headers = credentials === undefined ? plain : await signedHeaders(request, { ...scope, credentials });
     return await service.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${role}` }, undefined);
   };
   const first = await send((http.clock ?? systemClock).unixMs());

@@ -1,0 +1,143 @@
+import { type OwnedBytes, toHex, utf8 } from "./bytes.ts";
+
+/** Credentials that sign requests to AWS and to services that speak its protocol. */
+export interface SigningCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** The token of temporary credentials. */
+  readonly sessionToken?: string | undefined;
+}
+
+export interface RequestToSign {
+  readonly method: string;
+  /** With the port, where it is not the default one. */
+  readonly host: string;
+  /** Normal and escaped once, as it is sent. */
+  readonly path: string;
+  /** Decoded names and values. */
+  readonly query?: readonly (readonly [name: string, value: string])[];
+  /** All of them are signed. Names in lower case; `host`, the date and the session token are added. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The body, or what stands for its digest: `UNSIGNED-PAYLOAD` where a service takes that. */
+  readonly body: string | Uint8Array | { readonly digest: string };
+}
+
+export interface SigningScope {
+  readonly region: string;
+  readonly service: string;
+  readonly credentials: SigningCredentials;
+  /** Unix time in milliseconds, as the service has it. */
+  readonly nowMs: number;
+}
+
+export interface SignedHeaders extends Record<string, string> {
+  readonly authorization: string;
+}
+
+/**
+ * Signs a request with Signature Version 4.
+ *
+ * @returns the headers to send, `host` left out: those that were given, date, session token and authorization
+ * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+ */
+export async function signedHeaders(request: RequestToSign, scope: SigningScope): Promise<SignedHeaders> {
+  const { accessKeyId, sessionToken } = scope.credentials;
+  const time = timeOf(scope.nowMs);
+  const headers: Record<string, string> = {
+    ...request.headers,
+    "x-amz-date": time,
+    ...(sessionToken !== undefined && { "x-amz-security-token": sessionToken }),
+  };
+  const names = signedNames(headers);
+  const signature = await signatureOf({ ...request, headers }, scope, time);
+  const credential = `${accessKeyId}/${scopeOf(scope, time)}`;
+  return { ...headers, authorization: `${ALGORITHM} Credential=${credential}, SignedHeaders=${names}, Signature=${signature}` };
+}
+
+/**
+ * Signs a request in its query: a URL that whoever has it can use until it expires, with exactly these headers.
+ *
+ * @returns all parameters, escaped: what follows the question mark of the URL
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+ */
+export async function signedQuery(request: RequestToSign, scope: SigningScope, expiresSeconds: number): Promise<string> {
+  const { accessKeyId, sessionToken } = scope.credentials;
+  const time = timeOf(scope.nowMs);
+  const query: readonly (readonly [string, string])[] = [
+    ...(request.query ?? []),
+    ["X-Amz-Algorithm", ALGORITHM],
+    ["X-Amz-Credential", `${accessKeyId}/${scopeOf(scope, time)}`],
+    ["X-Amz-Date", time],
+    ["X-Amz-Expires", `${expiresSeconds}`],
+    ["X-Amz-SignedHeaders", signedNames(request.headers)],
+    ...(sessionToken === undefined ? [] : [["X-Amz-Security-Token", sessionToken] as const]),
+  ];
+  const signature = await signatureOf({ ...request, query }, scope, time);
+  return `${canonicalQuery(query)}&X-Amz-Signature=${signature}`;
+}
+
+/** Computes SHA-256. */
+export async function sha256(data: string | Uint8Array): Promise<OwnedBytes> {
+  const bytes = typeof data === "string" ? utf8(data) : data;
+  const owned = bytes.buffer instanceof ArrayBuffer ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes.slice();
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", owned));
+}
+
+async function signatureOf(
+  { method, host, path, query, headers, body }: RequestToSign,
+  scope: SigningScope,
+  time: string,
+): Promise<string> {
+  const toSign = Object.entries({ ...headers, host }).sort(byName);
+  const canonical = [
+    method,
+    scope.service === "s3" ? path : path.split("/").map(escapedQueryPart).join("/"), // every service but S3 escapes twice
+    canonicalQuery(query ?? []),
+    ...toSign.map(([name, value]) => `${name}:${value.trim().replaceAll(/ +/g, " ")}`),
+    "",
+    signedNames(headers),
+    typeof body === "object" && "digest" in body ? body.digest : toHex(await sha256(body)),
+  ].join("\n");
+  const text = `${ALGORITHM}\n${time}\n${scopeOf(scope, time)}\n${toHex(await sha256(canonical))}`;
+  let key: OwnedBytes = utf8(`AWS4${scope.credentials.secretAccessKey}`);
+  for (const part of scopeOf(scope, time).split("/")) key = await hmac(key, part);
+  return toHex(await hmac(key, text));
+}
+
+function signedNames(headers: Readonly<Record<string, string>>): string {
+  return Object.entries({ ...headers, host: "" })
+    .sort(byName)
+    .map(([name]) => name)
+    .join(";");
+}
+
+function scopeOf({ region, service }: SigningScope, time: string): string {
+  return `${time.slice(0, 8)}/${region}/${service}/aws4_request`;
+}
+
+function timeOf(nowMs: number): string {
+  return new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d{3}/g, "");
+}
+
+function canonicalQuery(query: readonly (readonly [string, string])[]): string {
+  return query
+    .map(([name, value]) => `${escapedQueryPart(name)}=${escapedQueryPart(value)}`)
+    .sort()
+    .join("&");
+}
+
+/** Escapes all but the unreserved characters. RFC 3986 §2.3 */
+function escapedQueryPart(text: string): string {
+  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1;
+}
+
+async function hmac(key: OwnedBytes, text: string): Promise<OwnedBytes> {
+  const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", imported, utf8(text)));
+}
+
+const ALGORITHM = "AWS4-HMAC-SHA256";
