@@ -29,6 +29,7 @@ const HINT_BY_MESSAGE: readonly (readonly [said: RegExp, meant: string])[] = [
     /the metadata server of google cloud/,
     "outside Google Cloud write a token into a file that CLOUDSDK_AUTH_ACCESS_TOKEN_FILE names: gcloud auth print-access-token > token",
   ],
+  [/^there is no blob /, "`envelock blobs list <store>` shows what is there"],
   [/is no file of data keys/, "name the file in which the application keeps its data keys; a keyset goes to --key"],
   [/by its public half alone/, "name the whole keyset with --key where data is decrypted: what was given is its public half"],
   [/two keys .*are called/, "give another --key-id, or leave it out: a fresh one is made"],
@@ -60,7 +61,7 @@ const FALLBACK_BY_CODE: Partial<Record<ErrorCode, string>> = {
 
 /** What the library says, and what it means here. */
 const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
-  [/overwrite/, "--force replaces it"],
+  [/overwrite|`replace: true`/, "--force replaces it"],
   [
     /Upgrades\(\)/,
     "the table is of an earlier release and may lack the column `proof`; the application brings it up to date (docs/stores.md), then `envelock keys prove` fills the column",

@@ -5,8 +5,10 @@ import { invalidArgument } from "../core/base/errors.ts";
 import { ENVELOPE_HEAD, HEADER_PREFIX_BYTES, headerBytesOf } from "../core/format/envelope.ts";
 import { notWhatItReads } from "./appearance.ts";
 import { systemError } from "./failure.ts";
+import { blobInput } from "./places/blob-input.ts";
+import type { Source } from "./places/store-kind.ts";
 
-/** A file or standard input, to be read once, from the start. */
+/** A file, a blob or standard input, to be read once, from the start. */
 export interface Input {
   /** For messages. */
   readonly name: string;
@@ -14,17 +16,18 @@ export interface Input {
   readonly sizeBytes: number | undefined;
   /** Read as they are asked for, at most 64 KiB at a time. */
   readonly chunks: AsyncIterable<Uint8Array>;
-  /** The bytes from `start` to before `end`, fewer if the file ends before; undefined for a pipe. */
+  /** The bytes from `start` to before `end`, fewer if the file ends before; undefined for a pipe and a blob. */
   readonly part?: (start: number, end: number) => Promise<Uint8Array>;
 }
 
 /** What stands for standard input or output in place of a path. */
 export const STANDARD_STREAM = "-";
 
-/** Opens what the argument names for as long as `use` takes; `-` is standard input. */
-export async function withInput<T>(path: string, use: (input: Input) => Promise<T>): Promise<T> {
-  if (path === STANDARD_STREAM) return await withStandardInput(use);
-  return await withOpened(path, constants.O_RDONLY, (_handle, input) => use(input));
+/** Opens a file, a blob, or standard input (`-`) for as long as `use` takes. */
+export async function withInput<T>(source: Source, use: (input: Input) => Promise<T>): Promise<T> {
+  if (typeof source !== "string") return await use(await blobInput(source));
+  if (source === STANDARD_STREAM) return await withStandardInput(use);
+  return await withOpened(source, constants.O_RDONLY, (_handle, input) => use(input));
 }
 
 /**

@@ -8,11 +8,13 @@ import { notWhatItReads } from "./appearance.ts";
 import { addRecursiveOption, type BatchOptions, isBatch, isEnvelope, runBatch } from "./batch.ts";
 import { type Input, peek, readWhole, STANDARD_STREAM, splitEnvelope, withInput } from "./input.ts";
 import { inspectTable } from "./inspect-table.ts";
-import { addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";
+import { addCredentialOption, addDebugOption, addJsonOption, type JsonOptions } from "./options.ts";
 import { printLines } from "./output.ts";
-import { terminalJson, terminalText } from "./terminal-text.ts";
+import type { StoreOptions } from "./places/store-kind.ts";
+import { addStoreOptions, Stores, shownSource, textOfSource } from "./places/store-place.ts";
+import { terminalJson } from "./terminal-text.ts";
 
-interface InspectOptions extends JsonOptions, BatchOptions {}
+interface InspectOptions extends JsonOptions, BatchOptions, StoreOptions {}
 
 export function addInspect(program: Command): void {
   const command = program
@@ -25,6 +27,7 @@ export function addInspect(program: Command): void {
     .argument("[files...]", "what to look at; - is standard input", [STANDARD_STREAM]);
   addJsonOption(command);
   addRecursiveOption(command, "the envelopes (*.envelock)");
+  addStoreOptions(addCredentialOption(command));
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -38,18 +41,19 @@ Examples:
 
 async function inspectFiles(files: readonly string[], options: InspectOptions): Promise<void> {
   const { json = false } = options;
+  const stores = new Stores(options);
   if (!isBatch(files, options)) {
-    const inspection = await withInput(files[0] ?? STANDARD_STREAM, inspectInput);
+    const inspection = await withInput(await stores.source(files[0] ?? STANDARD_STREAM), inspectInput);
     return await printLines(json ? terminalJson(inspection) : inspectTable(inspection));
   }
   const inspected: unknown[] = [];
-  await runBatch(files, { ...options, isSilent: json }, isEnvelope, async ({ file }) => {
-    const inspection = await withInput(file, inspectInput);
-    if (json) inspected.push({ file, ...inspection });
-    else await printLines(`${terminalText(file)}\n${inspectTable(inspection)}\n`);
-    return inspection.kind;
+  await runBatch(files, stores, { ...options, isSilent: json }, isEnvelope, async ({ source }) => {
+    const at = inspected.push(undefined) - 1; // begun in the order of the files
+    const inspection = await withInput(source, inspectInput);
+    inspected[at] = { file: textOfSource(source), ...inspection };
+    return { outcome: inspection.kind, ...(!json && { text: `${shownSource(source)}\n${inspectTable(inspection)}\n` }) };
   });
-  if (json) await printLines(terminalJson(inspected));
+  if (json) await printLines(terminalJson(inspected.filter((each) => each !== undefined)));
 }
 
 async function inspectInput(input: Input): Promise<Inspection> {

@@ -12,9 +12,11 @@ import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
 import { addKeygen } from "./keygen.ts";
 import { addKeys } from "./keys/keys.ts";
+import { addLs } from "./ls.ts";
 import { commandPathOf, misspeltOption } from "./misspelt.ts";
 import { addRewrap } from "./rewrap.ts";
 import { addTenants } from "./tenants/tenants.ts";
+import { addVerify } from "./verify.ts";
 
 await main();
 
@@ -34,7 +36,9 @@ async function main(): Promise<void> {
     addEncrypt,
     addDecrypt,
     addRewrap,
+    addVerify,
     addInspect,
+    addLs,
     addKeys,
     addBlobs,
     addTenants,

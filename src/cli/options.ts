@@ -55,9 +55,13 @@ export function addKeyOptions(command: Command, meaning: string): Command {
     );
 }
 
+/** For verbs that reach stores in Azure and take no key. */
+export function addCredentialOption(command: Command): Command {
+  return command.addOption(new Option("--credential <kind>", "where tokens for Azure come from").choices(CREDENTIAL_KINDS));
+}
+
 export function addAzureOptions(command: Command): Command {
-  return command
-    .addOption(new Option("--credential <kind>", "where keys in Azure get their tokens from").choices(CREDENTIAL_KINDS).default("default"))
+  return addCredentialOption(command)
     .addOption(new Option("--allow-host <host>", "a host of keys in Azure beside those of its clouds (repeatable)").argParser(collect))
     .addOption(new Option("--token-resource <url>", "what tokens for such a host are made out to"));
 }
@@ -99,12 +103,22 @@ export function addLanesOption(command: Command): Command {
   );
 }
 
+export function addParallelOption(command: Command): Command {
+  return command.addOption(new Option("--parallel <count>", "how many of several are worked on at once").argParser(parallelOf).default(4));
+}
+
 export function addJsonOption(command: Command): Command {
   return command.option("--json", "as JSON");
 }
 
 export function addDebugOption(command: Command): Command {
   return command.option("--debug", "show stack and causes of an error");
+}
+
+function parallelOf(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= MOST_PARALLEL) return count;
+  throw usageError(`--parallel ${text} is not a number from 1 to ${MOST_PARALLEL}`, "leave it out for 4");
 }
 
 function lanesOf(text: string): LaneCount {
@@ -142,3 +156,4 @@ export const KINDS_OF_KEY =
   "a keyset file, - for a keyset on standard input, env:NAME for one in a variable, azure:https://<vault>/keys/<name> (or /secrets/<name>), vault:https://<host>:8200/<mount>/<key>, aws-kms:<arn>, gcp-kms:projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>, or pkcs11:<uri>";
 const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;
 const MAX_PORT = 65_535;
+const MOST_PARALLEL = 64;

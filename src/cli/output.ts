@@ -55,7 +55,8 @@ export async function printLines(text: string): Promise<void> {
   await writeStandardOutput([utf8(`${text}\n`)]);
 }
 
-async function writeStandardOutput(chunks: Chunks): Promise<void> {
+/** Writes what has been made so far, and leaves it there when the rest fails. */
+export async function writeStandardOutput(chunks: Chunks): Promise<void> {
   try {
     await pipeline(chunks, process.stdout, { end: false });
   } catch (cause) {

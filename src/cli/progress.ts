@@ -39,6 +39,16 @@ export function progressOn(
   };
 }
 
+/** A bar for a file that is worked on alone. */
+export function barOf(sizeBytes: number | undefined): Progress {
+  return progressOn(process.stderr, sizeBytes);
+}
+
+/** The share of one file in the bar of a batch. */
+export function partOf(onProgress: (doneBytes: number) => void): () => Progress {
+  return () => ({ onProgress, end: () => undefined });
+}
+
 /** One line of at most `columns`: a bar and the time left if the total is known, else what was done and how fast. */
 export function progressText(
   done: number,

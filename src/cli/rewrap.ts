@@ -1,7 +1,10 @@
 import { type Command, Option } from "commander";
+import { encryptedStore } from "../blobs/index.ts";
+import { EnvelockError } from "../core/base/errors.ts";
 import { claimedPlaintextBytes } from "../core/crypto/body-sizes.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
-import { addRecursiveOption, type BatchOptions, isBatch, isEnvelope, type Outcome, runBatch } from "./batch.ts";
+import { addRecursiveOption, type BatchOptions, type Done, isBatch, isEnvelope, runBatch } from "./batch.ts";
+import { requireFileOut } from "./batch-output.ts";
 import { usageError } from "./failure.ts";
 import { type Input, STANDARD_STREAM, splitEnvelope, withFileInPlace, withInput } from "./input.ts";
 import { withKeyring } from "./open-key.ts";
@@ -15,10 +18,12 @@ import {
   type RecipientOptions,
 } from "./options.ts";
 import { inPlaceOf, NEW_FILE_MODE, type Output, openOutput, printLines } from "./output.ts";
+import type { Source, StoredInput, StoreOptions } from "./places/store-kind.ts";
+import { addStoreOptions, Stores, shownSource } from "./places/store-place.ts";
 import { progressOn } from "./progress.ts";
 import { terminalText } from "./terminal-text.ts";
 
-interface RewrapOptions extends KeyOptions, RecipientOptions, OutputOptions, BatchOptions {
+interface RewrapOptions extends KeyOptions, RecipientOptions, OutputOptions, BatchOptions, StoreOptions {
   readonly check?: boolean;
 }
 
@@ -38,6 +43,7 @@ export function addRewrap(program: Command): void {
   );
   addOutputOptions(command);
   addRecursiveOption(command, "the envelopes (*.envelock)");
+  addStoreOptions(command);
   addDebugOption(command);
   command.addHelpText(
     "after",
@@ -45,7 +51,8 @@ export function addRewrap(program: Command): void {
 Examples:
   envelock rewrap --key keys.json --check archive/*.envelock
   envelock rewrap --key keys.json archive/*.envelock
-  envelock rewrap --key new.json --key old.json report.pdf.envelock --out moved.envelock`,
+  envelock rewrap --key new.json --key old.json report.pdf.envelock --out moved.envelock
+  envelock rewrap --key keys.json az://acme/invoices/2026/7.pdf`,
   );
   command.action(rewrap);
 }
@@ -53,33 +60,48 @@ Examples:
 async function rewrap(files: readonly string[], options: RewrapOptions): Promise<void> {
   const inBatch = isBatch(files, options);
   if (inBatch && options.out !== undefined) throw usageError("--out takes one envelope", "without --out, each is rewrapped in place");
+  requireFileOut(options);
+  const stores = new Stores(options);
   await withKeyring(options, files, async (keyring) => {
-    if (inBatch) return await runBatch(files, options, isEnvelope, ({ file }) => rewrapOne(keyring, file, options));
-    const [file = STANDARD_STREAM] = files;
-    await rewrapOne(keyring, file, options);
+    if (inBatch) return await runBatch(files, stores, options, isEnvelope, ({ source }) => rewrapOne(keyring, source, options));
+    const { text } = await rewrapOne(keyring, await stores.source(files[0] ?? STANDARD_STREAM), options);
+    if (text !== undefined) await printLines(text);
   });
 }
 
-async function rewrapOne(keyring: Keyring, file: string, options: RewrapOptions): Promise<Outcome> {
-  if (options.check === true) return await check(keyring, file);
-  if (options.out === undefined && file !== STANDARD_STREAM) return await rewrapInPlace(keyring, file);
+async function rewrapOne(keyring: Keyring, source: Source, options: RewrapOptions): Promise<Done> {
+  if (options.check === true) return await check(keyring, source);
+  if (options.out === undefined && typeof source !== "string") return await rewrapBlob(keyring, source);
+  if (options.out === undefined && typeof source === "string" && source !== STANDARD_STREAM) return await rewrapInPlace(keyring, source);
   const output = openOutput(options, NEW_FILE_MODE);
-  await withInput(file, (input) => writeRewrapped(keyring, input, output));
-  return "rewrapped";
+  await withInput(source, (input) => writeRewrapped(keyring, input, output));
+  return { outcome: "rewrapped" };
 }
 
-async function check(keyring: Keyring, file: string): Promise<Outcome> {
-  const isStale = await withInput(file, async (input) => keyring.needsRewrap((await splitEnvelope(input)).header));
+async function check(keyring: Keyring, source: Source): Promise<Done> {
+  const isStale = await withInput(source, async (input) => keyring.needsRewrap((await splitEnvelope(input)).header));
   if (isStale) process.exitCode = 1;
-  await printLines(`${isStale ? "stale  " : "current"}  ${terminalText(file)}`);
-  return isStale ? "stale" : "current";
+  return { outcome: isStale ? "stale" : "current", text: `${isStale ? "stale  " : "current"}  ${shownSource(source)}` };
 }
 
-async function rewrapInPlace(keyring: Keyring, file: string): Promise<Outcome> {
+/** Exchanges the header in the way of the store. The context of the body is not needed. */
+async function rewrapBlob(keyring: Keyring, { store, name, text }: StoredInput): Promise<Done> {
+  const outcome = await encryptedStore(keyring, store, { context: () => ({}) }).rewrap(name);
+  if (outcome === "changed") {
+    throw new EnvelockError("unavailable", `${text} was changed by another program, twice`, { hint: "run it again" });
+  }
+  if (outcome === "not-possible") {
+    throw new EnvelockError("provider-failure", `the store cannot exchange the header of ${text}`, {
+      hint: "it may be archived, leased or held: see docs/blobs.md",
+    });
+  }
+  return { outcome, text: `${outcome === "current" ? "current  " : outcome}  ${terminalText(text)}` };
+}
+
+async function rewrapInPlace(keyring: Keyring, file: string): Promise<Done> {
   return await withFileInPlace(file, async (input, before) => {
     const isStale = await writeRewrapped(keyring, input, inPlaceOf(file, before), async (header) => await keyring.needsRewrap(header));
-    await printLines(`${isStale ? "rewrapped" : "current  "}  ${terminalText(file)}`);
-    return isStale ? "rewrapped" : "current";
+    return { outcome: isStale ? "rewrapped" : "current", text: `${isStale ? "rewrapped" : "current  "}  ${terminalText(file)}` };
   });
 }
 

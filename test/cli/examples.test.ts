@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { AzureEmulator } from "../../src/testing/azure-emulator/index.ts";
 import { VaultEmulator } from "../../src/testing/vault-emulator/index.ts";
 import { softHsmTokens } from "../providers/pkcs11/tokens.ts";
+import { startAzurite } from "../support/azurite.ts";
 import { CLI, ok, ROOT, scratch } from "./runner.ts";
 
 // Every example of docs/cli.md, in its order, in one folder. `envelock` is the built command, whose services are emulators and whose
@@ -17,10 +18,13 @@ const softHsm = softHsmTokens("hsm");
 const [token] = softHsm.tokens;
 const emulator = await AzureEmulator.start({ isPurgeProtected: true });
 const vault = await VaultEmulator.start();
+const azurite = await startAzurite();
+const container = await azurite.createContainer();
 vault.createKey("orders");
 afterAll(async () => {
   await emulator.close();
   await vault.close();
+  await azurite.close();
   softHsm.remove();
 });
 
@@ -79,6 +83,9 @@ async function environment(): Promise<NodeJS.ProcessEnv> {
     VAULT_TOKEN: vault.token,
     VAULT_CACERT: at("vault.pem"),
     EXAMPLE_TRANSIT: vault.url,
+    AZURE_STORAGE_SAS_TOKEN: azurite.sas(container),
+    AZURE_STORAGE_SERVICE_ENDPOINT: azurite.url,
+    EXAMPLE_CONTAINER: container,
     EXAMPLE_NODE: process.execPath,
     EXAMPLE_CLI: CLI,
     EXAMPLE_VAULT: emulator.url,
@@ -91,6 +98,7 @@ const ENVELOCK = `#!/bin/bash
 args=()
 for arg in "$@"; do
   arg="\${arg//https:\\/\\/acme.vault.azure.net/$EXAMPLE_VAULT}"
+  arg="\${arg/#az:\\/\\/acme\\/invoices/az:\\/\\/devstoreaccount1\\/$EXAMPLE_CONTAINER}"
   arg="\${arg//https:\\/\\/vault.example:8200/$EXAMPLE_TRANSIT}"
   args+=("\${arg/#postgres:*/$EXAMPLE_STORE}")
 done

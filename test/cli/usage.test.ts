@@ -11,10 +11,14 @@ const cliPage = readFileSync(join(ROOT, "docs/cli.md"), "utf8");
 const COMMON = ["--debug", "--help"];
 /** How keys in Azure are reached, by whatever verb: described once. */
 const AZURE = ["--credential", "--allow-host", "--token-resource"];
+/** How blobs in stores are named and reached, by whatever verb: described once. */
+const STORES = ["--endpoint", "--parallel"];
+const NAMES = ["--name-context", "--no-name-context"];
 const VERBS: readonly (readonly [string, readonly string[]])[] = [
   ["keygen", ["--type", "--key-id", "--add", "--set-primary", "--public", "--out", "--force"]],
-  ["encrypt", ["--key", "--key-context", "--recipient", "--context", "--out", "--force", "--lanes", "--recursive"]],
-  ["decrypt", ["--key", "--key-context", "--context", "--out", "--force", "--range", "--lanes", "--recursive"]],
+  ["encrypt", ["--key", "--key-context", "--recipient", "--context", "--out", "--force", "--hide-names", "--lanes", "--recursive"]],
+  ["decrypt", ["--key", "--key-context", "--context", "--out", "--force", "--range", "--real-names", "--lanes", "--recursive"]],
+  ["verify", ["--key", "--key-context", "--context", "--all", "--json", "--recursive"]],
   ["rewrap", ["--key", "--key-context", "--recipient", "--check", "--out", "--force", "--recursive"]],
   ["inspect", ["--json", "--recursive"]],
   ["doctor", ["--azure", "--vault", "--aws", "--gcp", "--json"]],
@@ -27,10 +31,14 @@ describe("help", () => {
     expect(text).toContain("Examples:\n  ");
     const listed = [...text.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1]);
     const mayMeetAzure = options.includes("--key") || options.includes("--azure");
-    expect(listed.sort()).toEqual([...options, ...COMMON, ...(mayMeetAzure ? AZURE : [])].sort());
+    const ofStores = options.includes("--recursive") ? STORES : [];
+    const ofNames = options.includes("--context") ? NAMES : [];
+    const signsIn = mayMeetAzure ? AZURE : AZURE.slice(0, ofStores.length === 0 ? 0 : 1);
+    expect(listed.sort()).toEqual([...options, ...COMMON, ...ofStores, ...ofNames, ...signsIn].sort());
     const section = cliPage.split(/^## /m).find((part) => part.startsWith(verb)) ?? "";
     for (const option of options) expect(section).toContain(`\`${option}`);
-    for (const option of AZURE) expect(cliPage).toContain(`\`${option} `);
+    for (const option of [...AZURE, ...STORES, "--name-context"]) expect(cliPage).toContain(`\`${option} `);
+    expect(cliPage).toContain("`--no-name-context`");
   });
 
   test("of the command names every verb and the exit codes", async () => {

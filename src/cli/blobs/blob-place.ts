@@ -1,81 +1,98 @@
 import { existsSync } from "node:fs";
-import { type Command, Option } from "commander";
-import { azureBlobs } from "../../blobs/azure/index.ts";
+import { Argument, type Command } from "commander";
 import { fileBlobs } from "../../blobs/files/index.ts";
 import { type BlobStore, type EncryptedStore, encryptedStore } from "../../blobs/index.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
-import { environmentVariable } from "../environment.ts";
 import { hintForMissing, usageError } from "../failure.ts";
 import { withKeyring } from "../open-key.ts";
 import {
   addContextOption,
+  addCredentialOption,
   addDebugOption,
   addKeyOptions,
-  type ContextOptions,
   type KeyOptions,
   type RecipientOptions,
 } from "../options.ts";
+import type { BlobContextOptions, StoreOptions } from "../places/store-kind.ts";
+import {
+  addNameContextOption,
+  addStoreOptions,
+  blobNameOf,
+  contextOfBlob,
+  patternOf,
+  STORE_SHAPES,
+  Stores,
+  storePlaceOf,
+} from "../places/store-place.ts";
 
-export interface BlobPlaceOptions {
+export interface BlobPlaceOptions extends StoreOptions {
   readonly prefix?: string;
   readonly after?: string;
-  readonly endpoint?: string;
   readonly debug?: boolean;
 }
 
-export interface BlobOptions extends BlobPlaceOptions, KeyOptions, RecipientOptions, ContextOptions {
-  readonly nameContext: string;
+export interface BlobOptions extends BlobPlaceOptions, KeyOptions, RecipientOptions, BlobContextOptions {}
+
+/** The store that an argument names, and which of its blobs are meant. */
+export interface OpenPlace {
+  readonly store: BlobStore;
+  /** Only names that begin so, and come after that one. */
+  readonly page: { readonly prefix?: string; readonly after?: string };
 }
 
 /** What every verb of blobs has. */
 export function addPlaceOptions(command: Command): Command {
-  command.argument("<store>", "az://<account>/<container> or dir:<folder>");
+  command.addArgument(new Argument("<store>", `${STORE_SHAPES} or dir:<folder>; what follows the container counts as --prefix`));
   command.option("--prefix <text>", "only blobs whose names begin so");
   command.option("--after <name>", "only blobs whose names come after this one: to go on where an earlier run ended");
-  command.addOption(new Option("--endpoint <url>", "where the account is, if not at <account>.blob.core.windows.net"));
+  addStoreOptions(command);
   return addDebugOption(command);
+}
+
+/** What the verbs have that need no key. */
+export function addKeylessOptions(command: Command): Command {
+  return addCredentialOption(addPlaceOptions(command));
 }
 
 /** What the verbs have that need a key. */
 export function addBlobKeyOptions(command: Command, meaningOfKey: string): Command {
+  addPlaceOptions(command);
   addKeyOptions(command, meaningOfKey);
-  addContextOption(command);
-  return command.addOption(new Option("--name-context <key>", "the key of the context that holds a blob's name").default("object"));
+  return addNameContextOption(addContextOption(command));
 }
 
 /**
- * The store that an argument names. A SAS comes from the environment, so that it stands in no list of processes.
+ * Opens the store that an argument names. Credentials come from the environment, so that they stand in no list of processes.
  *
- * @throws `invalid-argument`, `key-not-found`
+ * @throws `invalid-argument`, `key-not-found`, `access-denied`
  */
-export function openPlace(argument: string, { endpoint }: BlobPlaceOptions): BlobStore {
-  const [, scheme = "", path = ""] = /^(az:\/\/|dir:)(.*)$/s.exec(argument) ?? [];
-  if (scheme === "dir:") {
-    if (endpoint !== undefined) throw usageError("--endpoint goes with az://");
+export async function openPlace(argument: string, options: BlobPlaceOptions): Promise<OpenPlace> {
+  const { prefix, after, endpoint } = options;
+  const page = { ...(prefix !== undefined && { prefix }), ...(after !== undefined && { after }) };
+  if (argument.startsWith(FOLDER)) {
+    const path = argument.slice(FOLDER.length);
+    if (endpoint !== undefined) throw usageError("--endpoint goes with stores of a vendor");
     if (!existsSync(path)) throw new EnvelockError("key-not-found", `there is no folder ${path}`, { hint: hintForMissing(path) });
-    return fileBlobs(path);
+    return { store: fileBlobs(path), page };
   }
-  const [, account = "", container = ""] = /^([a-z0-9]{3,24})\/([a-z0-9-]{3,63})\/?$/.exec(path) ?? [];
-  if (scheme !== "az://" || account === "") {
-    throw usageError("the store is az://<account>/<container> or dir:<folder>", "a prefix of names goes into --prefix");
-  }
-  const sas = environmentVariable("AZURE_STORAGE_SAS_TOKEN");
-  if (sas === undefined) {
-    throw new EnvelockError("access-denied", "no SAS for the container is set", { hint: "put one into AZURE_STORAGE_SAS_TOKEN" });
-  }
-  const base = endpoint?.replace(/\/$/, "") ?? `https://${account}.blob.core.windows.net`;
-  return azureBlobs({ url: `${base}/${container}`, sas });
+  const place = storePlaceOf(argument);
+  if (place === undefined) throw usageError(`the store is ${STORE_SHAPES} or dir:<folder>`, `did you mean dir:${argument}?`);
+  if (patternOf(place.name).prefix !== blobNameOf(place))
+    throw usageError("a store has no wildcards", "--prefix is the beginning of names");
+  if (place.name !== "" && prefix !== undefined) throw usageError(`${argument} has a prefix already`, "leave --prefix out");
+  return { store: await new Stores(options).at(place), page: { ...(place.name !== "" && { prefix: blobNameOf(place) }), ...page } };
 }
 
 /** Encrypted blobs in the store that the arguments name, for as long as `use` takes. */
-export async function withBlobs<T>(argument: string, options: BlobOptions, use: (store: EncryptedStore) => Promise<T>): Promise<T> {
-  const place = openPlace(argument, options);
-  const { context = {}, nameContext } = options;
+export async function withBlobs<T>(
+  argument: string,
+  options: BlobOptions,
+  use: (store: EncryptedStore, page: OpenPlace["page"]) => Promise<T>,
+): Promise<T> {
+  const { store, page } = await openPlace(argument, options);
   return await withKeyring(options, [], (keyring) =>
-    use(encryptedStore(keyring, place, { context: (name) => ({ ...context, [nameContext]: name }) })),
+    use(encryptedStore(keyring, store, { context: (name) => contextOfBlob(options, name) }), page),
   );
 }
 
-export function pageOf({ prefix, after }: BlobPlaceOptions): { readonly prefix?: string; readonly after?: string } {
-  return { ...(prefix !== undefined && { prefix }), ...(after !== undefined && { after }) };
-}
+const FOLDER = "dir:";

@@ -2,14 +2,15 @@ import { type Command, Option } from "commander";
 import { type EncryptedStore, type RewrappedBlob, rewrapStale } from "../../blobs/index.ts";
 import { columns } from "../columns.ts";
 import { tellFailure } from "../failure.ts";
-import { addRecipientOption } from "../options.ts";
+import { addJsonOption, addRecipientOption } from "../options.ts";
 import { printLines } from "../output.ts";
 import { progressOn } from "../progress.ts";
-import { terminalText } from "../terminal-text.ts";
-import { addBlobKeyOptions, addPlaceOptions, type BlobOptions, pageOf, withBlobs } from "./blob-place.ts";
+import { terminalJson, terminalText } from "../terminal-text.ts";
+import { addBlobKeyOptions, type BlobOptions, type OpenPlace, withBlobs } from "./blob-place.ts";
 
 interface RewrapOptions extends BlobOptions {
   readonly dryRun?: boolean;
+  readonly json?: boolean;
 }
 
 export function addBlobsRewrap(group: Command): void {
@@ -20,21 +21,21 @@ export function addBlobsRewrap(group: Command): void {
       "Wraps the data key of every blob anew that was wrapped by an older key version, or for others than --key and --recipient. Bodies " +
         "are neither read nor copied in Azure. May be killed and run again at any point.",
     );
-  addPlaceOptions(command);
   addBlobKeyOptions(command, "the first wraps, with its primary key; all of them unwrap (repeatable)");
   addRecipientOption(command);
   command.addOption(new Option("--dry-run", "change nothing; print the names of what is stale"));
+  addJsonOption(command);
   command.action(rewrap);
 }
 
-async function rewrap(argument: string, { dryRun = false, ...options }: RewrapOptions): Promise<void> {
-  await withBlobs(argument, options, async (store) => {
-    if (dryRun) return await printStale(store, options);
+async function rewrap(argument: string, { dryRun = false, json = false, ...options }: RewrapOptions): Promise<void> {
+  await withBlobs(argument, options, async (store, page) => {
+    if (dryRun) return await printStale(store, page, json);
     const counts = new Map<RewrappedBlob["outcome"], number>(OUTCOMES.map((outcome) => [outcome, 0]));
     const { onProgress, end } = progressOn(process.stderr, undefined, undefined, (blobs) => `${blobs} ${blobs === 1 ? "blob" : "blobs"}`);
     let done = 0;
     try {
-      for await (const { name, outcome, error } of rewrapStale(store, pageOf(options))) {
+      for await (const { name, outcome, error } of rewrapStale(store, page)) {
         counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
         onProgress(++done);
         if (outcome === "changed" || outcome === "not-possible" || outcome === "failed") process.exitCode = 1;
@@ -44,12 +45,18 @@ async function rewrap(argument: string, { dryRun = false, ...options }: RewrapOp
     } finally {
       end();
     }
+    if (json) return await printLines(terminalJson(Object.fromEntries(counts)));
     await printLines(columns([...counts].map(([outcome, count]) => [outcome, `${count}`])));
   });
 }
 
-async function printStale(store: EncryptedStore, options: BlobOptions): Promise<void> {
-  for await (const name of store.findStale(pageOf(options))) await printLines(terminalText(name));
+async function printStale(store: EncryptedStore, page: OpenPlace["page"], json: boolean): Promise<void> {
+  const names: string[] = [];
+  for await (const name of store.findStale(page)) {
+    if (json) names.push(name);
+    else await printLines(terminalText(name));
+  }
+  if (json) await printLines(terminalJson(names));
 }
 
 const OUTCOMES = ["rewrapped", "current", "changed", "not-possible", "gone", "failed"] as const;

@@ -1,13 +1,17 @@
 import type { Command } from "commander";
-import { EnvelockError } from "../../core/base/errors.ts";
 import { byteCount, columns } from "../columns.ts";
 import { tellFailure } from "../failure.ts";
+import { inOrder } from "../in-order.ts";
+import { addJsonOption, addParallelOption } from "../options.ts";
 import { printLines } from "../output.ts";
-import { terminalText } from "../terminal-text.ts";
-import { addBlobKeyOptions, addPlaceOptions, type BlobOptions, pageOf, withBlobs } from "./blob-place.ts";
+import { progressOn } from "../progress.ts";
+import { terminalJson, terminalText } from "../terminal-text.ts";
+import { addBlobKeyOptions, type BlobOptions, withBlobs } from "./blob-place.ts";
 
 interface VerifyOptions extends BlobOptions {
   readonly all?: boolean;
+  readonly parallel?: number;
+  readonly json?: boolean;
 }
 
 export function addBlobsVerify(group: Command): void {
@@ -18,25 +22,31 @@ export function addBlobsVerify(group: Command): void {
       "Opens the header, the first and the last chunk of every blob, or everything with --all. Prints what each decrypts to, and reports " +
         "each that does not open.",
     );
-  addPlaceOptions(command);
   addBlobKeyOptions(command, "what the blobs are opened with (repeatable)");
   command.option("--all", "read and open every byte");
+  addParallelOption(command);
+  addJsonOption(command);
   command.action(verify);
 }
 
-async function verify(argument: string, { all = false, ...options }: VerifyOptions): Promise<void> {
-  await withBlobs(argument, options, async (store) => {
-    const rows: string[][] = [];
-    for await (const { name } of store.list(pageOf(options))) {
-      try {
-        const { plaintextBytes } = await store.verify(name, all ? "all" : "ends");
-        rows.push([terminalText(name), byteCount(plaintextBytes)]);
-      } catch (error) {
-        if (!EnvelockError.is(error)) throw error;
-        process.exitCode = 1;
-        tellFailure(error, options.debug === true, terminalText(name));
+async function verify(argument: string, { all = false, json = false, parallel = 4, ...options }: VerifyOptions): Promise<void> {
+  await withBlobs(argument, options, async (store, page) => {
+    const opened: { readonly name: string; readonly plaintextBytes: number }[] = [];
+    const bar = progressOn(process.stderr, undefined, undefined, (blobs) => `${Math.floor(blobs)} blobs`);
+    let done = 0;
+    for await (const settled of inOrder(store.list(page), parallel, ({ name }) => store.verify(name, all ? "all" : "ends"))) {
+      const { name } = settled.item;
+      bar.onProgress(++done);
+      if ("result" in settled) {
+        opened.push({ name, plaintextBytes: settled.result.plaintextBytes });
+        continue;
       }
+      process.exitCode = 1;
+      bar.end();
+      tellFailure(settled.error, options.debug === true, terminalText(name));
     }
-    await printLines(columns([["name", all ? "opened" : "opened at its ends"], ...rows]));
+    bar.end();
+    const rows = opened.map(({ name, plaintextBytes }) => [terminalText(name), byteCount(plaintextBytes)]);
+    await printLines(json ? terminalJson(opened) : columns([["name", all ? "opened" : "opened at its ends"], ...rows]));
   });
 }

@@ -1,0 +1,278 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { createServer } from "node:http";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { keysetProviders } from "../../providers/local/index.ts";
+import { readKeysetFile } from "../../providers/local/keyset-file.ts";
+import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { type BlobStore, type EncryptedStore, encryptedStore } from "../../src/blobs/index.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { AzureEmulator } from "../../src/testing/azure-emulator/index.ts";
+import { noise } from "../support/arbitraries.ts";
+import { startAzurite } from "../support/azurite.ts";
+import { expectSameBytes } from "../support/bytes.ts";
+import { ROOT, type Run, run, scratch } from "./runner.ts";
+
+// The verbs over blobs of a store, where they take files too.
+
+interface Shop {
+  readonly name: string;
+  /** What names begin with in arguments. */
+  readonly at: string;
+  readonly env: Readonly<Record<string, string>>;
+  open(): BlobStore;
+}
+
+const { at, read, write, names } = scratch();
+const azurite = await startAzurite();
+afterAll(() => azurite.close());
+const container = await azurite.createContainer();
+const { PATH = "" } = process.env;
+const SHOPS: readonly Shop[] = [
+  {
+    name: "Azure",
+    at: `az://devstoreaccount1/${container}`,
+    env: { PATH, AZURE_STORAGE_SAS_TOKEN: azurite.sas(container), AZURE_STORAGE_SERVICE_ENDPOINT: azurite.url },
+    open: () => azureBlobs({ url: `${azurite.url}/${container}`, sas: azurite.sas(container) }),
+  },
+];
+const [keys, newKeys] = [at("keys.json"), at("new.json")];
+const KEY = ["--key", keys];
+
+beforeAll(async () => {
+  for (const file of [keys, newKeys]) expect((await run(["keygen", file])).exitCode).toBe(0);
+});
+
+describe.each(SHOPS)("blobs in $name", ({ at: root, env, open }) => {
+  const enter = async (...args: string[]): Promise<Run> => await run(args, undefined, { env, cwd: ROOT });
+  const done = async (...args: string[]): Promise<string> => {
+    const { exitCode, stderr, text } = await enter(...args);
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    return text;
+  };
+  const failed = async (exitCode: 1 | 2, code: string, ...args: string[]): Promise<string> => {
+    const result = await enter(...args);
+    expect(result.stderr).toMatch(new RegExp(`^envelock: ${code}: `));
+    expect(result.exitCode).toBe(exitCode);
+    return result.stderr;
+  };
+  const stored = async (): Promise<EncryptedStore> =>
+    encryptedStore(new Keyring({ wrapWith: keysetProviders(await readKeysetFile(keys)).slice(0, 1) }), open(), {
+      context: (name) => ({ object: name }),
+    });
+
+  test("a file goes up, and comes back whole and in parts; the library opens it under its name", async () => {
+    const plain = noise(20_000_000, 7);
+    write("plain", plain);
+    const blob = `${root}/one/7.bin`;
+    expect(await done("encrypt", at("plain"), ...KEY, "--out", blob)).toBe(`encrypted  ${at("plain")} -> ${blob}\n`);
+    await done("decrypt", blob, ...KEY, "--out", at("back"));
+    expectSameBytes(read("back"), plain);
+    await done("decrypt", blob, ...KEY, "--range", "10000000-10000999", "--out", at("part"));
+    expectSameBytes(read("part"), plain.subarray(10_000_000, 10_001_000));
+    const { stdout } = await enter("decrypt", blob, ...KEY, "--range", "-5");
+    expectSameBytes(stdout, plain.subarray(-5));
+    const opened = await (await stored()).get("one/7.bin");
+    expect([await opened.size(), opened.description]).toEqual([plain.length, { name: "plain" }]);
+    opened.close();
+    expect(await failed(1, "invalid-argument", "decrypt", blob, ...KEY, "--range", "20000000-", "--out", at("none"))).toContain("hint:");
+    expect(names()).not.toContain("none");
+  });
+
+  test("standard input goes up, and its blob comes out on standard output", async () => {
+    const args = ["encrypt", ...KEY, "--out", `${root}/piped`, "--context", "tenant=acme"];
+    expect((await run(args, noise(300_000), { env })).text).toMatch(/^encrypted {2}- -> /);
+    const { stdout } = await enter("decrypt", `${root}/piped`, ...KEY, "--context", "tenant=acme");
+    expectSameBytes(stdout, noise(300_000));
+    await failed(1, "authentication-failed", "decrypt", `${root}/piped`, ...KEY, "--no-name-context", "--context", "tenant=acme");
+    await done("decrypt", `${root}/piped`, ...KEY, "--context", "object=piped", "--context", "tenant=acme", "--out", at("piped"));
+  });
+
+  test("a name that is taken stays as it is, unless --force is given", async () => {
+    const blob = `${root}/taken`;
+    await done("encrypt", write("first", "first"), ...KEY, "--out", blob);
+    expect(await failed(1, "invalid-argument", "encrypt", write("second", "second"), ...KEY, "--out", blob)).toContain(
+      "--force replaces it",
+    );
+    expect((await enter("decrypt", blob, ...KEY)).text).toBe("first");
+    await done("encrypt", at("second"), ...KEY, "--out", blob, "--force");
+    expect((await enter("decrypt", blob, ...KEY)).text).toBe("second");
+  });
+
+  test("what fails to open leaves no file, and replaces none", async () => {
+    const backing = open();
+    const blob = await backing.open("one/7.bin", 10);
+    if (blob === undefined) throw new Error("the blob is gone");
+    const upload = await backing.create("broken", { metadata: {}, keys: [] });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of blob.read(0, blob.size, { ifMatch: blob.etag })) pieces.push(piece);
+    const whole = Buffer.concat(pieces);
+    whole[15_000_000] = (whole[15_000_000] ?? 0) ^ 1;
+    await upload.put(0, Uint8Array.from(whole.subarray(0, 8_388_608)));
+    await upload.put(1, Uint8Array.from(whole.subarray(8_388_608, 16_777_216)));
+    await upload.put(2, Uint8Array.from(whole.subarray(16_777_216)));
+    await upload.commit({ always: true });
+    const args = ["decrypt", `${root}/broken`, ...KEY, "--context", "object=one/7.bin"];
+    await failed(1, "authentication-failed", ...args, "--out", at("whole"));
+    write("kept", "kept");
+    await failed(1, "authentication-failed", ...args, "--out", at("kept"), "--force");
+    expect(new TextDecoder().decode(read("kept"))).toBe("kept");
+    expect(names().filter((name) => name === "whole" || name.startsWith(".envelock"))).toEqual([]);
+    const partly = await enter(...args);
+    expect([partly.exitCode, partly.stderr]).toEqual([1, expect.stringContaining("a verified beginning, not the whole")]);
+    await failed(1, "authentication-failed", "verify", `${root}/broken`, ...KEY, "--context", "object=one/7.bin", "--all");
+    expect(await done("verify", `${root}/broken`, ...KEY, "--context", "object=one/7.bin")).toContain("20,000,000 bytes");
+    await backing.delete("broken");
+  });
+
+  test("a source that breaks off commits nothing", async () => {
+    const folder = at("folder");
+    mkdirSync(folder, { recursive: true });
+    await failed(1, "invalid-argument", "encrypt", folder, ...KEY, "--out", `${root}/never`);
+    expect(await open().open("never", 1)).toBeUndefined();
+  });
+
+  test("a folder goes up, several at once, and comes back; a bad file does not end the batch", async () => {
+    mkdirSync(at("tree/below"), { recursive: true });
+    for (const name of ["a b", "ü.txt", "below/c#1", "below/d%20e", "below/star"]) write(`tree/${name}`, `content of ${name}`);
+    const up = await done("encrypt", "--recursive", at("tree"), ...KEY, "--out", `${root}/up/`, "--parallel", "3");
+    expect(up.split("\n").slice(0, 2)).toEqual([
+      `encrypted  ${at("tree/a b")} -> ${root}/up/a b`,
+      `encrypted  ${at("tree/below/c#1")} -> ${root}/up/below/c#1`,
+    ]);
+    expect(up).toMatch(/\n5 encrypted\n$/);
+    await done("encrypt", at("plain"), ...KEY, "--out", `${root}/up/big`);
+    const again = await enter("encrypt", "--recursive", at("tree"), ...KEY, "--out", `${root}/up/`);
+    expect([again.exitCode, again.text]).toEqual([1, "5 failed\n"]);
+    mkdirSync(at("down"));
+    expect(await done("decrypt", "--recursive", `${root}/up`, ...KEY, "--out", at("down"))).toMatch(/\n6 decrypted\n$/);
+    for (const name of ["a b", "ü.txt", "below/c#1", "below/d%20e"])
+      expect(new TextDecoder().decode(read(`down/${name}`))).toBe(`content of ${name}`);
+    mkdirSync(at("some"));
+    expect(await done("decrypt", `${root}/up/*/?*`, ...KEY, "--out", at("some"))).toMatch(/\n3 decrypted\n$/);
+    expect(names("some")).toEqual(["below"]);
+    expect(await done("verify", `${root}/up/**`, ...KEY, "--json")).toContain('"plaintextBytes": 20000000');
+    const strange = await enter("verify", "--recursive", `${root}/up/`, ...KEY, "--context", "object=x");
+    expect([strange.exitCode, strange.text]).toEqual([1, "6 failed\n"]);
+  });
+
+  test("names that match wildcards can be written with a backslash", async () => {
+    await done("encrypt", at("first"), ...KEY, "--out", `${root}/odd/a\\*b`);
+    await done("encrypt", at("second"), ...KEY, "--out", `${root}/odd/aab`);
+    expect((await enter("decrypt", `${root}/odd/a\\*b`, ...KEY)).text).toBe("first");
+    expect(await done("verify", `${root}/odd/a*b`, ...KEY)).toMatch(/\n2 verified\n$/);
+  });
+
+  test("hidden names stand encrypted beside the blobs: ls shows them, and --real-names brings them back", async () => {
+    await done("encrypt", "--recursive", at("tree"), ...KEY, "--out", `${root}/hidden/`, "--hide-names");
+    const listed = await done("blobs", "list", `${root}/hidden/`);
+    expect(listed).not.toContain("c#1");
+    const shown = await done("ls", `${root}/hidden/`, ...KEY);
+    for (const name of ["a b", "below/c#1"]) expect(shown).toContain(name);
+    const entries = JSON.parse(await done("ls", `${root}/hidden/`, ...KEY, "--json"));
+    expect(entries).toHaveLength(5);
+    expect(entries[0]).toMatchObject({ name: expect.stringMatching(/^hidden\/[0-9a-f-]{36}$/), description: { name: expect.any(String) } });
+    mkdirSync(at("real"));
+    await done("decrypt", "--recursive", `${root}/hidden/`, ...KEY, "--out", at("real"), "--real-names");
+    expect(readdirSync(at("real"), { recursive: true }).map(String).sort()).toEqual(
+      readdirSync(at("tree"), { recursive: true }).map(String).sort(),
+    );
+  });
+
+  test("a name that leads out of the folder is refused", async () => {
+    await (await stored()).put("evil/1", noise(10), { describe: { name: "../../out" } });
+    mkdirSync(at("safe"));
+    const { exitCode, stderr } = await enter("decrypt", `${root}/evil/*`, ...KEY, "--out", at("safe"), "--real-names");
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining("invalid-argument")]);
+    expect([names("safe"), names().includes("out")]).toEqual([[], false]);
+  });
+
+  test("rewrap exchanges headers in place, and says what is stale", async () => {
+    const both = ["--key", newKeys, ...KEY];
+    const before = await enter("rewrap", `${root}/up/*`, ...both, "--check");
+    expect([before.exitCode, before.text.split("\n").at(-2)]).toEqual([1, "3 stale"]);
+    expect(await done("rewrap", `${root}/up/*`, ...both)).toMatch(/\n3 rewrapped\n$/);
+    expect(await done("rewrap", `${root}/up/a b`, ...both)).toBe(`current    ${root}/up/a b\n`);
+    expect((await enter("decrypt", `${root}/up/a b`, "--key", newKeys)).text).toBe("content of a b");
+    expect(JSON.parse(await done("inspect", `${root}/up/a b`, "--json"))).toMatchObject({ kind: "envelope", recipients: [{}] });
+    await done("rewrap", `${root}/up/big`, ...both, "--out", at("moved.envelock"));
+    await done("decrypt", at("moved.envelock"), "--key", newKeys, "--context", "object=up/big", "--out", at("big"));
+    expectSameBytes(read("big"), read("plain"));
+    expect(await done("blobs", "rewrap", `${root}/up/`, ...both)).toMatch(/^rewrapped +3\n/);
+    expect(await done("blobs", "verify", `${root}/up/`, "--key", newKeys, "--all", "--json")).toContain('"plaintextBytes": 20000000');
+  });
+
+  test.each<readonly [string, readonly string[], string]>([
+    ["plaintext into a store", ["decrypt", at("x.envelock"), "--out", "ROOT/x"], "envelock encrypt"],
+    ["a prefix for one blob", ["decrypt", "ROOT/up/", "--out", "x"], "--out names a folder|make it first"],
+    ["a prefix without --out's slash", ["encrypt", at("first"), at("second"), "--out", "ROOT/up"], "give it as"],
+    ["wildcards in --out", ["encrypt", at("first"), "--out", "ROOT/*"], "a backslash"],
+    ["standard input into a prefix", ["encrypt", "--out", "ROOT/up/"], "give the whole name"],
+    ["lanes", ["encrypt", at("first"), "--out", "ROOT/l", "--lanes", "2"], "leave it out"],
+    ["hidden names of files", ["encrypt", at("first"), "--out", "l", "--hide-names"], "a file's name"],
+    ["real names of one", ["decrypt", "ROOT/taken", "--out", "l", "--real-names"], "--out names the file"],
+    ["a container alone", ["rewrap", "ROOT", "--out", "l"], "each is rewrapped in place"],
+  ])("%s: a wrong command line", async (_what, args, hint) => {
+    const given = args.map((arg) => arg.replace("ROOT", root));
+    expect(await failed(2, "invalid-argument", ...given, ...KEY)).toMatch(new RegExp(`hint: .*(${hint})`));
+  });
+
+  test("a blob that is not there, and what is no envelope, say what to do", async () => {
+    expect(await failed(1, "invalid-argument", "decrypt", `${root}/nowhere`, ...KEY)).toContain("there is no blob nowhere");
+    expect(await failed(1, "invalid-argument", "inspect", `${root}/nowhere`)).toContain("envelock blobs list");
+    const upload = await open().create("text", { metadata: {}, keys: [] });
+    await upload.put(0, new TextEncoder().encode("plain text"));
+    await upload.commit({ always: true });
+    expect(await failed(1, "malformed-envelope", "inspect", `${root}/text`)).toContain("it looks like text");
+    expect(await failed(1, "malformed-envelope", "verify", `${root}/text`, ...KEY)).toContain("hint:");
+    expect(await failed(1, "invalid-argument", "verify", `${root}/up/`, ...KEY)).toContain("--recursive takes the blobs below it");
+  });
+});
+
+test("a kind of store that is not there is refused, with what was meant", async () => {
+  const { exitCode, stderr } = await run(["decrypt", "azure://acme/files/y", ...KEY, "--out", at("x")], undefined, { env: { PATH } });
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining("did you mean az://?")]);
+  const nothing = await run(["inspect", "az://acme/files/y"], undefined, { env: { PATH } });
+  expect([nothing.exitCode, nothing.stderr]).toEqual([1, expect.stringContaining("AZURE_STORAGE_AUTH_MODE=login")]);
+});
+
+test("Azure with an identity: each request has its token, and no SAS", async () => {
+  const emulator = await AzureEmulator.start();
+  const seen: string[] = [];
+  const gate = createServer((request, response) => {
+    seen.push(request.headers.authorization ?? "");
+    const { authorization: _, host: __, ...headers } = request.headers;
+    const query = request.url?.includes("?") === true ? "&" : "?";
+    const body: Buffer[] = [];
+    request.on("data", (piece: Buffer) => body.push(piece));
+    request.on("end", async () => {
+      const answer = await fetch(`${new URL(azurite.url).origin}${request.url}${query}${azurite.sas(container)}`, {
+        method: request.method ?? "GET",
+        headers: Object.fromEntries(
+          Object.entries(headers).flatMap(([name, value]) => (typeof value === "string" && name !== "connection" ? [[name, value]] : [])),
+        ),
+        ...(body.length > 0 && { body: Buffer.concat(body) }),
+      });
+      response.writeHead(answer.status, Object.fromEntries(answer.headers));
+      response.end(Buffer.from(await answer.arrayBuffer()));
+    });
+  });
+  await new Promise<void>((resolve) => gate.listen(0, "127.0.0.1", resolve));
+  try {
+    const address = gate.address();
+    const env = {
+      PATH,
+      AZURE_POD_IDENTITY_AUTHORITY_HOST: await emulator.serveManagedIdentity(),
+      AZURE_STORAGE_SERVICE_ENDPOINT: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/devstoreaccount1`,
+    };
+    const login = ["--credential", "managed-identity"];
+    const blob = `az://devstoreaccount1/${container}/by-identity`;
+    const up = await run(["encrypt", at("first"), ...KEY, "--out", blob, ...login], undefined, { env });
+    expect([up.exitCode, up.stderr]).toEqual([0, ""]);
+    expect((await run(["decrypt", blob, ...KEY, ...login], undefined, { env })).text).toBe("first");
+    expect(seen.length).toBeGreaterThan(3);
+    for (const header of seen) expect(header).toMatch(/^Bearer .+/);
+  } finally {
+    gate.close();
+    await emulator.close();
+  }
+});
