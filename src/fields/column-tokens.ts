@@ -1,9 +1,10 @@
 import { engine } from "#engine";
-import { isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
+import { concatBytes, isBytes, type OwnedBytes, viewOf } from "../core/base/bytes.ts";
 import type { Context, ContextPlan, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument, unreadable } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
-import { type DataKey, openToken, sealedToken, sealToken } from "../core/data-key/data-key.ts";
+import { KID_BYTES } from "../core/contracts/suite.ts";
+import { commitmentOf, type DataKey, openTextToken, openToken, sealedToken, sealTextToken, sealToken } from "../core/data-key/data-key.ts";
 import {
   DETERMINISTIC_TOKEN_HEAD,
   TOKEN_HEAD,
@@ -30,6 +31,7 @@ export class ColumnTokens {
   readonly #withoutRow: ContextPlan;
   readonly #isDeterministic: boolean;
   readonly #requiresRow: boolean;
+  #begun: { readonly key: DataKey; readonly text: string } | undefined;
 
   /** @param form the content of the tokens, if it is not one value. Tokens of two forms never pass for each other */
   constructor(keys: ScopeKeys, options: ColumnOptions, form?: string) {
@@ -64,6 +66,23 @@ export class ColumnTokens {
     scratch ??= engine.text.scratch(SCRATCH_BYTES);
     const length = sealToken(key, this.#planFor(context), context, plaintext, scratch);
     return engine.text.toBase64Url(scratch, length);
+  }
+
+  /** Encrypts text to a token as base64url, where the engine does that in one call. @returns undefined: the caller goes on with bytes */
+  encryptString(text: string, row: RowArgument[0]): string | undefined {
+    if (engine.coarse === undefined || this.#isDeterministic) return undefined;
+    const key = this.#keys.encryptingKey;
+    const context = this.#contextOf(row);
+    return sealTextToken(key, this.#planFor(context), context, text);
+  }
+
+  /** Decrypts a token to text, where the engine does that in one call. @returns undefined: the caller goes on with bytes */
+  decryptString(token: string, row: RowArgument[0]): string | undefined {
+    if (engine.coarse === undefined || this.#isDeterministic) return undefined;
+    const key = this.#keys.encryptingKeyIf((encrypting) => token.startsWith(this.#beginningOf(encrypting)));
+    if (key === undefined) return undefined;
+    const context = this.#contextOf(row);
+    return openTextToken(key, this.#planFor(context), context, token);
   }
 
   /** Makes a token under the newest version. @throws `unavailable` while other processes may not know that version */
@@ -110,6 +129,15 @@ export class ColumnTokens {
     return this.#isDeterministic
       ? key.decryptDeterministic(token, this.#place.map)
       : openToken(key, this.#planFor(context), context, token);
+  }
+
+  /** The characters that every token of a key begins with, as text. The last one of its kid shares its bits with the nonce. */
+  #beginningOf(key: DataKey): string {
+    if (this.#begun?.key !== key) {
+      const prefix = concatBytes(Uint8Array.of(TOKEN_HEAD), commitmentOf(key).subarray(0, KID_BYTES));
+      this.#begun = { key, text: engine.text.toBase64Url(prefix, prefix.length).slice(0, -1) };
+    }
+    return this.#begun.text;
   }
 
   #planFor(context: Context): ContextPlan {

@@ -43,7 +43,10 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encrypt(value: T | Null, ...options: Row): string | Null;
   encrypt(value: T | null, ...options: Row): string | null {
     if (this.#isNoValue(value)) return null;
-    return this.#withPlaintext(value, (plaintext) => this.#parts.tokens.encryptText(plaintext, options[0]));
+    const { tokens, codec } = this.#parts;
+    this.#requireNoToken(value);
+    const token = codec.ofText !== undefined && typeof value === "string" ? tokens.encryptString(value, options[0]) : undefined;
+    return token ?? codec.withBytes(value, (plaintext) => tokens.encryptText(plaintext, options[0]));
   }
 
   /** Encrypts like `encrypt`, to the bytes of the token in their own ArrayBuffer: for binary columns. */
@@ -51,7 +54,8 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   encryptBytes(value: T | Null, ...options: Row): OwnedBytes | Null;
   encryptBytes(value: T | null, ...options: Row): OwnedBytes | null {
     if (this.#isNoValue(value)) return null;
-    return this.#withPlaintext(value, (plaintext) => this.#parts.tokens.encrypt(plaintext, options[0]));
+    this.#requireNoToken(value);
+    return this.#parts.codec.withBytes(value, (plaintext) => this.#parts.tokens.encrypt(plaintext, options[0]));
   }
 
   /**
@@ -64,7 +68,10 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   decrypt(token: Uint8Array | string | Null, ...options: Row): T | Null;
   decrypt(token: Uint8Array | string | null, ...options: Row): T | null {
     if (token === null) return this.#noValue();
-    return this.#valueOf(this.#parts.tokens.decrypt(bytesOfToken(token), options[0]));
+    const { tokens, codec } = this.#parts;
+    const text = codec.ofText !== undefined && typeof token === "string" ? tokens.decryptString(token, options[0]) : undefined;
+    if (codec.ofText !== undefined && text !== undefined) return codec.ofText(text);
+    return this.#valueOf(tokens.decrypt(bytesOfToken(token), options[0]));
   }
 
   /** Decrypts like `decrypt`, a token of any key version that the store has. @throws also what the store and the providers throw */
@@ -216,9 +223,8 @@ export class FieldCipher<T, Null extends null = never, Row extends RowArgument =
   }
 
   /** Refuses a value that is a token already: it would be encrypted once more each time that it is saved. */
-  #withPlaintext<R>(value: T | null, use: (plaintext: Uint8Array) => R): R {
+  #requireNoToken(value: T | null): void {
     if (this.#parts.tokens.isOurs(value)) throw invalidArgument("the value is a token of this scope already");
-    return this.#parts.codec.withBytes(value, use);
   }
 }
 

@@ -82,6 +82,15 @@ export class ScopeKeys {
     return this.#encrypting.key;
   }
 
+  /** The key that most tokens are under, if there is one, and if `isNamed` says so of it. @throws as `keyOf` */
+  encryptingKeyIf(isNamed: (key: DataKey) => boolean): DataKey | undefined {
+    const encrypting = this.#encrypting?.key;
+    if (encrypting === undefined || !isNamed(encrypting)) return undefined;
+    this.#gate.admitDecryption();
+    this.usedAt = this.#policy.time.nowMs;
+    return encrypting;
+  }
+
   /** The newest active version. It encrypts, or will do so once it is announced. */
   get newest(): StoredDataKey | undefined {
     for (const row of this.#rows.values()) if (row.state === "active") return row;

@@ -31,6 +31,8 @@ export type ValueType = keyof ValueTypes;
 export interface Codec<T> {
   /** Whether `decode` makes something new of the bytes, so that they can be wiped once they are decoded. */
   readonly isConversion: boolean;
+  /** Where values are text: makes a value of the text. An engine may encrypt text without its bytes ever being the library's. */
+  readonly ofText?: (text: string) => T;
   /**
    * Calls `use` with the bytes of a value. Bytes that were made of the value are wiped once `use` has returned or thrown, so it must not
    * keep them.
@@ -45,6 +47,7 @@ export interface Codec<T> {
 export const CODECS: { readonly [V in ValueType]: Codec<ValueTypes[V]> } = {
   string: {
     isConversion: true,
+    ofText: (text) => text,
     withBytes(value, use) {
       if (typeof value !== "string") throw wrongType("a string", value);
       return engine.text.withUtf8(value, (bytes) => {
@@ -125,7 +128,9 @@ export const VALUE_TYPES: readonly string[] = Object.keys(CODECS);
 
 /** @param parse converts the stored value to the program's type. Its exceptions reach the caller unchanged */
 export function parsedCodec<V, T>(codec: Codec<V>, parse: (value: V) => T): Codec<T> {
-  return { ...codec, decode: (bytes) => parse(codec.decode(bytes)) };
+  const { ofText, ...others } = codec;
+  const decode = (bytes: Uint8Array): T => parse(codec.decode(bytes));
+  return { ...others, decode, ...(ofText !== undefined && { ofText: (text: string) => parse(ofText(text)) }) };
 }
 
 function float64(value: number): Uint8Array {

@@ -1,8 +1,17 @@
+import { engine } from "#engine";
 import { ascii, byteAt, concatBytes, wipe } from "../base/bytes.ts";
 import { invalidArgument } from "../base/errors.ts";
-import { BODY_KEY_BYTES, CHUNK_BYTES, CHUNK_KEY_BYTES, COMMITMENT_BYTES, GCM_NONCE_BYTES, SUITE_HASH } from "../contracts/suite.ts";
+import {
+  BODY_KEY_BYTES,
+  CHUNK_BYTES,
+  CHUNK_KEY_BYTES,
+  COMMITMENT_BYTES,
+  GCM_NONCE_BYTES,
+  SALT_BYTES,
+  SUITE_HASH,
+} from "../contracts/suite.ts";
 import { BODY_PREFIX_BYTES, bodyBytes, chunkCount, plaintextBytesOf, SEALED_CHUNK_BYTES } from "./body-sizes.ts";
-import type { ChunkCipher, Written } from "./engine/engine.ts";
+import type { ChunkCipher, Opened, Written } from "./engine/engine.ts";
 import { hkdfExpand } from "./hkdf.ts";
 
 // Cobblestone-256: C2SP chunked-encryption v1 with AES-256-GCM and HKDF-SHA-512. docs/format.md §6
@@ -24,6 +33,27 @@ export function deriveBodyKeys(inputKey: Uint8Array, salt: Uint8Array, ...contex
   if (inputKey.length !== BODY_KEY_BYTES) throw invalidArgument(`a body's input key has ${BODY_KEY_BYTES} bytes`);
   const okm = hkdfExpand(SUITE_HASH, inputKey, [INFO, salt, ...context], BASE_END + COMMITMENT_BYTES);
   return { key: okm.subarray(0, CHUNK_KEY_BYTES), base: okm.subarray(CHUNK_KEY_BYTES, BASE_END), commitment: okm.subarray(BASE_END) };
+}
+
+/**
+ * Seals a whole body under a salt in one call, if the coarse engine does.
+ *
+ * @returns how many bytes were written into `target` at `offset`, or undefined: the caller derives the keys and seals chunks
+ */
+export function sealWhole(
+  inputKey: Uint8Array,
+  salt: Uint8Array,
+  context: readonly Uint8Array[],
+  plaintext: Uint8Array,
+  target: Uint8Array,
+  offset: number,
+): number | undefined {
+  return engine.coarse?.sealBody(inputKey, salt, [INFO, salt, ...context], plaintext, target, offset);
+}
+
+/** Opens a whole body in one call, if the coarse engine does. False if a tag or the commitment does not fit. */
+export function openWhole(inputKey: Uint8Array, context: readonly Uint8Array[], body: Uint8Array): Opened | undefined {
+  return engine.coarse?.openBody(inputKey, [INFO, body.subarray(0, SALT_BYTES), ...context], body);
 }
 
 /** Wipes the key and nonce base; the commitment is public. */

@@ -17,6 +17,8 @@ export function hkdfExtract(hash: HmacHash, salt: Uint8Array, keyMaterial: Uint8
 export function hkdfExpand(hash: HmacHash, key: Uint8Array, info: readonly Uint8Array[], bytes: number): Uint8Array {
   const hashBytes = HASH_BYTES[hash];
   if (bytes > 255 * hashBytes) throw invalidArgument(`HKDF gives at most ${255 * hashBytes} bytes, ${bytes} were asked for`);
+  const derived = engine.coarse?.expand(hash, key, info, bytes);
+  if (derived !== undefined) return derived;
   let block = engine.hmac(hash, key, ...info, Uint8Array.of(1));
   if (bytes <= hashBytes) return trimmed(block, bytes);
   const output = new Uint8Array(bytes);

@@ -1,14 +1,77 @@
 import { engine } from "#engine";
-import { byteAt, concatBytes, wipe, wiping } from "../base/bytes.ts";
+import { byteAt, concatBytes, copyOf, type OwnedBytes, wipe, wiping } from "../base/bytes.ts";
 import { GCM_NONCE_BYTES, TAG_BYTES, XAES_KEY_BYTES, XAES_NONCE_BYTES } from "../contracts/suite.ts";
 import { doubleBlock } from "./double-block.ts";
-import type { BlockCipher } from "./engine/engine.ts";
+import type { BlockCipher, CoarseXaes } from "./engine/engine.ts";
 
 /**
  * XAES-256-GCM (C2SP): AES-256-GCM with a 24-byte nonce. The first half of the nonce derives a key for the second half, so random
  * nonces are safe for 2^80 messages. It costs two AES blocks more than plain GCM.
+ *
+ * Asks the coarse engine first, and what it declines goes the fine way.
  */
 export class Xaes256Gcm {
+  readonly #coarse: CoarseXaes | undefined;
+  #fine: FineXaes | undefined;
+  /** Kept for the fine way as long as it was not needed. */
+  #key: Uint8Array | undefined;
+
+  /** @param key 32 bytes, of which no reference is kept */
+  constructor(key: Uint8Array) {
+    this.#coarse = engine.coarse?.xaes(key);
+    if (this.#coarse === undefined) this.#fine = new FineXaes(key);
+    else this.#key = copyOf(key);
+  }
+
+  /**
+   * Writes `nonce 24 | ciphertext | tag 16` under a new random nonce, `plaintext.length + 40` bytes, into `target` at `offset`. Returns
+   * how many bytes it wrote.
+   */
+  sealFresh(aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): number {
+    return this.#coarse?.sealFresh(aad, plaintext, target, offset) ?? this.#fineWay().sealFresh(aad, plaintext, target, offset);
+  }
+
+  /** Writes `ciphertext | tag 16`, for vectors alone. A nonce that is used twice gives both plaintexts away. */
+  dangerSealWithNonce(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): void {
+    const written = this.#coarse?.dangerSealWithNonce(nonce, aad, plaintext, target, offset);
+    if (written === undefined) this.#fineWay().dangerSealWithNonce(nonce, aad, plaintext, target, offset);
+  }
+
+  /** Opens `nonce 24 | ciphertext | tag 16` from `offset` on: the plaintext in its own ArrayBuffer, or undefined if anything does not fit. */
+  open(aad: Uint8Array, sealed: Uint8Array, offset = 0): OwnedBytes | undefined {
+    const opened = this.#coarse?.open(aad, sealed, offset);
+    if (opened === false) return undefined;
+    return opened ?? this.#fineWay().open(aad, sealed, offset);
+  }
+
+  /** Seals text to base64url of `prefix | nonce 24 | ciphertext | tag 16`, if the coarse engine does. */
+  sealText(aad: Uint8Array, prefix: Uint8Array, text: string): string | undefined {
+    return this.#coarse?.sealText(aad, prefix, text);
+  }
+
+  /** Opens what `sealText` makes, if the coarse engine does. False if anything does not fit. */
+  openText(aad: Uint8Array, prefix: Uint8Array, token: string): string | false | undefined {
+    return this.#coarse?.openText(aad, prefix, token);
+  }
+
+  /** Wipes what can be wiped; not to be used after. */
+  destroy(): void {
+    this.#coarse?.destroy();
+    this.#fine?.destroy();
+    wipe(this.#key);
+  }
+
+  #fineWay(): FineXaes {
+    if (this.#fine === undefined) {
+      this.#fine = new FineXaes(this.#key ?? NO_BYTES);
+      wipe(this.#key);
+    }
+    return this.#fine;
+  }
+}
+
+/** XAES over single blocks and one-time GCM. */
+class FineXaes {
   readonly #blocks: BlockCipher;
   readonly #masks: Uint8Array;
   /** One key, kept in an ArrayBuffer of its own: the engine takes any other small array only after moving it. */

@@ -6,13 +6,16 @@ import { SALT_BYTES, suiteInfo } from "../contracts/suite.ts";
 import {
   BODY_PREFIX_BYTES,
   type BodyKeys,
+  bodyBytes,
   chunkCount,
   deriveBodyKeys,
   openChunks,
+  openWhole,
   sealChunks,
+  sealWhole,
   wipeBodyKeys,
 } from "../crypto/cobblestone.ts";
-import { commitmentOf, type DataKey, deriveBodyKey } from "./data-key.ts";
+import { bodyKeyOf, commitmentOf, type DataKey } from "./data-key.ts";
 
 // docs/format.md §6: a Cobblestone-256 body under a data key
 
@@ -30,6 +33,13 @@ export function sealBody(
   offset: number,
 ): Promise<void> | undefined {
   const salt = engine.randomNonce(SALT_BYTES);
+  if (engine.coarse !== undefined) {
+    const sealedBytes = sealWhole(bodyKeyOf(dataKey), salt, bodyContext(dataKey, valueContext), plaintext, target, offset);
+    if (sealedBytes !== undefined) {
+      requireFilled(target, offset + sealedBytes);
+      return undefined;
+    }
+  }
   const keys = bodyKeysOf(dataKey, salt, valueContext);
   target.set(salt, offset);
   target.set(keys.commitment, offset + SALT_BYTES);
@@ -56,6 +66,12 @@ export function openBody(
   body: Uint8Array,
   plaintextBytes: number,
 ): OwnedBytes | Promise<OwnedBytes> {
+  if (engine.coarse !== undefined) {
+    if (body.length !== bodyBytes(plaintextBytes)) requireFilled(engine.allocate(plaintextBytes), 0);
+    const opened = openWhole(bodyKeyOf(dataKey), bodyContext(dataKey, valueContext), body);
+    if (opened === false) throw authenticationFailed();
+    if (opened !== undefined) return opened;
+  }
   const keys = bodyKeysOf(dataKey, body.subarray(0, SALT_BYTES), valueContext);
   if (!engine.timingSafeEqual(keys.commitment, body.subarray(SALT_BYTES, BODY_PREFIX_BYTES))) {
     wipeBodyKeys(keys);
@@ -82,10 +98,11 @@ export function openBody(
 
 /** Derives all keys that a body with this salt needs; the caller wipes them. @throws `closed` */
 export function bodyKeysOf(dataKey: DataKey, salt: Uint8Array, valueContext: Uint8Array): BodyKeys {
-  const inputKey = deriveBodyKey(dataKey);
-  const keys = deriveBodyKeys(inputKey, salt, BODY_LABEL, commitmentOf(dataKey), valueContext);
-  wipe(inputKey);
-  return keys;
+  return deriveBodyKeys(bodyKeyOf(dataKey), salt, ...bodyContext(dataKey, valueContext));
+}
+
+function bodyContext(dataKey: DataKey, valueContext: Uint8Array): readonly Uint8Array[] {
+  return [BODY_LABEL, commitmentOf(dataKey), valueContext];
 }
 
 const BODY_LABEL: Uint8Array = suiteInfo("body");

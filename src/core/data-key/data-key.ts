@@ -33,8 +33,11 @@ import {
 // Filled by DataKey's static block with functions for the core that the public surface must not have.
 let secretOf: (key: DataKey) => Uint8Array;
 let commitmentIn: (key: DataKey) => Uint8Array;
+let bodyKeyIn: (key: DataKey) => Uint8Array;
 let sealIn: (key: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array) => number;
 let openIn: (key: DataKey, plan: ContextPlan, context: Context, token: Uint8Array) => OwnedBytes;
+let sealTextIn: (key: DataKey, plan: ContextPlan, context: Context, text: string) => string | undefined;
+let openTextIn: (key: DataKey, plan: ContextPlan, context: Context, token: string) => string | undefined;
 let indexKeyIn: (key: DataKey, context: Context) => Uint8Array;
 
 /**
@@ -57,11 +60,14 @@ export class DataKey {
   readonly #keyContext: KeyContext;
   readonly #secret: Uint8Array;
   #keyCommit: Uint8Array | undefined;
+  #bodyKey: Uint8Array | undefined;
   #tokenCipher: Xaes256Gcm | undefined;
   /** The fixed part of a token's AAD, with room for the context behind it. */
   #tokenAad: Uint8Array | undefined;
   /** The latest view of it. A new view costs as much as writing the context, and most views have the same length. */
   #aadView: Uint8Array | undefined;
+  /** The beginning of its tokens. */
+  #tokenPrefix: Uint8Array | undefined;
   #deterministicCipher: Siv | undefined;
   /** Keyed by encoded context. */
   readonly #indexKeys = new Map<string, Uint8Array>();
@@ -71,8 +77,11 @@ export class DataKey {
     markClass(DataKey.prototype, "DataKey");
     secretOf = (key) => key.#live();
     commitmentIn = (key) => key.#commitment();
+    bodyKeyIn = (key) => key.#bodyInputKey();
     sealIn = (key, plan, context, plaintext, target) => key.#sealToken(plan, context, plaintext, target);
     openIn = (key, plan, context, token) => key.#openToken(plan, context, token);
+    sealTextIn = (key, plan, context, text) => key.#sealText(plan, context, text);
+    openTextIn = (key, plan, context, token) => key.#openText(plan, context, token);
     indexKeyIn = (key, context) => key.#indexKey(context);
   }
 
@@ -172,7 +181,7 @@ export class DataKey {
   /** Wipes the key and drops all that was derived from it. A second call does nothing; any other later call throws `closed`. */
   destroy(): void {
     this.#isDestroyed = true;
-    wipe(this.#secret);
+    wipe(this.#secret, this.#bodyKey);
     this.#tokenCipher?.destroy();
     this.#tokenCipher = undefined;
     this.#deterministicCipher?.destroy();
@@ -194,6 +203,12 @@ export class DataKey {
     const secret = this.#live();
     this.#keyCommit ??= hkdfExpand(SUITE_HASH, secret, [KEY_COMMIT_INFO, this.#keyContext.bytes], KEY_COMMIT_BYTES);
     return this.#keyCommit;
+  }
+
+  #bodyInputKey(): Uint8Array {
+    const secret = this.#live();
+    this.#bodyKey ??= hkdfExpand(SUITE_HASH, secret, [BODY_INFO], BODY_KEY_BYTES);
+    return this.#bodyKey;
   }
 
   #tokens(): Xaes256Gcm {
@@ -228,6 +243,25 @@ export class DataKey {
     this.#requireOwn(token, "token");
     const aad = this.#aadOfToken(place, context);
     return opened(this.#tokens().open(aad, token, TOKEN_PREFIX_BYTES));
+  }
+
+  #sealText(plan: ContextPlan, context: Context, text: string): string | undefined {
+    const aad = this.#aadOfToken(plan, context);
+    return this.#tokens().sealText(aad, this.#ownPrefix(), text);
+  }
+
+  #openText(plan: ContextPlan, context: Context, token: string): string | undefined {
+    const aad = this.#aadOfToken(plan, context);
+    const opened = this.#tokens().openText(aad, this.#ownPrefix(), token);
+    if (opened === false) throw authenticationFailed();
+    return opened;
+  }
+
+  #ownPrefix(): Uint8Array {
+    if (this.#tokenPrefix !== undefined) return this.#tokenPrefix;
+    this.#tokenPrefix = new Uint8Array(TOKEN_PREFIX_BYTES);
+    this.#writePrefix(this.#tokenPrefix, TOKEN_HEAD);
+    return this.#tokenPrefix;
   }
 
   // docs/format.md §5: label | head and kid | value context. Written in place, because a fresh array costs as much as an AES call.
@@ -290,9 +324,9 @@ export function generateDataKey(keyContext: KeyContext, more?: Uint8Array): Data
   return new DataKey(secret, keyContext);
 }
 
-/** Derives the Cobblestone input key; the caller wipes it. @throws `closed` */
-export function deriveBodyKey(dataKey: DataKey): Uint8Array {
-  return hkdfExpand(SUITE_HASH, secretOf(dataKey), [BODY_INFO], BODY_KEY_BYTES);
+/** Returns the Cobblestone input key: read only, kept and wiped with the data key. @throws `closed` */
+export function bodyKeyOf(dataKey: DataKey): Uint8Array {
+  return bodyKeyIn(dataKey);
 }
 
 /**
@@ -319,6 +353,25 @@ export function sealedToken(dataKey: DataKey, plan: ContextPlan, context: Contex
 /** Encrypts like `sealedToken`, to the start of `target`. Returns the length of the token. */
 export function sealToken(dataKey: DataKey, plan: ContextPlan, context: Context, plaintext: Uint8Array, target: Uint8Array): number {
   return sealIn(dataKey, plan, context, plaintext, target);
+}
+
+/**
+ * Encrypts text to a token as text, if the engine does both in one call.
+ *
+ * @returns undefined if it does not: the caller encodes the text and goes on with bytes
+ */
+export function sealTextToken(dataKey: DataKey, plan: ContextPlan, context: Context, text: string): string | undefined {
+  return engine.coarse === undefined ? undefined : sealTextIn(dataKey, plan, context, text);
+}
+
+/**
+ * Decrypts what `sealTextToken` makes.
+ *
+ * @returns undefined if the engine does not: the caller decodes the token, which tells what is wrong with it
+ * @throws `authentication-failed`, `closed`
+ */
+export function openTextToken(dataKey: DataKey, plan: ContextPlan, context: Context, token: string): string | undefined {
+  return engine.coarse === undefined ? undefined : openTextIn(dataKey, plan, context, token);
 }
 
 /** Decrypts like `decryptToken`, with most of the context already encoded. */

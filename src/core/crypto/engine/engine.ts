@@ -41,6 +41,72 @@ export interface Engine {
   readonly keyWrap: KeyWrap;
 
   readonly x25519: X25519;
+
+  /** Whole constructions in one call, where this engine has them. */
+  readonly coarse: CoarseEngine | undefined;
+}
+
+/**
+ * Whole constructions in one call: what costs time for small values is the number of calls, not AES. Makes the same bytes as the fine
+ * operations above.
+ *
+ * `undefined` declines: the caller goes the fine way, which takes everything. Nothing was written then. Bytes that go in are read before
+ * the call returns and not kept, except where `destroy` says so. No operation runs a caller's code.
+ */
+export interface CoarseEngine {
+  /** @param key 32 bytes */
+  xaes(key: Uint8Array): CoarseXaes | undefined;
+
+  /** HKDF-Expand (RFC 5869 §2.3), of which the caller has checked the lengths. The caller owns the result. */
+  expand(hash: HmacHash, key: Uint8Array, info: readonly Uint8Array[], bytes: number): Uint8Array | undefined;
+
+  /**
+   * Writes a whole Cobblestone-256 body, `salt 24 | commitment 32 | chunks`, into `target` at `offset`.
+   *
+   * @param inputKey 32 bytes
+   * @param info that of the body's keys: the salt stands in it
+   * @returns how many bytes were written, counted from the output
+   */
+  sealBody(
+    inputKey: Uint8Array,
+    salt: Uint8Array,
+    info: readonly Uint8Array[],
+    plaintext: Uint8Array,
+    target: Uint8Array,
+    offset: number,
+  ): number | undefined;
+
+  /** Opens a whole body, its commitment included. The caller has checked that a body may have this length. */
+  openBody(inputKey: Uint8Array, info: readonly Uint8Array[], body: Uint8Array): Opened | undefined;
+
+  /** The chunks of one body, a run of neighbours a call. Copies both keys. */
+  chunks?(key: Uint8Array, base: Uint8Array): CoarseChunks | undefined;
+}
+
+/** The plaintext in its own ArrayBuffer, or `false` if a tag or a commitment does not fit. */
+export type Opened = Uint8Array<ArrayBuffer> | false;
+
+/** XAES-256-GCM under one key, which is kept until `destroy`. */
+export interface CoarseXaes {
+  /** Writes `nonce 24 | ciphertext | tag 16` under a new random nonce. Returns how many bytes were written, counted from the output. */
+  sealFresh(aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): number | undefined;
+  /** Writes `ciphertext | tag 16`, for vectors alone. A nonce that is used twice gives both plaintexts away. */
+  dangerSealWithNonce(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): number | undefined;
+  /** Opens `nonce 24 | ciphertext | tag 16`, which begins at `offset` and ends the array. */
+  open(aad: Uint8Array, sealed: Uint8Array, offset: number): Opened | undefined;
+  /** Seals text to base64url of `prefix | nonce 24 | ciphertext | tag 16`. Declines text with a lone surrogate. */
+  sealText(aad: Uint8Array, prefix: Uint8Array, text: string): string | undefined;
+  /** Opens what `sealText` makes. Declines another prefix, and what is not base64url or not UTF-8. */
+  openText(aad: Uint8Array, prefix: Uint8Array, token: string): string | false | undefined;
+  /** Wipes the key. Not to be used after. */
+  destroy(): void;
+}
+
+/** Seals and opens runs of chunks, as `sealChunks` and `openChunks` do. A coarse engine answers at once. */
+export interface CoarseChunks<R extends Written = number> {
+  readonly seal: (firstChunk: number, plaintext: Uint8Array, isEnd: boolean, target: Uint8Array, offset: number) => R;
+  /** @throws `authentication-failed`; the caller then wipes `target` */
+  readonly open: (firstChunk: number, sealed: Uint8Array, target: Uint8Array, offset: number) => R;
 }
 
 export interface TextCodec {

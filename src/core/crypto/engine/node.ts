@@ -162,4 +162,5 @@ export const engine: Engine = {
   siv: nodeSiv,
   keyWrap: nodeKeyWrap(cipherKey),
   x25519,
+  coarse: undefined,
 };

@@ -128,4 +128,5 @@ export const engine: Engine = {
   siv,
   keyWrap,
   x25519,
+  coarse: undefined,
 };
