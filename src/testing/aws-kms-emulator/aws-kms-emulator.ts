@@ -3,6 +3,7 @@ import { EnvelockError } from "../../core/base/errors.ts";
 import type { HttpFetch } from "../../core/base/http-fetch.ts";
 import { httpsFetch } from "../../core/base/https-fetch.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import type { EmulatedCredentials } from "../emulator/aws-credentials.ts";
 import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
 import { LoopbackServer } from "../emulator/loopback-server.ts";
 import { AwsAnswer } from "./answer.ts";
@@ -11,7 +12,7 @@ import { isFaultName, type OwnFault } from "./faults.ts";
 import { CONTAINER_PATH, IdentityServices, type RoleTraits } from "./identity-services.ts";
 import { KeyStore } from "./key-store.ts";
 import type { KmsKey, KmsKeyState, KmsKeyTraits } from "./kms-key.ts";
-import { type EmulatedCredentials, Principals, type PrincipalTraits } from "./principals.ts";
+import { Principals, type PrincipalTraits } from "./principals.ts";
 
 export interface AwsKmsEmulatorOptions {
   /** A port on 127.0.0.1. Default: a free one. */

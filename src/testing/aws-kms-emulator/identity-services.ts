@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
+import type { EmulatedCredentials } from "../emulator/aws-credentials.ts";
 import type { RawAnswer } from "../emulator/fault-plan.ts";
 import type { ServedRequest } from "../emulator/loopback-server.ts";
 import { AwsAnswer } from "./answer.ts";
-import { accountOf, type EmulatedCredentials, type Principals, type PrincipalTraits, requireAllowed } from "./principals.ts";
+import { accountOf, type Principals, type PrincipalTraits, requireAllowed } from "./principals.ts";
 import { checkSignature } from "./signatures.ts";
 
 /** The conditions for assuming a role: knowledge of the external id, or a token of an identity provider. */

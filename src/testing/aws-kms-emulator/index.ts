@@ -1,4 +1,5 @@
 export type { Clock } from "../../core/base/clock.ts";
+export type { EmulatedCredentials } from "../emulator/aws-credentials.ts";
 export type { Meanwhile, RawAnswer } from "../emulator/fault-plan.ts";
 export type { HeldRequest } from "../emulator/loopback-server.ts";
 export { AwsAnswer } from "./answer.ts";
@@ -7,4 +8,4 @@ export type { LoggedRequest } from "./aws-service.ts";
 export type { Fault } from "./faults.ts";
 export type { RoleTraits } from "./identity-services.ts";
 export type { KmsKeySpec, KmsKeyState, KmsKeyTraits } from "./kms-key.ts";
-export type { EmulatedCredentials, PrincipalTraits } from "./principals.ts";
+export type { PrincipalTraits } from "./principals.ts";

@@ -10,8 +10,8 @@ import {
   randomBytes,
   randomUUID,
 } from "node:crypto";
+import { allows } from "../emulator/aws-credentials.ts";
 import { AwsAnswer, invalidCiphertext } from "./answer.ts";
-import { allows } from "./principals.ts";
 
 export type KmsKeySpec = "SYMMETRIC_DEFAULT" | "RSA_2048" | "RSA_3072" | "RSA_4096";
 

@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
+import { allows, type EmulatedCredentials, newCredentials } from "../emulator/aws-credentials.ts";
 import { AwsAnswer, accessDenied } from "./answer.ts";
 
 /** The rights and the lifetime of credentials. */
@@ -12,14 +12,6 @@ export interface PrincipalTraits {
   readonly onlyContext?: Readonly<Record<string, string>>;
   /** Seconds until they expire. Such credentials have a session token. Default: they do not expire. */
   readonly lifeSeconds?: number;
-}
-
-/** Credentials in the shape of AWS's own packages. */
-export interface EmulatedCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-  readonly expiration?: Date;
 }
 
 export interface Principal {
@@ -39,15 +31,7 @@ export class Principals {
   }
 
   issue({ arn = USER_ARN, allow = ["*"], onlyContext = {}, lifeSeconds }: PrincipalTraits): EmulatedCredentials {
-    const isTemporary = lifeSeconds !== undefined;
-    const credentials: EmulatedCredentials = {
-      accessKeyId: `${isTemporary ? "ASIA" : "AKIA"}${randomBytes(8).toString("hex").toUpperCase()}`,
-      secretAccessKey: randomBytes(30).toString("base64"),
-      ...(isTemporary && {
-        sessionToken: randomBytes(90).toString("base64"),
-        expiration: new Date(this.#clock.unixMs() + lifeSeconds * 1000),
-      }),
-    };
+    const credentials = newCredentials(this.#clock, lifeSeconds);
     this.#byAccessKey.set(credentials.accessKeyId, { arn, credentials, allow, onlyContext });
     return credentials;
   }
@@ -74,10 +58,6 @@ export function requireAllowed(principal: Principal, action: string, context: Re
   const isAllowed = allows(principal.allow, action);
   const isInContext = Object.entries(principal.onlyContext).every(([name, value]) => context === undefined || context[name] === value);
   if (!isAllowed || !isInContext) throw accessDenied(principal.arn, action);
-}
-
-export function allows(actions: readonly string[], action: string): boolean {
-  return actions.includes("*") || actions.includes(action) || actions.includes(`${action.split(":")[0]}:*`);
 }
 
 export function accountOf(arn: string): string {
