@@ -2,6 +2,10 @@
 export interface RawAnswer {
   readonly status: number;
   readonly text: string;
+  /** The body in place of `text`, piece by piece. */
+  readonly bytes?: readonly Uint8Array[];
+  /** The number of bytes of the body after which the connection breaks; -1 for a break before the answer. */
+  readonly cutAfterBytes?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -21,9 +21,9 @@ export abstract class LoopbackEmulator<Entry extends LogEntry, OwnFault> {
     return this.#server.host;
   }
 
-  /** `https://127.0.0.1:<port>` */
+  /** `https://127.0.0.1:<port>`, or `http://` for an emulator that was started so. */
   get url(): string {
-    return `https://${this.host}`;
+    return `${this.#server.isPlain ? "http" : "https"}://${this.host}`;
   }
 
   /** The authority that signed the server's certificate, in PEM. */

@@ -1,6 +1,12 @@
 import { once } from "node:events";
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
+import {
+  createServer as createPlainServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer } from "node:https";
 import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { anyRequest, urlOf } from "./any-request.ts";
@@ -12,7 +18,7 @@ export interface LogEntry {
   readonly method: string;
   /** Method and path, such as `GET /keys/orders`, without host and query. Faults match this text. */
   readonly path: string;
-  /** The body as received, data keys included. */
+  /** The body as received, data keys included. Empty where a service takes bytes. */
   readonly body: string;
   /** Unix time in milliseconds. */
   readonly atMs: number;
@@ -26,8 +32,13 @@ export interface LogEntry {
 export interface ServedRequest {
   readonly method: string;
   readonly url: URL;
+  /** The target as received: the path and the query as the client wrote them. */
+  readonly target: string;
   readonly headers: IncomingHttpHeaders;
+  /** Empty where the service takes bytes. */
   readonly body: string;
+  /** Empty in the request that makes the entry of a service that takes bytes: the body has not been read then. */
+  readonly bytes: Buffer;
 }
 
 /** A held request: the server has received it and answers it when the test releases it. */
@@ -40,6 +51,15 @@ export interface HeldRequest {
 export interface EmulatedService<Entry extends LogEntry, OwnFault> {
   /** The name of the emulator, for messages. */
   readonly name: string;
+
+  /**
+   * The length of a body that a service which takes bytes accepts. Such a service gets the entry and the fault before the body, so that a
+   * fault can break off the upload. A longer body arrives cut, one byte longer than this. Undefined for a service that takes text.
+   */
+  readonly mostBodyBytes?: number;
+
+  /** Returns after how many bytes of the request's body a fault breaks the connection. */
+  uploadCut?(fault: OwnFault): number | undefined;
 
   /** Makes the log entry. */
   entryOf(request: ServedRequest, base: LogEntry): Entry;
@@ -57,6 +77,8 @@ export interface EmulatedService<Entry extends LogEntry, OwnFault> {
 export interface LoopbackServerOptions<Entry> {
   readonly clock: Clock;
   readonly onRequest?: ((entry: Entry) => void) | undefined;
+  /** Whether it serves HTTP in place of HTTPS. */
+  readonly isPlain?: boolean;
 }
 
 /** An HTTPS server on a loopback port with a certificate of its own, a log, and injected faults in front of the service. */
@@ -76,11 +98,10 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     this.ca = ca;
     this.#service = service;
     this.#options = options;
-    this.#server = createServer(
-      { key: privateKey, cert: certificate },
-      anyRequest((request, response) => this.#serve(request, response)),
-    );
-    this.#server.on("secureConnection", () => this.#connectionCount++);
+    const listener = anyRequest((request, response) => this.#serve(request, response));
+    const isPlain = options.isPlain === true;
+    this.#server = isPlain ? createPlainServer(listener) : createServer({ key: privateKey, cert: certificate }, listener);
+    this.#server.on(isPlain ? "connection" : "secureConnection", () => this.#connectionCount++);
   }
 
   /** @param port 0 for a free one @throws `unavailable` if the port is taken */
@@ -97,6 +118,11 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
   get host(): string {
     const address = this.#server.address();
     return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+  }
+
+  /** Whether it serves HTTP in place of HTTPS. */
+  get isPlain(): boolean {
+    return this.#options.isPlain === true;
   }
 
   get connectionCount(): number {
@@ -117,37 +143,75 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
   }
 
   async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await textOf(message).catch(() => undefined);
-    if (body === undefined) return; // the client closed the connection before the end of the body
-    const { method = "", headers } = message;
+    const { method = "", headers, url: target = "/" } = message;
     const url = urlOf(message, `https://${this.host}`);
     if (url === undefined) {
       response.writeHead(400, { "content-type": "application/json" }).end('{"error":"the target of the request is no path"}');
       return;
     }
-    const request: ServedRequest = { method, url, headers, body };
+    const head = { method, url, target, headers };
+    const { mostBodyBytes } = this.#service;
+    if (mostBodyBytes === undefined) {
+      const bytes = await bytesOf(message);
+      if (bytes === undefined) return; // the client closed the connection before the end of the body
+      const request: ServedRequest = { ...head, body: bytes.toString("utf8"), bytes };
+      const entry = this.#logged(request, response);
+      return await this.#respond(request, entry, await this.#faultOn(entry), response);
+    }
+    const beginning: ServedRequest = { ...head, body: "", bytes: NO_BYTES };
+    const entry = this.#logged(beginning, response);
+    const fault = await this.#faultOn(entry);
+    if (fault === "hang") return;
+    const cut = fault !== undefined && isOwn<OwnFault>(fault) ? this.#service.uploadCut?.(fault) : undefined;
+    const bytes = cut === undefined ? await bytesOf(message, mostBodyBytes) : await uploadCutAfter(message, cut);
+    if (bytes !== undefined) await this.#respond({ ...beginning, bytes }, entry, fault, response);
+  }
+
+  #logged(request: ServedRequest, response: ServerResponse): Entry {
     const { clock, onRequest } = this.#options;
-    const path = `${method} ${url.pathname}`;
-    const entry = this.#service.entryOf(request, { method, path, body, atMs: clock.unixMs(), status: 0, isAbandoned: false });
+    const { method, url, body } = request;
+    const base = { method, path: `${method} ${url.pathname}`, body, atMs: clock.unixMs(), status: 0, isAbandoned: false };
+    const entry = this.#service.entryOf(request, base);
     this.requests.push(entry);
     response.once("close", () => {
       entry.isAbandoned = !response.writableFinished;
       onRequest?.(entry);
     });
+    return entry;
+  }
+
+  async #faultOn(entry: Entry): Promise<CommonFault | OwnFault | undefined> {
     const gate = this.#gate;
     this.#gate = undefined;
     await gate?.pass();
-    const fault = this.faults.take(entry.path);
+    return this.faults.take(entry.path);
+  }
+
+  async #respond(request: ServedRequest, entry: Entry, fault: CommonFault | OwnFault | undefined, response: ServerResponse): Promise<void> {
     if (fault === "hang") return;
     if (fault === "reset") {
       response.socket?.destroy();
       return;
     }
     const answer = await this.#answer(request, entry, fault);
+    const { bytes, cutAfterBytes, text } = answer;
+    if (cutAfterBytes === -1) {
+      response.socket?.destroy();
+      return;
+    }
     entry.status = answer.status;
-    response.writeHead(answer.status, { ...this.#service.headersOf(entry), ...answer.headers });
-    if (fault === "endless") return await writeUntilClosed(response, answer.text);
-    response.end(fault === "cut" ? answer.text.slice(0, -4) : answer.text);
+    const headers = { ...this.#service.headersOf(entry), ...answer.headers };
+    if (fault === "endless") {
+      response.writeHead(answer.status, withoutLength(headers));
+      return await writeUntilClosed(response, text);
+    }
+    response.writeHead(answer.status, headers);
+    if (bytes === undefined) {
+      response.end(fault === "cut" ? text.slice(0, -4) : text);
+      return;
+    }
+    const length = bytes.reduce((sum, piece) => sum + piece.length, 0);
+    await writePieces(response, bytes, cutAfterBytes ?? (fault === "cut" ? Math.max(0, length - 4) : undefined));
   }
 
   async #answer(request: ServedRequest, entry: Entry, fault: CommonFault | OwnFault | undefined): Promise<RawAnswer> {
@@ -212,12 +276,62 @@ async function writeUntilClosed(response: ServerResponse, text: string): Promise
   response.write(text);
   while (!response.destroyed) {
     if (response.write(spaces)) await new Promise((resolve) => setImmediate(resolve));
-    else await Promise.race([once(response, "drain"), once(response, "close")]);
+    else await drained(response);
   }
 }
 
-async function textOf(request: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const part of request) parts.push(part);
-  return Buffer.concat(parts).toString("utf8");
+/** Waits until the client has read what was written, or is gone. */
+async function drained(response: ServerResponse): Promise<void> {
+  const waited = new AbortController();
+  const { signal } = waited;
+  await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]);
+  waited.abort();
 }
+
+/** Writes a body as fast as the client reads it. With `cutAfter` the connection breaks after so many bytes. */
+async function writePieces(response: ServerResponse, pieces: readonly Uint8Array[], cutAfter?: number): Promise<void> {
+  let left = cutAfter ?? Number.POSITIVE_INFINITY;
+  response.flushHeaders();
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length && left > 0 && !response.destroyed; at += WRITE_BYTES) {
+      const next = piece.subarray(at, Math.min(at + WRITE_BYTES, at + left));
+      left -= next.length;
+      if (!response.write(next)) await drained(response);
+    }
+  }
+  if (cutAfter === undefined) response.end();
+  else response.socket?.destroySoon(); // what was written so far still arrives
+}
+
+function withoutLength(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== "content-length"));
+}
+
+/** @returns the body, or its first `most + 1` bytes; undefined if the client closed the connection before its end */
+async function bytesOf(request: IncomingMessage, most: number = Number.POSITIVE_INFINITY): Promise<Buffer | undefined> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const part of request.iterator({ destroyOnReturn: false })) {
+      length += part.length;
+      parts.push(part);
+      if (length > most) break;
+    }
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(parts, Math.min(length, most + 1));
+}
+
+/** Breaks the connection after so many bytes of the body. @returns the body if it is no longer than that */
+async function uploadCutAfter(request: IncomingMessage, bytes: number): Promise<Buffer | undefined> {
+  const whole = await bytesOf(request, bytes);
+  if (whole === undefined || whole.length > bytes) {
+    request.socket.destroy();
+    return undefined;
+  }
+  return whole;
+}
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+const WRITE_BYTES = 65_536;
