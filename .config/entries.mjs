@@ -38,6 +38,7 @@ export const ENTRIES = {
   "./testing/aws-kms-emulator": "src/testing/aws-kms-emulator/index.ts",
   "./testing/gcp-kms-emulator": "src/testing/gcp-kms-emulator/index.ts",
   "./testing/vault-emulator": "src/testing/vault-emulator/index.ts",
+  "./testing/s3": "src/testing/s3/index.ts",
 };
 
 /** What the package imports from itself, by runtime: the source for each condition. Types are those of `types`. */

@@ -1,0 +1,12 @@
+export type { Clock } from "../../core/base/clock.ts";
+export type { HttpFetch } from "../../core/base/http-fetch.ts";
+export type { EmulatedCredentials } from "../emulator/aws-credentials.ts";
+export type { Meanwhile, RawAnswer } from "../emulator/fault-plan.ts";
+export type { HeldRequest } from "../emulator/loopback-server.ts";
+export type { AccessTraits } from "./access-keys.ts";
+export { S3Answer, type S3Code } from "./answer.ts";
+export type { Fault } from "./faults.ts";
+export type { PresignOptions } from "./presigned-url.ts";
+export { type BucketTraits, S3Emulator, type S3EmulatorConnection, type S3EmulatorOptions } from "./s3-emulator.ts";
+export type { LoggedRequest } from "./s3-service.ts";
+export type { S3Service } from "./services.ts";
