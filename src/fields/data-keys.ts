@@ -165,7 +165,7 @@ export class DataKeys {
     const keys = await this.#keysOf(resolved, options);
     const row = isNew && keys.newest?.version === 1 ? keys.newest : await keys.rotate(options);
     if (immediately) keys.announceNow(row.version);
-    return infoOf(row, resolved);
+    return infoOf({ row, error: undefined }, resolved);
   }
 
   /**
@@ -174,24 +174,33 @@ export class DataKeys {
    * be destroyed too.
    *
    * @returns how many keys were destroyed; 0 if all were destroyed before, or none ever existed
-   * @throws what the store throws
+   * @throws `malformed-envelope` for rows that cannot be read, once every other key of the scope was destroyed; what the store throws
    */
   async shred(scope?: Context, options: CallOptions = {}): Promise<number> {
     refuseUnknown(options, CALL_OPTIONS, "DataKeys.shred");
     let shredded = 0;
+    const left: string[] = [];
     for (const each of this.#bothOf(scope)) {
-      const { rows, shredded: now } = await this.#table.shred(each, options);
+      const { rows, shredded: now, unreadable } = await this.#table.shred(each, options);
       shredded += now;
+      left.push(...unreadable.map(({ row }) => `version ${row.version} for ${each.purpose}`));
       if (rows > 0) this.#policy.onShred(each);
     }
+    if (left.length > 0) throw notShredded(shredded, left);
     return shredded;
   }
 
-  /** Lists the data keys of a scope as the store has them: those for fields first, by version. @throws what the store throws */
+  /**
+   * Lists the data keys of a scope as the store has them: those for fields first, by version. A row that cannot be read comes with its
+   * `error`, and hides no other.
+   *
+   * @throws what the store throws
+   */
   async list(scope?: Context, options: CallOptions = {}): Promise<readonly DataKeyInfo[]> {
     refuseUnknown(options, CALL_OPTIONS, "DataKeys.list");
     const infos: DataKeyInfo[] = [];
-    for (const each of this.#bothOf(scope)) infos.push(...(await this.#table.rows(each, options)).map((row) => infoOf(row, each)));
+    for (const each of this.#bothOf(scope))
+      infos.push(...(await this.#table.listedRows(each, options)).map((listed) => infoOf(listed, each)));
     return infos;
   }
 
@@ -322,6 +331,13 @@ function isMeant({ record }: LiveRow, filter: ForgetFilter): boolean {
   } catch {
     return true;
   }
+}
+
+function notShredded(shredded: number, left: readonly string[]): EnvelockError {
+  const places = left.length > 5 ? `${left.slice(0, 5).join(", ")} and ${left.length - 5} more` : left.join(", ");
+  return new EnvelockError("malformed-envelope", `${shredded} data keys were destroyed, and rows that cannot be read were not: ${places}`, {
+    hint: "Delete those rows by hand: what cannot be read now may be readable to another reader.",
+  });
 }
 
 /** Calls a listener. An exception or rejection is dropped, because no caller waits here. */

@@ -3,7 +3,7 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { KeyContext } from "../core/base/context.ts";
 import { authenticationFailed, EnvelockError, malformed } from "../core/base/errors.ts";
-import type { DataKeyStore, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
+import type { DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import { KID_BYTES } from "../core/contracts/suite.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
 import { isSuccession, proveSuccession } from "../core/data-key/succession.ts";
@@ -77,6 +77,26 @@ export class KeyTable {
         throw malformed(`two stored data keys of one scope have one ${field}`);
     }
     return checked;
+  }
+
+  /**
+   * Returns every row of a scope, by version. A row that cannot be read comes with the error that says why, and hides no other.
+   *
+   * @throws what the store throws
+   */
+  async listedRows(scope: Scope, options?: CallOptions): Promise<readonly ListedRow[]> {
+    const listed: ListedRow[] = [];
+    const kids = new Set<string>();
+    for (let after: RowPlace = { scope: scope.text, version: 0 }; ; ) {
+      const page = await this.scan({ after, limit: PAGE_ROWS }, options); // `list` of a store fails as a whole
+      const own = page.filter((row) => row.scope === scope.text);
+      for (const row of own) {
+        if (!(row.version > after.version)) throw malformed("a scan of the data-key store does not go up by version");
+        listed.push(listedRow(row, scope.text, kids));
+        after = row;
+      }
+      if (own.length < PAGE_ROWS) return listed;
+    }
   }
 
   /** Returns the row of a kid, if the scope has it. @throws as `rows` */
@@ -180,14 +200,18 @@ export class KeyTable {
     throw noHeadway();
   }
 
-  /** Shreds every row of a scope, also rows that are added meanwhile. @returns the number of rows, and the number of keys destroyed */
-  async shred(scope: Scope, options?: CallOptions): Promise<{ readonly rows: number; readonly shredded: number }> {
+  /**
+   * Shreds every row of a scope that can be read, also rows that are added meanwhile.
+   *
+   * @returns the number of rows, the number of keys destroyed, and the rows that could not be read
+   */
+  async shred(scope: Scope, options?: CallOptions): Promise<ShreddedRows> {
     let shredded = 0;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const rows = await this.rows(scope, options);
-      const live = rows.filter(isLive);
-      if (live.length === 0) return { rows: rows.length, shredded };
-      for (const row of live) if (await this.#swap(row, { state: "shredded", record: null }, options)) shredded++;
+      const listed = await this.listedRows(scope, options);
+      const live = listed.filter(({ error, row }) => error === undefined && isLive(row));
+      if (live.length === 0) return { rows: listed.length, shredded, unreadable: listed.filter(({ error }) => error !== undefined) };
+      for (const { row } of live) if (await this.#swap(row, { state: "shredded", record: null }, options)) shredded++;
     }
     throw noHeadway();
   }
@@ -218,6 +242,18 @@ export interface Rewrapped {
   readonly record: KeyRecord | undefined;
   /** Whether this call has replaced it. */
   readonly isRewrapped: boolean;
+}
+
+/** A row of a scope, and what is wrong with it. */
+export interface ListedRow {
+  readonly row: StoredDataKey;
+  readonly error: EnvelockError | undefined;
+}
+
+export interface ShreddedRows {
+  readonly rows: number;
+  readonly shredded: number;
+  readonly unreadable: readonly ListedRow[];
 }
 
 export function isLive(row: StoredDataKey): row is LiveRow {
@@ -259,6 +295,19 @@ export function checkedRow(row: StoredDataKey, scope: string): StoredDataKey {
   return { ...row, proof };
 }
 
+function listedRow(row: StoredDataKey, scope: string, kids: Set<string>): ListedRow {
+  try {
+    if (row.state === "unreadable") throw malformed("the row of a stored data key cannot be read");
+    const checked = checkedRow(row, scope);
+    if (kids.has(checked.kid)) throw malformed("two stored data keys of one scope have one kid");
+    kids.add(checked.kid);
+    return { row: checked, error: undefined };
+  } catch (error) {
+    if (error instanceof EnvelockError) return { row, error };
+    throw error;
+  }
+}
+
 function claimOf({ version, kid, createdAtMs }: Pick<StoredDataKey, "version" | "kid" | "createdAtMs">): SuccessionClaim {
   return { version, kid: fromHex(kid) ?? new Uint8Array(0), createdAtMs };
 }
@@ -298,4 +347,5 @@ async function fromStore<T>(call: () => Promise<T>, options?: CallOptions): Prom
 const LATEST_DATE_MS = 8.64e15;
 /** The number of changes by other processes that one change may lose against. Each of them got through, so there is headway. */
 const MAX_ROUNDS = 100;
+const PAGE_ROWS = 256;
 export const KID: RegExp = /^[0-9a-f]{32}$/;

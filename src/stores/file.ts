@@ -37,8 +37,8 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
   const reading = <T>(signal: AbortSignal | undefined, read: (content: Content) => Promise<T>): Promise<T> =>
     file.read(signal, (text) => read(contentOf(text, path)));
   const changing = (
-    { scope }: StoredDataKey,
     signal: AbortSignal | undefined,
+    scope: string | undefined,
     change: (store: DataKeyStore) => Promise<boolean>,
   ): Promise<boolean> =>
     file.change(signal, async (text) => {
@@ -52,9 +52,9 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
     list: (scope, options) => reading(options?.signal, async (content) => (await storeOf(content, scope)).list(scope)),
     scan: (page, options) =>
       reading(options?.signal, async ({ rows, unreadable }) => pageOf([...rows, ...unreadable.map(scannedRow)], page)),
-    insertIfAbsent: (row, options) => changing(row, options?.signal, (store) => store.insertIfAbsent(row)),
+    insertIfAbsent: (row, options) => changing(options?.signal, row.scope, (store) => store.insertIfAbsent(row)),
     compareAndSwap: (row, expectedRevision, options) =>
-      changing(row, options?.signal, (store) => store.compareAndSwap(row, expectedRevision)),
+      changing(options?.signal, undefined, (store) => store.compareAndSwap(row, expectedRevision)), // another bad row of the scope hinders none
   };
 }
 
@@ -91,7 +91,7 @@ interface Content {
 }
 
 /** Applies the rules of the memory store and makes their results last. @throws `provider-failure` if a row of the scope cannot be read */
-async function storeOf({ rows, unreadable }: Content, scope: string): Promise<DataKeyStore> {
+async function storeOf({ rows, unreadable }: Content, scope: string | undefined): Promise<DataKeyStore> {
   for (const given of unreadable) if (unreadableRow(given)?.scope === scope) storedRow(given);
   const store = memoryStore();
   for (const row of rows) {

@@ -12,6 +12,7 @@ export type { ReservedKeys } from "./keys/openers.ts";
 export type { TenantKeyDescription } from "./keys/staged-key.ts";
 export { TENANT_LIFE_CYCLE, type TenantChangeName, type TenantChangeRule, type TenantEventName } from "./life-cycle/table.ts";
 export type { MoveOptions, MoveReport } from "./moves/mover.ts";
+export type { ShreddedKeys } from "./moves/shred.ts";
 export type { UnreadableTenant } from "./record/records.ts";
 export type {
   TenantHealth,
@@ -28,6 +29,7 @@ export {
   type InviteOptions,
   type ListTenantsOptions,
   type RetireOptions,
+  type ShredReport,
   type StageOptions,
   Tenants,
   type TenantsStatus,

@@ -21,7 +21,7 @@ import { identityOf } from "./keys/openers.ts";
 import { stagedKeyOf, type TenantKeyDescription } from "./keys/staged-key.ts";
 import { PLATFORM_KEY, type TenantChange } from "./life-cycle/change.ts";
 import { type MoveOptions, type MoveReport, TenantMover } from "./moves/mover.ts";
-import { shredDataKeys } from "./moves/shred.ts";
+import { type ShreddedKeys, shredDataKeys } from "./moves/shred.ts";
 import { TenantRecords, type UnreadableTenant } from "./record/records.ts";
 import { settingsOf } from "./record/settings.ts";
 import { tenantId } from "./record/tenant-id.ts";
@@ -42,6 +42,12 @@ export interface StageOptions extends ChangeOptions {
 export interface RetireOptions extends ChangeOptions {
   /** Retires the old key before the pass that proves that no data key names it. Data may be lost. */
   readonly force?: boolean;
+}
+
+/** The end of a shred. */
+export interface ShredReport extends ShreddedKeys {
+  /** The record: `shredded`, or `offboarding` while data keys that can be read could not be destroyed. */
+  readonly record: TenantRecord;
 }
 
 export interface ListTenantsOptions extends CallOptions {
@@ -229,10 +235,12 @@ export class Tenants {
    * Destroys the data keys of a tenant that is offboarding, and with them its data: in other processes within `refreshMs`. No other tenant
    * is touched. A key is destroyed in its service only if it was staged as `createdByUs` and its opener can. May be run again at any point.
    *
-   * @returns how many data keys were destroyed
+   * A row that cannot be read is stepped over and listed. The tenant becomes `shredded` once no data key is left that can be read.
+   *
+   * @returns how many data keys were destroyed, and which rows were not
    * @throws `invalid-argument` in a state that forbids it, and without `dataKeyStore`; what the stores throw
    */
-  async shred(id: string, options: ChangeOptions = {}): Promise<{ readonly record: TenantRecord; readonly shredded: number }> {
+  async shred(id: string, options: ChangeOptions = {}): Promise<ShredReport> {
     const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.shred");
     const call = meta.signal === undefined ? {} : { signal: meta.signal };
     const { dataKeyStore } = this.#policy;
@@ -244,7 +252,8 @@ export class Tenants {
         "`offboard` it first, and let it export its data.",
       );
     }
-    let shredded = await shredDataKeys(dataKeyStore, before, call);
+    const first = await shredDataKeys(dataKeyStore, before, call);
+    if (first.failed > 0) return { record: before, ...first };
     for (const key of before.keys) {
       if (key.createdByUs) await this.#policy.openers.of(key.kind).destroy?.(key, identityOf(before), call);
     }
@@ -253,8 +262,8 @@ export class Tenants {
       ({ state, epoch }) => (state === "shredded" && epoch === before.epoch ? undefined : { change: "shred" }),
       meta,
     );
-    shredded += await shredDataKeys(dataKeyStore, before, call); // what another process added before it saw the change
-    return { record, shredded };
+    const second = await shredDataKeys(dataKeyStore, before, call); // what another process added before it saw the change
+    return { record, ...second, shredded: first.shredded + second.shredded };
   }
 
   /**

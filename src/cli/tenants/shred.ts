@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { confirm } from "../confirm.ts";
 import { STANDARD_STREAM } from "../input.ts";
+import { plainFailure, tellFailures } from "../keys/describe.ts";
 import { keyCount } from "../keys/job.ts";
 import { printLines } from "../output.ts";
 import { terminalJson } from "../terminal-text.ts";
@@ -29,7 +30,7 @@ export function addTenantShred(group: Command): void {
 
 async function shred(id: string, options: TenantKeysOptions & ReasonOptions): Promise<void> {
   requireDataKeys(options);
-  const { record, shredded } = await withTenantKeys(
+  const report = await withTenantKeys(
     options,
     async (tenants) => {
       const { state } = await tenants.show(id);
@@ -39,5 +40,11 @@ async function shred(id: string, options: TenantKeysOptions & ReasonOptions): Pr
     },
     [STANDARD_STREAM],
   );
-  await printLines(options.json === true ? terminalJson({ record, shredded }) : `${stateLine(record)}; ${keyCount(shredded)} destroyed`);
+  const { record, shredded, unreadable, failed, failures } = report;
+  await printLines(
+    options.json === true
+      ? terminalJson({ ...report, failures: failures.map(plainFailure) })
+      : `${stateLine(record)}; ${keyCount(shredded)} destroyed`,
+  );
+  tellFailures({ failed: failed + unreadable, failures }, options.debug === true);
 }

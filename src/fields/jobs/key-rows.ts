@@ -1,9 +1,9 @@
 import { type Context, KeyContext } from "../../core/base/context.ts";
-import type { EnvelockError } from "../../core/base/errors.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import type { DataKey } from "../../core/data-key/data-key.ts";
 import type { KeyRecord } from "../../core/format/key-record.ts";
-import { checkedRow, isLive, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
+import { checkedRow, isLive, isShredded, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
 import { contextOfScope, contextWithoutPurpose, type KeyPurpose, purposeOf } from "../scope.ts";
 import { Failures } from "./failures.ts";
 import { inParallel, pagesOf, workersOf } from "./pages.ts";
@@ -16,11 +16,13 @@ export interface KeyRowsReport {
   readonly rows: number;
   /** Rows without a key, because it was shredded. */
   readonly shredded: number;
-  /** Rows of scopes that do not belong to this keyring's context: left alone. */
+  /** Rows of scopes that do not belong to this keyring's context: left alone, also if they cannot be read. */
   readonly foreign: number;
   /** Rows of scopes that `keyringOf` skipped: left alone. */
   readonly skipped: number;
   readonly failed: number;
+  /** The part of `failed` that names no readable scope, so that the rows may belong to any. */
+  readonly unplaced: number;
   /** The first hundred failures. */
   readonly failures: readonly KeyRowFailure[];
   /** One entry for each scope of this run, in the order of the store, about 500 bytes each. Empty without `keyringOf`. */
@@ -80,6 +82,7 @@ export class KeyRows {
   readonly counts: { rows: number; shredded: number; foreign: number; skipped: number };
   /** The number of rows that were wrapped anew, opened or proven in this pass. */
   done = 0;
+  #unplaced = 0;
   readonly #table: KeyTable;
   readonly #options: KeyJobOptions;
   readonly #keyrings: ScopeKeyrings;
@@ -108,7 +111,7 @@ export class KeyRows {
 
   get report(): KeyRowsReport {
     const failures = this.#failures.first.map(({ place, error }) => failureOf(place, error));
-    return { ...this.counts, failed: this.#failures.count, failures, scopes: this.#keyrings.reports };
+    return { ...this.counts, failed: this.#failures.count, unplaced: this.#unplaced, failures, scopes: this.#keyrings.reports };
   }
 
   /** Yields the rows page by page, and reports the progress when the caller is done with a page. */
@@ -138,6 +141,7 @@ export class KeyRows {
               } catch (error) {
                 signal?.throwIfAborted();
                 this.#failures.add(row.stored, error);
+                if (contextOfScope(row.stored.scope) === undefined) this.#unplaced++;
               }
             }
           };
@@ -167,14 +171,33 @@ export class KeyRows {
     const { stored } = scanned;
     const { other } = treatment;
     const scope = this.#table.scopeNamed(stored.scope);
+    if (scope === undefined) {
+      this.#treatForeign(scanned, treatment);
+      return;
+    }
     const row = checkedRow(stored, stored.scope);
-    if (!isLive(row)) {
+    if (isLive(row)) await this.#treatOwn(scanned, row, scope, treatment);
+    else {
       this.counts.shredded++;
       other?.(undefined);
-    } else if (scope === undefined) {
-      this.counts.foreign++;
-      other?.(scanned.recordOf(row));
-    } else await this.#treatOwn(scanned, row, scope, treatment);
+    }
+  }
+
+  /** A row of another scope that cannot be read is the trouble of that scope alone. */
+  #treatForeign(scanned: ScannedRow, { other }: Treatment): void {
+    const { stored } = scanned;
+    const isGone = isShredded(stored);
+    if (isGone) this.counts.shredded++;
+    else this.counts.foreign++;
+    let record: KeyRecord | undefined;
+    try {
+      const row = checkedRow(stored, stored.scope);
+      record = isLive(row) ? scanned.recordOf(row) : undefined;
+    } catch (error) {
+      if (error instanceof EnvelockError) return; // without a count, so that the job calls no KEK version retirable
+      throw error;
+    }
+    other?.(record);
   }
 
   async #treatOwn(scanned: ScannedRow, row: LiveRow, scope: Scope, { live, other, before, keys }: Treatment): Promise<void> {
@@ -227,7 +250,8 @@ interface Treatment {
 
 type Unit = readonly (readonly [at: number, row: ScannedRow])[];
 
-function failureOf({ scope, version }: RowPlace, error: EnvelockError): KeyRowFailure {
+/** Names a failed row as `DataKeys` does. */
+export function failureOf({ scope, version }: RowPlace, error: EnvelockError): KeyRowFailure {
   const context = contextOfScope(scope);
   return { scope: context && contextWithoutPurpose(new KeyContext(context).map), purpose: context && purposeOf(context), version, error };
 }

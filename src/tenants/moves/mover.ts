@@ -24,9 +24,9 @@ export interface MoveReport {
   readonly step: TenantMove["step"];
   /** Data keys that this call wrapped anew. */
   readonly rewrapped: number;
-  /** Data keys that could not be moved, which hold back the next step. */
+  /** Data keys of this tenant that could not be moved, which hold back the next step. */
   readonly failed: number;
-  /** The first hundred of them. */
+  /** The first hundred of them, and of rows without a readable scope, which hold back nothing. */
   readonly failures: readonly KeyRowFailure[];
   /** The time until the next step may begin, if the call did not wait. */
   readonly waitMs: number;
@@ -122,17 +122,17 @@ export class TenantMover {
 
   async #rewrap(record: TenantRecord, options: MoveOptions): Promise<Pass> {
     const dataKeys = await this.#dataKeys(record);
-    const { rewrapped, failed, failures } = await dataKeys.rewrapAll(this.#jobOptions(record, options));
-    return { rewrapped, failed, failures };
+    const { rewrapped, failed, unplaced, failures } = await dataKeys.rewrapAll(this.#jobOptions(record, options));
+    return { rewrapped, failed: failed - unplaced, failures };
   }
 
   /** Opens every data key, and looks for one that still names an old key. */
   async #prove(record: TenantRecord, options: MoveOptions): Promise<Pass> {
     const dataKeys = await this.#dataKeys(record);
-    const { failed, failures } = await dataKeys.verifyAll(this.#jobOptions(record, options));
-    if (failed > 0) return { rewrapped: 0, failed, failures };
+    const { failed, unplaced, failures } = await dataKeys.verifyAll(this.#jobOptions(record, options));
+    if (failed > unplaced) return { rewrapped: 0, failed: failed - unplaced, failures };
     const { stale, ...rest } = await dataKeys.rewrapAll({ ...this.#jobOptions(record, options), dryRun: true });
-    return { rewrapped: 0, failed: stale + rest.failed, failures: rest.failures };
+    return { rewrapped: 0, failed: stale + rest.failed - rest.unplaced, failures: rest.failures };
   }
 
   async #dataKeys(record: TenantRecord): Promise<DataKeys> {

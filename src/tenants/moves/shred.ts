@@ -1,23 +1,39 @@
 import type { CallOptions } from "../../core/base/call-options.ts";
-import { EnvelockError } from "../../core/base/errors.ts";
+import { EnvelockError, malformed } from "../../core/base/errors.ts";
 import type { DataKeyStore, RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import { Failures } from "../../fields/jobs/failures.ts";
+import { failureOf, type KeyRowFailure } from "../../fields/jobs/key-rows.ts";
 import { contextOfScope } from "../../fields/scope.ts";
 import { contextOf, EPOCH } from "../access/residents.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
+/** The result of a pass that destroys the data keys of a tenant. */
+export interface ShreddedKeys {
+  /** Data keys that were destroyed. */
+  readonly shredded: number;
+  /**
+   * Rows of this tenant, and rows without a readable scope, that cannot be read. They open nothing as they are. Delete them by hand, or
+   * repair them and shred again.
+   */
+  readonly unreadable: number;
+  /** Data keys that can be read and could not be destroyed. */
+  readonly failed: number;
+  /** The first hundred rows of both kinds. */
+  readonly failures: readonly KeyRowFailure[];
+}
+
 /**
- * Destroys the data keys of one life of a tenant, in all of its scopes. Goes over the store again until a pass finds none, since other
- * processes may have added keys meanwhile. Needs no key and calls none.
+ * Destroys the data keys of one life of a tenant, in all of its scopes. Goes over the store again until a pass destroys none, since other
+ * processes may have added keys meanwhile. A row that cannot be read or changed is stepped over and listed. Needs no key and calls none.
  *
- * @returns how many data keys were destroyed
- * @throws what the store throws; `unavailable` if keys keep coming in
+ * @throws what a scan of the store throws; `unavailable` if keys keep coming in
  */
-export async function shredDataKeys(store: DataKeyStore, record: TenantRecord, options: CallOptions = {}): Promise<number> {
+export async function shredDataKeys(store: DataKeyStore, record: TenantRecord, options: CallOptions = {}): Promise<ShreddedKeys> {
   let shredded = 0;
   for (let pass = 0; pass < MOST_PASSES; pass++) {
     const found = await shredOnce(store, record, options);
-    shredded += found;
-    if (found === 0) return shredded;
+    shredded += found.shredded;
+    if (found.shredded === 0) return { ...found, shredded };
   }
   throw new EnvelockError("unavailable", `data keys of tenant ${record.id} keep coming in`, {
     hint: "Wait until every process has seen that the tenant is leaving, then shred again.",
@@ -25,32 +41,54 @@ export async function shredDataKeys(store: DataKeyStore, record: TenantRecord, o
   });
 }
 
-async function shredOnce(store: DataKeyStore, record: TenantRecord, options: CallOptions): Promise<number> {
-  let shredded = 0;
+async function shredOnce(store: DataKeyStore, record: TenantRecord, options: CallOptions): Promise<ShreddedKeys> {
+  const failures = new Failures<RowPlace>();
+  let [shredded, unreadable] = [0, 0];
   for (let after: RowPlace | undefined; ; ) {
     const rows = await store.scan({ after, limit: PAGE }, options);
-    for (const row of rows) if (isOf(row, record) && row.state !== "shredded") shredded += await shredRow(store, row, options);
+    for (const row of rows) {
+      if (!mayBeOf(row, record) || row.state === "shredded") continue;
+      if (isReadable(row)) {
+        try {
+          if (await shredRow(store, row, options)) shredded++;
+        } catch (error) {
+          options.signal?.throwIfAborted();
+          failures.add(row, storeFailure(error));
+        }
+      } else {
+        unreadable++;
+        failures.add(row, malformed("the row of a stored data key cannot be read, and so not be destroyed"));
+      }
+    }
     const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE) return shredded;
+    if (last === undefined || rows.length < PAGE) {
+      const listed = failures.first.map(({ place, error }) => failureOf(place, error));
+      return { shredded, unreadable, failed: failures.count - unreadable, failures: listed };
+    }
     after = last;
   }
 }
 
-async function shredRow(store: DataKeyStore, row: StoredDataKey, options: CallOptions): Promise<number> {
-  if (row.state === "unreadable") {
-    const place = `scope ${row.scope}, version ${row.version}`;
-    throw new EnvelockError("provider-failure", `the store holds a data key of this tenant that cannot be read or shredded: ${place}`, {
-      hint: "Delete that row by hand, then shred again.",
-    });
-  }
+/** A row that changed meanwhile is met by the next pass. */
+async function shredRow(store: DataKeyStore, row: StoredDataKey, options: CallOptions): Promise<boolean> {
   const gone: StoredDataKey = { ...row, state: "shredded", record: null, revision: row.revision + 1 };
-  return (await store.compareAndSwap(gone, row.revision, options)) ? 1 : 0; // a row that changed meanwhile is met by the next pass
+  return await store.compareAndSwap(gone, row.revision, options);
 }
 
-/** Whether a row belongs to this life of the tenant, and not to an earlier or a later one. */
-function isOf({ scope }: StoredDataKey, record: TenantRecord): boolean {
+function storeFailure(error: unknown): EnvelockError {
+  if (error instanceof EnvelockError) return error;
+  return new EnvelockError("provider-failure", "the data-key store failed", { cause: error });
+}
+
+/** Whether the row can be changed. Only the record of the data key has to go, so the rest of the row is not judged. */
+function isReadable({ scope, state }: StoredDataKey): boolean {
+  return contextOfScope(scope) !== undefined && (state === "active" || state === "retired");
+}
+
+/** Whether a row belongs to this life of the tenant, and not to an earlier or a later one. A row without a readable scope may. */
+function mayBeOf({ scope }: StoredDataKey, record: TenantRecord): boolean {
   const context = contextOfScope(scope);
-  if (context === undefined) return false;
+  if (context === undefined) return true;
   const { tenant, [EPOCH]: epoch } = context;
   const own = contextOf(record);
   return tenant === record.id && epoch === own[EPOCH];

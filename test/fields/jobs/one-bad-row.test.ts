@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fileStore } from "../../../src/stores/file.ts";
-import { refusalCode } from "../../support/refusal.ts";
+import { refusal, refusalCode } from "../../support/refusal.ts";
 import { EMAIL, world } from "../set-up.ts";
 
 test.each<[string, object]>([
@@ -34,6 +34,41 @@ test.each<[string, object]>([
     await dataKeys.rotate({ tenant: "a" });
     expect(JSON.parse(readFileSync(path, "utf8")).rows).toHaveLength(5);
     if (!("scope" in bad)) expect(await refusalCode(() => dataKeys.field({ ...EMAIL, scope: { tenant: "b" } }))).not.toBe("none");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.each<[string, object]>([
+  ["a date beyond what a Date holds", { createdAtMs: 9e15 }],
+  ["a record that is none", { record: "ff" }],
+  ["a record that is no hex", { record: "xyz" }],
+  ["an unknown state", { state: "x" }],
+  ["no kid", { kid: null }],
+])("one bad row, with %s, is listed with its error and stops no shred of its scope", async (_what, bad) => {
+  const folder = mkdtempSync(join(tmpdir(), "envelock-bad-row-"));
+  try {
+    const path = join(folder, "keys.json");
+    const { open } = world(fileStore(path));
+    const dataKeys = open();
+    const scope = { tenant: "b" };
+    await dataKeys.field({ ...EMAIL, scope });
+    await dataKeys.rotate(scope);
+    const file = JSON.parse(readFileSync(path, "utf8"));
+    file.rows[1] = { ...file.rows[1], ...bad };
+    writeFileSync(path, JSON.stringify(file));
+
+    expect(await dataKeys.list(scope)).toMatchObject([
+      { version: 1, state: "retired", error: undefined, recipients: [{}] },
+      { version: 2, error: { code: "malformed-envelope" }, recipients: [] },
+    ]);
+    const isShreddable = "record" in bad && bad.record === "ff"; // what is in the record is of no account to a shred
+    if (isShreddable) expect(await dataKeys.shred(scope)).toBe(2);
+    else {
+      const { code, message } = await refusal(() => open().shred(scope));
+      expect([code, message]).toEqual(["malformed-envelope", expect.stringMatching(/^1 data keys were destroyed.*version 2 for fields$/)]);
+    }
+    expect((await dataKeys.list(scope)).map(({ state }) => state)).toEqual(["shredded", isShreddable ? "shredded" : "unreadable"]);
   } finally {
     rmSync(folder, { recursive: true });
   }
