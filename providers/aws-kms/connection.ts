@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { signedHeaders } from "../../src/core/base/sigv4.ts";
-import { Expiring } from "../http/expiring.ts";
+import type { Expiring } from "../http/expiring.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
 import { type KeyArn, originOf } from "./arn.ts";
-import { type AwsCredentials, areSame, checkedSource, endOf, loadedFrom } from "./credentials.ts";
+import { type AwsCredentials, checkedSource, credentialsOf, endOf } from "./credentials.ts";
 import { type AwsOperation, brokenAnswer, isSkewed, refusesCredentials, serviceFailure } from "./failures.ts";
 import type { AwsConnectionOptions } from "./options.ts";
 
@@ -25,13 +25,7 @@ export class AwsConnection {
     this.#http = new HttpService(endpoint ?? originOf("kms", key, traits), http);
     this.#key = key;
     this.#clock = http.clock ?? systemClock;
-    const source = checkedSource(credentials);
-    this.#credentials = new Expiring({
-      clock: this.#clock,
-      load: () => loadedFrom(source, { key, traits, http }),
-      expiresAtMs: endOf,
-      aheadMs: AHEAD_MS,
-    });
+    this.#credentials = credentialsOf(checkedSource(credentials), { key, traits, http });
   }
 
   /**
@@ -45,13 +39,11 @@ export class AwsConnection {
     this.requireOpen();
     signal?.throwIfAborted();
     const body = JSON.stringify({ KeyId: this.#key.text, ...fields });
-    const credentials = await this.#credentials.get(signal);
-    const answer = await this.#sendInTime(operation, body, credentials, signal);
-    if (!refusesCredentials(answer)) return this.#read(answer, operation);
-    this.#credentials.refused(credentials);
-    const fresh = await this.#credentials.get(signal);
-    if (areSame(fresh, credentials)) return this.#read(answer, operation);
-    return this.#read(await this.#sendInTime(operation, body, fresh, signal), operation);
+    const ask = (credentials: AwsCredentials): Promise<HttpAnswer> => this.#sendInTime(operation, body, credentials, signal);
+    const answer = await this.#credentials.use(ask, refusesCredentials, signal);
+    if (answer.status !== 200) throw serviceFailure(answer, operation, this.#key.text);
+    if (typeof answer.json === "object" && answer.json !== null) return answer.json;
+    throw brokenAnswer(operation, this.#key.text, "is no JSON object");
   }
 
   /** Fetches credentials, or gives those that it has. @returns when they end, in Unix milliseconds @throws what the source throws */
@@ -100,14 +92,6 @@ export class AwsConnection {
     const headers = await signedHeaders(request, { region: this.#key.region, service: "kms", credentials, nowMs });
     return await this.#http.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${this.#key.text}` }, signal);
   }
-
-  #read(answer: HttpAnswer, operation: AwsOperation): object {
-    if (answer.status !== 200) throw serviceFailure(answer, operation, this.#key.text);
-    if (typeof answer.json === "object" && answer.json !== null) return answer.json;
-    throw brokenAnswer(operation, this.#key.text, "is no JSON object");
-  }
 }
 
-/** As AWS's own clients: the services give out credentials that have five minutes left. */
-const AHEAD_MS = 300_000;
 const LEAST_SKEW_MS = 60_000;
