@@ -11,7 +11,9 @@ import type { AwsConnectionOptions } from "./options.ts";
 /** The key service of one region, with credentials that are replaced before they end and fetched anew once where they are refused. */
 export class AwsConnection {
   readonly #http: HttpService;
-  readonly #key: KeyArn;
+  /** The key that is called. */
+  readonly arn: string;
+  readonly #region: string;
   readonly #clock: Clock;
   readonly #credentials: Expiring<AwsCredentials>;
   /** How far the service's clock is ahead of this machine's, where that was in the way of a signature. */
@@ -23,7 +25,8 @@ export class AwsConnection {
     if (typeof fips !== "boolean" || typeof dualStack !== "boolean") throw invalidArgument("fips and dualStack are true or false");
     const traits = { fips, dualStack };
     this.#http = new HttpService(endpoint ?? originOf("kms", key, traits), http);
-    this.#key = key;
+    this.arn = key.text;
+    this.#region = key.region;
     this.#clock = http.clock ?? systemClock;
     this.#credentials = credentialsOf(checkedSource(credentials), { key, traits, http });
   }
@@ -38,12 +41,12 @@ export class AwsConnection {
   async call(operation: AwsOperation, fields: object, signal: AbortSignal | undefined): Promise<object> {
     this.requireOpen();
     signal?.throwIfAborted();
-    const body = JSON.stringify({ KeyId: this.#key.text, ...fields });
+    const body = JSON.stringify({ KeyId: this.arn, ...fields });
     const ask = (credentials: AwsCredentials): Promise<HttpAnswer> => this.#sendInTime(operation, body, credentials, signal);
     const answer = await this.#credentials.use(ask, refusesCredentials, signal);
-    if (answer.status !== 200) throw serviceFailure(answer, operation, this.#key.text);
+    if (answer.status !== 200) throw serviceFailure(answer, operation, this.arn);
     if (typeof answer.json === "object" && answer.json !== null) return answer.json;
-    throw brokenAnswer(operation, this.#key.text, "is no JSON object");
+    throw brokenAnswer(operation, this.arn, "is no JSON object");
   }
 
   /** Fetches credentials, or gives those that it has. @returns when they end, in Unix milliseconds @throws what the source throws */
@@ -89,8 +92,8 @@ export class AwsConnection {
       body,
     } as const;
     const nowMs = this.#clock.unixMs() + this.#skewMs;
-    const headers = await signedHeaders(request, { region: this.#key.region, service: "kms", credentials, nowMs });
-    return await this.#http.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${this.#key.text}` }, signal);
+    const headers = await signedHeaders(request, { region: this.#region, service: "kms", credentials, nowMs });
+    return await this.#http.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${this.arn}` }, signal);
   }
 }
 
