@@ -6,6 +6,7 @@ import { SingleFlights } from "../core/base/single-flight.ts";
 import { parseKeyRecord } from "../core/format/key-record.ts";
 import { type ForgetFilter, meetsOwner, meetsVersion } from "../core/key-source/forget-filter.ts";
 import { lifeOf } from "../core/keyring/keyring.ts";
+import { Limiter } from "../core/resilience/limiter.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
 import { ColumnTokens } from "./column-tokens.ts";
 import { type DataKeyInfo, infoOf } from "./data-key-info.ts";
@@ -78,6 +79,7 @@ export class DataKeys {
     this.#policy = {
       ...bounds,
       ledger: this.#ledger,
+      turns: new Limiter(READS_AT_ONCE),
       gate: life.gate,
       onFailure: (error, { context }) => void tell(onFailure, error, context.map),
       onShred: ({ context, text }) => {
@@ -364,6 +366,8 @@ const COMPOUND_INDEX_OPTIONS: OptionNames<CompoundIndexOptions> = {
   olderVersions: true,
 };
 const IN_USE_MS = 10_000;
+/** Fewer than the calls of a tenant that may wait, so that there is room for those of callers. */
+const READS_AT_ONCE = 16;
 /** Pairs of a context that a token or an index adds to its scope. */
 // docs/format.md §5.2
 const RESERVED_PREFIX = "envelock:";

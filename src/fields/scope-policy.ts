@@ -1,5 +1,6 @@
 import type { Clock } from "../core/base/clock.ts";
 import type { Gate } from "../core/keyring/gate.ts";
+import type { Limiter } from "../core/resilience/limiter.ts";
 import type { Scope } from "./key-table.ts";
 import type { ScopeLedger } from "./scope-ledger.ts";
 
@@ -15,6 +16,8 @@ export interface ScopePolicy {
   /** Kids that are believed without a proof. */
   readonly vouchedKids: ReadonlySet<string>;
   readonly ledger: ScopeLedger;
+  /** The turns of the reads by time. */
+  readonly turns: Limiter;
   /** The keyring's. Ciphers ask it at each use of a key. */
   readonly gate: Gate | undefined;
   /** Reports work in the background that has failed and will be tried again. Throws nothing. */

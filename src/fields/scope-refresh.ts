@@ -21,6 +21,7 @@ export class ScopeRefresh {
   readonly #reads = new SingleFlights<"read", void>();
   #readAt: Moment;
   #hasFailed = false;
+  #isWaiting = false;
   #cancelTimer: (() => void) | undefined;
 
   constructor(policy: ScopePolicy, scope: Refreshed) {
@@ -90,9 +91,48 @@ export class ScopeRefresh {
     const { time, clock, maxStaleMs } = this.#policy;
     time.nowMs = clock.monotonicMs();
     if (time.nowMs - this.#readAt.monotonicMs >= maxStaleMs) this.#scope.turnStale();
-    if (!this.#reads.has("read")) this.inBackground();
+    if (!this.#reads.has("read")) this.#takeTurn();
     this.#cancelTimer = this.#tickLater();
     this.#policy.onTick();
+  }
+
+  /** Scopes that are due at the same time take turns: a thousand at once would fill the queue that callers of their tenant wait in. */
+  #takeTurn(): void {
+    const { turns } = this.#policy;
+    if (this.#isWaiting) return;
+    if (turns.tryEnter()) {
+      this.#readInTurn();
+      return;
+    }
+    this.#isWaiting = true;
+    void turns.enter({}).then(() => {
+      this.#isWaiting = false;
+      this.#readInTurn();
+    });
+  }
+
+  #readInTurn(): void {
+    const { turns, clock, refreshMs } = this.#policy;
+    if (this.#scope.isOver()) {
+      turns.leave();
+      return;
+    }
+    let hasLeft = false;
+    const leave = (): void => {
+      if (!hasLeft) turns.leave();
+      hasLeft = true;
+    };
+    const cancel = clock.after(Math.max(refreshMs, LONGEST_TURN_MS), leave, "idle"); // a store that never answers holds up no other scope
+    const read = async (): Promise<void> => {
+      try {
+        await this.anew();
+      } catch (error) {
+        if (!this.#scope.isOver()) this.#scope.failed(error);
+      }
+      cancel();
+      leave();
+    };
+    void read();
   }
 
   #tickLater(): () => void {
@@ -114,3 +154,5 @@ interface Moment {
 
 /** The time until a store that failed is read again: 5 s, if `refreshMs` is not shorter. */
 const AFTER_FAILURE_MS = 5000;
+/** Longer than the deadline of a key service, so that slow reads do not pile up. */
+const LONGEST_TURN_MS = 30_000;
