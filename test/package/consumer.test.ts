@@ -53,6 +53,11 @@ test("what the user compiled runs", () => {
   expect(run(process.execPath, ["out/main.js"], project)).toMatchObject({ status: 0, stdout: "net 30 days, 72 wrapped bytes\n" });
 });
 
+test("a user's test takes a tenant's key away, with the testing kit of the package", () => {
+  writeFileSync(join(project, "tenants.mjs"), TENANTS_PROGRAM);
+  expect(run(process.execPath, ["tenants.mjs"], project)).toMatchObject({ status: 0, stdout: "acme is revoked, globex is active\n" });
+});
+
 function run(command: string, args: readonly string[], cwd: string): { readonly status: number | null; readonly stdout: string } {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: "utf8" });
   return { status, stdout: status === 0 ? stdout : stdout + stderr };
@@ -89,4 +94,15 @@ const harness: ConformanceHarness = { bindsContext: true, open: () => provider, 
 const names: readonly string[] = conformance(harness).map(({ name }) => name);
 if (names.length === 0 || streamed !== "net 30 days" || codes[0] !== "authentication-failed") throw new Error("not what was expected");
 console.log(\`\${new TextDecoder().decode(plaintext)}, \${recipients[0]?.wrappedBytes} wrapped bytes\`);
+`;
+const TENANTS_PROGRAM = `
+import { FakeTenants } from "envelock/testing/tenants";
+
+const fake = await FakeTenants.start({ tenants: { acme: "healthy", globex: "healthy" } });
+fake.anotherProcess();
+const { closedAfterMs, boundMs } = await fake.requireRevoked("acme", "disabled");
+const states = [];
+for (const id of fake.ids) states.push(\`\${id} is \${(await fake.tenants.show(id)).state}\`);
+if (closedAfterMs <= boundMs) console.log(states.join(", "));
+await fake.close();
 `;

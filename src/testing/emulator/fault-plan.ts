@@ -45,8 +45,14 @@ export function numberOf(word: string, text: string): number | undefined {
 export class FaultPlan<Fault> {
   readonly #faults: { readonly fault: Fault; readonly on: RegExp; left: number }[] = [];
 
-  add(fault: Fault, on: RegExp, times: number): void {
-    this.#faults.push({ fault, on, left: times });
+  /** @returns a function that drops the fault, as far as no request has met it */
+  add(fault: Fault, on: RegExp, times: number): () => void {
+    const planned = { fault, on, left: times };
+    this.#faults.push(planned);
+    return () => {
+      const index = this.#faults.indexOf(planned);
+      if (index >= 0) this.#faults.splice(index, 1);
+    };
   }
 
   clear(): void {

@@ -42,8 +42,16 @@ export abstract class LoopbackEmulator<Entry extends LogEntry, OwnFault> {
    * @throws `invalid-argument` for an unknown name of a fault
    */
   failNext(fault: CommonFault | OwnFault, on: RegExp = /^/, times = 1): void {
-    if (typeof fault === "string" && !this.#isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
-    this.#server.faults.add(fault, on, times);
+    this.#plan(fault, on, times);
+  }
+
+  /**
+   * Applies a fault to every request whose `METHOD /path` matches, until the returned function is called.
+   *
+   * @throws `invalid-argument` for an unknown name of a fault
+   */
+  failWhile(fault: CommonFault | OwnFault, on: RegExp = /^/): () => void {
+    return this.#plan(fault, on, Number.POSITIVE_INFINITY);
   }
 
   /** Drops the faults that no request has met. */
@@ -68,5 +76,10 @@ export abstract class LoopbackEmulator<Entry extends LogEntry, OwnFault> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #plan(fault: CommonFault | OwnFault, on: RegExp, times: number): () => void {
+    if (typeof fault === "string" && !this.#isFaultName(fault)) throw invalidArgument(`no fault is called ${fault}`);
+    return this.#server.faults.add(fault, on, times);
   }
 }

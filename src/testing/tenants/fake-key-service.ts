@@ -1,27 +1,17 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { type OptionNames, refuseUnknown, shownValue } from "../../core/base/options.ts";
 import { waitWithin } from "../../core/base/wait.ts";
 import { WRAP_ALGORITHMS } from "../../core/contracts/algorithms.ts";
 import type { Finding } from "../../core/contracts/finding.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../core/contracts/key-provider.ts";
 import type { TenantKeyOpener } from "../../core/contracts/tenant-keys.ts";
-
-/** How a key of a `FakeKeyService` behaves. */
-export type FakeKeyMode =
-  | "healthy"
-  | "slow"
-  | "throttled"
-  | "denied"
-  | "disabled"
-  | "deleted"
-  | "unreachable"
-  | "hanging"
-  | "context-ignored"
-  | "expiring";
+import { checkedMode, FAKE_KEY_MODES, type FakeKeyMode } from "./fake-key-modes.ts";
+import type { HostedKey, TenantKeyHost } from "./key-host.ts";
 
 export interface FakeKeyServiceOptions {
+  /** The time source. Default: that of the machine. */
   readonly clock?: Clock;
   /** The duration of a call of a `slow` key. Default 800. */
   readonly slowMs?: number;
@@ -42,18 +32,23 @@ export interface FakeKeyServiceOptions {
  * service.setMode("vaults/acme/keys/saas", "denied");
  * ```
  */
-export class FakeKeyService {
+export class FakeKeyService implements TenantKeyHost {
   readonly #clock: Clock;
   readonly #slowMs: number;
   readonly #keys = new Map<string, FakeKey>();
 
   /** The opener for `Tenants`, of the kind `fake`. It allows names of keys that were added, with or without capitals. */
   readonly opener: TenantKeyOpener;
+  readonly modes: readonly FakeKeyMode[] = FAKE_KEY_MODES;
 
-  /** @throws `invalid-argument` for an unknown option */
+  /** @throws `invalid-argument` for an unknown option, a clock that is none, and a negative `slowMs` */
   constructor(options: FakeKeyServiceOptions = {}) {
     refuseUnknown(options, OPTIONS, "FakeKeyService");
     const { clock = systemClock, slowMs = 800 } = options;
+    if (typeof clock?.after !== "function" || typeof clock.unixMs !== "function")
+      throw invalidArgument("clock must be a Clock", "Leave it out to use the time of the machine, or give a TestClock.");
+    if (typeof slowMs !== "number" || !(slowMs >= 0))
+      throw invalidArgument(`slowMs is ${shownValue(slowMs)}, expected a number of at least 0`);
     this.#clock = clock;
     this.#slowMs = slowMs;
     this.opener = {
@@ -70,37 +65,78 @@ export class FakeKeyService {
     };
   }
 
-  /** Adds a key, or another version of it, which wraps from now on. */
+  /**
+   * Adds a key, or another version of it, which wraps from now on.
+   *
+   * @param name a path of 2 to 8 parts of a-z, 0-9 and -, such as `vaults/acme/keys/saas`
+   * @param mode how a new key behaves. Another version leaves the mode of its key as it is
+   * @throws `invalid-argument` for a bad name or mode
+   */
   addKey(name: string, mode: FakeKeyMode = "healthy"): void {
-    const key = this.#keys.get(name) ?? { mode, versions: [], calls: 0 };
+    if (typeof name !== "string" || !NAME.test(name))
+      throw invalidArgument("the name of a fake key is a path of a-z, 0-9 and -", "such as vaults/acme/keys/saas");
+    const key = this.#keys.get(name) ?? { mode: checkedMode(mode), versions: [], calls: 0 };
     key.versions.push(randomBytes(32));
     this.#keys.set(name, key);
   }
 
-  /** Makes a key behave otherwise from now on. @throws `invalid-argument` for a key that was never added */
+  /** Adds the key `vaults/<tenant>/keys/saas`, if it is not there. */
+  describeKey(tenant: string): HostedKey {
+    const key = nameFor(tenant);
+    if (!this.#keys.has(key)) this.addKey(key);
+    return { key: { kind: "fake", key } };
+  }
+
+  /**
+   * Makes a key behave otherwise from now on.
+   *
+   * @param name the name of a key, or the id of a tenant that `describeKey` named one after
+   * @throws `invalid-argument` for a key that was never added, and for an unknown mode
+   */
   setMode(name: string, mode: FakeKeyMode): void {
-    this.#of(name).mode = mode;
+    const checked = checkedMode(mode);
+    this.#of(name).mode = checked;
   }
 
-  /** Makes a key behave otherwise after `afterMs` of the clock. */
+  /** Makes a key behave otherwise after `afterMs` of the clock. @throws as `setMode`, now */
   revokeAfter(name: string, afterMs: number, mode: FakeKeyMode = "denied"): void {
-    this.#of(name);
-    this.#clock.after(afterMs, () => this.setMode(name, mode), "idle");
+    const key = this.#of(name);
+    const checked = checkedMode(mode);
+    if (typeof afterMs !== "number" || !(afterMs >= 0))
+      throw invalidArgument(`afterMs is ${shownValue(afterMs)}, expected a number of at least 0`);
+    this.#clock.after(
+      afterMs,
+      () => {
+        key.mode = checked;
+      },
+      "idle",
+    );
   }
 
-  /** The calls of a key so far, of all keys without a name. */
+  /** Makes a key behave otherwise at a time of the clock. @param atMs milliseconds since 1970 @throws as `setMode`, now */
+  revokeAt(name: string, atMs: number, mode: FakeKeyMode = "denied"): void {
+    if (!Number.isFinite(atMs)) throw invalidArgument(`atMs is ${shownValue(atMs)}, expected milliseconds since 1970`);
+    this.revokeAfter(name, Math.max(0, atMs - this.#clock.unixMs()), mode);
+  }
+
+  /** The calls of a key so far; of all keys without a name. @throws `invalid-argument` for a key that was never added */
   calls(name?: string): number {
     if (name !== undefined) return this.#of(name).calls;
     return [...this.#keys.values()].reduce((sum, key) => sum + key.calls, 0);
   }
 
+  callsOf(tenant: string): number {
+    return this.#of(tenant).calls;
+  }
+
+  /** The mode of a key. @throws `invalid-argument` for a key that was never added */
   modeOf(name: string): FakeKeyMode {
     return this.#of(name).mode;
   }
 
   #of(name: string): FakeKey {
-    const key = this.#keys.get(name);
-    if (key === undefined) throw invalidArgument(`the fake key service has no key ${name}`, "`addKey` adds it.");
+    const key = this.#keys.get(name) ?? this.#keys.get(nameFor(name));
+    if (key === undefined) throw invalidArgument(`the fake key service has no key ${shownValue(name)}`, "`addKey` adds it.");
     return key;
   }
 
@@ -169,6 +205,13 @@ interface FakeKey {
   calls: number;
 }
 
+/** Names the key of a tenant. Two ids never share a name. */
+function nameFor(tenant: string): string {
+  if (typeof tenant !== "string" || tenant === "") throw invalidArgument("the id of a tenant is text");
+  const isPlain = /^[a-z0-9-]{1,64}$/.test(tenant) && !tenant.startsWith(ENCODED);
+  return `vaults/${isPlain ? tenant : `${ENCODED}${Buffer.from(tenant).toString("hex")}`}/keys/saas`;
+}
+
 function seal(key: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
   const nonce = randomBytes(12);
   const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(aad);
@@ -204,6 +247,7 @@ function rejected({ keyId }: Recipient): EnvelockError {
 
 const OPTIONS: OptionNames<FakeKeyServiceOptions> = { clock: true, slowMs: true };
 const ALG = WRAP_ALGORITHMS.opaqueWithContext;
+const ENCODED = "hex--";
 const NAME = /^[a-z0-9-]+(\/[a-z0-9-]+){1,7}$/;
 const FAILURES: Readonly<Partial<Record<FakeKeyMode, "access-denied" | "key-disabled" | "rate-limited" | "unavailable">>> = {
   denied: "access-denied",
