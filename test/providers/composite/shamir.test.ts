@@ -1,7 +1,10 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { combine, product, split } from "../../../providers/composite/shamir.ts";
 import { noise, runs } from "../../support/arbitraries.ts";
+import { installed } from "../../support/npm-tools.ts";
 
 describe("the field", () => {
   test("multiplies as FIPS 197 §4.2 says, and has an inverse for each number above 0", () => {
@@ -14,7 +17,8 @@ describe("the field", () => {
 });
 
 describe("shares", () => {
-  test("combine to the published secret of draft-mcgrew-tss-03 §10", () => {
+  // Also the known answer of independent implementations in Go, Java, Dart and TypeScript. The draft counts places from 1.
+  test("combine to the published secret of draft-mcgrew-tss-03 §9", () => {
     const points = [
       { x: 1, y: Uint8Array.from(Buffer.from("b9fa07e185", "hex")) },
       { x: 2, y: Uint8Array.from(Buffer.from("f5409b4511", "hex")) },
@@ -62,3 +66,38 @@ describe("shares", () => {
     }
   });
 });
+
+// Audited by Cure53 and Zellic. A share is one byte for each byte of the secret, and the place at the end. docs/design.md §8 says why the
+// library does not depend on it.
+describe("shamir-secret-sharing 0.0.4, of others", () => {
+  const load = createRequire(join(installed("foreign", ["shamir-secret-sharing@0.0.4"]), "..", "package.json"));
+  const other = load("shamir-secret-sharing");
+
+  test("combines our shares", async () => {
+    for (const [count, needed] of SIZES) {
+      const secret = noise(32, `ours ${count}`);
+      const places = Array.from({ length: count }, (_, at) => 255 - 7 * at);
+      const points = split(secret, needed, places, noise((needed - 1) * 32, `coefficients ${count}`));
+      const shares = points.map(({ x, y }) => Uint8Array.of(...y, x));
+      for (const chosen of [shares.slice(0, needed), shares.slice(-needed)])
+        expect(new Uint8Array(await other.combine(chosen))).toEqual(secret);
+    }
+  });
+
+  test("splits into shares that we combine", async () => {
+    for (const [count, needed] of SIZES) {
+      const secret = noise(32, `theirs ${count}`);
+      const shares: readonly Uint8Array[] = await other.split(secret.slice(), count, needed);
+      const points = shares.map((share) => ({ x: share.at(-1) ?? 0, y: share.slice(0, -1) }));
+      for (const chosen of [points.slice(0, needed), points.slice(-needed)]) expect(combine(chosen)).toEqual(secret);
+    }
+  });
+});
+
+const SIZES = [
+  [2, 2],
+  [3, 2],
+  [5, 3],
+  [16, 9],
+  [16, 16],
+] as const;
