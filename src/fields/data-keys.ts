@@ -39,6 +39,8 @@ import { ScopeLedger } from "./scope-ledger.ts";
 import type { ScopePolicy } from "./scope-policy.ts";
 import { CODECS, parsedCodec, type ValueType, type ValueTypes } from "./values.ts";
 
+let tableIn: (dataKeys: DataKeys) => KeyTable;
+
 /**
  * Keeps data keys wrapped in the application's own database, by scope. Each live key is unwrapped once in each process. From then on
  * ciphers work synchronously.
@@ -66,6 +68,13 @@ export class DataKeys {
   /** Whether the keyring forgets keys because a scope was shredded here, which has wiped its own already. */
   #isShredding = false;
   #isClosed = false;
+
+  static {
+    tableIn = (dataKeys) => {
+      dataKeys.#requireOpen();
+      return dataKeys.#table;
+    };
+  }
 
   /** @throws `invalid-argument` */
   constructor(options: DataKeysOptions) {
@@ -324,6 +333,12 @@ export class DataKeys {
       this.#scopes.delete(keys.scope.text);
     }
   }
+}
+
+/** Returns the table of data keys, for jobs over a fleet. @throws `closed`, or `invalid-argument` for what is no `DataKeys` of this copy */
+export function keyTableOf(dataKeys: DataKeys): KeyTable {
+  if (!(dataKeys instanceof DataKeys)) throw invalidArgument("dataKeys must be a DataKeys of this copy of envelock");
+  return tableIn(dataKeys);
 }
 
 /** Whether a row names a KEK version that is to be forgotten. A record that is none counts as one: a store must not hinder a `forget`. */

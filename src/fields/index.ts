@@ -1,5 +1,13 @@
 export type { JsonValue } from "../core/base/json.ts";
-export type { DataKeyState, DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
+export type {
+  DataKeyState,
+  DataKeyStore,
+  KeyCuts,
+  RowPlace,
+  ScanPage,
+  StoredDataKey,
+  WantedCuts,
+} from "../core/contracts/data-key-store.ts";
 export type { BlindIndexOptions, BlindIndexValue } from "./blind-index.ts";
 export { type BlindIndexPlan, type BlindIndexQuestion, planBlindIndex } from "./blind-index-plan.ts";
 export type { CborValue } from "./cbor-value.ts";

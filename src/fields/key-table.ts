@@ -3,7 +3,7 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { KeyContext } from "../core/base/context.ts";
 import { authenticationFailed, EnvelockError, malformed } from "../core/base/errors.ts";
-import type { DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../core/contracts/data-key-store.ts";
+import type { DataKeyStore, KeyCuts, RowPlace, ScanPage, StoredDataKey, WantedCuts } from "../core/contracts/data-key-store.ts";
 import { KID_BYTES } from "../core/contracts/suite.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
 import { isSuccession, proveSuccession } from "../core/data-key/succession.ts";
@@ -11,6 +11,8 @@ import { type KeyRecord, parseKeyRecord } from "../core/format/key-record.ts";
 import { MAX_PROOF_BYTES, type SuccessionClaim } from "../core/format/succession.ts";
 import type { KeyRecords } from "../core/keyring/key-records.ts";
 import { type Keyring, keyRecordsOf } from "../core/keyring/keyring.ts";
+import type { KeyVersion } from "../core/telemetry/events.ts";
+import { walkedCuts } from "./jobs/walked-cuts.ts";
 import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
 
 /** A key context, and the name that the store has for it. */
@@ -61,6 +63,29 @@ export class KeyTable {
   /** Returns a page of the rows of all scopes, unchecked: the caller checks them one by one. @throws what the store throws */
   async scan(page: ScanPage, options?: CallOptions): Promise<readonly StoredDataKey[]> {
     return await fromStore(() => this.#store.scan(page, options), options);
+  }
+
+  /** Cuts a range of scopes into parts. Reads all rows of it where the store has no quicker way. @throws what the store throws */
+  async cuts(wanted: WantedCuts, options?: CallOptions): Promise<KeyCuts> {
+    const store = this.#store;
+    if (store.cuts === undefined) return await walkedCuts((page) => this.scan(page, options), wanted);
+    const { rows, bounds } = await fromStore(async () => (await store.cuts?.(wanted, options)) ?? { rows: 0, bounds: [] }, options);
+    if (bounds.every((bound, at) => typeof bound === "string" && (at === 0 || bound > (bounds[at - 1] ?? "")))) return { rows, bounds };
+    throw new EnvelockError("provider-failure", "the data-key store cut its rows out of order");
+  }
+
+  /**
+   * Makes a data key and opens it again, without storing it.
+   *
+   * @returns the KEK versions that new data keys name
+   * @throws what the keyring throws
+   */
+  async trial(options?: CallOptions): Promise<readonly KeyVersion[]> {
+    const made = await this.#keyring.createDataKey(callOptions(options));
+    made.dataKey.destroy();
+    const { recipients } = parseKeyRecord(made.keyRecord);
+    (await this.#records.unwrapParsed(parseKeyRecord(made.keyRecord), callOptions(options))).destroy();
+    return recipients.map(({ provider, keyId }) => ({ provider, keyId }));
   }
 
   /** Whether a rewrap would change a record's recipients. @throws as `keyRecordNeedsRewrap` */

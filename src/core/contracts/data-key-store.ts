@@ -30,6 +30,12 @@ export interface DataKeyStore {
   /** Returns a page of the rows of all scopes, ordered by scope and version. Both never change, so that rows added meanwhile shift none. */
   scan(page: ScanPage, options?: CallOptions): Promise<readonly StoredDataKey[]>;
 
+  /**
+   * Cuts the rows of all scopes, or of a range of scopes, into parts of about the same size, for jobs over a fleet. An estimate over a
+   * sample is enough. Left out by a store that has no quicker way than to read all rows.
+   */
+  cuts?(wanted: WantedCuts, options?: CallOptions): Promise<KeyCuts>;
+
   /** Releases what the store itself opened. A second call does nothing. */
   close?(): Promise<void>;
 }
@@ -67,6 +73,26 @@ export interface ScanPage {
   readonly after?: RowPlace | undefined;
   /** The most rows to return. A page is shorter only at the end. */
   readonly limit: number;
+}
+
+export interface WantedCuts {
+  /** The wanted number of rows of a part. */
+  readonly rowsEach: number;
+  /** The fewest and the most parts, whatever the number of rows. */
+  readonly least: number;
+  readonly most: number;
+  /** The scope behind which the range begins. Without it, at the first row. */
+  readonly after?: string | undefined;
+  /** The last scope of the range. Without it, the range ends with the last row. */
+  readonly to?: string | undefined;
+}
+
+/** Where a range is cut. */
+export interface KeyCuts {
+  /** About how many rows the range has. */
+  readonly rows: number;
+  /** Scopes in the order of the store, each the last one of its part. The last part ends where the range does. */
+  readonly bounds: readonly string[];
 }
 
 /** The name of a row. A `StoredDataKey` is one. */

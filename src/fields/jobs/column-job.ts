@@ -4,6 +4,7 @@ import type { RowId } from "../field-options.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { Failures } from "./failures.ts";
 import { inParallel, JOB_OPTIONS, type JobOptions, pagesOf, type RowReader, workersOf } from "./pages.ts";
+import type { AfterPage } from "./rewrap-slice.ts";
 
 /** The key by which a table is read in order: its primary key, a bigint as text. */
 export type TableKey = string | number;
@@ -58,7 +59,7 @@ export interface ReencryptReport {
   /** Values that can no longer be read: their data keys were shredded. */
   readonly shredded: number;
   readonly failed: number;
-  /** The first hundred failures: `malformed-envelope`, `authentication-failed` or `invalid-argument`. */
+  /** The first hundred failures that a second try did not end: `malformed-envelope`, `authentication-failed` or `invalid-argument`. */
   readonly failures: readonly { readonly key: TableKey; readonly error: EnvelockError }[];
 }
 
@@ -69,40 +70,156 @@ export interface Reencrypted<T> {
 }
 
 /** Decides on the change of a value; undefined if it needs none. */
-type ChangeOf<T, R> = (stored: T | Uint8Array | string, row: R) => Promise<Reencrypted<T> | undefined>;
+export type ChangeOf<T, R> = (stored: T | Uint8Array | string, row: R) => Promise<Reencrypted<T> | undefined>;
 
-/** Goes over the rows of a table and changes what `changeOf` says. @throws as `reencryptTable` */
+/**
+ * Goes over the rows of a table and changes what `changeOf` says: one partition, without a lease. Rows that failed are in a ledger, which
+ * does not hold the checkpoint, and are tried once more at the end.
+ *
+ * @throws as `reencryptTable`
+ */
 export async function overColumn<T, R extends ColumnRow<T>>(
   job: string,
   options: ColumnJob<T, R>,
   changeOf: ChangeOf<T, R>,
 ): Promise<ReencryptReport> {
-  for (const name of ["rows", "update"] as const) if (typeof options[name] !== "function") throw invalidArgument(`${name} is a function`);
-  const { dryRun, signal, onProgress } = options;
-  const workers = workersOf(options);
+  checkColumnJob(options);
+  const { dryRun, onProgress } = options;
   const checkpoint = dryRun === true ? undefined : options.checkpoint;
   const saved = await loadCheckpoint(checkpoint, job, keyOf);
-  const counts: Record<Outcome | "rows", number> = { rows: 0, plaintext: 0, old: 0, current: 0, empty: 0, gone: 0, shredded: 0 };
-  Object.assign(counts, saved?.counts);
-  const failures = new Failures<TableKey>();
-  for await (const { rows, last } of pagesOf(readerOf(options), saved?.after, signal)) {
-    await inParallel(rows, workers, signal, async (placed) => {
-      counts.rows++;
-      try {
-        counts[await settled(placed, options, changeOf)]++;
-      } catch (error) {
-        if (!(error instanceof EnvelockError && ROW_FAILURES.has(error.code))) throw error;
-        failures.add(placed.row.key, error);
-      }
-    });
-    if (failures.count === 0) await saveCheckpoint(checkpoint, job, { after: last, counts, keyVersions: {} });
-    onProgress?.({ rows: counts.rows, failed: failures.count });
-  }
-  if (failures.count === 0) await checkpoint?.save(undefined);
-  return { ...counts, failed: failures.count, failures: failures.first.map(({ place: key, error }) => ({ key, error })) };
+  const ledger: FailedColumnRow[] = (saved?.failed ?? []).map(failedPlace);
+  let counts: Readonly<Record<string, number>> = { ...NO_COUNTS, ...saved?.counts };
+  await columnSlice(options, changeOf, { after: saved?.after, counts }, async ({ last: after, counts: now, failed }) => {
+    counts = now;
+    ledger.push(...failed.slice(0, MOST_IN_LEDGER - ledger.length).map(({ key, before }) => ({ key, before })));
+    // a ledger that is full holds the checkpoint: behind it a failure would be forgotten
+    if (ledger.length < MOST_IN_LEDGER) await saveCheckpoint(checkpoint, job, { after, counts, keyVersions: {}, failed: ledger });
+    onProgress?.({ rows: countIn(now, "rows"), failed: countIn(now, "failed") });
+    return true;
+  });
+  const { outcomes, failures } = await triedAgain(ledger, options, changeOf);
+  await checkpoint?.save(undefined);
+  const failed = countIn(counts, "failed") - ledger.length + failures.count;
+  const total = (name: Outcome): number => countIn(counts, name) + outcomes.filter((outcome) => outcome === name).length;
+  return {
+    rows: countIn(counts, "rows"),
+    plaintext: total("plaintext"),
+    old: total("old"),
+    current: total("current"),
+    empty: total("empty"),
+    gone: total("gone"),
+    shredded: total("shredded"),
+    failed,
+    failures: failures.first.map(({ place: key, error }) => ({ key, error })),
+  };
 }
 
-type Outcome = "plaintext" | "old" | "current" | "empty" | "gone" | "shredded";
+/** A row that failed, and the key before it, from which it is read again. */
+export interface FailedColumnRow {
+  readonly key: TableKey;
+  readonly before: TableKey | undefined;
+}
+
+/** A row of this run that failed, and why. */
+export interface ColumnRowFailure extends FailedColumnRow {
+  readonly error: EnvelockError;
+}
+
+/** @throws `invalid-argument` */
+export function checkColumnJob<T, R extends ColumnRow<T>>(options: ColumnJob<T, R>): void {
+  for (const name of ["rows", "update"] as const) if (typeof options[name] !== "function") throw invalidArgument(`${name} is a function`);
+  workersOf(options);
+}
+
+/**
+ * Goes over the rows of a range, page by page, until `rows` gives none or `afterPage` says no. The loop of `overColumn` and of the
+ * partitions of a fleet.
+ *
+ * @returns whether it came to the end
+ */
+export async function columnSlice<T, R extends ColumnRow<T>>(
+  options: ColumnJob<T, R>,
+  changeOf: ChangeOf<T, R>,
+  start: { readonly after: TableKey | undefined; readonly counts: Readonly<Record<string, number>> },
+  afterPage: AfterPage<TableKey, ColumnRowFailure>,
+): Promise<boolean> {
+  const { signal } = options;
+  const counts: Record<string, number> = { ...NO_COUNTS, ...start.counts };
+  const add = (name: string): void => {
+    counts[name] = (counts[name] ?? 0) + 1;
+  };
+  for await (const { rows, last } of pagesOf(readerOf(options), start.after, signal)) {
+    const failed: ColumnRowFailure[] = [];
+    await inParallel(rows, workersOf(options), signal, async (placed) => {
+      add("rows");
+      try {
+        add(await settled(placed, options, changeOf));
+      } catch (error) {
+        const { row, before } = placed;
+        failed.push({ key: row.key, before, error: failureOfRow(error) });
+        add("failed");
+      }
+    });
+    if (!(await afterPage({ last, counts: { ...counts }, keyVersions: {}, failed }))) return false;
+  }
+  return true;
+}
+
+function countIn(counts: Readonly<Record<string, number>>, name: Outcome | "rows" | "failed"): number {
+  return counts[name] ?? 0;
+}
+
+/** Tries the rows of a ledger once more. */
+async function triedAgain<T, R extends ColumnRow<T>>(
+  ledger: readonly FailedColumnRow[],
+  options: ColumnJob<T, R>,
+  changeOf: ChangeOf<T, R>,
+): Promise<{ readonly outcomes: readonly Outcome[]; readonly failures: Failures<TableKey> }> {
+  const failures = new Failures<TableKey>();
+  const outcomes: Outcome[] = [];
+  await inParallel(ledger, workersOf(options), options.signal, async ({ key, before }) => {
+    try {
+      const row = await readAgain(key, before, options);
+      outcomes.push(row === undefined ? "gone" : await settled({ row, before }, options, changeOf));
+    } catch (error) {
+      failures.add(key, failureOfRow(error));
+    }
+  });
+  return { outcomes, failures };
+}
+
+/** Returns the failure of one row. @throws any other, which would meet the next row too */
+function failureOfRow(error: unknown): EnvelockError {
+  if (error instanceof EnvelockError && ROW_FAILURES.has(error.code)) return error;
+  throw error;
+}
+
+/** @throws `invalid-argument` for an entry of a checkpoint that is none */
+function failedPlace(entry: unknown): FailedColumnRow {
+  const [key, before] =
+    typeof entry === "object" && entry !== null && "key" in entry
+      ? [keyOf(entry.key), "before" in entry ? keyOf(entry.before) : undefined]
+      : [];
+  if (key === undefined) throw invalidArgument("the checkpoint holds a failed row that is none");
+  return { key, before };
+}
+
+/** Reads a row again. Returns undefined for one that is gone. */
+async function readAgain<T, R extends ColumnRow<T>>(
+  key: TableKey,
+  before: TableKey | undefined,
+  { rows }: ColumnJob<T, R>,
+): Promise<R | undefined> {
+  for (let after = before, page = 0; page < MAX_ROUNDS; page++) {
+    const found = await rows(after, REREAD_ROWS);
+    const row = found.find((candidate) => candidate.key === key);
+    after = found.at(-1)?.key;
+    if (row !== undefined || found.length < REREAD_ROWS || after === undefined) return row;
+  }
+  return undefined;
+}
+
+export type Outcome = "plaintext" | "old" | "current" | "empty" | "gone" | "shredded";
 
 /** A row, and the key before it, from which the row is read again. */
 interface Placed<T, R extends ColumnRow<T>> {
@@ -136,10 +253,9 @@ async function settled<T, R extends ColumnRow<T>>(
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const outcome = await outcomeOf(now, options, changeOf);
     if (outcome !== "changed") return outcome;
-    const found = await options.rows(before, REREAD_ROWS);
-    const again = found.find(({ key }) => key === row.key);
-    if (again === undefined && found.length < REREAD_ROWS) return "gone";
-    now = again ?? now;
+    const again = await readAgain(row.key, before, options);
+    if (again === undefined) return "gone";
+    now = again;
   }
   throw invalidArgument("the row is another each time that it is read, or `update` does not change what `rows` gives");
 }
@@ -182,6 +298,18 @@ const ROW_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "authentication-failed",
   "invalid-argument",
 ]);
+const NO_COUNTS: Readonly<Record<Outcome | "rows" | "failed", number>> = {
+  rows: 0,
+  failed: 0,
+  plaintext: 0,
+  old: 0,
+  current: 0,
+  empty: 0,
+  gone: 0,
+  shredded: 0,
+};
+/** The failed rows that are kept to be tried again. */
+const MOST_IN_LEDGER = 1000;
 const REREAD_ROWS = 256;
 /** The number of changes by other writers that one row may see while the job works on it. */
 const MAX_ROUNDS = 20;

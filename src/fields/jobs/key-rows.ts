@@ -23,7 +23,7 @@ export interface KeyRowsReport {
   readonly failed: number;
   /** The part of `failed` that names no readable scope, so that the rows may belong to any. */
   readonly unplaced: number;
-  /** The first hundred failures. */
+  /** The first hundred failures. One of a whole tenant stands there once. */
   readonly failures: readonly KeyRowFailure[];
   /** One entry for each scope of this run, in the order of the store, about 500 bytes each. Empty without `keyringOf`. */
   readonly scopes: readonly ScopeReport[];
@@ -36,11 +36,15 @@ export interface KeyRowFailure {
   readonly purpose: KeyPurpose | undefined;
   readonly version: number;
   readonly error: EnvelockError;
+  /** The number of rows that failed so: more than one if a whole tenant fails. The others of the entry are those of its first row. */
+  readonly rows: number;
 }
 
 /** The place where a run begins, and what earlier ones have counted. */
 export interface KeyRowsStart {
   readonly after?: RowPlace;
+  /** The last scope that the run may reach. Without it the run ends with the table. */
+  readonly to?: string | undefined;
   readonly counts?: Readonly<Record<string, number>>;
   /** Rows that an earlier pass of the same job has told of already. */
   readonly seen?: number;
@@ -72,8 +76,15 @@ export interface KeyPage {
    *
    * @param live works on a row that has a key and belongs to the keyring
    * @param other gets the record of every other row; undefined for a shredded one
+   * @returns the rows that failed
    */
-  each(live: (key: LiveKey) => Promise<void>, other?: (record: KeyRecord | undefined) => void): Promise<void>;
+  each(live: (key: LiveKey) => Promise<void>, other?: (record: KeyRecord | undefined) => void): Promise<readonly FailedRow[]>;
+}
+
+/** A row of a page that failed. */
+export interface FailedRow {
+  readonly place: RowPlace;
+  readonly error: EnvelockError;
 }
 
 /** The rows of all scopes, as one pass of a job goes over them. */
@@ -101,27 +112,27 @@ export class KeyRows {
     this.#workers = workersOf(options);
   }
 
-  /**
-   * Whether a checkpoint may be set behind the rows so far: none has failed. Where scopes have keyrings of their own, one of them may fail
-   * for days, and must not hold up the others: failed rows are met again by the next pass, or the next run.
-   */
-  get maySetCheckpoint(): boolean {
-    return this.#keyrings.areApart || this.#failures.count === 0;
+  /** The number of rows of the pass that failed. */
+  get failed(): number {
+    return this.#failures.count;
   }
 
   get report(): KeyRowsReport {
-    const failures = this.#failures.first.map(({ place, error }) => failureOf(place, error));
+    const failures = this.#failures.first.map(({ place, error, rows }) => failureOf(place, error, rows));
     return { ...this.counts, failed: this.#failures.count, unplaced: this.#unplaced, failures, scopes: this.#keyrings.reports };
   }
 
   /** Yields the rows page by page, and reports the progress when the caller is done with a page. */
   async *pages(): AsyncGenerator<KeyPage, void, undefined> {
-    const { seen = 0, after } = this.#start;
+    const { seen = 0, after, to } = this.#start;
     const { signal, onProgress } = this.#options;
     let previous: ScannedRow | undefined;
     this.#keyrings.passBegins();
     const reader = {
-      read: (place: RowPlace | undefined, limit: number) => this.#table.scan({ after: place, limit }, this.#options),
+      read: async (place: RowPlace | undefined, limit: number) => {
+        const scan = await this.#table.scan({ after: place, limit }, this.#options);
+        return to === undefined ? scan : scan.filter(({ scope }) => scope <= to);
+      },
       placeOf: ({ scope, version }: StoredDataKey) => ({ scope, version }),
     };
     for await (const { rows, last } of pagesOf(reader, after, signal)) {
@@ -132,6 +143,7 @@ export class KeyRows {
         last,
         each: async (live, other) => {
           const keys = new PageKeys(this.#options);
+          const failed: FailedRow[] = [];
           const work = async (unit: Unit): Promise<void> => {
             for (const [at, row] of unit) {
               signal?.throwIfAborted();
@@ -142,10 +154,12 @@ export class KeyRows {
                 signal?.throwIfAborted();
                 this.#failures.add(row.stored, error);
                 if (contextOfScope(row.stored.scope) === undefined) this.#unplaced++;
+                if (error instanceof EnvelockError) failed.push({ place: row.stored, error });
               }
             }
           };
           await inParallel(this.#units(scanned), this.#workers, signal, work).finally(() => keys.wipe());
+          return failed;
         },
       };
       previous = scanned.at(-1);
@@ -153,18 +167,21 @@ export class KeyRows {
     }
   }
 
-  /** Groups rows into the work of one worker: one row, or all rows of a scope with a keyring of its own, as its key service may hang. */
+  /**
+   * Groups rows into the work of one worker: one row, or all rows of a scope with a keyring of its own, as its key service may hang. Tenants
+   * take turns, so that a large one does not keep the others of its page waiting.
+   */
   #units(rows: readonly ScannedRow[]): readonly Unit[] {
     const entries = [...rows.entries()];
     if (!this.#keyrings.areApart) return entries.map((entry) => [entry]);
-    const units = new Map<unknown, [number, ScannedRow][]>();
+    const units = new Map<string, [number, ScannedRow][]>();
     for (const entry of entries) {
       const { scope } = entry[1].stored;
       const unit = units.get(scope);
       if (unit === undefined) units.set(scope, [entry]);
       else unit.push(entry);
     }
-    return [...units.values()];
+    return inTurn([...units].map(([scope, unit]) => [tenantOf(scope), unit]));
   }
 
   async #treat(scanned: ScannedRow, treatment: Treatment): Promise<void> {
@@ -250,8 +267,25 @@ interface Treatment {
 
 type Unit = readonly (readonly [at: number, row: ScannedRow])[];
 
+function tenantOf(scope: string): string {
+  const { tenant = scope }: Context = contextOfScope(scope) ?? {};
+  return tenant;
+}
+
+/** Orders units by turns of their owners. */
+function inTurn<T>(owned: readonly (readonly [owner: string, unit: T])[]): readonly T[] {
+  const turns = new Map<string, number>();
+  const placed = owned.map(([owner, unit]) => {
+    const turn = turns.get(owner) ?? 0;
+    turns.set(owner, turn + 1);
+    return { turn, unit };
+  });
+  return placed.sort((a, b) => a.turn - b.turn).map(({ unit }) => unit); // a stable sort: within a turn by place
+}
+
 /** Names a failed row as `DataKeys` does. */
-export function failureOf({ scope, version }: RowPlace, error: EnvelockError): KeyRowFailure {
+export function failureOf({ scope, version }: RowPlace, error: EnvelockError, rows: number = 1): KeyRowFailure {
   const context = contextOfScope(scope);
-  return { scope: context && contextWithoutPurpose(new KeyContext(context).map), purpose: context && purposeOf(context), version, error };
+  const named = { scope: context && contextWithoutPurpose(new KeyContext(context).map), purpose: context && purposeOf(context) };
+  return { ...named, version, error, rows };
 }

@@ -4,7 +4,15 @@ import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import type { FieldCipher } from "../field-cipher.ts";
 import type { RowArgument } from "../field-options.ts";
 import { MigratingFieldCipher } from "../migrating-cipher.ts";
-import { COLUMN_JOB_OPTIONS, type ColumnJob, type ColumnRow, overColumn, type Reencrypted, type ReencryptReport } from "./column-job.ts";
+import {
+  type ChangeOf,
+  COLUMN_JOB_OPTIONS,
+  type ColumnJob,
+  type ColumnRow,
+  overColumn,
+  type Reencrypted,
+  type ReencryptReport,
+} from "./column-job.ts";
 
 /** @typeParam T the type of the column's values */
 export interface ReencryptTableOptions<T> extends ColumnJob<T, ColumnRow<T>> {
@@ -21,7 +29,7 @@ export type ColumnCipher<T> = FieldCipher<T, null>;
  * Encrypts a column under the newest data key, row by row: after a rotation, or for the first time. The job may be killed and run again at
  * any point, and several may run at once. Finished rows are left alone, and a row that another writer changes meanwhile is read again.
  *
- * @returns what was done. A row that failed is in it, is not counted as done, and no checkpoint is set behind it
+ * @returns what was done. A row that failed is tried again at the end. If it fails again, it is in the report and not counted as done
  * @throws `unavailable` with `retryAfterMs` while the newest data key is being announced; `invalid-argument` for bad options, the
  *   checkpoint of another job or `rows` that do not go on; what the ciphers throw for want of a key; what the functions given throw
  * @example
@@ -46,10 +54,15 @@ export type ColumnCipher<T> = FieldCipher<T, null>;
  */
 export async function reencryptTable<T>(options: ReencryptTableOptions<T>): Promise<ReencryptReport> {
   refuseUnknown<ReencryptTableOptions<T>>(options, REENCRYPT_OPTIONS, "reencryptTable");
-  return await overColumn<T, ColumnRow<T>>("reencrypt-table/1", options, async (stored, row) => {
-    const cipher = typeof options.cipher === "function" ? await options.cipher(row) : options.cipher;
-    return await changeOf(stored, cipher, row.row === undefined ? [] : [{ row: row.row }]);
-  });
+  return await overColumn<T, ColumnRow<T>>("reencrypt-table/1", options, reencryption(options.cipher));
+}
+
+/** Returns the decision of `reencryptTable` on a value. */
+export function reencryption<T>(cipher: ReencryptTableOptions<T>["cipher"]): ChangeOf<T, ColumnRow<T>> {
+  return async (stored, row) => {
+    const own = typeof cipher === "function" ? await cipher(row) : cipher;
+    return await changeOf(stored, own, row.row === undefined ? [] : [{ row: row.row }]);
+  };
 }
 
 /** Returns the change that a value needs; undefined if it needs none. */

@@ -109,9 +109,7 @@ describe("keyringOf", () => {
     const gone = denied(oldOf("b"));
     const report = await vendor.rewrapAll({ keyringOf: (scope) => keyringOf(scope, tenantIn(scope) === "b" ? gone : undefined) });
     expect(report).toMatchObject({ rows: 9, stale: 6 + 1, rewrapped: 6, failed: VERSIONS });
-    expect(report.failures.map(({ scope, version, error }) => [scope, version, error.code])).toEqual(
-      [1, 2, 3].map((version) => [{ tenant: "b" }, version, "access-denied"]),
-    );
+    expect(report.failures).toMatchObject([{ scope: { tenant: "b" }, version: 1, error: { code: "access-denied" }, rows: VERSIONS }]);
     expect(report.retirable.map(({ keyId }) => keyId)).toEqual(["a-old", "c-old"]); // b's rows still name b-old
     expect(report.scopes[1]).toMatchObject({
       scope: { tenant: "b" },
@@ -231,7 +229,7 @@ describe("a checkpoint of a job with keyringOf", () => {
     expect(pages[0]).not.toBeUndefined();
     expect(pages[0] === first?.scope).toBe(false);
     expect(report).toMatchObject({ rows: 300, rewrapped: 297, failed: 3 });
-    expect(report.failures.map(({ scope }) => scope)).toEqual(Array(3).fill({ tenant: "t0" }));
+    expect(report.failures).toMatchObject([{ scope: { tenant: "t0" }, rows: VERSIONS }]);
     expect(report.retirable).toHaveLength(99);
     expect(saved).toBeUndefined(); // so that the next run begins at the first row
     expect(await vendor.rewrapAll({ keyringOf })).toMatchObject({ rewrapped: 3, failed: 0 });

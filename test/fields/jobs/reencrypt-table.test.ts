@@ -162,7 +162,7 @@ describe("rows that others change meanwhile", () => {
     expect(await reencryptTable({ cipher, rows: users.rows, update })).toMatchObject({ rows: 2, plaintext: 1, gone: 1, failed: 0 });
   });
 
-  test("an update that never changes anything fails the row, and no checkpoint is set behind it", async () => {
+  test("an update that never changes anything fails the row", async () => {
     const cipher = await keysOf(memoryStore()).field(MIGRATING);
     const users = table(["ann", "bob"]);
     const checkpoint = memoryCheckpoint();
@@ -170,7 +170,7 @@ describe("rows that others change meanwhile", () => {
       failed: 2,
       plaintext: 0,
     });
-    expect(checkpoint.states).toEqual([]);
+    expect(await checkpoint.load()).toBeUndefined();
   });
 
   test("two jobs at once", async () => {
@@ -213,23 +213,64 @@ describe("a job that is stopped", () => {
     expect(await checkpoint.load()).toBeUndefined();
   });
 
-  test("a checkpoint stays before a row that failed, until it is put right", async () => {
+  test("a row that failed holds no checkpoint, and is tried again at the end, also by the next process", async () => {
     const cipher = await keysOf(memoryStore()).field(MIGRATING);
     const stored = Array.from({ length: 600 }, (_, at) => `user ${at}`);
-    stored[300] = brokenToken(cipher.encrypt("x"));
+    for (const at of [100, 300]) stored[at] = brokenToken(cipher.encrypt("x"));
     const users = table(stored);
     const checkpoint = memoryCheckpoint();
-    expect(await reencryptTable({ cipher, rows: users.rows, update: users.update, checkpoint })).toMatchObject({
-      failed: 1,
-      plaintext: 599,
+    const dying = async (change: { key: unknown; from: unknown; to: string }): Promise<boolean> => {
+      if (change.key === 590) throw new Error("killed");
+      return await users.update(change);
+    };
+    await expect(reencryptTable({ cipher, rows: users.rows, update: dying, checkpoint })).rejects.toThrow("killed");
+    expect(JSON.parse(checkpoint.states.at(-1) ?? "")).toMatchObject({
+      after: 512,
+      failed: [
+        { key: 101, before: 100 },
+        { key: 301, before: 300 },
+      ],
     });
-    expect(JSON.parse(checkpoint.states.at(-1) ?? "")).toMatchObject({ after: 256 });
     users.stored[300] = "put right";
+    const report = await reencryptTable({ cipher, rows: users.rows, update: users.update, checkpoint });
+    expect(report).toMatchObject({ rows: 600, failed: 1, failures: [{ key: 101, error: { code: "authentication-failed" } }] });
+    expect(report.plaintext + report.current).toBe(599);
+    expect(users.updates()).toBe(599); // each row once
+    expect(cipher.decrypt(users.stored[300] ?? "")).toBe("put right");
+    expect(await checkpoint.load()).toBeUndefined();
+    users.stored[100] = "put right too";
+    expect(await reencryptTable({ cipher, rows: users.rows, update: users.update, checkpoint })).toMatchObject({ failed: 0, plaintext: 1 });
+  });
+
+  test("a failed row that was deleted before it was tried again is gone", async () => {
+    const cipher = await keysOf(memoryStore()).field(MIGRATING);
+    const users = table([brokenToken(cipher.encrypt("x")), ...Array.from({ length: 300 }, (_, at) => `user ${at}`)]);
+    const update = async (change: { key: unknown; from: unknown; to: string }): Promise<boolean> => {
+      users.gone.add(1);
+      return await users.update(change);
+    };
+    expect(await reencryptTable({ cipher, rows: users.rows, update })).toMatchObject({ rows: 301, plaintext: 300, gone: 1, failed: 0 });
+  });
+
+  test("a ledger that is full holds the checkpoint", async () => {
+    const cipher = await keysOf(memoryStore()).field(EMAIL);
+    const users = table(Array.from({ length: 1300 }, (_, at) => `user ${at}`));
+    const checkpoint = memoryCheckpoint();
     expect(await reencryptTable({ cipher, rows: users.rows, update: users.update, checkpoint })).toMatchObject({
-      failed: 0,
-      rows: 600,
-      plaintext: 257,
+      rows: 1300,
+      failed: 1300,
     });
+    expect(JSON.parse(checkpoint.states.at(-1) ?? "").after).toBe(768);
+  });
+
+  test.each(["{}", "7", '{"key":null}'])("a checkpoint whose ledger holds %s is refused", async (entry) => {
+    const cipher = await keysOf(memoryStore()).field(MIGRATING);
+    const users = table(["ann"]);
+    const checkpoint = memoryCheckpoint();
+    await checkpoint.save(`{"job":"reencrypt-table/1","after":0,"counts":{},"keyVersions":{},"failed":[${entry}]}`);
+    expect(await refusalCode(() => reencryptTable({ cipher, rows: users.rows, update: users.update, checkpoint }))).toBe(
+      "invalid-argument",
+    );
   });
 
   test("a dry run counts and changes nothing", async () => {
