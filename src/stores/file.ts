@@ -10,6 +10,7 @@ import { memoryStore, pageOf } from "../fields/stores/memory.ts";
 import { type FileStoreOptions, lockedFile } from "./locked-file.ts";
 import { flatRow, scannedRow, storedRow, unreadableRow } from "./stored-row.ts";
 
+export { type FileJobStoreOptions, fileJobStore } from "./file-jobs.ts";
 export { fileTenantStore } from "./file-tenants.ts";
 export type { FileStoreOptions } from "./locked-file.ts";
 

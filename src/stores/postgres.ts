@@ -2,9 +2,11 @@ import { toHex } from "../core/base/bytes.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
 import { migratePostgres, type PostgresClient, postgresAccess } from "./postgres-access.ts";
+import { postgresCuts } from "./postgres-cuts.ts";
 import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 
 export type { PostgresClient } from "./postgres-access.ts";
+export { type PostgresJobStore, type PostgresJobStoreOptions, postgresJobMigration, postgresJobStore } from "./postgres-jobs.ts";
 export {
   type PostgresTenantStore,
   type PostgresTenantStoreOptions,
@@ -61,6 +63,7 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
   });
   return {
     ...store,
+    cuts: (wanted, given) => postgresCuts(access, quotedTable(table), wanted, given),
     async migrate() {
       await migratePostgres(access, [postgresMigration(table), ...postgresUpgrades(table)]);
     },

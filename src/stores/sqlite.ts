@@ -4,6 +4,7 @@ import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
 import { type SqliteDatabase, sqliteAccess } from "./sqlite-access.ts";
 
 export type { SqliteDatabase } from "./sqlite-access.ts";
+export { type SqliteJobStore, type SqliteJobStoreOptions, sqliteJobMigration, sqliteJobStore } from "./sqlite-jobs.ts";
 export {
   type SqliteTenantStore,
   type SqliteTenantStoreOptions,
