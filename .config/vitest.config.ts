@@ -15,6 +15,7 @@ const ONCE = [
   "test/stores/**/*.test.ts",
   "test/blobs/**/*.test.ts",
   "test/tenants/**/*.test.ts",
+  "test/jobs/**/*.test.ts",
   "test/fuzz/**/*.test.ts",
   "test/mutants/**/*.test.ts",
   "test/testing/**/*.test.ts",

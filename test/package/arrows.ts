@@ -39,6 +39,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
       packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "@noble/curves/", "@noble/ciphers/"],
     },
   ],
+  [{ path: "src/jobs/", holds: "jobs over a fleet: partitions, leases, runners" }],
   [
     { path: "src/tenants/", holds: "keys of tenants: life cycle, isolation, moves, health" },
     { path: "src/blobs/", holds: "encrypted objects in Azure Blob, S3, GCS and files", packages: ["node:", "@noble/hashes/"] },

@@ -1,0 +1,88 @@
+import type { FleetParts } from "./fleet-job.ts";
+import type { Bound, JobPhase, JobRecord, PartitionRecord } from "./records.ts";
+import { finalPhase, openRowsOf, summaryOf } from "./summary.ts";
+
+/** A job, and the partitions of its present phase. None while it does not run. */
+export interface Standing {
+  readonly record: JobRecord;
+  readonly partitions: readonly PartitionRecord[];
+}
+
+/**
+ * Brings a job to where its rows let it be: makes partitions that are missing, and passes the barrier once all are done. Every process may
+ * call it at any time, also after a crash between two of its steps. Each step is one change that only one process can make.
+ */
+export async function advance(parts: FleetParts, signal?: AbortSignal): Promise<Standing> {
+  const { rows, work } = parts;
+  for (;;) {
+    const record = await rows.requireJob(signal);
+    if (record.state !== "running") return { record, partitions: [] };
+    const partitions = await completed(parts, record, signal);
+    if (partitions.some(({ state }) => state !== "done")) return { record, partitions };
+    const isSame = (now: JobRecord): boolean => now.state === "running" && now.round === record.round && now.phase === record.phase;
+    if (record.phase === "work" && work.hasVerify) {
+      await rows.changeJob((now) => (isSame(now) ? { phase: "verify", phaseAtMs: nowMs(parts) } : undefined), signal);
+      continue;
+    }
+    const { openRows, report } = await summaryOf(parts, record, signal);
+    const change = openRows > 0 ? ({ state: "failing" } as const) : ({ state: "done", report } as const);
+    const leaseMs = openRows > 0 ? RETRY_DELAY_MS * 2 ** Math.min(record.round, MOST_DOUBLINGS) : 0;
+    await rows.changeJob((now) => (isSame(now) ? change : undefined), signal, { leaseMs });
+  }
+}
+
+/** Begins the next round over the partitions that have failed rows, unless it is too early. */
+export async function beginRound(parts: Pick<FleetParts, "rows" | "clock">, isForced: boolean, signal?: AbortSignal): Promise<JobRecord> {
+  return await parts.rows.changeJob(
+    (now) => (now.state === "failing" ? { state: "running", round: now.round + 1, phase: "work", phaseAtMs: nowMs(parts) } : undefined),
+    signal,
+    { leaseMs: 0, onlyIfFree: !isForced },
+  );
+}
+
+/** The partitions of the present phase, all of them. Those that a process did not come to insert are inserted. */
+async function completed(parts: FleetParts, record: JobRecord, signal?: AbortSignal): Promise<readonly PartitionRecord[]> {
+  const { rows } = parts;
+  const { round, phase } = record;
+  let expected: readonly Range[] | undefined;
+  for (;;) {
+    const found = await rows.partitions(round, phase, signal);
+    expected ??= await rangesOf(parts, record, signal);
+    const there = new Set(found.map(({ id }) => id.part));
+    const cut = found.flatMap(({ children }) => children);
+    const missing = [...expected, ...cut].filter(({ part }) => !there.has(part));
+    if (missing.length === 0) return found;
+    for (const range of missing) await rows.insertPartition(newPartition(round, phase, range), signal);
+  }
+}
+
+interface Range {
+  readonly part: string;
+  readonly from: Bound | null;
+  readonly to: Bound | null;
+}
+
+/** The ranges that a phase begins with: those of the plan, of the work that is verified, or of what has to be done again. */
+async function rangesOf({ rows, work }: FleetParts, { round, phase }: JobRecord, signal?: AbortSignal): Promise<readonly Range[]> {
+  if (phase === "verify") return (await rows.partitions(round, "work", signal)).map(rangeOf);
+  if (round > 0) return (await rows.partitions(round - 1, finalPhase(work), signal)).filter((done) => openRowsOf(done) > 0).map(rangeOf);
+  const bounds = (await rows.plan(signal))?.bounds ?? [];
+  return [...bounds, null].map((to, at) => ({ part: `${at}`.padStart(4, "0"), from: bounds[at - 1] ?? null, to }));
+}
+
+function rangeOf({ id, from, to }: PartitionRecord): Range {
+  return { part: id.part, from, to };
+}
+
+function newPartition(round: number, phase: JobPhase, { part, from, to }: Range): PartitionRecord {
+  const untouched = { after: null, owner: null, attempts: 0, counts: {}, keyVersions: {}, children: [] };
+  return { id: { round, phase, part }, revision: 1, leaseMs: 0, state: "open", from, to, ...untouched };
+}
+
+function nowMs({ clock }: Pick<FleetParts, "clock">): number {
+  return Math.floor(clock.unixMs());
+}
+
+/** The time before the first retry. Each further one takes twice as long. */
+const RETRY_DELAY_MS = 30_000;
+const MOST_DOUBLINGS = 7;

@@ -1,0 +1,69 @@
+import { invalidArgument } from "../core/base/errors.ts";
+import { count } from "../core/resilience/checks.ts";
+import type { TableKey } from "../fields/jobs/column-job.ts";
+
+/**
+ * Cuts integer keys into parts of equal width. The last part has no end, so that rows that come in meanwhile belong to it.
+ *
+ * @param least the smallest key of the table; `most` the largest
+ * @throws `invalid-argument`
+ * @example
+ * ```ts
+ * import { integerBounds } from "envelock/jobs";
+ *
+ * export const bounds = (n: number) => integerBounds(1, 50_000_000, n);
+ * ```
+ */
+export function integerBounds(least: number, most: number, n: number): readonly number[] {
+  if (!Number.isSafeInteger(least) || !Number.isSafeInteger(most) || most < least)
+    throw invalidArgument("least and most are integers, least is not above most");
+  const parts = count(n, "n", MOST_PARTS) + 1;
+  const bounds = Array.from({ length: n }, (_, at) => Math.floor(least - 1 + ((most - least + 1) * (at + 1)) / parts));
+  return [...new Set(bounds)].filter((bound) => bound >= least && bound < most);
+}
+
+/**
+ * Cuts UUIDs, as PostgreSQL's type `uuid` orders them, into parts of equal width, for keys that are random.
+ *
+ * @throws `invalid-argument`
+ * @example
+ * ```ts
+ * import { uuidBounds } from "envelock/jobs";
+ *
+ * export const bounds = (n: number) => uuidBounds(n);
+ * ```
+ */
+export function uuidBounds(n: number): readonly string[] {
+  const parts = BigInt(count(n, "n", MOST_PARTS) + 1);
+  return Array.from({ length: n }, (_, at) => {
+    const hex = (((1n << 128n) * BigInt(at + 1)) / parts).toString(16).padStart(32, "0");
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  });
+}
+
+/** Cuts a table by reading the keys of all rows. */
+export async function walkedBounds(
+  rows: (after: TableKey | undefined, limit: number) => Promise<readonly { readonly key: TableKey }[]>,
+  most: number,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly rows: number; readonly bounds: readonly TableKey[] }> {
+  const marks: TableKey[] = []; // the last key of each page
+  let read = 0;
+  for (let after: TableKey | undefined; ; ) {
+    signal?.throwIfAborted();
+    const page = await rows(after, PAGE_ROWS);
+    const last = page.at(-1)?.key;
+    if (last === undefined) break;
+    if (last === after) throw invalidArgument("`rows` gave a row that is not behind the one before it");
+    read += page.length;
+    marks.push(last);
+    after = last;
+  }
+  const parts = Math.min(most, marks.length);
+  const bounds = Array.from({ length: Math.max(0, parts - 1) }, (_, at) => marks[Math.floor((marks.length * (at + 1)) / parts) - 1]);
+  return { rows: read, bounds: bounds.flatMap((bound) => (bound === undefined ? [] : [bound])) };
+}
+
+/** The most partitions of a job. */
+export const MOST_PARTS = 4096;
+const PAGE_ROWS = 256;

@@ -1,0 +1,83 @@
+import { invalidArgument } from "../core/base/errors.ts";
+import { type ColumnJob, type ColumnRow, checkColumnJob, columnSlice, type TableKey } from "../fields/jobs/column-job.ts";
+import { type ReencryptTableOptions, reencryption } from "../fields/jobs/reencrypt-table.ts";
+import { walkedBounds } from "./bounds.ts";
+import { type Bound, isBound } from "./records.ts";
+import type { Cuts, JobWork, SliceTask } from "./work.ts";
+
+/** @typeParam T the type of the column's values */
+export interface ColumnWorkOptions<T> extends Pick<ReencryptTableOptions<T>, "cipher" | "update"> {
+  /** The column, for instance `users.email`. A worker whose column is another leaves the job alone. */
+  readonly column: string;
+  /**
+   * Returns the next rows in the order of their keys, at most `limit`, none only at the end: `where id > :after and id <= :to order by id
+   * limit :limit`. Without `to` the rows end with the table.
+   */
+  rows(after: TableKey | undefined, limit: number, to: TableKey | undefined): Promise<readonly ColumnRow<T>[]>;
+  /**
+   * Returns keys in the order of the table, at most `n`, each the last one of a part of about the same size: `integerBounds`, `uuidBounds`
+   * or a statement of the database. By default all rows are read to find them.
+   */
+  readonly bounds?: (n: number) => Promise<readonly TableKey[]> | readonly TableKey[];
+}
+
+/** Makes the work of a re-encryption of a column. @throws `invalid-argument` */
+export function columnWork<T>({ column, cipher, update, rows, bounds }: ColumnWorkOptions<T>): JobWork {
+  checkColumnJob<T, ColumnRow<T>>({ rows: (after, limit) => rows(after, limit, undefined), update });
+  if (typeof rows !== "function") throw invalidArgument("rows is a function");
+  if (typeof column !== "string" || !COLUMN.test(column))
+    throw invalidArgument("column is 1 to 100 printable ASCII characters without spaces");
+  if (typeof cipher !== "function" && typeof cipher?.encrypt !== "function")
+    throw invalidArgument("cipher is a cipher of a column, or a function");
+  if (bounds !== undefined && typeof bounds !== "function") throw invalidArgument("bounds is a function");
+  return {
+    kind: `reencrypt-table/1:${column}`,
+    hasVerify: false,
+    rates: [],
+    prepare: async () => null,
+    async cuts({ most, after, to }: Cuts, signal) {
+      if (after !== undefined || to !== undefined) return { rows: 0, bounds: middleOf(after, to) };
+      if (bounds === undefined) return await walkedBounds((last, limit) => rows(last, limit, undefined), most, signal);
+      const found = await bounds(most - 1);
+      if (!Array.isArray(found) || !found.every(isBound) || new Set(found).size < found.length)
+        throw invalidArgument("bounds gives a list of keys, each once");
+      return { rows: 0, bounds: found };
+    },
+    run: (task) => runSlice({ cipher, update, rows }, task),
+  };
+}
+
+async function runSlice<T>(
+  { cipher, update, rows }: Pick<ColumnWorkOptions<T>, "cipher" | "update" | "rows">,
+  task: SliceTask,
+): Promise<boolean> {
+  const { from, to, after, counts, concurrency, signal } = task;
+  const options: ColumnJob<T, ColumnRow<T>> = {
+    rows: (last, limit) => rows(last, limit, to ?? undefined),
+    update,
+    concurrency,
+    ...(signal !== undefined && { signal }),
+  };
+  const start = { after: keyIn(after) ?? from ?? undefined, counts };
+  return await columnSlice(options, reencryption<T>(cipher), start, async ({ last, counts: now, failed }) =>
+    task.afterPage({
+      last,
+      counts: now,
+      keyVersions: {},
+      failed: failed.map(({ key, error }) => ({ place: `${typeof key}/${key}`, error, tenant: undefined, isThrottled: false })),
+    }),
+  );
+}
+
+/** The middle of two integers. Other keys are not split. */
+function middleOf(after: Bound | undefined, to: Bound | undefined): readonly Bound[] {
+  if (typeof after !== "number" || typeof to !== "number" || to - after < FEWEST_KEYS) return [];
+  return [Math.floor((after + to) / 2)];
+}
+
+function keyIn(after: SliceTask["after"]): TableKey | undefined {
+  return typeof after === "string" || typeof after === "number" ? after : undefined;
+}
+
+const COLUMN = /^[\x21-\x7e]{1,100}$/;
+const FEWEST_KEYS = 512;
