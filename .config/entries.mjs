@@ -11,6 +11,7 @@ export const ENTRIES = {
   "./blobs/azure": "src/blobs/azure/index.ts",
   "./blobs/conformance": "src/blobs/conformance/index.ts",
   "./blobs/files": "src/blobs/files/index.ts",
+  "./blobs/s3": "src/blobs/s3/index.ts",
   "./telemetry": "src/core/telemetry/index.ts",
   "./keyset-file": "providers/local/keyset-file.ts",
   "./providers/local": "providers/local/index.ts",

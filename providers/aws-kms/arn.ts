@@ -1,5 +1,5 @@
 import { isTextOfAtMost } from "../../src/core/base/bytes.ts";
-import { type EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { invalidArgument } from "../../src/core/base/errors.ts";
 
 /** A key by its ARN: the one spelling of it in key ids. */
 export interface KeyArn {
@@ -22,20 +22,27 @@ export interface EndpointTraits {
 /** @throws `invalid-argument` for anything but the ARN of a key: an alias can be moved to another one */
 export function parseKeyArn(what: string, text: unknown): KeyArn {
   const [whole, partition, region, account, id] = (isTextOfAtMost(MAX_ARN_BYTES, text) ? KEY_ARN.exec(text) : null) ?? [];
-  if (whole === undefined || region === undefined || account === undefined || id === undefined) throw badArn(what, text);
-  if (partition !== "aws" && partition !== "aws-cn" && partition !== "aws-us-gov") throw badPartition(what);
-  return { text: whole, partition, region, account, id };
+  if (whole === undefined || region === undefined || account === undefined || id === undefined) {
+    const isAlias = typeof text === "string" && text.includes("alias/");
+    throw invalidArgument(
+      `${what} is the ARN of a key, such as arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
+      isAlias ? "an alias can be moved to another key: give the ARN that describe-key names" : undefined,
+    );
+  }
+  if (partition === "aws" || partition === "aws-cn" || partition === "aws-us-gov") return { text: whole, partition, region, account, id };
+  throw invalidArgument(`${what} is of a partition that is not known here: aws, aws-cn and aws-us-gov are`);
 }
 
 /** The origin of a service in a region. `kms-fips`, dual stack and the suffix of a partition are of AWS's endpoint rules. */
 export function originOf(
   service: "kms" | "sts",
-  { partition, region }: Omit<KeyArn, "text" | "account" | "id">,
-  traits: EndpointTraits,
+  { partition, region }: Pick<KeyArn, "partition" | "region">,
+  { fips, dualStack }: EndpointTraits,
 ): string {
-  const { plain, dual } = SUFFIXES[partition];
-  const isNamedFips = traits.fips && !(service === "sts" && partition === "aws-us-gov"); // its plain name is FIPS already
-  return `https://${service}${isNamedFips ? "-fips" : ""}.${region}.${traits.dualStack ? dual : plain}`;
+  const isChina = partition === "aws-cn";
+  const suffix = dualStack ? (isChina ? "api.amazonwebservices.com" : "api.aws") : "amazonaws.com";
+  const isNamedFips = fips && !(service === "sts" && partition === "aws-us-gov"); // its plain name is FIPS already
+  return `https://${service}${isNamedFips ? "-fips" : ""}.${region}.${suffix}${isChina ? ".cn" : ""}`;
 }
 
 /** @throws `invalid-argument` unless it is a role's ARN */
@@ -44,22 +51,7 @@ export function checkedRoleArn(arn: unknown): string {
   throw invalidArgument("roleArn is the ARN of a role, such as arn:aws:iam::111122223333:role/orders");
 }
 
-function badArn(what: string, text: unknown): EnvelockError {
-  const isAlias = typeof text === "string" && text.includes("alias/");
-  const message = `${what} is the ARN of a key, such as arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
-  return invalidArgument(isAlias ? `${message}; an alias can be moved to another key` : message);
-}
-
-function badPartition(what: string): EnvelockError {
-  return invalidArgument(`${what} is of a partition that is not known here: aws, aws-cn and aws-us-gov are`);
-}
-
 const MAX_ARN_BYTES = 400;
 const KEY_ARN =
   /^arn:([a-z-]{1,20}):kms:([a-z]{2}(?:-[a-z]{2,12}){1,3}-\d{1,2}):(\d{12}):key\/((?:mrk-)?[0-9a-f][0-9a-f-]{30,62}[0-9a-f])$/;
 const ROLE_ARN = /^arn:aws(?:-cn|-us-gov)?:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
-const SUFFIXES: Readonly<Record<Partition, { readonly plain: string; readonly dual: string }>> = {
-  aws: { plain: "amazonaws.com", dual: "api.aws" },
-  "aws-cn": { plain: "amazonaws.com.cn", dual: "api.amazonwebservices.com.cn" },
-  "aws-us-gov": { plain: "amazonaws.com", dual: "api.aws" },
-};

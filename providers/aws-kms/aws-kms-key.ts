@@ -1,4 +1,5 @@
 import { copyOf, equalPublicBytes, isBytes, type OwnedBytes, utf8, wipe } from "../../src/core/base/bytes.ts";
+import { systemClock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { SingleFlights } from "../../src/core/base/single-flight.ts";
@@ -8,11 +9,12 @@ import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 import { fromBase64, toBase64 } from "../http/base64.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { tryRoundTrip } from "../http/trial.ts";
-import { type KeyArn, parseKeyArn } from "./arn.ts";
+import { parseKeyArn } from "./arn.ts";
 import { AwsConnection } from "./connection.ts";
 import { encryptionContext } from "./encryption-context.ts";
 import { type AwsOperation, brokenAnswer, rejected } from "./failures.ts";
 import { type AwsConnectionOptions, CONNECTION_OPTIONS } from "./options.ts";
+import { type AwsReplica, checkedReplicas, Regions } from "./regions.ts";
 
 export interface AwsKmsKeyOptions extends AwsConnectionOptions {
   /** The ARN of the key, not of an alias. Region, host and account come from it. */
@@ -27,8 +29,13 @@ export interface AwsKmsKeyOptions extends AwsConnectionOptions {
    * reads the wrapped key back and needs the right to decrypt. For symmetric keys. Default false.
    */
   readonly trackMaterial?: boolean;
-  /** The ARNs of the same multi-region key in other regions, whose data keys are opened too. Calls go to the region of `keyArn`. */
-  readonly replicas?: readonly string[];
+  /** The same multi-region key in other regions, by ARN. What it wrapped there is opened too, by calls to the region of `keyArn`. */
+  readonly replicas?: readonly (string | AwsReplica)[];
+  /**
+   * Whether the replicas are called, in their order, while the region of `keyArn` does not answer. A new data key is then wrapped there,
+   * and its key id is the ARN of the replica. Default false: calls go to the region of `keyArn` alone.
+   */
+  readonly failover?: boolean;
 }
 
 /**
@@ -52,107 +59,126 @@ export interface AwsKmsKeyOptions extends AwsConnectionOptions {
  */
 export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
   refuseUnknown(options, KMS_KEY_OPTIONS, "awsKmsKey");
-  const { keyArn, keyType = "symmetric", trackMaterial = false, replicas = [], ...connectionOptions } = options;
+  const { keyArn, keyType = "symmetric", trackMaterial = false, replicas = [], failover = false, ...connectionOptions } = options;
   const key = parseKeyArn("keyArn", keyArn);
-  const arn = key.text;
   if (keyType !== "symmetric" && keyType !== "rsa") throw invalidArgument('keyType is "symmetric" or "rsa"');
-  if (typeof trackMaterial !== "boolean") throw invalidArgument("trackMaterial is true or false");
+  if (typeof trackMaterial !== "boolean" || typeof failover !== "boolean")
+    throw invalidArgument("trackMaterial and failover are true or false");
   if (trackMaterial && keyType === "rsa") throw invalidArgument("an RSA key has one key material: trackMaterial is for symmetric keys");
-  const ownArns: ReadonlySet<string> = new Set([arn, ...checkedReplicas(key, replicas)]);
-  const connection = new AwsConnection(key, connectionOptions);
+  const others = checkedReplicas(key, replicas);
+  const ownArns: ReadonlySet<string> = new Set([key, ...others.map(([other]) => other)].map(({ text }) => text));
+  const nearest = new AwsConnection(key, connectionOptions);
+  const { endpoint: _, ...elsewhere } = connectionOptions;
+  const away = others.map(([other, endpoint]) => new AwsConnection(other, { ...elsewhere, ...(endpoint !== undefined && { endpoint }) }));
+  const regions = new Regions(nearest, failover ? away : [], options.clock ?? systemClock);
   const { alg, algorithm } = KINDS[keyType];
-  let isProven = false;
+  const proven = new Set<AwsConnection>();
   const proofs = new SingleFlights<string, void>();
 
-  const call = async (operation: AwsOperation, fields: object, signal: AbortSignal | undefined): Promise<object> => {
-    const answer = await connection.call(operation, { ...fields, EncryptionAlgorithm: algorithm }, signal);
-    if (textFieldOf(answer, "KeyId") !== arn) throw brokenAnswer(operation, arn, "names another key");
+  const call = async (at: AwsConnection, operation: AwsOperation, fields: object, signal: AbortSignal | undefined): Promise<object> => {
+    const answer = await at.call(operation, { ...fields, EncryptionAlgorithm: algorithm }, signal);
+    if (textFieldOf(answer, "KeyId") !== at.arn) throw brokenAnswer(operation, at.arn, "names another key");
     return answer;
   };
-  const encrypt = async (dek: Uint8Array, context: BoundContext, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
-    const answer = await call("Encrypt", { Plaintext: toBase64(dek), ...context }, signal);
+  const encrypt = async (
+    at: AwsConnection,
+    dek: Uint8Array,
+    context: BoundContext,
+    signal: AbortSignal | undefined,
+  ): Promise<OwnedBytes> => {
+    const answer = await call(at, "Encrypt", { Plaintext: toBase64(dek), ...context }, signal);
     const wrapped = fromBase64(textFieldOf(answer, "CiphertextBlob") ?? "");
     if (wrapped === undefined || wrapped.length === 0 || wrapped.length > MAX_WRAPPED_BYTES)
-      throw brokenAnswer("Encrypt", arn, "holds no ciphertext");
+      throw brokenAnswer("Encrypt", at.arn, "holds no ciphertext");
     return wrapped;
   };
-  const decrypt = async (wrapped: Uint8Array, context: BoundContext, signal: AbortSignal | undefined): Promise<Opened> => {
-    const answer = await call("Decrypt", { CiphertextBlob: toBase64(wrapped), ...context }, signal);
+  const decrypt = async (
+    at: AwsConnection,
+    wrapped: Uint8Array,
+    context: BoundContext,
+    signal: AbortSignal | undefined,
+  ): Promise<Opened> => {
+    const answer = await call(at, "Decrypt", { CiphertextBlob: toBase64(wrapped), ...context }, signal);
     const dek = fromBase64(textFieldOf(answer, "Plaintext") ?? "");
-    if (dek === undefined || dek.length === 0) throw brokenAnswer("Decrypt", arn, "holds no plaintext");
+    if (dek === undefined || dek.length === 0) throw brokenAnswer("Decrypt", at.arn, "holds no plaintext");
     return { dek, materialId: textFieldOf(answer, "KeyMaterialId") };
   };
-  const bound = (wrapOptions: WrapOptions, boundArn: string): BoundContext =>
-    keyType === "rsa" ? {} : { EncryptionContext: encryptionContext(wrapOptions, boundArn) };
+  const bound = async (wrapOptions: WrapOptions, boundArn: string): Promise<BoundContext> =>
+    keyType === "rsa" ? {} : { EncryptionContext: await encryptionContext(wrapOptions, boundArn) };
 
   /** With the key context of the caller: a policy may allow no other. */
-  const prove = async (keyContext: Readonly<Record<string, string>>): Promise<void> => {
-    const trial = (text: string): BoundContext => bound({ keyContext, wrapAad: () => utf8(text) }, arn);
-    const contexts = { right: trial("envelock/trial"), other: trial("envelock/other") };
+  const prove = async (at: AwsConnection, keyContext: Readonly<Record<string, string>>): Promise<void> => {
+    const trial = (text: string): Promise<BoundContext> => bound({ keyContext, wrapAad: () => utf8(text) }, at.arn);
+    const contexts = { right: await trial("envelock/trial"), other: await trial("envelock/other") };
     await tryRoundTrip({
       bindsContext: keyType === "symmetric",
       hints: {
         roundTrip: "nothing was encrypted under it; look at the policies of the key",
         context: "this is no AWS KMS: name its own endpoint",
       },
-      wrap: (dek) => encrypt(dek, contexts.right, undefined),
-      unwrap: async (wrapped, which) => (await decrypt(wrapped, contexts[which], undefined)).dek,
+      wrap: (dek) => encrypt(at, dek, contexts.right, undefined),
+      unwrap: async (wrapped, which) => (await decrypt(at, wrapped, contexts[which], undefined)).dek,
     });
-    isProven = true;
-  };
-
-  /** The key id of what was wrapped: read back where it must name the key material that really wrapped. */
-  const keyIdOf = async (wrapped: Uint8Array, dek: Uint8Array, context: BoundContext, signal: AbortSignal | undefined): Promise<string> => {
-    if (!trackMaterial) return arn;
-    const opened = await decrypt(wrapped, context, signal);
-    const isSame = equalPublicBytes(opened.dek, dek); // both are the caller's secret: there is nobody to time it for
-    wipe(opened.dek);
-    if (!isSame) throw brokenAnswer("Decrypt", arn, "is not what was encrypted");
-    return `${arn}#${requiredMaterial("Decrypt", opened.materialId)}`;
+    proven.add(at);
   };
 
   const requiredMaterial = (operation: AwsOperation, materialId: string | undefined): string => {
     if (materialId !== undefined && MATERIAL_ID.test(materialId)) return materialId;
-    throw brokenAnswer(operation, arn, "names no key material");
+    throw brokenAnswer(operation, nearest.arn, "names no key material");
+  };
+
+  const wrapAt = async (at: AwsConnection, dek: Uint8Array, wrapOptions: WrapOptions): Promise<Recipient> => {
+    const { keyContext, signal } = wrapOptions;
+    const context = await bound(wrapOptions, at.arn);
+    if (!proven.has(at)) await proofs.run(JSON.stringify([at.arn, keyContext]), () => prove(at, keyContext), { signal });
+    const wrapped = await encrypt(at, dek, context, signal);
+    const recipient = { provider: NAME, keyId: at.arn, alg, wrapped };
+    if (!trackMaterial) return recipient;
+    const opened = await decrypt(at, wrapped, context, signal); // tells the key material that really wrapped
+    const isSame = equalPublicBytes(opened.dek, dek); // both are the caller's secret: there is nobody to time it for
+    wipe(opened.dek);
+    if (!isSame) throw brokenAnswer("Decrypt", at.arn, "is not what was encrypted");
+    return { ...recipient, keyId: `${at.arn}#${requiredMaterial("Decrypt", opened.materialId)}` };
   };
 
   return {
     name: NAME,
     owns: (keyId) => partsOf(keyId, ownArns) !== undefined,
     async wrap(dek, wrapOptions) {
-      connection.requireOpen();
-      const { keyContext, signal } = wrapOptions;
-      signal?.throwIfAborted();
+      nearest.requireOpen();
+      wrapOptions.signal?.throwIfAborted();
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const secret = copyOf(dek); // the caller may wipe its own once it stops waiting
       try {
-        const context = bound(wrapOptions, arn);
-        if (!isProven) await proofs.run(JSON.stringify(keyContext), () => prove(keyContext), { signal });
-        const wrapped = await encrypt(secret, context, signal);
-        return { provider: NAME, keyId: await keyIdOf(wrapped, secret, context, signal), alg, wrapped };
+        return await regions.run((at) => wrapAt(at, secret, wrapOptions));
       } finally {
         wipe(secret);
       }
     },
     async unwrap(recipient: Recipient, unwrapOptions) {
-      connection.requireOpen();
+      nearest.requireOpen();
       const { signal } = unwrapOptions;
       signal?.throwIfAborted();
       const parts = partsOf(recipient.keyId, ownArns);
-      if (recipient.provider !== NAME || recipient.alg !== alg || parts === undefined) throw rejected();
-      if (recipient.wrapped.length === 0 || recipient.wrapped.length > MAX_WRAPPED_BYTES) throw rejected();
-      const { dek, materialId } = await decrypt(recipient.wrapped, bound(unwrapOptions, parts.arn), signal);
+      const { length } = recipient.wrapped;
+      if (recipient.provider !== NAME || recipient.alg !== alg || parts === undefined || length === 0 || length > MAX_WRAPPED_BYTES)
+        throw rejected();
+      const ciphertext = copyOf(recipient.wrapped); // it must not change before the last region was asked
+      const context = await bound(unwrapOptions, parts.arn);
+      const { dek, materialId } = await regions.run((at) => decrypt(at, ciphertext, context, signal));
       if (dek.length === DATA_KEY_BYTES && (parts.materialId === undefined || parts.materialId === materialId)) return dek;
       wipe(dek);
-      throw parts.materialId !== undefined && materialId === undefined ? brokenAnswer("Decrypt", arn, "names no key material") : rejected();
+      if (parts.materialId !== undefined) requiredMaterial("Decrypt", materialId);
+      throw rejected();
     },
     async current({ signal } = {}) {
-      const metadata = fieldOf(await connection.call("DescribeKey", {}, signal), "KeyMetadata");
-      if (textFieldOf(metadata, "Arn") !== arn) throw brokenAnswer("DescribeKey", arn, "names another key");
-      return trackMaterial ? `${arn}#${requiredMaterial("DescribeKey", textFieldOf(metadata, "CurrentKeyMaterialId"))}` : arn;
+      const metadata = fieldOf(await nearest.call("DescribeKey", {}, signal), "KeyMetadata");
+      if (textFieldOf(metadata, "Arn") !== nearest.arn) throw brokenAnswer("DescribeKey", nearest.arn, "names another key");
+      if (!trackMaterial) return nearest.arn;
+      return `${nearest.arn}#${requiredMaterial("DescribeKey", textFieldOf(metadata, "CurrentKeyMaterialId"))}`;
     },
     async close() {
-      connection.close();
+      for (const connection of [nearest, ...away]) connection.close();
     },
   };
 }
@@ -179,22 +205,13 @@ function partsOf(keyId: string, ownArns: ReadonlySet<string>): KeyIdParts | unde
   return ownArns.has(arn) && (materialId === undefined || MATERIAL_ID.test(materialId)) ? { arn, materialId } : undefined;
 }
 
-function checkedReplicas(key: KeyArn, replicas: readonly string[]): readonly string[] {
-  if (!Array.isArray(replicas)) throw invalidArgument("replicas is a list of ARNs");
-  const parsed = replicas.map((replica) => parseKeyArn("a replica", replica));
-  for (const { partition, account, id } of parsed) {
-    if (!id.startsWith("mrk-") || id !== key.id || account !== key.account || partition !== key.partition)
-      throw invalidArgument("a replica has partition, account and id of keyArn, which begins with mrk-, and another region");
-  }
-  return parsed.map(({ text }) => text);
-}
-
 const KMS_KEY_OPTIONS: OptionNames<AwsKmsKeyOptions> = {
   ...CONNECTION_OPTIONS,
   keyArn: true,
   keyType: true,
   trackMaterial: true,
   replicas: true,
+  failover: true,
 };
 const NAME = "aws-kms";
 const KINDS = {

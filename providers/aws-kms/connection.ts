@@ -1,17 +1,19 @@
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { signedHeaders } from "../../src/core/base/sigv4.ts";
-import { Expiring } from "../http/expiring.ts";
+import type { Expiring } from "../http/expiring.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
 import { type KeyArn, originOf } from "./arn.ts";
-import { type AwsCredentials, areSame, checkedSource, endOf, loadedFrom } from "./credentials.ts";
+import { type AwsCredentials, checkedSource, credentialsOf, endOf } from "./credentials.ts";
 import { type AwsOperation, brokenAnswer, isSkewed, refusesCredentials, serviceFailure } from "./failures.ts";
 import type { AwsConnectionOptions } from "./options.ts";
 
 /** The key service of one region, with credentials that are replaced before they end and fetched anew once where they are refused. */
 export class AwsConnection {
   readonly #http: HttpService;
-  readonly #key: KeyArn;
+  /** The key that is called. */
+  readonly arn: string;
+  readonly #region: string;
   readonly #clock: Clock;
   readonly #credentials: Expiring<AwsCredentials>;
   /** How far the service's clock is ahead of this machine's, where that was in the way of a signature. */
@@ -23,15 +25,10 @@ export class AwsConnection {
     if (typeof fips !== "boolean" || typeof dualStack !== "boolean") throw invalidArgument("fips and dualStack are true or false");
     const traits = { fips, dualStack };
     this.#http = new HttpService(endpoint ?? originOf("kms", key, traits), http);
-    this.#key = key;
+    this.arn = key.text;
+    this.#region = key.region;
     this.#clock = http.clock ?? systemClock;
-    const source = checkedSource(credentials);
-    this.#credentials = new Expiring({
-      clock: this.#clock,
-      load: () => loadedFrom(source, { key, traits, http }),
-      expiresAtMs: endOf,
-      aheadMs: AHEAD_MS,
-    });
+    this.#credentials = credentialsOf(checkedSource(credentials), { key, traits, http });
   }
 
   /**
@@ -44,14 +41,12 @@ export class AwsConnection {
   async call(operation: AwsOperation, fields: object, signal: AbortSignal | undefined): Promise<object> {
     this.requireOpen();
     signal?.throwIfAborted();
-    const body = JSON.stringify({ KeyId: this.#key.text, ...fields });
-    const credentials = await this.#credentials.get(signal);
-    const answer = await this.#sendInTime(operation, body, credentials, signal);
-    if (!refusesCredentials(answer)) return this.#read(answer, operation);
-    this.#credentials.refused(credentials);
-    const fresh = await this.#credentials.get(signal);
-    if (areSame(fresh, credentials)) return this.#read(answer, operation);
-    return this.#read(await this.#sendInTime(operation, body, fresh, signal), operation);
+    const body = JSON.stringify({ KeyId: this.arn, ...fields });
+    const ask = (credentials: AwsCredentials): Promise<HttpAnswer> => this.#sendInTime(operation, body, credentials, signal);
+    const answer = await this.#credentials.use(ask, refusesCredentials, signal);
+    if (answer.status !== 200) throw serviceFailure(answer, operation, this.arn);
+    if (typeof answer.json === "object" && answer.json !== null) return answer.json;
+    throw brokenAnswer(operation, this.arn, "is no JSON object");
   }
 
   /** Fetches credentials, or gives those that it has. @returns when they end, in Unix milliseconds @throws what the source throws */
@@ -97,17 +92,9 @@ export class AwsConnection {
       body,
     } as const;
     const nowMs = this.#clock.unixMs() + this.#skewMs;
-    const headers = await signedHeaders(request, { region: this.#key.region, service: "kms", credentials, nowMs });
-    return await this.#http.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${this.#key.text}` }, signal);
-  }
-
-  #read(answer: HttpAnswer, operation: AwsOperation): object {
-    if (answer.status !== 200) throw serviceFailure(answer, operation, this.#key.text);
-    if (typeof answer.json === "object" && answer.json !== null) return answer.json;
-    throw brokenAnswer(operation, this.#key.text, "is no JSON object");
+    const headers = await signedHeaders(request, { region: this.#region, service: "kms", credentials, nowMs });
+    return await this.#http.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${this.arn}` }, signal);
   }
 }
 
-/** As AWS's own clients: the services give out credentials that have five minutes left. */
-const AHEAD_MS = 300_000;
 const LEAST_SKEW_MS = 60_000;

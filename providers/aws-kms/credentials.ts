@@ -1,6 +1,8 @@
+import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
-import { textFieldOf } from "../http/fields.ts";
+import { Expiring } from "../http/expiring.ts";
 import type { HttpOptions } from "../http/http-service.ts";
+import { SharedCredentials } from "../http/shared.ts";
 import type { EndpointTraits, KeyArn } from "./arn.ts";
 
 /** What signs requests: the shape that AWS's own credential packages give. */
@@ -22,27 +24,36 @@ export type AwsCredentialSource = AwsCredentials | (() => Promise<AwsCredentials
 
 /** Where a login is made: the key's region, and how the key's service is reached. */
 export interface LoginPlace {
-  readonly key: KeyArn;
+  readonly key: Pick<KeyArn, "partition" | "region">;
   readonly traits: EndpointTraits;
   readonly http: HttpOptions;
 }
 
 /** A login that the provider performs and repeats before its credentials end. Make one with {@link assumeRole} and its like. */
 export class AwsLogin {
-  readonly #load: (place: LoginPlace) => Promise<AwsCredentials>;
+  readonly load: (place: LoginPlace) => Promise<AwsCredentials>;
+  /** Whether each region has a login of its own, at its own security token service. */
+  readonly isRegional: boolean;
 
-  constructor(load: (place: LoginPlace) => Promise<AwsCredentials>) {
-    this.#load = load;
-  }
-
-  async credentials(place: LoginPlace): Promise<AwsCredentials> {
-    return await this.#load(place);
+  constructor(load: (place: LoginPlace) => Promise<AwsCredentials>, isRegional = false) {
+    this.load = load;
+    this.isRegional = isRegional;
   }
 }
 
+/** Returns the credentials of a checked source. All connections over the same `fetch` and clock share them. */
+export function credentialsOf(source: AwsCredentialSource, place: LoginPlace): Expiring<AwsCredentials> {
+  const { key, traits, http } = place;
+  const name = source instanceof AwsLogin && source.isRegional ? JSON.stringify([key.partition, key.region, traits]) : "";
+  return SHARED.of(source, http, name, () => {
+    const load = (): Promise<AwsCredentials> => loadedFrom(source, place);
+    return new Expiring({ clock: http.clock ?? systemClock, load, expiresAtMs: endOf, secretOf, aheadMs: AHEAD_MS });
+  });
+}
+
 /** Fetches credentials anew. @throws `access-denied`, and what a login throws */
-export async function loadedFrom(source: AwsCredentialSource, place: LoginPlace): Promise<AwsCredentials> {
-  if (source instanceof AwsLogin) return await source.credentials(place);
+async function loadedFrom(source: AwsCredentialSource, place: LoginPlace): Promise<AwsCredentials> {
+  if (source instanceof AwsLogin) return await source.load(place);
   if (typeof source !== "function") return source;
   const given = await asked(source);
   if (areCredentials(given)) return given;
@@ -69,28 +80,16 @@ export async function asked<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Credentials of a service's answer; undefined if it holds none. @param tokenName the member that has the session token */
-export function credentialsIn(answer: unknown, tokenName: "Token" | "SessionToken"): AwsCredentials | undefined {
-  const expiration = textFieldOf(answer, "Expiration");
-  const found = {
-    accessKeyId: textFieldOf(answer, "AccessKeyId") ?? "",
-    secretAccessKey: textFieldOf(answer, "SecretAccessKey") ?? "",
-    sessionToken: textFieldOf(answer, tokenName) ?? "",
-    ...(expiration !== undefined && { expiration: new Date(expiration) }),
-  };
-  return areCredentials(found) ? found : undefined;
-}
-
 /** When credentials end, in Unix milliseconds. */
 export function endOf({ expiration }: AwsCredentials): number | undefined {
   return expiration?.getTime();
 }
 
-export function areSame(one: AwsCredentials, other: AwsCredentials): boolean {
-  return one.accessKeyId === other.accessKeyId && one.secretAccessKey === other.secretAccessKey && one.sessionToken === other.sessionToken;
+function secretOf({ accessKeyId, secretAccessKey, sessionToken }: AwsCredentials): string {
+  return JSON.stringify([accessKeyId, secretAccessKey, sessionToken]);
 }
 
-function areCredentials(value: AwsCredentials | undefined): boolean {
+export function areCredentials(value: AwsCredentials | undefined): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = value;
   return (
@@ -105,3 +104,7 @@ function areCredentials(value: AwsCredentials | undefined): boolean {
 function isHeaderText(value: unknown): boolean {
   return typeof value === "string" && /^[\x21-\x7e]{1,16384}$/.test(value);
 }
+
+const SHARED: SharedCredentials<AwsCredentials> = new SharedCredentials();
+/** As AWS's own clients: the services give out credentials that have five minutes left. */
+const AHEAD_MS = 300_000;

@@ -37,10 +37,9 @@ export class AwsServiceError extends Error {
  */
 export function serviceFailure(answer: HttpAnswer, operation: AwsOperation, of: string): EnvelockError {
   const type = errorTypeOf(answer);
-  const { code, detail, hint } = meaningOf(type, answer, operation);
+  const { code, ...more } = meaningOf(answer, operation);
   return new EnvelockError(code, `aws answered ${answer.status}${type === undefined ? "" : ` ${type}`} to ${operation} with ${of}`, {
-    ...(detail !== undefined && { detail }),
-    ...(hint !== undefined && { hint }),
+    ...more,
     ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
     cause: new AwsServiceError(type, answer.status, wordOf(answer.header("x-amzn-requestid"))),
   });
@@ -57,29 +56,34 @@ export function rejected(): EnvelockError {
 
 /** Whether other credentials may be let in where these are not. */
 export function refusesCredentials(answer: HttpAnswer): boolean {
-  const type = errorTypeOf(answer);
-  return type !== undefined && CREDENTIAL_TYPES.has(type) && !isSkewed(answer);
+  return (
+    /^(?:ExpiredToken|UnrecognizedClient|InvalidClientTokenId|InvalidSignature|SignatureDoesNotMatch)/.test(nameOf(answer)) &&
+    !isSkewed(answer)
+  );
 }
 
 /** Whether the time of the signature was refused, so that the service's own is to be used. */
 export function isSkewed(answer: HttpAnswer): boolean {
-  const type = errorTypeOf(answer);
-  if (type === undefined || !SIGNATURE_TYPES.has(type)) return false;
-  return TIME_TYPES.has(type) || /signature not yet current|signature expired/i.test(messageOf(answer));
+  const name = nameOf(answer);
+  if (/^Request(?:Expired|TimeTooSkewed)/.test(name)) return true;
+  return /^(?:InvalidSignature|SignatureDoesNotMatch)/.test(name) && /signature (?:not yet current|expired)/i.test(messageOf(answer));
 }
 
-/** The error's name: in JSON, in a header or, of STS, in XML. A namespace before `#` and an address after `:` are no part of it. */
+/** The error's type, in JSON or in a header. A namespace before `#` and an address after `:` are no part of it. */
 function errorTypeOf(answer: HttpAnswer): string | undefined {
   if (answer.status < 400) return undefined;
-  const [, inXml] = /<Code>([\w.]{1,64})<\/Code>/.exec(answer.text) ?? [];
-  const text = textFieldOf(answer.json, "__type") ?? answer.header("x-amzn-errortype") ?? inXml;
-  return wordOf(text?.replace(/^.*#/, "").replace(/:.*$/, ""));
+  const text = textFieldOf(answer.json, "__type") ?? answer.header("x-amzn-errortype");
+  return wordOf(text?.replace(/^.*#|:.*$/g, ""));
+}
+
+/** The type without its ending, which some services leave out. */
+function nameOf(answer: HttpAnswer): string {
+  return (errorTypeOf(answer) ?? "").replace(/Exception$/, "");
 }
 
 /** For patterns alone. */
-function messageOf({ json, text }: HttpAnswer): string {
-  const [, inXml] = /<Message>([^<]{1,2000})<\/Message>/.exec(text) ?? [];
-  return textFieldOf(json, "message") ?? textFieldOf(json, "Message") ?? inXml ?? "";
+function messageOf({ json }: HttpAnswer): string {
+  return textFieldOf(json, "message") ?? textFieldOf(json, "Message") ?? "";
 }
 
 interface Meaning {
@@ -88,16 +92,17 @@ interface Meaning {
   readonly hint?: string;
 }
 
-function meaningOf(type: string | undefined, answer: HttpAnswer, operation: AwsOperation): Meaning {
+function meaningOf(answer: HttpAnswer, operation: AwsOperation): Meaning {
   if (isSkewed(answer)) return CLOCK_SKEW;
-  if (type === "KMSInvalidStateException") return meaningOfState(messageOf(answer));
-  const known = type !== undefined && Object.hasOwn(MEANINGS, type) ? MEANINGS[type] : undefined;
+  const name = nameOf(answer);
+  if (name === "KMSInvalidState") return meaningOfState(messageOf(answer));
+  const [, known] = MEANINGS.find(([names]) => names.split(" ").includes(name)) ?? [];
   if (known !== undefined) return known;
-  if (type?.startsWith("Xks") === true || type?.startsWith("CloudHsmCluster") === true) return CUSTOM_KEY_STORE;
+  if (/^(?:Xks|CloudHsmCluster)/.test(name)) return CUSTOM_KEY_STORE;
   if (answer.status === 429) return THROTTLED;
-  if (answer.status >= 500) return { code: "unavailable" };
-  if (answer.status === 401 || answer.status === 403) return ACCESS_DENIED;
-  return LOGINS.has(operation) ? LOGIN_REFUSED : { code: "provider-failure", detail: "bad-request" };
+  if (answer.status >= 500) return UNAVAILABLE;
+  if (/^(?:Assume|GetCred)/.test(operation)) return LOGIN_REFUSED;
+  return answer.status === 401 || answer.status === 403 ? ACCESS_DENIED : { code: "provider-failure", detail: "bad-request" };
 }
 
 /** One type for what passes by itself and for what an operator has done: the text tells. */
@@ -110,7 +115,6 @@ function meaningOfState(message: string): Meaning {
   return { code: "key-disabled", detail: "key-state", hint: "look at the state of the key" };
 }
 
-const LOGINS: ReadonlySet<AwsOperation> = new Set(["AssumeRole", "AssumeRoleWithWebIdentity", "GetCredentials"]);
 const ACCESS_DENIED: Meaning = {
   code: "access-denied",
   detail: "permission-denied",
@@ -121,7 +125,6 @@ const LOGIN_REFUSED: Meaning = {
   detail: "login",
   hint: "check the role, its trust policy and the proof of identity",
 };
-const BAD_CREDENTIALS: Meaning = { code: "access-denied", detail: "credential", hint: "the credentials are unknown, wrong or have ended" };
 const THROTTLED: Meaning = { code: "rate-limited", hint: "a quota of the account and region: reuse data keys and cache unwrapped ones" };
 const CLOCK_SKEW: Meaning = { code: "provider-failure", detail: "clock-skew", hint: "set the clock of this machine" };
 const CUSTOM_KEY_STORE: Meaning = {
@@ -129,60 +132,25 @@ const CUSTOM_KEY_STORE: Meaning = {
   detail: "custom-key-store",
   hint: "look at the connection of the custom key store",
 };
-const WRONG_KEY: Meaning = {
-  code: "provider-failure",
-  detail: "key-type",
-  hint: 'the key must have the usage ENCRYPT_DECRYPT; give keyType: "rsa" for an RSA key',
-};
-const REJECTED: Meaning = { code: "unwrap-rejected" };
-const NOT_FOUND: Meaning = { code: "key-not-found", hint: "check the ARN; a new replica takes a moment" };
 const UNAVAILABLE: Meaning = { code: "unavailable" };
-/** facts: the error lists of the KMS and STS service models */
-const MEANINGS: Readonly<Record<string, Meaning>> = {
-  InvalidCiphertextException: REJECTED,
-  IncorrectKeyException: REJECTED,
-  NotFoundException: NOT_FOUND,
-  InvalidArnException: NOT_FOUND,
-  DisabledException: { code: "key-disabled", detail: "disabled", hint: "enable the key, or cancel its deletion" },
-  KeyUnavailableException: UNAVAILABLE,
-  KMSInternalException: UNAVAILABLE,
-  DependencyTimeoutException: UNAVAILABLE,
-  InternalFailure: UNAVAILABLE,
-  ServiceUnavailable: UNAVAILABLE,
-  ServiceUnavailableException: UNAVAILABLE,
-  IDPCommunicationError: UNAVAILABLE,
-  AccessDeniedException: ACCESS_DENIED,
-  AccessDenied: ACCESS_DENIED,
-  InvalidGrantTokenException: ACCESS_DENIED,
-  UnrecognizedClientException: BAD_CREDENTIALS,
-  InvalidClientTokenId: BAD_CREDENTIALS,
-  InvalidSignatureException: BAD_CREDENTIALS,
-  SignatureDoesNotMatch: BAD_CREDENTIALS,
-  IncompleteSignature: BAD_CREDENTIALS,
-  IncompleteSignatureException: BAD_CREDENTIALS,
-  MissingAuthenticationToken: BAD_CREDENTIALS,
-  MissingAuthenticationTokenException: BAD_CREDENTIALS,
-  ExpiredTokenException: BAD_CREDENTIALS,
-  ExpiredToken: BAD_CREDENTIALS,
-  InvalidIdentityToken: LOGIN_REFUSED,
-  IDPRejectedClaim: LOGIN_REFUSED,
-  RegionDisabledException: LOGIN_REFUSED,
-  ThrottlingException: THROTTLED,
-  Throttling: THROTTLED,
-  LimitExceededException: THROTTLED,
-  RequestLimitExceeded: THROTTLED,
-  InvalidKeyUsageException: WRONG_KEY,
-  ValidationException: WRONG_KEY,
-  UnsupportedOperationException: WRONG_KEY,
-  RequestExpired: CLOCK_SKEW,
-};
-const TIME_TYPES: ReadonlySet<string> = new Set(["RequestExpired", "RequestTimeTooSkewed"]);
-const SIGNATURE_TYPES: ReadonlySet<string> = new Set([...TIME_TYPES, "InvalidSignatureException", "SignatureDoesNotMatch"]);
-const CREDENTIAL_TYPES: ReadonlySet<string> = new Set([
-  "ExpiredTokenException",
-  "ExpiredToken",
-  "UnrecognizedClientException",
-  "InvalidClientTokenId",
-  "InvalidSignatureException",
-  "SignatureDoesNotMatch",
-]);
+/** The names of errors, without the ending `Exception`. facts: the error lists of the KMS and STS service models */
+const MEANINGS: readonly (readonly [names: string, meaning: Meaning])[] = [
+  ["InvalidCiphertext IncorrectKey", { code: "unwrap-rejected" }],
+  ["NotFound InvalidArn", { code: "key-not-found", hint: "check the ARN; a new replica takes a moment" }],
+  ["Disabled", { code: "key-disabled", detail: "disabled", hint: "enable the key, or cancel its deletion" }],
+  ["KeyUnavailable KMSInternal DependencyTimeout InternalFailure ServiceUnavailable IDPCommunicationError", UNAVAILABLE],
+  ["AccessDenied InvalidGrantToken", ACCESS_DENIED],
+  [
+    "UnrecognizedClient InvalidClientTokenId InvalidSignature SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken ExpiredToken",
+    { code: "access-denied", detail: "credential", hint: "the credentials are unknown, wrong or have ended" },
+  ],
+  ["Throttling LimitExceeded RequestLimitExceeded", THROTTLED],
+  [
+    "InvalidKeyUsage Validation UnsupportedOperation",
+    {
+      code: "provider-failure",
+      detail: "key-type",
+      hint: 'the key must have the usage ENCRYPT_DECRYPT; give keyType: "rsa" for an RSA key',
+    },
+  ],
+];

@@ -12,4 +12,5 @@ export {
   instanceCredentials,
 } from "./metadata-logins.ts";
 export type { AwsConnectionOptions } from "./options.ts";
+export type { AwsReplica } from "./regions.ts";
 export { type AwsTenantKeysOptions, awsTenantKeys } from "./tenant-keys.ts";

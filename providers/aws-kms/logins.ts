@@ -3,6 +3,7 @@ import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { signedHeaders } from "../../src/core/base/sigv4.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
+import { credentialsIn } from "./answered-credentials.ts";
 import { checkedRoleArn, originOf } from "./arn.ts";
 import {
   type AwsCredentialSource,
@@ -10,11 +11,10 @@ import {
   AwsLogin,
   asked,
   checkedSource,
-  credentialsIn,
+  credentialsOf,
   type LoginPlace,
-  loadedFrom,
 } from "./credentials.ts";
-import { brokenAnswer, isSkewed, serviceFailure } from "./failures.ts";
+import { brokenAnswer, isSkewed, refusesCredentials, serviceFailure } from "./failures.ts";
 
 interface RoleOptions {
   readonly roleArn: string;
@@ -59,7 +59,10 @@ export function assumeRole(options: AssumeRoleOptions): AwsLogin {
   if (externalId !== undefined && !(typeof externalId === "string" && EXTERNAL_ID.test(externalId)))
     throw invalidArgument("externalId has 2 to 1224 letters, digits and =,.@:/-");
   const fields = { ...roleFields(options), ...(externalId !== undefined && { ExternalId: externalId }) };
-  return new AwsLogin(async (place) => answered("AssumeRole", fields, { endpoint, place, credentials: await loadedFrom(source, place) }));
+  return new AwsLogin(async (place) => {
+    const ask = (credentials: AwsCredentials): Promise<HttpAnswer> => answer("AssumeRole", fields, { endpoint, place, credentials });
+    return roleCredentials(await credentialsOf(source, place).use(ask, refusesCredentials), "AssumeRole", fields.RoleArn);
+  }, endpoint === undefined);
 }
 
 /**
@@ -85,8 +88,9 @@ export function webIdentity(options: WebIdentityOptions): AwsLogin {
     const given = await asked(token);
     if (typeof given !== "string" || given === "")
       throw new EnvelockError("access-denied", "the function that gives the web identity's token gave none", { detail: "credential" });
-    return answered("AssumeRoleWithWebIdentity", { ...fields, WebIdentityToken: given.trim() }, { endpoint, place });
-  });
+    const shown = { ...fields, WebIdentityToken: given.trim() };
+    return roleCredentials(await answer(WEB_IDENTITY, shown, { endpoint, place }), WEB_IDENTITY, fields.RoleArn);
+  }, endpoint === undefined);
 }
 
 interface StsCall {
@@ -104,33 +108,42 @@ interface RoleFields {
   readonly WebIdentityToken?: string;
 }
 
-async function answered(
-  operation: "AssumeRole" | "AssumeRoleWithWebIdentity",
+type StsOperation = "AssumeRole" | "AssumeRoleWithWebIdentity";
+
+async function answer(
+  operation: StsOperation,
   fields: RoleFields,
   { endpoint, place: { key, traits, http }, credentials }: StsCall,
-): Promise<AwsCredentials> {
+): Promise<HttpAnswer> {
   const service = new HttpService(endpoint ?? originOf("sts", key, traits), http);
   const body = new URLSearchParams({ Action: operation, Version: "2011-06-15", ...fields }).toString();
   const plain = { "content-type": "application/x-www-form-urlencoded" };
   const request = { method: "POST", path: "/", host: new URL(service.origin).host, headers: plain, body } as const;
-  const { RoleArn: role } = fields;
   const send = async (nowMs: number): Promise<HttpAnswer> => {
     const scope = { region: key.region, service: "sts", nowMs };
     const headers = credentials === undefined ? plain : await signedHeaders(request, { ...scope, credentials });
-    return await service.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${role}` }, undefined);
+    const what = `aws ${operation} with ${fields.RoleArn}`;
+    return withJson(await service.send({ method: "POST", path: "/", headers, body, what }, undefined));
   };
   const first = await send((http.clock ?? systemClock).unixMs());
   // once more by the service's clock, if it did not believe this machine's
-  const answer = isSkewed(first) && first.serverUnixMs !== undefined ? await send(first.serverUnixMs) : first;
-  if (answer.status !== 200) throw serviceFailure(answer, operation, role);
-  const found = credentialsIn(fieldsOfXml(answer.text), "SessionToken");
+  return isSkewed(first) && first.serverUnixMs !== undefined ? await send(first.serverUnixMs) : first;
+}
+
+function roleCredentials(given: HttpAnswer, operation: StsOperation, role: string): AwsCredentials {
+  if (given.status !== 200) throw serviceFailure(given, operation, role);
+  const found = credentialsIn(given.json, "SessionToken");
   if (found === undefined) throw brokenAnswer(operation, role, "holds no credentials");
   return found;
 }
 
-/** The texts of an answer's innermost elements. None of those that are read has a character that XML escapes. */
-function fieldsOfXml(text: string): Readonly<Record<string, string>> {
-  return Object.fromEntries([...text.matchAll(/<(\w{1,40})>([^<>&]*)<\/\1>/g)].map(([, name = "", value = ""]) => [name, value]));
+/** The texts of the innermost elements as JSON of the key service, in which `__type` has the name of an error. */
+function withJson(given: HttpAnswer): HttpAnswer {
+  if (given.json !== undefined) return given;
+  const elements = [...given.text.matchAll(/<(\w{1,40})>([^<>]*)<\/\1>/g)].map(([, name = "", value = ""]) => [name, value] as const);
+  const fields: Readonly<Partial<Record<string, string>>> = Object.fromEntries(elements);
+  const { Code: type } = fields;
+  return { ...given, json: { ...fields, __type: type } };
 }
 
 function roleFields({ roleArn, sessionName = "envelock", durationSeconds = 3600 }: RoleOptions): RoleFields {
@@ -144,4 +157,5 @@ function roleFields({ roleArn, sessionName = "envelock", durationSeconds = 3600 
 const ROLE_OPTIONS: OptionNames<RoleOptions> = { roleArn: true, sessionName: true, durationSeconds: true, endpoint: true };
 const ASSUME_ROLE_OPTIONS: OptionNames<AssumeRoleOptions> = { ...ROLE_OPTIONS, source: true, externalId: true };
 const WEB_IDENTITY_OPTIONS: OptionNames<WebIdentityOptions> = { ...ROLE_OPTIONS, token: true };
+const WEB_IDENTITY = "AssumeRoleWithWebIdentity";
 const EXTERNAL_ID = /^[\w+=,.@:/-]{2,1224}$/;

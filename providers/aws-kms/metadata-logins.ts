@@ -1,7 +1,8 @@
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { type HttpAnswer, type HttpOptions, HttpService } from "../http/http-service.ts";
-import { type AwsCredentials, AwsLogin, asked, credentialsIn } from "./credentials.ts";
+import { credentialsIn } from "./answered-credentials.ts";
+import { type AwsCredentials, AwsLogin, asked } from "./credentials.ts";
 import { brokenAnswer, serviceFailure } from "./failures.ts";
 
 export interface ContainerCredentialsOptions {

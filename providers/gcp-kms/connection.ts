@@ -1,9 +1,8 @@
-import { type Clock, systemClock } from "../../src/core/base/clock.ts";
-import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
-import { Expiring } from "../http/expiring.ts";
+import { EnvelockError } from "../../src/core/base/errors.ts";
+import type { Expiring } from "../http/expiring.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
 import { brokenAnswer, type GcpOperation, serverFailure } from "./failures.ts";
-import { GcpLogin, type HeldToken, loaderOf } from "./login.ts";
+import { type HeldToken, tokensOf } from "./login.ts";
 import type { GcpConnectionOptions } from "./options.ts";
 
 /** What is asked of one resource. */
@@ -26,11 +25,7 @@ export class GcpConnection {
   /** @throws `invalid-argument` */
   constructor({ token, endpoint = DEFAULT_ENDPOINT, ...http }: GcpConnectionOptions) {
     this.#http = new HttpService(endpoint, http);
-    if (typeof token !== "function" && !(token instanceof GcpLogin))
-      throw invalidArgument("token is a function that gives { token, expiresAtMs? }, or a login such as metadataServer()");
-    const clock: Clock = http.clock ?? systemClock;
-    const load = loaderOf(token, http, () => clock.unixMs());
-    this.#tokens = new Expiring({ clock, load, expiresAtMs: ({ expiresAtMs }) => expiresAtMs });
+    this.#tokens = tokensOf(token, http);
   }
 
   get origin(): string {
@@ -46,13 +41,15 @@ export class GcpConnection {
   async call(call: GcpCall, signal: AbortSignal | undefined): Promise<object> {
     this.requireOpen();
     signal?.throwIfAborted();
-    const token = await this.#tokens.get(signal);
-    const first = await this.#send(call, token, signal);
-    if (first.status !== 401) return objectOf(first, call);
-    this.#tokens.refused(token);
-    const fresh = await this.#tokens.get(signal);
-    if (fresh.token === token.token) return objectOf(first, call);
-    return objectOf(await this.#send(call, fresh, signal), call);
+    const answer = await this.#tokens.use(
+      (token) => this.#send(call, token, signal),
+      ({ status }) => status === 401,
+      signal,
+    );
+    const { operation, name } = call;
+    if (answer.status !== 200) throw serverFailure(answer, operation, name);
+    if (typeof answer.json !== "object" || answer.json === null) throw brokenAnswer(operation, name, "is no JSON object");
+    return answer.json;
   }
 
   /** Gets a token, if there is none that works. @throws `access-denied` and what the login throws */
@@ -79,12 +76,6 @@ export class GcpConnection {
     const sent = body === undefined ? ({ method: "GET" } as const) : ({ method: "POST", body: JSON.stringify(body) } as const);
     return await this.#http.send({ ...sent, path: `/v1/${name}${suffix}`, headers, what: `cloud kms ${operation} with ${name}` }, signal);
   }
-}
-
-function objectOf(answer: HttpAnswer, { operation, name }: GcpCall): object {
-  if (answer.status !== 200) throw serverFailure(answer, operation, name);
-  if (typeof answer.json !== "object" || answer.json === null) throw brokenAnswer(operation, name, "is no JSON object");
-  return answer.json;
 }
 
 const DEFAULT_ENDPOINT = "https://cloudkms.googleapis.com";

@@ -113,17 +113,22 @@ function preconditionMeaning(violations: readonly string[], text: string): Meani
     if (/DENIED|UNAUTHORIZED/.test(external)) return { code: "access-denied", detail: external, hint: EXTERNAL_HINT };
     return { code: "unavailable", detail: external };
   }
-  const [, state = ""] = /current state is:? "?([A-Z_]{1,40})/.exec(text) ?? [];
-  if (violations.includes("KEY_DESTROYED") || state === "DESTROYED") return { code: "key-not-found", detail: "destroyed" };
-  if (violations.includes("KEY_PENDING_GENERATION") || /^PENDING_(?:GENERATION|IMPORT)$/.test(state))
-    return { code: "unavailable", detail: "pending" };
-  if (violations.includes("KEY_DISABLED") || state !== "")
-    return {
-      code: "key-disabled",
-      detail: state === "DESTROY_SCHEDULED" ? "destroy-scheduled" : "disabled",
-      hint: state === "DESTROY_SCHEDULED" ? "restore the version before its time is up, then enable it" : "enable the version",
-    };
-  return { code: "provider-failure", detail: wordOf(violations[0]) ?? "precondition" };
+  const [, inText] = /current state is:? "?([A-Z_]{1,40})/.exec(text) ?? [];
+  const state = inText ?? violations.find((type) => /^KEY_(?:DESTROYED|PENDING_GENERATION|DISABLED)$/.test(type))?.slice("KEY_".length);
+  return state === undefined ? { code: "provider-failure", detail: violations[0] ?? "precondition" } : meaningOfState(state);
+}
+
+/** What the state of a version means where it should be enabled. */
+export function meaningOfState(state: string): Meaning {
+  if (state === "DESTROYED") return { code: "key-not-found", detail: "destroyed" };
+  if (/^PENDING_(?:GENERATION|IMPORT)$/.test(state)) return { code: "unavailable", detail: "pending" };
+  return state === "DESTROY_SCHEDULED"
+    ? {
+        code: "key-disabled",
+        detail: "destroy-scheduled",
+        hint: "restore the version before its time is up, then enable it",
+      }
+    : { code: "key-disabled", detail: "disabled", hint: "enable the version" };
 }
 
 function violationsOf(error: unknown): readonly string[] {

@@ -1,5 +1,8 @@
+import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { Expiring } from "../http/expiring.ts";
 import type { HttpOptions } from "../http/http-service.ts";
+import { SharedCredentials } from "../http/shared.ts";
 
 /** An access token, and when it ends: what `getAccessToken()` of the clients in `google-auth-library` gives. */
 export interface GcpToken {
@@ -26,7 +29,7 @@ export type TokenLoader = () => Promise<HeldToken>;
 
 /** A login that the provider performs, with its own `fetch` and clock. Make one with the functions of this package. */
 export class GcpLogin {
-  /** Makes the loader of tokens for one provider, over what that reaches the network by. */
+  /** Makes the loader of tokens, over what reaches the network. */
   readonly open: (http: HttpOptions) => TokenLoader;
 
   constructor(open: (http: HttpOptions) => TokenLoader) {
@@ -34,10 +37,19 @@ export class GcpLogin {
   }
 }
 
-/** The loader of a source, for one provider. */
-export function loaderOf(source: GcpTokenSource, http: HttpOptions, nowMs: () => number): TokenLoader {
-  if (source instanceof GcpLogin) return source.open(http);
-  return async () => heldToken(await given(source), nowMs());
+/** Returns the tokens of a source. All connections over the same `fetch` and clock share them. @throws `invalid-argument` */
+export function tokensOf(source: GcpTokenSource, http: HttpOptions): Expiring<HeldToken> {
+  const { clock = systemClock } = http;
+  return SHARED.of(checkedSource(source), http, "", () => {
+    const load = source instanceof GcpLogin ? source.open(http) : async () => heldToken(await given(source), clock);
+    return new Expiring({ clock, load, expiresAtMs: ({ expiresAtMs }) => expiresAtMs, secretOf: ({ token }) => token });
+  });
+}
+
+/** @throws `invalid-argument` */
+export function checkedSource(source: GcpTokenSource): GcpTokenSource {
+  if (typeof source === "function" || source instanceof GcpLogin) return source;
+  throw invalidArgument("a token comes from a function that gives { token, expiresAtMs? }, or from a login such as metadataServer()");
 }
 
 /** What a function of the caller's gives. Its error may hold the credential's own words, which the caller knows. */
@@ -50,9 +62,9 @@ async function given(ask: () => Promise<GcpToken>): Promise<GcpToken> {
   }
 }
 
-function heldToken(given: GcpToken, nowMs: number): HeldToken {
+function heldToken(given: GcpToken, clock: Clock): HeldToken {
   const token = given?.token;
-  const expiresAtMs = given?.expiresAtMs ?? nowMs + UNKNOWN_LIFE_MS;
+  const expiresAtMs = given?.expiresAtMs ?? clock.unixMs() + UNKNOWN_LIFE_MS;
   if (isTokenText(token) && Number.isFinite(expiresAtMs)) return { token, expiresAtMs };
   throw new EnvelockError("access-denied", "the token function gave no token", {
     detail: "credential",
@@ -70,6 +82,7 @@ export function checkedEmail(email: unknown, what: string): string {
   throw invalidArgument(`${what} is the email address of a service account`);
 }
 
+const SHARED: SharedCredentials<HeldToken> = new SharedCredentials();
 /** What may stand in a header. */
 const TOKEN = /^[\x21-\x7e]{1,8192}$/;
 const EMAIL = /^[\w.-]{1,100}@[\w.-]{1,150}$/;

@@ -2,11 +2,10 @@ import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { fromBase64 } from "../http/base64.ts";
-import { Expiring } from "../http/expiring.ts";
 import { textFieldOf } from "../http/fields.ts";
 import { type HttpOptions, HttpService } from "../http/http-service.ts";
 import { signedJwt } from "./jwt.ts";
-import { checkedEmail, GcpLogin, type GcpTokenSource, type HeldToken, loaderOf } from "./login.ts";
+import { checkedEmail, checkedSource, GcpLogin, type GcpTokenSource, type HeldToken, tokensOf } from "./login.ts";
 import { exchangedToken, impersonatedToken, tokenFailure } from "./token-answers.ts";
 
 export interface ServiceAccountKeyOptions {
@@ -96,18 +95,16 @@ export function serviceAccountKey(options: ServiceAccountKeyOptions): GcpLogin {
  */
 export function impersonated(options: ImpersonatedOptions): GcpLogin {
   refuseUnknown(options, IMPERSONATED_OPTIONS, "impersonated");
-  const { source, lifetimeSeconds = LIFETIME_SECONDS } = options;
+  const { lifetimeSeconds = LIFETIME_SECONDS } = options;
+  const source = checkedSource(options.source);
   const serviceAccount = checkedEmail(options.serviceAccount, "serviceAccount");
   const delegates = [...(options.delegates ?? [])].map((email) => `${ACCOUNTS}${checkedEmail(email, "a delegate")}`);
-  if (typeof source !== "function" && !(source instanceof GcpLogin)) throw invalidArgument("source is a token function or a login");
   if (!(Number.isInteger(lifetimeSeconds) && lifetimeSeconds >= 300 && lifetimeSeconds <= LIFETIME_SECONDS))
     throw invalidArgument(`lifetimeSeconds is ${lifetimeSeconds}, expected 300 to ${LIFETIME_SECONDS}`);
   const body = JSON.stringify({ scope: [SCOPE], lifetime: `${lifetimeSeconds}s`, ...(delegates.length > 0 && { delegates }) });
   return new GcpLogin((http) => {
-    const clock = clockOf(http);
     const service = new HttpService(CREDENTIALS_ORIGIN, http);
-    const load = loaderOf(source, http, () => clock.unixMs());
-    const sources = new Expiring<HeldToken>({ clock, load, expiresAtMs: ({ expiresAtMs }) => expiresAtMs });
+    const own = tokensOf(source, http);
     const what = `the impersonation of ${serviceAccount}`;
     const ask = async ({ token }: HeldToken): ReturnType<HttpService["send"]> => {
       const headers = { accept: "application/json", "content-type": "application/json", authorization: `Bearer ${token}` };
@@ -115,12 +112,7 @@ export function impersonated(options: ImpersonatedOptions): GcpLogin {
       return await service.send({ method: "POST", path, headers, body, what }, undefined);
     };
     return async () => {
-      const own = await sources.get();
-      let answer = await ask(own);
-      if (answer.status === 401) {
-        sources.refused(own);
-        answer = await ask(await sources.get());
-      }
+      const answer = await own.use(ask, ({ status }) => status === 401);
       if (answer.status !== 200)
         throw tokenFailure(answer, what, "grant roles/iam.serviceAccountTokenCreator on that account to the caller's own identity");
       return impersonatedToken(answer, what);

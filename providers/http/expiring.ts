@@ -3,10 +3,16 @@ import { SingleFlights } from "../../src/core/base/single-flight.ts";
 
 export interface ExpiringOptions<T> {
   readonly clock: Clock;
-  /** Fetches a fresh value. Called once for all callers that wait. */
-  load(): Promise<T>;
+  /**
+   * Fetches a fresh value. Called once for all callers that wait.
+   *
+   * @param kept the value that is about to expire, which may be renewed; undefined if there is none that works
+   */
+  load(kept: T | undefined): Promise<T>;
   /** The expiry of the value, in Unix milliseconds; undefined for one that does not expire. */
   expiresAtMs(value: T): number | undefined;
+  /** The part of the value that the service checks. Two values with the same part are refused alike. */
+  secretOf(value: T): string;
   /**
    * The time before the expiry at which a value is replaced, in milliseconds. Default 120,000, at most a third of its remaining life when
    * loaded.
@@ -34,22 +40,32 @@ export class Expiring<T> {
     return await this.#flights.run(undefined, () => this.#load(), { signal });
   }
 
-  /** Drops a value that the service has refused. A newer one stays. */
-  refused(value: T): void {
-    if (this.#kept?.value === value) this.#kept = undefined;
+  /**
+   * Asks with the value, and once more with a fresh one where the answer is a refusal of it.
+   *
+   * @throws what `get` and `ask` throw
+   */
+  async use<R>(ask: (value: T) => Promise<R>, isRefusal: (answer: R) => boolean, signal?: AbortSignal): Promise<R> {
+    const value = await this.get(signal);
+    const answer = await ask(value);
+    if (!isRefusal(answer)) return answer;
+    if (this.#kept?.value === value) this.#kept = undefined; // a newer one stays
+    const fresh = await this.get(signal);
+    const { secretOf } = this.#options;
+    return secretOf(fresh) === secretOf(value) ? answer : await ask(fresh);
   }
 
   async #load(): Promise<T> {
     const { clock, aheadMs = DEFAULT_AHEAD_MS } = this.#options;
+    const kept = this.#kept;
     try {
-      const value = await this.#options.load();
+      const value = await this.#options.load(kept?.value);
       const nowMs = clock.unixMs();
       const endMs = this.#options.expiresAtMs(value) ?? Number.POSITIVE_INFINITY;
       this.#kept = { value, endMs, renewAtMs: endMs - Math.min(aheadMs, Math.max(0, endMs - nowMs) / 3) };
       return value;
     } catch (error) {
-      const kept = this.#kept;
-      if (kept !== undefined && kept.endMs - clock.unixMs() > LEAST_LEFT_MS) return kept.value;
+      if (kept !== undefined && kept === this.#kept && kept.endMs - clock.unixMs() > LEAST_LEFT_MS) return kept.value;
       throw error;
     }
   }

@@ -107,13 +107,12 @@ function httpAnswer({ status, headers }: HttpFetchAnswer, text: string, clock: C
   };
 }
 
-/** Reads the body. Leaving the loop cancels the stream, and with it the connection. */
+/** Reads the body. A reader that is cancelled closes the connection. */
 async function boundedText(body: ReadableStream<Uint8Array> | null, what: string): Promise<string> {
   if (body === null) return "";
   const reader = body.getReader();
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  let isWhole = false;
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       if (!isBytes(next.value)) throw new EnvelockError("provider-failure", `${what}: the answer holds something other than bytes`);
@@ -121,9 +120,9 @@ async function boundedText(body: ReadableStream<Uint8Array> | null, what: string
       if (bytes > MAX_ANSWER_BYTES) throw tooLong(what);
       parts.push(next.value);
     }
-    isWhole = true;
-  } finally {
-    if (!isWhole) await reader.cancel().catch(() => undefined); // the first error is the one to report
+  } catch (error) {
+    await reader.cancel().catch(() => undefined); // the first error is the one to report
+    throw error;
   }
   return textOf(concatBytes(...parts)) ?? "";
 }
@@ -147,11 +146,9 @@ function waitOf(text: string | undefined, clock: Clock): number | undefined {
 
 function checkedOrigin(origin: string, plainHosts: readonly string[]): string {
   const url = typeof origin === "string" && URL.canParse(origin) ? new URL(origin) : undefined;
-  const isPlain = url !== undefined && (url.origin === origin || `${url.origin}/` === origin);
-  if (url === undefined || !isPlain)
+  if (url === undefined || origin.replace(/\/$/, "") !== url.origin)
     throw invalidArgument("an endpoint is an origin such as https://vault.example:8200, without a path or user");
-  const isLoopback = url.hostname === "127.0.0.1" || url.hostname === "[::1]" || url.hostname === "localhost";
-  const mayBePlain = isLoopback || plainHosts.includes(url.hostname);
+  const mayBePlain = ["127.0.0.1", "[::1]", "localhost", ...plainHosts].includes(url.hostname);
   if (url.protocol === "https:" || (url.protocol === "http:" && mayBePlain)) return url.origin;
   throw invalidArgument("an endpoint must be https: it is shown data keys and credentials; http is for loopback alone");
 }

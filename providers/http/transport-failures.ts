@@ -25,26 +25,30 @@ export function transportFailure(error: unknown, what: string): EnvelockError {
   if (error instanceof EnvelockError) return error;
   const code = socketCodeOf(error);
   const fault = transportFaultOf(code);
-  return new EnvelockError(fault === "client" ? "provider-failure" : "unavailable", `${what}: ${MESSAGES[fault]} (${code})`, {
+  const [message, hint] = FAULTS[fault];
+  return new EnvelockError(fault === "client" ? "provider-failure" : "unavailable", `${what}: ${message} (${code})`, {
     detail: fault,
     retryable: fault === "connection" || fault === "dns",
-    hint: HINTS[fault],
+    hint,
     cause: new TransportError(code),
   });
 }
 
 export function transportFaultOf(code: string): TransportFault {
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "dns";
+  if (/^(?:ENOTFOUND|EAI_AGAIN)$/.test(code)) return "dns";
   if (isCertificateError(code)) return "tls";
-  return SOCKET_CODES.has(code) || code.startsWith("UND_ERR_") ? "connection" : "client";
+  return isSocketError(code) || code.startsWith("UND_ERR_") ? "connection" : "client";
 }
 
 export function isCertificateError(code: string): boolean {
-  return TLS_CODES.test(code);
+  return /CERT|SELF_SIGNED|LEAF_SIGNATURE|ERR_TLS/.test(code);
 }
 
+/** Whether a code is one of a socket or of a name service. */
 export function isSocketError(code: string): boolean {
-  return SOCKET_CODES.has(code);
+  return /^(?:ECONN(?:RESET|REFUSED|ABORTED)|E(?:HOST|NET)UNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|EPROTO|E(?:SOCKET)?TIMEDOUT|REQUEST_SEND_ERROR)$/.test(
+    code,
+  );
 }
 
 /** Finds the first code that is a word, from the outer error inwards; else the outer error's name. */
@@ -63,31 +67,13 @@ export function wordOf(text: string | undefined): string | undefined {
   return text !== undefined && /^[\w.:-]{1,64}$/.test(text) ? text : undefined;
 }
 
-const MESSAGES: Readonly<Record<TransportFault, string>> = {
-  dns: "the name of the host did not resolve",
-  tls: "the certificate of the host is not trusted",
-  connection: "the connection failed",
-  client: "the client failed",
-};
-const HINTS: Readonly<Record<TransportFault, string>> = {
-  dns: "check the configured host, and the network's name service",
-  connection: "check host and port, that the service runs there, and firewalls and proxies on the way",
-  client: "look at the code in brackets: the request was not sent, or its answer could not be read",
-  tls: "give a `fetch` that trusts the authority of that certificate, such as httpsFetch({ ca }) of envelock/node",
+const FAULTS: Readonly<Record<TransportFault, readonly [message: string, hint: string]>> = {
+  dns: ["the name of the host did not resolve", "check the configured host, and the network's name service"],
+  tls: [
+    "the certificate of the host is not trusted",
+    "give a `fetch` that trusts the authority of that certificate, such as httpsFetch({ ca }) of envelock/node",
+  ],
+  connection: ["the connection failed", "check host and port, that the service runs there, and firewalls and proxies on the way"],
+  client: ["the client failed", "look at the code in brackets: the request was not sent, or its answer could not be read"],
 };
 const MAX_DEPTH = 4;
-const SOCKET_CODES: ReadonlySet<string> = new Set([
-  "ECONNRESET",
-  "ECONNREFUSED",
-  "ECONNABORTED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EPIPE",
-  "EPROTO",
-  "ETIMEDOUT",
-  "ESOCKETTIMEDOUT",
-  "REQUEST_SEND_ERROR",
-]);
-const TLS_CODES = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ERR_TLS/;

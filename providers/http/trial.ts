@@ -22,36 +22,28 @@ export async function tryRoundTrip<Wrapped>({ bindsContext, hints, wrap, unwrap 
   const trial = crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES));
   try {
     const wrapped = await wrap(trial);
-    const isBack = await opens(trial, () => unwrap(wrapped, "right"));
-    if (isBack === "may-not") return;
-    if (isBack === "no") throw noRoundTrip(hints.roundTrip);
-    if (bindsContext && (await opens(trial, () => unwrap(wrapped, "other"))) === "yes") throw contextIgnored(hints.context);
+    const opens = async (context: "right" | "other"): Promise<boolean | undefined> => {
+      try {
+        const opened = await unwrap(wrapped, context);
+        const isSame = equalPublicBytes(opened, trial); // random bytes that protect nothing
+        wipe(opened);
+        return isSame;
+      } catch (error) {
+        if (error instanceof EnvelockError && error.code === "unwrap-rejected") return false;
+        if (error instanceof EnvelockError && error.code === "access-denied") return undefined; // the caller may not unwrap
+        throw error;
+      }
+    };
+    const isBack = await opens("right");
+    if (isBack === undefined) return;
+    if (!isBack) throw failed("the key does not unwrap what it wraps", "no-round-trip", hints.roundTrip);
+    if (bindsContext && (await opens("other")) === true)
+      throw failed("the service opened a wrapped key under another context: it binds none", "context-ignored", hints.context);
   } finally {
     wipe(trial);
   }
 }
 
-async function opens(trial: Uint8Array, unwrap: () => Promise<Uint8Array>): Promise<"yes" | "no" | "may-not"> {
-  try {
-    const opened = await unwrap();
-    const isSame = equalPublicBytes(opened, trial); // random bytes that protect nothing
-    wipe(opened);
-    return isSame ? "yes" : "no";
-  } catch (error) {
-    if (!(error instanceof EnvelockError)) throw error;
-    if (error.code === "unwrap-rejected") return "no";
-    if (error.code === "access-denied") return "may-not";
-    throw error;
-  }
-}
-
-function noRoundTrip(hint: string): EnvelockError {
-  return new EnvelockError("provider-failure", "the key does not unwrap what it wraps", { detail: "no-round-trip", hint });
-}
-
-function contextIgnored(hint: string): EnvelockError {
-  return new EnvelockError("provider-failure", "the service opened a wrapped key under another context: it binds none", {
-    detail: "context-ignored",
-    hint,
-  });
+function failed(message: string, detail: string, hint: string): EnvelockError {
+  return new EnvelockError("provider-failure", message, { detail, hint });
 }

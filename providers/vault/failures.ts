@@ -9,12 +9,10 @@ export type VaultOperation = "encrypt" | "decrypt" | "read-key" | "random" | "lo
 export class VaultServerError extends Error {
   override readonly name = "VaultServerError";
   readonly status: number;
-  readonly requestId: string | undefined;
 
-  constructor(status: number, message: string, requestId: string | undefined) {
+  constructor(status: number, message: string) {
     super(message);
     this.status = status;
-    this.requestId = requestId;
   }
 }
 
@@ -25,17 +23,12 @@ export class VaultServerError extends Error {
  * @see docs/providers/vault.md for the table
  */
 export function serverFailure(answer: HttpAnswer, operation: VaultOperation, of: string): EnvelockError {
-  const texts = textsOf(answer.json);
-  const known = KNOWN_TEXTS.find(
-    ({ on, text, statuses }) => on.includes(operation) && statuses.includes(answer.status) && text.test(texts),
-  );
-  const meaning = known ?? meaningOf(answer.status, operation);
-  const shown = known === undefined ? "" : `: ${known.says}`;
-  return new EnvelockError(meaning.code, `vault answered ${answer.status} to ${operation} with ${of}${shown}`, {
-    ...(meaning.detail !== undefined && { detail: meaning.detail }),
-    ...(meaning.hint !== undefined && { hint: meaning.hint }),
+  const { says, code, ...more } = knownMeaning(answer, operation) ?? meaningOf(answer.status, operation);
+  const shown = says === undefined ? "" : `: ${says}`;
+  return new EnvelockError(code, `vault answered ${answer.status} to ${operation} with ${of}${shown}`, {
+    ...more,
     ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
-    cause: new VaultServerError(answer.status, known?.says ?? `status ${answer.status}`, undefined),
+    cause: new VaultServerError(answer.status, says ?? `status ${answer.status}`),
   });
 }
 
@@ -63,14 +56,20 @@ interface Meaning {
   readonly code: ErrorCode;
   readonly detail?: string;
   readonly hint?: string;
+  /** The text in our words: what the server writes may quote what it was sent. */
+  readonly says?: string;
 }
 
-interface KnownText extends Meaning {
-  readonly on: readonly VaultOperation[];
-  readonly statuses: readonly number[];
-  readonly text: RegExp;
-  /** The text in our words: what the server writes may quote what it was sent. */
-  readonly says: string;
+/** The meaning of a known text. The first that fits counts. */
+function knownMeaning({ status, json }: HttpAnswer, operation: VaultOperation): Meaning | undefined {
+  const texts = textsOf(json);
+  const isCrypto = operation === "encrypt" || operation === "decrypt";
+  if ((isCrypto || operation === "read-key") && (status === 400 || status === 404) && NO_KEY.test(texts)) return KEY_NOT_FOUND;
+  const rows = [
+    ...(isCrypto && status === 400 ? CRYPTO : []),
+    ...(operation === "decrypt" && (status === 400 || status === 500) ? DECRYPT : []),
+  ];
+  return rows.find(([text]) => text.test(texts))?.[1];
 }
 
 function meaningOf(status: number, operation: VaultOperation): Meaning {
@@ -86,7 +85,6 @@ function meaningOf(status: number, operation: VaultOperation): Meaning {
   return status >= 500 ? { code: "unavailable" } : { code: "provider-failure" };
 }
 
-const CRYPTO: readonly VaultOperation[] = ["encrypt", "decrypt"];
 const PERMISSION_DENIED: Meaning = {
   code: "access-denied",
   detail: "permission-denied",
@@ -97,70 +95,47 @@ const NO_SUCH_PATH: Meaning = {
   detail: "no-mount",
   hint: "check mount and namespace; a token without any right there is answered the same",
 };
-const KEY_NOT_FOUND: Omit<KnownText, "text" | "says"> = {
-  on: [...CRYPTO, "read-key"],
-  statuses: [400, 404],
+const NO_KEY = /encryption key not found|no existing key named/;
+const KEY_NOT_FOUND: Meaning = {
   code: "key-not-found",
   hint: "check the name of the key and its mount",
+  says: "encryption key not found",
 };
-/** Texts of Vault and OpenBao. The first that fits counts. facts: openbao builtin/logical/transit and sdk/helper/keysutil */
-const KNOWN_TEXTS: readonly KnownText[] = [
-  { ...KEY_NOT_FOUND, text: /encryption key not found|no existing key named/, says: "encryption key not found" },
-  {
-    on: CRYPTO,
-    statuses: [400],
-    text: /too old/,
-    says: "the version is below the minimum",
-    code: "key-disabled",
-    detail: "min-version",
-    hint: "lower min_decryption_version of the key to read what this version wrapped",
-  },
-  {
-    on: CRYPTO,
-    statuses: [400],
-    text: /soft-deleted/,
-    says: "the key is soft-deleted",
-    code: "key-disabled",
-    detail: "soft-deleted",
-    hint: "restore the key",
-  },
-  {
-    on: CRYPTO,
-    statuses: [400],
-    text: /associated_data is only supported/,
-    says: "the key takes no associated data",
-    code: "provider-failure",
-    detail: "key-type",
-    hint: 'the key is an RSA key: give keyType: "rsa"',
-  },
-  {
-    on: ["decrypt"],
-    statuses: [400],
-    text: /version is too new/,
-    says: "the version is too new",
-    code: "unwrap-rejected",
-    hint: "the key has no such version; a performance replica may be behind",
-  },
-  {
-    on: ["decrypt"],
-    statuses: [400, 500], // 1.4 to 1.6 answered 500
-    text: /message authentication failed/,
-    says: "the ciphertext does not authenticate",
-    code: "unwrap-rejected",
-  },
-  {
-    on: ["decrypt"],
-    statuses: [400, 500],
-    text: /failed to RSA decrypt|decryption error/,
-    says: "RSA decryption failed",
-    code: "unwrap-rejected",
-  },
-  {
-    on: ["decrypt"],
-    statuses: [400],
-    text: /invalid ciphertext|could not decode base64|could not decrypt/,
-    says: "the ciphertext is malformed",
-    code: "unwrap-rejected",
-  },
+type Row = readonly [text: RegExp, meaning: Meaning];
+/** Texts of Vault and OpenBao at both directions, with status 400. facts: openbao builtin/logical/transit and sdk/helper/keysutil */
+const CRYPTO: readonly Row[] = [
+  [
+    /too old/,
+    {
+      code: "key-disabled",
+      detail: "min-version",
+      hint: "lower min_decryption_version of the key to read what this version wrapped",
+      says: "the version is below the minimum",
+    },
+  ],
+  [/soft-deleted/, { code: "key-disabled", detail: "soft-deleted", hint: "restore the key", says: "the key is soft-deleted" }],
+  [
+    /associated_data is only supported/,
+    {
+      code: "provider-failure",
+      detail: "key-type",
+      hint: 'the key is an RSA key: give keyType: "rsa"',
+      says: "the key takes no associated data",
+    },
+  ],
+];
+/** Texts at a decryption, also with status 500: servers of 1.4 to 1.6 answered so, and for RSA all still do. */
+const DECRYPT: readonly Row[] = [
+  [
+    /version is too new/,
+    {
+      code: "unwrap-rejected",
+      hint: "the key has no such version; a performance replica may be behind",
+      says: "the version is too new",
+    },
+  ],
+  [/message authentication failed/, { code: "unwrap-rejected", says: "the ciphertext does not authenticate" }],
+  [/failed to RSA decrypt|decryption error/, { code: "unwrap-rejected", says: "RSA decryption failed" }],
+  [/invalid ciphertext|could not decode base64|could not decrypt/, { code: "unwrap-rejected", says: "the ciphertext is malformed" }],
 ];
 const MAX_TEXT = 2000;

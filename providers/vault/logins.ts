@@ -1,23 +1,7 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
-import { checkedPath } from "./paths.ts";
-
-/** A login that the provider performs at the server's own address and namespace. Make one with the functions below. */
-export class VaultLogin {
-  /** The path of the auth method, such as `approle`. */
-  readonly mount: string;
-  readonly #fields: () => Promise<Readonly<Record<string, string>>>;
-
-  constructor(mount: string, fields: () => Promise<Readonly<Record<string, string>>>) {
-    this.mount = checkedPath("mount", mount);
-    this.#fields = fields;
-  }
-
-  /** What is shown to the server, read anew for each login. */
-  async fields(): Promise<Readonly<Record<string, string>>> {
-    return await this.#fields();
-  }
-}
+import { loginAt } from "./login-steps.ts";
+import type { VaultLogin } from "./tokens.ts";
 
 export interface AppRoleOptions {
   readonly roleId: string;
@@ -54,7 +38,7 @@ export function appRole(options: AppRoleOptions): VaultLogin {
   if (typeof roleId !== "string" || (typeof secretId !== "string" && typeof secretId !== "function")) {
     throw invalidArgument("an AppRole login needs roleId and secretId");
   }
-  return new VaultLogin(mount, async () => ({
+  return loginAt(mount, async () => ({
     role_id: roleId,
     secret_id: (typeof secretId === "string" ? secretId : await secretId()).trim(),
   }));
@@ -96,7 +80,7 @@ export function jwtLogin(options: JwtLoginOptions): VaultLogin {
 
 function jwtLoginAt({ role, jwt, mount }: Required<JwtLoginOptions>): VaultLogin {
   if (typeof role !== "string" || typeof jwt !== "function") throw invalidArgument("a login by JWT needs a role and a function jwt");
-  return new VaultLogin(mount, async () => ({ role, jwt: (await jwt()).trim() }));
+  return loginAt(mount, async () => ({ role, jwt: (await jwt()).trim() }));
 }
 
 const APP_ROLE_OPTIONS: OptionNames<AppRoleOptions> = { roleId: true, secretId: true, mount: true };

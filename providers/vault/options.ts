@@ -1,19 +1,6 @@
 import type { OptionNames } from "../../src/core/base/options.ts";
 import type { HttpOptions } from "../http/http-service.ts";
-import type { VaultLogin } from "./logins.ts";
-
-/** A token, and when it ends. */
-export interface VaultToken {
-  readonly token: string;
-  /** Unix time in milliseconds. Left out for a token that does not end by itself. */
-  readonly expiresAtMs?: number;
-}
-
-/**
- * Where tokens come from: a token, a function that gives one whenever it is asked, or a login that the provider performs and renews
- * ({@link appRole}, {@link kubernetesLogin}, {@link jwtLogin}).
- */
-export type VaultTokenSource = string | (() => Promise<VaultToken>) | VaultLogin;
+import type { VaultTokenSource } from "./tokens.ts";
 
 /** How to reach a Vault or OpenBao server. */
 export interface VaultConnectionOptions extends HttpOptions {

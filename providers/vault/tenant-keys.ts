@@ -5,8 +5,9 @@ import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src
 import { notAllowed, TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
 import { VaultConnection } from "./connection.ts";
 import { diagnoseVaultKey } from "./doctor/diagnose.ts";
-import { CONNECTION_OPTIONS, type VaultConnectionOptions, type VaultTokenSource } from "./options.ts";
+import { CONNECTION_OPTIONS, type VaultConnectionOptions } from "./options.ts";
 import { checkedKeyName, checkedPath } from "./paths.ts";
+import type { VaultTokenSource } from "./tokens.ts";
 import { type VaultTransitKeyOptions, vaultTransitKey } from "./vault-transit-key.ts";
 
 /** The place of a tenant in a cluster. */
@@ -22,8 +23,8 @@ export interface VaultTenantPlace {
 /** A server or cluster in which tenants have keys. */
 export interface VaultTenantCluster extends Omit<VaultConnectionOptions, "token" | "namespace"> {
   /**
-   * Says where the keys of a tenant are, by the vendor's own records. It is asked for each provider: keep logins that are to keep their
-   * tokens.
+   * Says where the keys of a tenant are, by the vendor's own records. It is asked for each provider: give the same login each time, so that
+   * all providers of a tenant share its token.
    */
   readonly placeOf: (identity: TenantKeyIdentity) => VaultTenantPlace;
 }

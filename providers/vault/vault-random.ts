@@ -37,7 +37,10 @@ export function vaultRandom(options: VaultRandomOptions): Required<RandomSource>
       signal?.throwIfAborted();
       if (!Number.isInteger(count) || count < 1 || count > MAX_BYTES)
         throw invalidArgument(`count is ${count}, expected 1 to ${MAX_BYTES}`);
-      const data = await connection.call("random", place, { method: "POST", path: `/v1/${place}/random/${count}`, body: "{}" }, signal);
+      const data = await connection.call(
+        { operation: "random", of: place, method: "POST", path: `/v1/${place}/random/${count}`, body: "{}" },
+        signal,
+      );
       const bytes = fromBase64(textFieldOf(data, "random_bytes") ?? "");
       if (bytes?.length === count) return bytes;
       throw brokenAnswer("random", place, `does not hold ${count} bytes`);

@@ -65,9 +65,12 @@ export function vaultTransitKey(options: VaultTransitKeyOptions): Required<KeyPr
   /** The associated data of a context, in the field that the server takes it in. The version is the server's to bind, by its prefix. */
   const bound = ({ wrapAad }: WrapOptions): object => (keyType === "rsa" ? {} : { associated_data: toBase64(wrapAad(base)) });
 
+  const post = (operation: "encrypt" | "decrypt", fields: object, signal: AbortSignal | undefined): Promise<object> => {
+    const path = `/v1/${place}/${operation}/${name}`;
+    return connection.call({ operation, of: base, method: "POST", path, body: JSON.stringify(fields) }, signal);
+  };
   const encrypt = async (dek: Uint8Array, more: object, signal: AbortSignal | undefined): Promise<Wrapped> => {
-    const body = JSON.stringify({ plaintext: toBase64(dek), ...more });
-    const data = await connection.call("encrypt", base, { method: "POST", path: `/v1/${place}/encrypt/${name}`, body }, signal);
+    const data = await post("encrypt", { plaintext: toBase64(dek), ...more }, signal);
     const ciphertext = textFieldOf(data, "ciphertext") ?? "";
     const version = versionIn(ciphertext);
     if (version === undefined) throw brokenAnswer("encrypt", base, "holds no ciphertext of a version");
@@ -75,9 +78,7 @@ export function vaultTransitKey(options: VaultTransitKeyOptions): Required<KeyPr
     return { ciphertext, version };
   };
   const decrypt = async (ciphertext: string, more: object, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
-    const body = JSON.stringify({ ciphertext, ...more });
-    const data = await connection.call("decrypt", base, { method: "POST", path: `/v1/${place}/decrypt/${name}`, body }, signal);
-    const text = textFieldOf(data, "plaintext");
+    const text = textFieldOf(await post("decrypt", { ciphertext, ...more }, signal), "plaintext");
     const plaintext = text === undefined ? undefined : fromBase64(text);
     if (plaintext === undefined) throw brokenAnswer("decrypt", base, "holds no plaintext");
     return plaintext;
@@ -129,7 +130,7 @@ export function vaultTransitKey(options: VaultTransitKeyOptions): Required<KeyPr
       throw rejected();
     },
     async current({ signal } = {}) {
-      const data = await connection.call("read-key", base, { method: "GET", path: `/v1/${place}/keys/${name}` }, signal);
+      const data = await connection.call({ operation: "read-key", of: base, method: "GET", path: `/v1/${place}/keys/${name}` }, signal);
       const latest = fieldOf(data, "latest_version");
       if (typeof latest !== "number" || !Number.isSafeInteger(latest) || latest < 1)
         throw brokenAnswer("read-key", base, "names no version");

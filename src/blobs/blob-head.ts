@@ -13,6 +13,8 @@ export interface BlobHead {
   readonly ownHeaderBytes: number;
   /** The overlay if there is one, else the blob's own header. */
   readonly header: Uint8Array;
+  /** Whether the header that is in force stands beside the blob. */
+  readonly isOverlaid: boolean;
   readonly keyCommit: Uint8Array;
   /** Salt and commitment: what tells one body from another. */
   readonly bodyPrefix: Uint8Array;
@@ -33,7 +35,8 @@ export async function headOf(name: string, blob: StoredBlob, signal: AbortSignal
   const own = start.subarray(0, headerBytes);
   const { keyCommit } = record;
   const bodyPrefix = start.subarray(headerBytes, headerBytes + BODY_PREFIX_BYTES);
-  return { blob, ownHeaderBytes: headerBytes, header: overlayOf(name, blob, keyCommit) ?? own, keyCommit, bodyPrefix };
+  const overlay = overlayOf(name, blob, keyCommit);
+  return { blob, ownHeaderBytes: headerBytes, header: overlay ?? own, isOverlaid: overlay !== undefined, keyCommit, bodyPrefix };
 }
 
 function overlayOf(name: string, { overlay, etag }: StoredBlob, keyCommit: Uint8Array): Uint8Array | undefined {

@@ -14,18 +14,18 @@ export type {
 } from "./blob-store.ts";
 export type { BlobDescription } from "./description.ts";
 export type { BlobStreamOptions, EncryptedBlob } from "./encrypted-blob.ts";
-export {
-  type BlobDeleteOptions,
-  type BlobLedger,
-  type BlobListOptions,
-  type EncryptedStore,
-  type EncryptedStoreOptions,
-  encryptedStore,
-  type FindStaleOptions,
-  type PutOptions,
-  type RewrapOutcome,
-} from "./encrypted-store.ts";
+export { type EncryptedStore, encryptedStore } from "./encrypted-store.ts";
+export type {
+  BlobDeleteOptions,
+  BlobLedger,
+  BlobListOptions,
+  EncryptedStoreOptions,
+  FindStaleOptions,
+  PutOptions,
+  RewrapOutcome,
+} from "./encrypted-store-options.ts";
 export type { BlobKey } from "./key-digest.ts";
+export type { BlobLock } from "./lock.ts";
 export { type MemoryBlobsOptions, memoryBlobs } from "./memory.ts";
 export {
   type MulterBlob,
@@ -34,6 +34,7 @@ export {
   type MulterStorageOptions,
   multerStorage,
 } from "./multer-storage.ts";
+export { type BlobOverlays, type KeptOverlay, overlaidBlobs } from "./overlays.ts";
 export type { BlobProgress } from "./progress.ts";
 export { type RewrappedBlob, type RewrapStaleOptions, rewrapStale } from "./rewrap-stale.ts";
 export { type BlobSource, type SealUploadOptions, sealUpload } from "./seal-upload.ts";

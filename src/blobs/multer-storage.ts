@@ -1,6 +1,7 @@
 import { invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
-import type { EncryptedStore, PutOptions } from "./encrypted-store.ts";
+import { type OptionNames, refuseUnknown, requireMethods } from "../core/base/options.ts";
+import type { EncryptedStore } from "./encrypted-store.ts";
+import type { PutOptions } from "./encrypted-store-options.ts";
 
 /** The part of a file of multer that is used. What a client says of it is not verified. */
 export interface MulterFile {
@@ -46,6 +47,7 @@ export interface MulterStorageOptions<Request> {
 export function multerStorage<Request>(store: EncryptedStore, options: MulterStorageOptions<Request>): MulterStorage<Request> {
   refuseUnknown(options, OPTIONS, "multerStorage");
   const { name: nameOf, put: optionsOf = described } = options;
+  requireMethods(store, ["put", "delete"], "multerStorage takes a store", "`encryptedStore` makes one.");
   if (typeof nameOf !== "function") throw invalidArgument("name must be a function that names the blob of a file");
   const stored = async (request: Request, file: MulterFile): Promise<MulterBlob> => {
     const blobName = await nameOf(request, file);

@@ -18,6 +18,15 @@ export function checkedName(name: unknown): string {
   return name;
 }
 
+/** Whether a blob can have this name. Objects with another one are none of ours: what stands beside blobs, and what other programs keep. */
+export function isBlobName(name: unknown): name is string {
+  try {
+    return checkedName(name) === name;
+  } catch {
+    return false;
+  }
+}
+
 /** What the name of a sidecar adds to that of its blob. */
 export const SIDECAR_END = ".envelock-header";
 const MOST_NAME_BYTES = 1000;

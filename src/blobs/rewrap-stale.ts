@@ -1,8 +1,8 @@
 import { CALL_OPTIONS, callSignal } from "../core/base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import type { OptionNames } from "../core/base/options.ts";
-import { shownValue } from "../core/base/options.ts";
-import type { EncryptedStore, FindStaleOptions, RewrapOutcome } from "./encrypted-store.ts";
+import { type OptionNames, requireMethods, shownValue } from "../core/base/options.ts";
+import type { EncryptedStore } from "./encrypted-store.ts";
+import type { FindStaleOptions, RewrapOutcome } from "./encrypted-store-options.ts";
 
 export interface RewrapStaleOptions extends FindStaleOptions {
   /** How many blobs are worked on at once. Defaults to 8: the key service sets the pace, not the store. */
@@ -38,7 +38,7 @@ export function rewrapStale(store: EncryptedStore, options: RewrapStaleOptions =
   const signal = callSignal(options, OPTIONS, "rewrapStale");
   const { inFlight = 8, ...search } = options;
   if (!Number.isInteger(inFlight) || inFlight < 1) throw invalidArgument(`inFlight is ${shownValue(inFlight)}, expected an integer from 1`);
-  if (typeof store?.findStale !== "function") throw invalidArgument("rewrapStale takes a store", "`encryptedStore` makes one.");
+  requireMethods(store, ["findStale", "rewrap"], "rewrapStale takes a store", "`encryptedStore` makes one.");
   return rewrapped(store, store.findStale(search), inFlight, signal);
 }
 

@@ -1,6 +1,6 @@
 import { isBytes, viewOf } from "../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import { type OptionNames, readArgument, refuseUnknown } from "../core/base/options.ts";
 import { typeInWords } from "../core/format/looks-like.ts";
 import { checkedBytes } from "../core/resilience/checks.ts";
 import { streamPieces } from "../core/stream/stream-pieces.ts";
@@ -41,13 +41,16 @@ export function sealUpload(source: BlobSource, options: SealUploadOptions = {}):
   const expected = checkedBytes(expectedBytes, "expectedBytes");
   const most = checkedBytes(maxBytes, "maxBytes");
   if (expected !== undefined && most !== undefined && expected > most) throw tooLarge(most);
-  return whole(source, piecesOf(source), expected, most);
+  const pieces = readArgument("the source", () => piecesOf(source));
+  return whole(source, pieces, expected, most);
 }
 
 /** The length of a source that says it beforehand. */
 export function knownBytesOf(source: BlobSource): number | undefined {
-  if (isBytes(source)) return source.length;
-  return typeof Blob === "function" && source instanceof Blob ? source.size : undefined;
+  return readArgument("the source", () => {
+    if (isBytes(source)) return source.length;
+    return typeof Blob === "function" && source instanceof Blob ? source.size : undefined;
+  });
 }
 
 async function* whole(

@@ -1,8 +1,8 @@
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown, shownValue } from "../core/base/options.ts";
-import { httpRangeHandler } from "../core/stream/range-handler.ts";
+import { httpRangeHandler, requireRequest } from "../core/stream/range-handler.ts";
 import type { EncryptedBlob } from "./encrypted-blob.ts";
-import { checkedName } from "./name.ts";
+import { isBlobName } from "./name.ts";
 
 export interface BlobHandlerOptions {
   /** Finds the blob that a request asks for. Undefined answers 404. What a user may see is decided here. */
@@ -25,8 +25,9 @@ export function blobHandler(
     throw invalidArgument(`disposition is "attachment" or "inline", not ${shownValue(disposition)}`);
   }
   return async (request) => {
+    requireRequest(request);
     const name = await nameOf(request);
-    const blob = isName(name) ? await open(name, request.signal).catch(missing) : undefined;
+    const blob = isBlobName(name) ? await open(name, request.signal).catch(missing) : undefined;
     if (blob === undefined) return new Response(null, { status: 404, headers: SAFE });
     try {
       const { type, name: fileName } = blob.description ?? {};
@@ -40,15 +41,6 @@ export function blobHandler(
       throw error;
     }
   };
-}
-
-/** Whether a blob can have a name that came with a request. */
-function isName(name: string | undefined): name is string {
-  try {
-    return checkedName(name) === name;
-  } catch {
-    return false;
-  }
 }
 
 function missing(error: unknown): undefined {

@@ -2,7 +2,7 @@ import type { CallOptions } from "../core/base/call-options.ts";
 import { callSignal } from "../core/base/call-options.ts";
 import type { Context } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import type { OptionNames } from "../core/base/options.ts";
+import { type OptionNames, readArgument, requireMethods } from "../core/base/options.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { checkedBytes } from "../core/resilience/checks.ts";
 import { otherLength } from "./expected-length.ts";
@@ -79,10 +79,9 @@ export type ReencryptOutcome =
  * ```
  */
 export function migratingReader(keyring: Keyring, foreign: ForeignReader): MigratingReader {
-  if (typeof keyring?.openSeekable !== "function") throw invalidArgument("migratingReader takes a Keyring first");
-  if (typeof foreign?.recognises !== "function" || typeof foreign.open !== "function") {
-    throw invalidArgument("migratingReader takes a reader of the other format", "azureStorageEncryption and s3EncryptionClient make one");
-  }
+  requireMethods(keyring, ["openSeekable"], "migratingReader takes a Keyring first");
+  const hint = "azureStorageEncryption and s3EncryptionClient make one";
+  requireMethods(foreign, ["recognises", "open"], "migratingReader takes a reader of the other format", hint);
   return {
     async open(object, options = {}) {
       const signal = callSignal(options, OPEN_OPTIONS, "open");
@@ -91,7 +90,8 @@ export function migratingReader(keyring: Keyring, foreign: ForeignReader): Migra
       const call = signal === undefined ? {} : { signal };
       const given: unknown = object;
       if (typeof given !== "object" || given === null) throw invalidArgument("a stored object has metadata, size and read");
-      if (foreign.recognises(object)) return await foreign.open(object, { ...call, ...(expectedBytes !== undefined && { expectedBytes }) });
+      if (readArgument("a stored object", () => foreign.recognises(object)))
+        return await foreign.open(object, { ...call, ...(expectedBytes !== undefined && { expectedBytes }) });
       const blob = await keyring.openSeekable(object, { ...call, ...(context && { context }) });
       const size = expectedBytes === undefined ? undefined : await blob.size(call);
       if (expectedBytes !== undefined && size !== expectedBytes) throw otherLength(`${size}`, expectedBytes);
@@ -133,8 +133,8 @@ export function reencryptObjects(
 ): AsyncGenerator<ReencryptOutcome, void, undefined> {
   const signal = callSignal(options, REENCRYPT_OPTIONS, "reencryptObjects");
   const { put, context } = options;
-  if (typeof reader?.open !== "function") throw invalidArgument("reencryptObjects takes a reader", "`migratingReader` makes one.");
-  if (!isIterable(objects)) throw invalidArgument("objects must be an iterable of objects to move");
+  requireMethods(reader, ["open"], "reencryptObjects takes a reader", "`migratingReader` makes one.");
+  if (!readArgument("objects", () => isIterable(objects))) throw invalidArgument("objects must be an iterable of objects to move");
   if (typeof put !== "function") throw invalidArgument("put must be a function that stores a plaintext as an envelope");
   if (context !== undefined && typeof context !== "function") throw invalidArgument("context must be a function of a name");
   const move = async ({ name, object, expectedBytes }: ObjectToMove): Promise<ReencryptOutcome> => {

@@ -35,7 +35,7 @@ export async function diagnoseAwsKmsKey({
   ...options
 }: DiagnoseAwsKmsKeyOptions): Promise<readonly Finding<AwsKmsCheck>[]> {
   const provider = awsKmsKey(options); // checks the options
-  const { keyArn, keyType = "symmetric", trackMaterial: _, replicas: __, ...connectionOptions } = options;
+  const { keyArn, keyType = "symmetric", trackMaterial: _, replicas: __, failover: ___, ...connectionOptions } = options;
   const { clock = systemClock } = options;
   const connection = new AwsConnection(parseKeyArn("keyArn", keyArn), connectionOptions);
   const findings = new Findings<AwsKmsCheck>();

@@ -47,7 +47,7 @@ export async function diagnoseVaultKey(options: VaultTransitKeyOptions): Promise
     return findings.all;
   }
   const token = await findings.try("token", () =>
-    connection.call("read-key", "the token", { method: "GET", path: "/v1/auth/token/lookup-self" }, undefined),
+    connection.call({ operation: "read-key", of: "the token", method: "GET", path: "/v1/auth/token/lookup-self" }, undefined),
   );
   if (token === undefined) {
     findings.skip([...KEY_CHECKS, ...TRIP_CHECKS], "there is no token that works");
@@ -87,7 +87,7 @@ async function keyFindings(
   { keyType = "aead" }: VaultTransitKeyOptions,
   findings: Findings<VaultCheck>,
 ): Promise<void> {
-  const key = await findings.try("key", () => connection.call("read-key", path, { method: "GET", path }, undefined));
+  const key = await findings.try("key", () => connection.call({ operation: "read-key", of: path, method: "GET", path }, undefined));
   if (key === undefined) {
     findings.skip(KEY_CHECKS.slice(1), "the key could not be read; reading is needed for `current` and these checks alone");
     return;
@@ -124,8 +124,9 @@ async function keyFindings(
 
 /** With the capability `create` a misspelt name makes a new key at the first encryption. */
 async function upsertFinding(connection: VaultConnection, path: string, findings: Findings<VaultCheck>): Promise<void> {
-  const request = { method: "POST", path: "/v1/sys/capabilities-self", body: JSON.stringify({ paths: [path] }) } as const;
-  const capabilities = await connection.call("read-key", path, request, undefined).catch((error: unknown) => {
+  const body = JSON.stringify({ paths: [path] });
+  const request = { operation: "read-key", of: path, method: "POST", path: "/v1/sys/capabilities-self", body } as const;
+  const capabilities = await connection.call(request, undefined).catch((error: unknown) => {
     if (error instanceof EnvelockError) return undefined;
     throw error;
   });

@@ -1,7 +1,7 @@
 import { concatBytes, toHex } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { type OptionNames, readArgument, refuseUnknown } from "../../core/base/options.ts";
 import type { BlobCondition, BlobContent, BlobStore, BlobUpload, HeaderChange, StoredBlob } from "../blob-store.ts";
 import { isSourceChanged, sourceChanged } from "../failures.ts";
 import { base64Length, gatheredBytes, toBase64 } from "../http.ts";
@@ -46,7 +46,8 @@ export interface AzureBlobsOptions {
 export function azureBlobs(container: AzureContainerClient | AzureSasContainer, options: AzureBlobsOptions = {}): BlobStore {
   refuseUnknown(options, OPTIONS, "azureBlobs");
   const { indexTags, leaseId = () => undefined, tier, mostResentBytes = 32 * 1024 * 1024 } = options;
-  const calls = callsOf(container, indexTags);
+  if (leaseId !== undefined && typeof leaseId !== "function") throw invalidArgument("leaseId is a function of the name of a blob");
+  const calls = readArgument("the container of azureBlobs", () => callsOf(container, indexTags));
   const markers = new PageMarkers();
   const at = (name: string, signal?: AbortSignal): AzureConditions => {
     const lease = leaseId(name);

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/base/clock.ts";
 import { systemClock } from "../../core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { type OptionNames, refuseUnknown, requireMethods } from "../../core/base/options.ts";
 import { sleep } from "../../core/base/wait.ts";
 import type { BlobStore, BlobUpload, StoredBlob } from "../blob-store.ts";
 import { sourceChanged } from "../failures.ts";
@@ -33,6 +33,7 @@ export interface BlobFaultPlan {
  * ```
  */
 export function faultyBlobs(store: BlobStore, plan: BlobFaultPlan): BlobStore {
+  requireMethods(store, ["create", "open", "delete", "list"], "faultyBlobs takes a blob store");
   refuseUnknown(plan, PLAN, "faultyBlobs");
   const { breakEveryBytes, fault, beforeRead, clock = systemClock } = plan;
   if (breakEveryBytes !== undefined && !(Number.isInteger(breakEveryBytes) && breakEveryBytes > 0)) {

@@ -1,4 +1,4 @@
-import { EnvelockError, unreadable } from "./errors.ts";
+import { EnvelockError, invalidArgument, unreadable } from "./errors.ts";
 
 /** The names of all options of `T`: the compiler refuses a table that lacks one or has one too many. */
 export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
@@ -41,6 +41,38 @@ function unknownOption(name: string, known: readonly string[], what: string): En
   const shown = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name;
   const hint = meant === undefined ? `known options: ${known.join(", ")}` : `did you mean \`${meant}\`?`;
   return new EnvelockError("invalid-argument", `${what} has no option \`${shown}\``, { hint });
+}
+
+/**
+ * Reads an argument that stands by itself, not in an options object: a revoked proxy and a getter that throws are refused.
+ *
+ * @param what the argument in words, such as "the source of put"
+ * @throws `invalid-argument` with what was thrown as its cause
+ */
+export function readArgument<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw unreadable(what, error);
+  }
+}
+
+/**
+ * Refuses an argument that is no object with these methods.
+ *
+ * @param expected what was expected, as the beginning of a sentence, such as "encryptedStore takes a blob store"
+ * @throws `invalid-argument`
+ */
+export function requireMethods<T extends object>(given: T, methods: readonly (keyof T & string)[], expected: string, hint?: string): void {
+  const object: unknown = given;
+  for (const method of methods) {
+    const has = readArgument(`what ${expected}`, () => isObject(object) && typeof Reflect.get(object, method) === "function");
+    if (!has) throw invalidArgument(`${expected}, which has a method \`${method}\``, hint);
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
 /** Shows a value that was refused: a short primitive as it is, of anything else the type, so that no conversion of the value runs. */

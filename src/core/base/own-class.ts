@@ -7,7 +7,12 @@ export function markClass(marked: object, name: OwnClass): void {
 
 /** Whether a value is an object that any copy of the package made as a `name`. */
 export function isMarked(value: unknown, name: OwnClass): boolean {
-  return typeof value === "object" && value !== null && Reflect.get(value, Symbol.for(`envelock.${name}`)) === true;
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return Reflect.get(value, Symbol.for(`envelock.${name}`)) === true;
+  } catch {
+    return false; // a revoked proxy is nobody's
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { engine } from "#engine";
 import { ascii, type OwnedBytes, toHex } from "../base/bytes.ts";
 import type { CallOptions } from "../base/call-options.ts";
 import { invalidArgument } from "../base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../base/options.ts";
+import { type OptionNames, readArgument, refuseUnknown, requireMethods } from "../base/options.ts";
 import { checkedValidators, passesIfRange, preconditionOf } from "./http-preconditions.ts";
 import { type ByteRange, parseRange } from "./http-range.ts";
 
@@ -45,7 +45,9 @@ export function httpRangeHandler(blob: RangeReadable, options: RangeHandlerOptio
     ...(lastModified !== undefined && { "last-modified": lastModified.toUTCString() }),
   };
   const common: Record<string, string> = { "accept-ranges": "bytes", ...named };
+  requireMethods(blob, ["size", "stream"], "httpRangeHandler takes a blob");
   return async (request) => {
+    requireRequest(request);
     const { method, headers, signal } = request;
     if (method !== "GET" && method !== "HEAD") return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
     const precondition = preconditionOf(headers, validators);
@@ -67,6 +69,18 @@ export function httpRangeHandler(blob: RangeReadable, options: RangeHandlerOptio
     const told = { "content-type": `multipart/byteranges; boundary=${parts.boundary}`, "content-length": `${parts.bytes}` };
     return answer(206, { ...common, ...told }, multipartBody(blob, parts, signal));
   };
+}
+
+/** @throws `invalid-argument` for what is no `Request` */
+export function requireRequest(request: Request): void {
+  const given: unknown = request;
+  const isRequest = readArgument("the request", () => {
+    if (typeof given !== "object" || given === null || !("method" in given) || !("headers" in given)) return false;
+    const { method, headers } = given;
+    return typeof method === "string" && typeof headers === "object" && headers !== null && "get" in headers;
+  });
+  if (!isRequest)
+    throw invalidArgument("the handler answers a Request", "Express and Fastify have other ones: see docs/recipes/serve-ranges.md");
 }
 
 function answer(status: number, headers: Record<string, string>, body: ReadableStream<OwnedBytes> | null = null): Response {

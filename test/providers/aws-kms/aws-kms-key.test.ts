@@ -252,7 +252,7 @@ test("a moved alias changes nothing: keys are named by ARN", async () => {
   emulator.setAlias("alias/orders", emulator.createKey());
   expect(await open().unwrap(recipient, OPTIONS)).toEqual(DEK);
   const keyArn = KEY_ARN.replace(/key\/.*/, "alias/orders");
-  expect((await refusal(() => open({ keyArn }))).message).toContain("alias");
+  expect((await refusal(() => open({ keyArn }))).hint).toContain("alias");
 });
 
 test("states of the key", async () => {
@@ -316,6 +316,9 @@ test.each([
   [{ keyType: "rsa", trackMaterial: true }],
   [{ trackMaterial: "yes" }],
   [{ replicas: "x" }],
+  [{ replicas: [null] }],
+  [{ replicas: [{ keyArn: KEY_ARN }] }],
+  [{ failover: "yes" }],
   [{ fips: 1 }],
   [{ endpoint: "http://kms.example" }],
   [{ endpoint: "https://kms.example/path" }],

@@ -21,6 +21,7 @@ function tokens(clock: FakeClock, lifeMs: number | undefined, load?: (count: num
       return { text, endMs: lifeMs === undefined ? undefined : clock.unixMs() + lifeMs };
     },
     expiresAtMs: ({ endMs }) => endMs,
+    secretOf: ({ text }) => text,
   });
   return { expiring, text: async () => (await expiring.get()).text, count: () => count };
 }
@@ -48,13 +49,71 @@ test("a short-lived value serves two thirds of its life", async () => {
 test("a value without an end is loaded once, until it is refused", async () => {
   const clock = fakeClock();
   const { expiring, text } = tokens(clock, undefined);
-  const value = await expiring.get();
+  await text();
   clock.advanceNow(1e12);
   expect(await text()).toBe("token 1");
-  expiring.refused(value);
-  expect(await text()).toBe("token 2");
-  expiring.refused(value);
-  expect(await text(), "the refusal was of an older one").toBe("token 2");
+  const asked: string[] = [];
+  const ask = async (value: Token): Promise<string> => {
+    asked.push(value.text);
+    return value.text;
+  };
+  expect(await expiring.use(ask, (answer) => answer === "token 1")).toBe("token 2");
+  expect(asked).toEqual(["token 1", "token 2"]);
+  expect(await text(), "the fresh one is kept").toBe("token 2");
+});
+
+test("a refusal of an older value drops no newer one", async () => {
+  const { expiring, count } = tokens(fakeClock(), undefined);
+  const gates = [deferred(), deferred()];
+  const ask = async (value: Token): Promise<string> => {
+    if (value.text === "token 1") await gates.shift()?.promise;
+    return value.text;
+  };
+  const both = [1, 2].map(() => expiring.use(ask, (answer) => answer === "token 1"));
+  const [first, second] = [...gates];
+  first?.resolve();
+  await both[0];
+  second?.resolve();
+  expect(await Promise.all(both)).toEqual(["token 2", "token 2"]);
+  expect(count()).toBe(2);
+});
+
+test("a fresh value with the same secret is not tried again", async () => {
+  const clock = fakeClock();
+  const same = new Expiring<Token>({
+    clock,
+    load: async () => ({ text: "same", endMs: undefined }),
+    expiresAtMs: ({ endMs }) => endMs,
+    secretOf: ({ text }) => text,
+  });
+  let asked = 0;
+  expect(
+    await same.use(
+      async () => ++asked,
+      () => true,
+    ),
+  ).toBe(1);
+});
+
+test("a value that is about to end is given to the load, a refused one is not", async () => {
+  const clock = fakeClock();
+  const given: (string | undefined)[] = [];
+  const expiring = new Expiring<Token>({
+    clock,
+    async load(kept) {
+      given.push(kept?.text);
+      return { text: `token ${given.length}`, endMs: clock.unixMs() + 60_000 };
+    },
+    expiresAtMs: ({ endMs }) => endMs,
+    secretOf: ({ text }) => text,
+  });
+  await expiring.get();
+  clock.advanceNow(50_000);
+  await expiring.use(
+    async ({ text }) => text,
+    (answer) => answer === "token 2",
+  );
+  expect(given).toEqual([undefined, "token 1", undefined]);
 });
 
 test("callers at once share one load, and one that leaves stops none", async () => {

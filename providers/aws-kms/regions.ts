@@ -1,0 +1,65 @@
+import type { Clock } from "../../src/core/base/clock.ts";
+import { EnvelockError, invalidArgument, isDeliberateRefusal } from "../../src/core/base/errors.ts";
+import { type KeyArn, parseKeyArn } from "./arn.ts";
+import type { AwsConnection } from "./connection.ts";
+
+/** A replica of a multi-region key, and how its region is reached. */
+export interface AwsReplica {
+  readonly keyArn: string;
+  /** Another origin than the region's own, such as that of a VPC endpoint in it. */
+  readonly endpoint?: string;
+}
+
+/** @throws `invalid-argument` unless all are the same multi-region key in other regions */
+export function checkedReplicas(key: KeyArn, replicas: unknown): readonly (readonly [key: KeyArn, endpoint: string | undefined])[] {
+  if (!Array.isArray(replicas)) throw invalidArgument("replicas is a list of ARNs, or of { keyArn, endpoint }");
+  return replicas.map((replica: string | AwsReplica) => {
+    const { keyArn, endpoint } = typeof replica === "object" && replica !== null ? replica : { keyArn: replica, endpoint: undefined };
+    const parsed = parseKeyArn("a replica", keyArn);
+    const { partition, account, id } = parsed;
+    if (!id.startsWith("mrk-") || id !== key.id || account !== key.account || partition !== key.partition)
+      throw invalidArgument("a replica has partition, account and id of keyArn, which begins with mrk-, and another region");
+    return [parsed, endpoint];
+  });
+}
+
+/** One key in the regions where it may be called. */
+export class Regions {
+  readonly nearest: AwsConnection;
+  readonly #others: readonly AwsConnection[];
+  readonly #clock: Clock;
+  /** When each region that had an accident is called first again. */
+  readonly #awayUntilMs: Map<AwsConnection, number> = new Map();
+
+  constructor(nearest: AwsConnection, others: readonly AwsConnection[], clock: Clock) {
+    this.nearest = nearest;
+    this.#others = others;
+    this.#clock = clock;
+  }
+
+  /**
+   * Calls the nearest region, and where that has an accident the next one. A region that had one comes last for half a minute. What a
+   * replica refuses says nothing of the key: its policy and state are its own.
+   *
+   * @throws what the nearest region's call throws; what a replica's call throws otherwise
+   */
+  async run<T>(work: (connection: AwsConnection) => Promise<T>): Promise<T> {
+    const nowMs = this.#clock.monotonicMs();
+    const isAway = (connection: AwsConnection): boolean => (this.#awayUntilMs.get(connection) ?? 0) > nowMs;
+    const all = [this.nearest, ...this.#others];
+    let failure: unknown;
+    for (const connection of [...all.filter((one) => !isAway(one)), ...all.filter(isAway)]) {
+      try {
+        return await work(connection);
+      } catch (error) {
+        const isAccident = EnvelockError.is(error) && (error.code === "unavailable" || error.code === "timeout");
+        if (isAccident) this.#awayUntilMs.set(connection, this.#clock.monotonicMs() + AWAY_MS);
+        else if (connection === this.nearest || !isDeliberateRefusal(error)) throw error;
+        if (connection === this.nearest || failure === undefined) failure = error;
+      }
+    }
+    throw failure;
+  }
+}
+
+const AWAY_MS = 30_000;

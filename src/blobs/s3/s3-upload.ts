@@ -1,0 +1,89 @@
+import { copyOf } from "../../core/base/bytes.ts";
+import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
+import { invalidArgument } from "../../core/base/errors.ts";
+import type { BlobCondition, BlobUpload } from "../blob-store.ts";
+import type { S3Calls, S3Conditions, S3Content, S3Part, S3UploadId } from "./calls.ts";
+import { called, settled } from "./refusals.ts";
+
+/** What an upload needs to know. */
+export interface S3UploadPlan {
+  readonly calls: S3Calls;
+  readonly key: string;
+  readonly content: S3Content;
+  /** Whether the total length is stated at the end, for the service to check. */
+  readonly checksTotal: boolean;
+}
+
+/**
+ * An object in the making: by parts, begun with the first block of 5 MiB or more. A single smaller block waits in memory for the commit,
+ * and is then one request.
+ */
+export class S3Upload implements BlobUpload {
+  readonly #plan: S3UploadPlan;
+  readonly #parts = new Map<number, { readonly part: S3Part; readonly bytes: number }>();
+  #small: Uint8Array | undefined;
+  #upload: Promise<S3UploadId> | undefined;
+
+  constructor(plan: S3UploadPlan) {
+    this.#plan = plan;
+  }
+
+  async put(index: number, bytes: Uint8Array, call: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const signal = callSignal(call, CALL_OPTIONS, "put");
+    signal?.throwIfAborted();
+    if (index === 0 && bytes.length < LEAST_PART_BYTES && this.#upload === undefined) {
+      this.#small = copyOf(bytes);
+      return;
+    }
+    if (this.#small !== undefined) throw invalidArgument("only the last block of an object may be shorter than 5 MiB");
+    const upload = await this.#begun(signal);
+    const part = await called(() => this.#plan.calls.putPart(upload, index + 1, bytes, signal ? { signal } : {}));
+    this.#parts.set(index, { part, bytes: bytes.length });
+  }
+
+  async commit(condition: BlobCondition, call: { readonly signal?: AbortSignal } = {}): Promise<{ readonly etag: string } | "changed"> {
+    const signal = callSignal(call, CALL_OPTIONS, "commit");
+    signal?.throwIfAborted();
+    const { calls, key, content, checksTotal } = this.#plan;
+    const conditions: S3Conditions = { ...conditionOf(condition), ...(signal && { signal }) };
+    return await settled({ changed: () => "changed" as const, missing: () => "changed" as const }, async () => {
+      if (this.#upload === undefined) return { etag: await calls.put(key, this.#small ?? new Uint8Array(0), content, conditions) };
+      const upload = await this.#upload;
+      const stored = [...this.#parts].sort(([a], [b]) => a - b).map(([, each]) => each);
+      const bytes = checksTotal ? stored.reduce((sum, each) => sum + each.bytes, 0) : undefined;
+      const parts = stored.map(({ part }) => part);
+      return { etag: await calls.completeUpload(upload, parts, bytes, conditions) };
+    });
+  }
+
+  async abort(): Promise<void> {
+    this.#small = undefined;
+    const begun = this.#upload;
+    this.#upload = undefined;
+    if (begun === undefined) return;
+    const end = async (): Promise<void> => await this.#plan.calls.abortUpload(await begun, {});
+    await end().catch(() => end().catch(() => undefined)); // what stays costs, and a rule of the bucket must remove it
+  }
+
+  /** Begins the upload by parts, once: a failed beginning is repeated by the block that is put again. */
+  async #begun(signal: AbortSignal | undefined): Promise<S3UploadId> {
+    const { calls, key, content } = this.#plan;
+    this.#upload ??= called(async () => ({ key, id: await calls.beginUpload(key, content, signal ? { signal } : {}) }));
+    const begun = this.#upload;
+    try {
+      return await begun;
+    } catch (error) {
+      if (this.#upload === begun) this.#upload = undefined;
+      throw error;
+    }
+  }
+}
+
+/** Makes the conditions of a request from that of a commit. */
+export function conditionOf(condition: BlobCondition): S3Conditions {
+  if ("ifNone" in condition) return { ifNoneMatch: "*" };
+  return "ifMatch" in condition ? { ifMatch: condition.ifMatch } : {};
+}
+
+/** The least length of a part, except for the last. */
+export const LEAST_PART_BYTES: number = 5 * 1024 * 1024;
