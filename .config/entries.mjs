@@ -43,10 +43,15 @@ export const ENTRIES = {
   "./testing/s3": "src/testing/s3/index.ts",
 };
 
-/** What the package imports from itself, by runtime: the source for each condition. Types are those of `types`. */
+/**
+ * What the package imports from itself, by runtime: the source for each condition. Types are those of `types`. The condition
+ * `envelock-wasm` comes first, because Node has `node` too.
+ */
 export const INTERNAL = {
   "#engine": {
     types: "src/core/crypto/engine/engine.ts",
+    "envelock-wasm": "src/core/crypto/engine/node-wasm.ts",
+    deno: "src/core/crypto/engine/node-wasm.ts",
     node: "src/core/crypto/engine/node.ts",
     default: "src/core/crypto/engine/portable.ts",
   },
@@ -77,5 +82,7 @@ export function outputOf(entry) {
 
 /** The name in `dist` of what `#engine` and the like stand for under one condition, without its ending. */
 export function internalOutputOf(name, condition) {
-  return `${name.slice("#".length)}/${condition === "node" ? "node" : "portable"}`;
+  return `${name.slice("#".length)}/${OUTPUT_NAMES[condition] ?? condition}`;
 }
+
+const OUTPUT_NAMES = { "envelock-wasm": "node-wasm", deno: "node-wasm", default: "portable" };

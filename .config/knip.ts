@@ -1,7 +1,11 @@
 import type { KnipConfig } from "knip";
 import { ENTRIES, INTERNAL, PROGRAMS } from "./entries.mjs";
 
-const shipped = [...Object.values(ENTRIES), ...Object.values(PROGRAMS), ...Object.values(INTERNAL).flatMap((by) => [by.node, by.default])];
+const shipped = [
+  ...Object.values(ENTRIES),
+  ...Object.values(PROGRAMS),
+  ...Object.values(INTERNAL).flatMap(({ types: _, ...by }) => Object.values(by)),
+];
 
 const config: KnipConfig = {
   entry: [
@@ -15,6 +19,7 @@ const config: KnipConfig = {
     ".config/*.{mjs,ts}",
   ],
   project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],
+  ignore: ["src/core/crypto/engine/wasm/source/*.ts"], // AssemblyScript
   ignoreBinaries: ["dpkg-query", "flock", "mkfifo", "softhsm2-util", "unshare"],
   ignoreExportsUsedInFile: true,
 };

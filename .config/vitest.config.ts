@@ -5,7 +5,7 @@ import { ENTRIES, INTERNAL } from "./entries.mjs";
 
 const at = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
-// Both engines run the whole core suite; what starts processes or reads the package runs once.
+// All engines run the whole core suite; what starts processes or reads the package runs once.
 const CORE = ["test/core/**/*.test.ts", "test/fields/**/*.test.ts", "test/foreign/**/*.test.ts", "test/providers/**/*.test.ts"];
 const ONCE = [
   "test/cli/**/*.test.ts",
@@ -21,6 +21,7 @@ const ONCE = [
   "test/testing/**/*.test.ts",
   "test/integrations/**/*.test.ts",
   "test/browser/**/*.test.ts",
+  "test/wasm/**/*.test.ts",
 ];
 
 // Clients that only Node has, and what touches no engine: which it is makes no difference to them.
@@ -50,16 +51,16 @@ const otherOrms: Plugin = {
   },
 };
 
-const engine = (name: "node" | "portable", include: string[], exclude: string[] = []) => ({
+const sourceFor = (name: string, by: (typeof INTERNAL)[string]): string =>
+  name === "portable" ? by.default : ((name === "node-wasm" ? by["envelock-wasm"] : undefined) ?? by.node);
+
+const engine = (name: "node" | "node-wasm" | "portable", include: string[], exclude: string[] = []) => ({
   root: at(""),
   plugins: [otherOrms],
   resolve: {
     alias: [
       ...ELSEWHERE,
-      ...Object.entries(INTERNAL).map(([find, { node, default: portable }]) => ({
-        find,
-        replacement: at(name === "node" ? node : portable),
-      })),
+      ...Object.entries(INTERNAL).map(([find, by]) => ({ find, replacement: at(sourceFor(name, by)) })),
       ...Object.entries(ENTRIES).map(([entry, source]) => ({ find: new RegExp(`^envelock${entry.slice(1)}$`), replacement: at(source) })),
     ],
   },
@@ -74,5 +75,13 @@ const database = () => {
 
 export default defineConfig({
   // vitest leaves one core to itself, which on two of them doubles the time
-  test: { maxWorkers: "100%", projects: [engine("node", [...CORE, ...ONCE], BUNDLERS), engine("portable", CORE, NODE_ONLY), database()] },
+  test: {
+    maxWorkers: "100%",
+    projects: [
+      engine("node", [...CORE, ...ONCE], BUNDLERS),
+      engine("node-wasm", CORE, NODE_ONLY),
+      engine("portable", CORE, NODE_ONLY),
+      database(),
+    ],
+  },
 });

@@ -13,6 +13,7 @@ import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
 import { tenantsTable } from "./tenants.ts";
+import { timingTable } from "./timing.ts";
 
 // npm run bench [-- name ...]: every suite, or those named
 
@@ -30,6 +31,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   stream: () => streamTable(),
   blobs: () => blobTable(),
   tenants: () => tenantsTable(),
+  timing: timingTable,
 };
 
 async function timed(contests: readonly Contest[]): Promise<string> {

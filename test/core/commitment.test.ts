@@ -1,15 +1,17 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
 import { parseHeader, prepareHeader } from "../../src/core/format/envelope.ts";
 import type { KeyRecord } from "../../src/core/format/key-record.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { noise } from "../support/arbitraries.ts";
 import { flipped } from "../support/bytes.ts";
+import { takeTheFineWay } from "../support/fine-way.ts";
 import { kek, watched } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 
 // format.md §4: keyCommit first, then the body's commitment, then chunks
 
+beforeEach(takeTheFineWay);
 afterEach(() => {
   vi.restoreAllMocks();
 });

@@ -11,6 +11,7 @@ import { DataKeys } from "../../src/fields/data-keys.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
 import { noise } from "../support/arbitraries.ts";
 import { flipped } from "../support/bytes.ts";
+import { takeTheFineWay } from "../support/fine-way.ts";
 import { kek } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
@@ -122,6 +123,7 @@ describe("data keys are wiped", () => {
   });
 
   test("and so are the keys derived from them that the engine was handed", async () => {
+    takeTheFineWay();
     const keys: Uint8Array[] = [];
     const keep = (key: Uint8Array): number => keys.push(key);
     const { chunkCipher, blockCipher, siv } = engine;

@@ -6,6 +6,7 @@ import { DataKey } from "../../src/core/data-key/data-key.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
 import { contexts, noise, plaintexts, runs, sameContext, splitContexts } from "../support/arbitraries.ts";
 import { expectSameBytes, hexOf } from "../support/bytes.ts";
+import { takeTheFineWay } from "../support/fine-way.ts";
 import { refusalCode } from "../support/refusal.ts";
 
 afterEach(() => {
@@ -83,6 +84,7 @@ describe.each(KINDS)("$kind (format.md §5)", ({ kind, head, overhead, encrypt, 
   });
 
   test("of a foreign key is refused by its name, without a call of the AEAD", async () => {
+    takeTheFineWay();
     const token = encrypt(DataKey.generate(), noise(9));
     const key = DataKey.generate();
     encrypt(key, noise(9));
@@ -93,6 +95,7 @@ describe.each(KINDS)("$kind (format.md §5)", ({ kind, head, overhead, encrypt, 
   });
 
   test("of the other kind is refused as malformed, without a call of the AEAD", async () => {
+    takeTheFineWay();
     const key = DataKey.from(noise(32));
     for (const each of KINDS) {
       if (each.kind === kind) continue;

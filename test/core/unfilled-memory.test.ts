@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
 import { viewOf } from "../../src/core/base/bytes.ts";
 import { requireFilled } from "../../src/core/base/filled.ts";
@@ -11,6 +11,7 @@ import { memoryStore } from "../../src/fields/stores/memory.ts";
 import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { deferred } from "../support/deferred.ts";
+import { takeTheFineWay } from "../support/fine-way.ts";
 import { kek, watched } from "../support/keks.ts";
 import { collect, patterned, piecesOf } from "../support/pieces.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -60,6 +61,7 @@ const opening = {
 
 const CALLS: Readonly<Record<string, Call>> = { ...sealing, ...opening };
 
+beforeEach(takeTheFineWay);
 afterEach(() => {
   vi.restoreAllMocks();
 });

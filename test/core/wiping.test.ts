@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { engine } from "#engine";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { Xaes256Gcm } from "../../src/core/crypto/xaes.ts";
@@ -10,6 +10,7 @@ import { DataKeys } from "../../src/fields/data-keys.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
 import { noise } from "../support/arbitraries.ts";
 import { fakeClock } from "../support/fake-clock.ts";
+import { takeTheFineWay } from "../support/fine-way.ts";
 import { collect, piecesOf } from "../support/pieces.ts";
 
 // Secrets are watched where they pass: every key that the engine is handed and everything that it derives, by reference. What is public
@@ -17,6 +18,7 @@ import { collect, piecesOf } from "../support/pieces.ts";
 
 const CHUNK = 16384;
 
+beforeEach(takeTheFineWay);
 afterEach(() => {
   vi.restoreAllMocks();
 });

@@ -4,6 +4,7 @@ import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { blindIndex } from "../../src/fields/blind-index.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
+import { takeTheFineWay } from "../support/fine-way.ts";
 import { kek } from "../support/keks.ts";
 import { refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
@@ -12,6 +13,7 @@ import { untyped } from "../support/untyped.ts";
 let seen: Uint8Array[] = [];
 
 beforeEach(() => {
+  takeTheFineWay();
   seen = [];
   const { text, gcm } = engine;
   const { withUtf8 } = text;

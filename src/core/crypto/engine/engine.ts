@@ -1,11 +1,12 @@
 /**
  * What the core needs of a runtime's cryptography. `#engine` in the package's import map picks the implementation: `node.ts` over
- * node:crypto, `portable.ts` over WebCrypto and noble. Both make the same bytes, and the whole core suite runs on both.
+ * node:crypto, `node-wasm.ts` over that and a WebAssembly module, `portable.ts` over WebCrypto, the module and noble. All make the same
+ * bytes, and the whole core suite runs on each.
  *
  * Lengths are checked by the callers, once, where bytes are parsed.
  */
 export interface Engine {
-  readonly name: "node" | "portable";
+  readonly name: "node" | "node-wasm" | "portable";
 
   /** Memory with whatever was there before. The caller writes every byte and proves it with `requireFilled`, or wipes the array. */
   allocate(bytes: number): Uint8Array<ArrayBuffer>;

@@ -15,12 +15,16 @@ import {
   wiping,
 } from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
-import { TAG_BYTES } from "../../contracts/suite.ts";
-import type { BlockCipher, ChunkCipher, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
+import { TAG_BYTES, XAES_KEY_BYTES } from "../../contracts/suite.ts";
+import type { BlockCipher, ChunkCipher, CoarseEngine, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
 import { createNoncePool } from "./nonce-pool.ts";
+import { type WasmRuntime, wasmCoarse } from "./wasm/coarse.ts";
+import { wasmBlockCipher, wasmGcm, wasmHmac, wasmSiv } from "./wasm/fine.ts";
+import { type Wasm, wasmInstance } from "./wasm/instance.ts";
+import { webTextIn } from "./wasm/text-in-memory.ts";
 
-const gcm: OneTimeGcm = {
+const nobleOneTime: OneTimeGcm = {
   seal(key, nonce, aad, plaintext, target, offset) {
     return put(nobleGcm(key, nonce, aad).encrypt(plaintext), target, offset);
   },
@@ -59,12 +63,21 @@ function ownedView(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength) : copyOf(bytes);
 }
 
+const gcm: OneTimeGcm = {
+  seal: (...call) => fine().gcm.seal(...call),
+  open: (...call) => fine().gcm.open(...call),
+};
+
 function blockCipher(key: Uint8Array): BlockCipher {
+  const wasm = key.length === XAES_KEY_BYTES ? wasmInstance() : undefined;
+  if (wasm !== undefined) return wasmBlockCipher(wasm, key);
   const kept = copyOf(key);
   return { encrypt: (blocks) => ecb(kept, { disablePadding: true }).encrypt(blocks), destroy: () => wipe(kept) };
 }
 
 function siv(key: Uint8Array): Siv {
+  const wasm = key.length === 2 * XAES_KEY_BYTES ? wasmInstance() : undefined;
+  if (wasm !== undefined) return wasmSiv(wasm, key);
   const kept = copyOf(key);
   return {
     seal: (associated, plaintext) => ownedBytes(aessiv(kept, ...associated).encrypt(plaintext)),
@@ -104,7 +117,37 @@ function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** WebCrypto for what may be awaited, noble for what must be sync. noble's AES uses tables: not constant time, see docs/threat-model.md. */
+/** The parts that the module, which is made at the first use, takes over from noble. */
+function fine(): { readonly gcm: OneTimeGcm; readonly coarse: CoarseEngine | undefined; readonly wasm: Wasm | undefined } {
+  if (made === undefined) {
+    const wasm = wasmInstance();
+    made =
+      wasm === undefined
+        ? { gcm: nobleOneTime, coarse: undefined, wasm }
+        : { gcm: wasmGcm(wasm, nobleOneTime), coarse: wasmCoarse(wasm, RUNTIME), wasm };
+  }
+  return made;
+}
+
+function sha512Hmac(key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
+  const { wasm } = fine();
+  return (wasm === undefined ? undefined : wasmHmac(wasm, key, parts)) ?? hmac(sha512, key, concatBytes(...parts));
+}
+
+/** The least length from which two calls of WebCrypto, which have to be awaited, take less time than the module. */
+const MAX_BODY_BYTES = 8192;
+const RUNTIME: WasmRuntime = {
+  fillRandom: (target) => crypto.getRandomValues(target),
+  textIn: webTextIn,
+  maxXaesBytes: Number.POSITIVE_INFINITY,
+  maxBodyBytes: MAX_BODY_BYTES,
+};
+let made: ReturnType<typeof fine> | undefined;
+
+/**
+ * WebCrypto for what may be awaited, the WebAssembly module for what is small or must be sync. Where there is no such module, noble, whose
+ * AES uses tables: not constant time, see docs/threat-model.md.
+ */
 export const engine: Engine = {
   name: "portable",
   allocate: (bytes) => new Uint8Array(bytes),
@@ -121,12 +164,14 @@ export const engine: Engine = {
     fromUtf8: textOf,
   },
   timingSafeEqual,
-  hmac: (hash, key, ...parts) => hmac(hash === "sha256" ? sha256 : sha512, key, concatBytes(...parts)),
+  hmac: (hash, key, ...parts) => (hash === "sha256" ? hmac(sha256, key, concatBytes(...parts)) : sha512Hmac(key, parts)),
   gcm,
   chunkCipher,
   blockCipher,
   siv,
   keyWrap,
   x25519,
-  coarse: undefined,
+  get coarse() {
+    return fine().coarse;
+  },
 };

@@ -1,0 +1,29 @@
+import { randomFillSync } from "node:crypto";
+import type { CoarseEngine, Engine } from "./engine.ts";
+import { engine as node } from "./node.ts";
+import { bufferTextIn } from "./wasm/buffer-text.ts";
+import { wasmCoarse } from "./wasm/coarse.ts";
+import { wasmInstance } from "./wasm/instance.ts";
+
+let coarse: CoarseEngine | undefined;
+let isTried = false;
+
+/**
+ * node:crypto, and the WebAssembly module for what is small: the calls into node:crypto cost more than its AES. For processes that start
+ * with `--conditions=envelock-wasm`, and for Deno, where those calls cost most.
+ */
+export const engine: Engine = {
+  ...node,
+  name: "node-wasm",
+  get coarse() {
+    if (!isTried) {
+      isTried = true;
+      const wasm = wasmInstance();
+      if (wasm !== undefined) coarse = wasmCoarse(wasm, RUNTIME);
+    }
+    return coarse;
+  },
+};
+
+// From there on node:crypto is faster.
+const RUNTIME = { fillRandom: randomFillSync, textIn: bufferTextIn, maxXaesBytes: 384, maxBodyBytes: 768 } as const;
