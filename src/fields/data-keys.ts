@@ -8,6 +8,7 @@ import { type ForgetFilter, meetsOwner, meetsVersion } from "../core/key-source/
 import { lifeOf } from "../core/keyring/keyring.ts";
 import { Limiter } from "../core/resilience/limiter.ts";
 import type { BlindIndexValue } from "./blind-index.ts";
+import { CipherMemo, type MadeCipher } from "./cipher-memo.ts";
 import { ColumnTokens } from "./column-tokens.ts";
 import { type DataKeyInfo, infoOf } from "./data-key-info.ts";
 import { type DataKeysOptions, parseDataKeysOptions, ROTATE_OPTIONS, type RotateOptions } from "./data-keys-options.ts";
@@ -63,6 +64,7 @@ export class DataKeys {
   readonly #maxScopes: number;
   readonly #loading = new SingleFlights<string, ScopeKeys>();
   readonly #scopes = new Map<string, ScopeKeys>();
+  readonly #ciphers = new CipherMemo();
   readonly #ledger = new ScopeLedger();
   readonly #stopListening: () => void;
   /** Whether the keyring forgets keys because a scope was shredded here, which has wiped its own already. */
@@ -132,6 +134,16 @@ export class DataKeys {
     options: FieldOptions<V, N, R>,
   ): Promise<FieldCipher<ValueTypes[V], NullOf<N>, RowOf<R>>>;
   async field(options: AnyFieldOptions): Promise<FieldCipher<unknown, null>> {
+    const known = this.#ciphers.find(options);
+    if (known !== undefined && this.#scopes.get(known.keys.scope.text) === known.keys) {
+      this.#policy.time.nowMs = this.#policy.clock.monotonicMs();
+      await known.keys.ready();
+      return known.cipher;
+    }
+    return (await this.#ciphers.make(options, (given) => this.#newCipher(given))).cipher;
+  }
+
+  async #newCipher(options: AnyFieldOptions): Promise<MadeCipher> {
     checkFieldOptions(options);
     const { table, column, type = "string", scope, nullable = false, blindIndex, parse, migrating } = options;
     const keys = await this.#keysOf(this.#scopeOf(scope), options);
@@ -141,7 +153,8 @@ export class DataKeys {
       isNullable: nullable,
       index: blindIndex && new KeyedIndex(await this.#indexKeysOf(options), { table, column, index: column }, blindIndex),
     };
-    return migrating === undefined ? new FieldCipher<unknown, null>(parts) : new MigratingFieldCipher<unknown, null>(parts);
+    const cipher = migrating === undefined ? new FieldCipher<unknown, null>(parts) : new MigratingFieldCipher<unknown, null>(parts);
+    return { cipher, keys };
   }
 
   /**
@@ -259,6 +272,7 @@ export class DataKeys {
     this.#stopListening();
     for (const keys of this.#scopes.values()) keys.close();
     this.#scopes.clear();
+    this.#ciphers.clear();
   }
 
   /** Follows the keyring's `forget`: a scope unwraps its keys again when a cipher of it is used. */
@@ -327,12 +341,22 @@ export class DataKeys {
   #makeRoom(most: number): void {
     if (this.#scopes.size <= most) return;
     const idleSince = this.#policy.time.nowMs - IN_USE_MS;
-    const idle = [...this.#scopes.values()].filter(({ usedAt }) => usedAt <= idleSince).sort((a, b) => a.usedAt - b.usedAt);
-    for (const keys of idle.slice(0, this.#scopes.size - most)) {
+    for (const keys of longestIdle(this.#scopes.values(), this.#scopes.size - most, idleSince)) {
       keys.close();
       this.#scopes.delete(keys.scope.text);
     }
   }
+}
+
+/** The scopes that were not used since, those that were used longest ago first. Sorts nothing for one, which is the usual number. */
+function longestIdle(scopes: Iterable<ScopeKeys>, most: number, idleSince: number): readonly ScopeKeys[] {
+  if (most > 1) {
+    const idle = [...scopes].filter(({ usedAt }) => usedAt <= idleSince);
+    return idle.sort((a, b) => a.usedAt - b.usedAt).slice(0, most);
+  }
+  let oldest: ScopeKeys | undefined;
+  for (const keys of scopes) if (keys.usedAt <= idleSince && keys.usedAt < (oldest?.usedAt ?? Number.POSITIVE_INFINITY)) oldest = keys;
+  return oldest === undefined ? [] : [oldest];
 }
 
 /** Returns the table of data keys, for jobs over a fleet. @throws `closed`, or `invalid-argument` for what is no `DataKeys` of this copy */
