@@ -7,7 +7,7 @@ import type { StreamAccess } from "../core/stream/beginning.ts";
 import { EncryptedPieces } from "../core/stream/encrypted-pieces.ts";
 import { encryptedBytes } from "../core/stream/streams.ts";
 import type { BlobCondition, BlobStore, BlobUpload } from "./blob-store.ts";
-import { BlockSizes, blocksOf } from "./block-cutter.ts";
+import { BlockMemory, BlockSizes, blocksOf } from "./block-cutter.ts";
 import { type BlobDescription, sealedDescription } from "./description.ts";
 import { blobChanged, blobExists } from "./failures.ts";
 import { keyDigestsOf } from "./key-digest.ts";
@@ -73,8 +73,10 @@ export async function writeBlob(
     const metadata = { envelock: "1", envelock_keys: keys.join("."), ...(about !== undefined && { envelock_about: about }) };
     const content = { metadata, keys, ...(total !== undefined && { storedBytes: total }) };
     upload = await repeated(() => store.create(call.name, content, { signal }), persistence);
-    const blocks = blocksOf(encrypted, sizes, store.blocks.isHeaderApart ? header.length : undefined);
-    const sender = new BlockSender(upload, store.blocks.inFlight, progressTo(call.onProgress, total, clock), persistence, stop);
+    const memory = new BlockMemory();
+    const blocks = blocksOf(encrypted, sizes, store.blocks.isHeaderApart ? header.length : undefined, memory);
+    const progress = progressTo(call.onProgress, total, clock);
+    const sender = new BlockSender(upload, store.blocks.inFlight, progress, persistence, stop, memory);
     await sender.sendAll(blocks);
     await call.note(header);
     const isOurs = startTest(store, call.name, sender.start, header.length, signal);
@@ -95,6 +97,7 @@ class BlockSender {
   readonly #progress: (bytes: number) => void;
   readonly #persistence: Persistence;
   readonly #stop: AbortController;
+  readonly #memory: BlockMemory;
   readonly #inFlight = new Set<Promise<void>>();
   readonly #beginning: Uint8Array[] = [];
   sentBytes = 0;
@@ -105,12 +108,14 @@ class BlockSender {
     progress: (bytes: number) => void,
     persistence: Persistence,
     stop: AbortController,
+    memory: BlockMemory,
   ) {
     this.#upload = upload;
     this.#mostInFlight = mostInFlight;
     this.#progress = progress;
     this.#persistence = persistence;
     this.#stop = stop;
+    this.#memory = memory;
   }
 
   /** The first bytes that were sent. */
@@ -137,10 +142,16 @@ class BlockSender {
 
   #send(index: number, block: Uint8Array): void {
     const { signal } = this.#persistence;
-    const sending = repeated(() => this.#upload.put(index, block, signal === undefined ? {} : { signal }), this.#persistence).then(() => {
+    let attempts = 0;
+    const attempt = (): Promise<void> => {
+      attempts++;
+      return this.#upload.put(index, block, signal === undefined ? {} : { signal });
+    };
+    const sending = repeated(attempt, this.#persistence).then(() => {
       this.sentBytes += block.length;
       this.#progress(block.length);
       this.#inFlight.delete(sending);
+      if (attempts === 1) this.#memory.give(block); // an attempt that was given up may still read it
     });
     this.#inFlight.add(sending);
     sending.catch((error: unknown) => this.#stop.abort(error)); // ends the wait for an idle source too
