@@ -65,6 +65,11 @@ export const INTERNAL = {
     node: "src/blobs/md5/node.ts",
     default: "src/blobs/md5/portable.ts",
   },
+  "#fetch": {
+    types: "src/blobs/fetch/fetch.ts",
+    node: "src/blobs/fetch/node.ts",
+    default: "src/blobs/fetch/portable.ts",
+  },
 };
 
 /** The command, and what runs in threads of its own: started by a path, imported by nobody. */

@@ -1,7 +1,11 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { startAzurite } from "../test/support/azurite.ts";
+import { Keyring } from "envelock";
+import { encryptedStore } from "envelock/blobs";
+import { azureBlobs } from "envelock/blobs/azure";
+import { localKey } from "envelock/providers/local";
+import { type Azurite, startAzurite } from "../test/support/azurite.ts";
 import { median } from "./harness.ts";
 
 /**
@@ -23,10 +27,34 @@ export async function blobTable(mebibytes: number = SIZE_MEBIBYTES): Promise<str
     }
     const base = runs.get("plain");
     const lines = [...runs].map(([way, { up, down }]) => `| ${NAMES[way]} | ${columnsOf(up, base?.up)} | ${columnsOf(down, base?.down)} |`);
-    return [HEAD, RULE, ...lines].join("\n");
+    return [HEAD, RULE, ...lines, "", ...(await rangeLines(azurite, name, mebibytes * 2 ** 20))].join("\n");
   } finally {
     await azurite.close();
   }
+}
+
+/** What a range of 1 MiB from the middle takes: of a blob that was stored before, opened anew. */
+async function rangeLines(azurite: Azurite, container: string, bytes: number): Promise<readonly string[]> {
+  const counts = { requests: 0, bytes: 0 };
+  const counting: typeof fetch = async (input, request) => {
+    const answer = await fetch(input, request);
+    counts.requests++;
+    counts.bytes += Number(answer.headers.get("content-length"));
+    return answer;
+  };
+  const keyring = new Keyring(localKey({ keyId: "bench", key: new Uint8Array(32).fill(7) }));
+  const blobs = azureBlobs({ url: `${azurite.url}/${container}`, sas: azurite.sas(container), fetch: counting });
+  const blob = await encryptedStore(keyring, blobs, { context: (name) => ({ object: name }) }).get("client");
+  const middle = Math.floor(bytes / 2) + 1234;
+  const found = await blob.read(middle, middle + RANGE_BYTES);
+  blob.close();
+  if (found.length !== RANGE_BYTES) throw new Error(`${found.length} bytes came`);
+  const over = (counts.bytes - RANGE_BYTES) / 1024;
+  return [
+    "| 1 MiB from the middle | requests | KiB over what was asked |",
+    "| --- | ---: | ---: |",
+    `| \`get\` and \`read\` | ${counts.requests} | ${over.toFixed(1)} |`,
+  ];
 }
 
 interface Run {
@@ -35,13 +63,14 @@ interface Run {
   readonly rssBytes: number;
 }
 
-/** `wall s (ratio) | CPU s | RSS MiB over plain` */
+/** `wall s (ratio) | CPU s (ratio) | RSS MiB over plain` */
 function columnsOf(runs: readonly Run[], base: readonly Run[] | undefined): string {
   const seconds = median(runs.map((run) => run.seconds));
   const ratio = median(runs.map((run, round) => run.seconds / (base?.[round]?.seconds ?? Number.NaN)));
   const cpu = median(runs.map(({ cpuSeconds }) => cpuSeconds));
+  const cpuRatio = median(runs.map((run, round) => run.cpuSeconds / (base?.[round]?.cpuSeconds ?? Number.NaN)));
   const rss = median(runs.map(({ rssBytes }, round) => (rssBytes - (base?.[round]?.rssBytes ?? 0)) / 2 ** 20));
-  return `${seconds.toFixed(2)} (${ratio.toFixed(2)}) | ${cpu.toFixed(2)} | ${rss.toFixed(0)}`;
+  return `${seconds.toFixed(2)} (${ratio.toFixed(2)}) | ${cpu.toFixed(2)} (${cpuRatio.toFixed(2)}) | ${rss.toFixed(0)}`;
 }
 
 async function child(direction: string, way: string, container: string, name: string, bytes: string): Promise<Run> {
@@ -52,6 +81,7 @@ async function child(direction: string, way: string, container: string, name: st
 
 const run = promisify(execFile);
 const { BENCH_BLOB_MIB = "200" } = process.env;
+const RANGE_BYTES = 2 ** 20;
 const SIZE_MEBIBYTES = Number(BENCH_BLOB_MIB);
 const ROUNDS = 5;
 const WAYS = ["plain", "client", "fetch"] as const;
@@ -60,5 +90,6 @@ const NAMES = {
   client: "`azureBlobs(client)`, encrypted",
   fetch: "`azureBlobs({ url, sas })`, encrypted",
 } as const;
-const HEAD = "| way | upload wall s (ratio) | CPU s | RSS MiB over plain | download wall s (ratio) | CPU s | RSS MiB over plain |";
+const HEAD =
+  "| way | upload wall s (ratio) | CPU s (ratio) | RSS MiB over plain | download wall s (ratio) | CPU s (ratio) | RSS MiB over plain |";
 const RULE = "| --- | ---: | ---: | ---: | ---: | ---: | ---: |";

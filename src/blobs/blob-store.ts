@@ -75,7 +75,7 @@ export type BlobCondition = { readonly ifNone: "*" } | { readonly ifMatch: strin
 export interface BlobUpload {
   /**
    * Stores block `index`, counted from 0. The same index may be given again after a failure. The bytes do not change before the promise
-   * settles.
+   * settles. Once it has resolved they do, because their memory is used for further blocks.
    */
   put(index: number, bytes: Uint8Array, options?: CallOptions): Promise<void>;
 

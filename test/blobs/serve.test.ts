@@ -1,6 +1,9 @@
+import { Readable } from "node:stream";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { BlockSizes } from "../../src/blobs/block-cutter.ts";
+import { BlockMemory, BlockSizes, blocksOf } from "../../src/blobs/block-cutter.ts";
 import { memoryBlobs } from "../../src/blobs/index.ts";
+import { concatBytes } from "../../src/core/base/bytes.ts";
 import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { refusalCode } from "../support/refusal.ts";
@@ -48,6 +51,49 @@ describe("httpHandler", () => {
 
   test("refuses bad options", async () => {
     expect(await refusalCode(() => store.httpHandler(Object.assign({ name }, { cache: true })))).toBe("invalid-argument");
+  });
+});
+
+describe("blocks", () => {
+  const rules = { ...memoryBlobs().blocks, bytes: 300_000, leastBytes: 1 };
+
+  test("hold the same bytes however the pieces come, and in memory that is used again", async () => {
+    const law = fc.asyncProperty(
+      fc.array(fc.integer({ min: 0, max: 250_000 }), { maxLength: 12 }),
+      fc.option(fc.integer({ min: 1, max: 500 }), { nil: undefined }),
+      fc.boolean(),
+      async (lengths, headerBytes, isKnown) => {
+        const pieces = lengths.map((length, at) => noise(length, at));
+        const bytes = concatBytes(...pieces);
+        const sizes = new BlockSizes(rules, isKnown ? bytes.length : undefined);
+        const memory = new BlockMemory();
+        const cut: Uint8Array[] = [];
+        for await (const block of blocksOf(Readable.from(pieces), sizes, headerBytes, memory)) {
+          cut.push(block.slice());
+          block.fill(0xee);
+          memory.give(block);
+        }
+        expectSameBytes(concatBytes(...cut), bytes);
+        const others = headerBytes === undefined ? cut : cut.slice(1);
+        if (others.length > 0 && headerBytes !== undefined) expect(cut[0]?.length).toBe(headerBytes);
+        expect(others.slice(0, -1).every(({ length }) => length === rules.bytes)).toBe(true);
+      },
+    );
+    await fc.assert(law, { numRuns: 50 });
+  });
+
+  test("of a small blob take little memory", async () => {
+    const taken: number[] = [];
+    const memory = new (class extends BlockMemory {
+      override take(bytes: number): Uint8Array<ArrayBuffer> {
+        taken.push(bytes);
+        return super.take(bytes);
+      }
+    })();
+    for (const total of [1000, undefined]) {
+      for await (const _ of blocksOf(Readable.from([noise(1000)]), new BlockSizes(rules, total), 129, memory));
+    }
+    expect(Math.max(...taken)).toBeLessThanOrEqual(131_072);
   });
 });
 

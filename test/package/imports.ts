@@ -65,6 +65,7 @@ const INTERNAL: Readonly<Record<string, string>> = {
   "#engine": "src/core/crypto/engine/engine.ts",
   "#lanes": "src/core/stream/lanes/lanes.ts",
   "#md5": "src/blobs/md5/md5.ts",
+  "#fetch": "src/blobs/fetch/fetch.ts",
 };
 const STATEMENT = /^(import|import type|export|export type) (?:\{([^}]*)\}|\* as \w+|\*|\w+)? ?(?:from )?"([^"]+)";$/gm;
 const DYNAMIC = /\bimport\((?:\s*"([^"]+)")?/g;

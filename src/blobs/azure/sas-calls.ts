@@ -1,3 +1,4 @@
+import { runtimeFetch } from "#fetch";
 import { md5 } from "#md5";
 import { utf8 } from "../../core/base/bytes.ts";
 import { type Clock, systemClock } from "../../core/base/clock.ts";
@@ -36,7 +37,7 @@ export interface AzureSasContainer {
 
 /** Speaks to the service with `fetch` alone. */
 export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefined): AzureCalls {
-  const { url, sas, fetch = globalThis.fetch.bind(globalThis), silenceMs = SILENCE_MS, clock = systemClock } = container;
+  const { url, sas, fetch = runtimeFetch, silenceMs = SILENCE_MS, clock = systemClock } = container;
   const base = baseOf(url);
   const given = sas ?? base.search;
   const wire: Wire = { fetch, clock, silenceMs };

@@ -9,6 +9,7 @@ export function byteCases(): readonly Case[] {
     { name: "blocks come back as one blob, whole and in parts", run: keepsBytes },
     { name: "a blob of one small block comes back", run: keepsSmall },
     { name: "open reads the first bytes, as many as there are", run: readsFirst },
+    { name: "a block may change once the store has taken it", run: keepsNoBlock },
     { name: "blocks may come in any order, where several are in flight", run: takesAnyOrder },
     { name: "a block that is put again counts once", run: countsOnce },
     { name: "nothing is seen before the commit, nor after an abort", run: hidesUnfinished },
@@ -55,6 +56,19 @@ async function readsFirst(open: () => Promise<BlobStore>): Promise<void> {
     check(size === 300, "open must give the size of the blob, whatever it reads");
     check(equalPublicBytes(first, bytes.subarray(0, firstBytes)), `open must give the first ${firstBytes} bytes`);
   }
+}
+
+async function keepsNoBlock(open: () => Promise<BlobStore>): Promise<void> {
+  const [store, name] = [await open(), newName()];
+  const blocks = blocksFor(store);
+  const bytes = concatBytes(...blocks);
+  const upload = await store.create(name, contentOf());
+  for (const [index, block] of blocks.entries()) {
+    await upload.put(index, block);
+    block.fill(0xee); // its memory is used for the next block
+  }
+  await upload.commit({ ifNone: "*" });
+  await checkStands(store, name, bytes, "when blocks change after put");
 }
 
 async function takesAnyOrder(open: () => Promise<BlobStore>): Promise<void> {

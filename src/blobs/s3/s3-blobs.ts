@@ -1,3 +1,4 @@
+import { runtimeFetch } from "#fetch";
 import { CALL_OPTIONS, type CallOptions, callSignal } from "../../core/base/call-options.ts";
 import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
@@ -142,7 +143,7 @@ function reachOf(bucket: S3SignedBucket | S3ClientBucket | S3PresignedBucket): R
   );
 }
 
-function wireOf({ fetch = globalThis.fetch.bind(globalThis), silenceMs = SILENCE_MS, clock = systemClock }: Partial<Wire>): Wire {
+function wireOf({ fetch = runtimeFetch, silenceMs = SILENCE_MS, clock = systemClock }: Partial<Wire>): Wire {
   return { fetch, silenceMs, clock };
 }
 

@@ -1,3 +1,4 @@
+import { runtimeFetch } from "#fetch";
 import { azureBlobs } from "../../blobs/azure/index.ts";
 import { systemClock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
@@ -24,7 +25,7 @@ export const azurePlaces: StoreKind = {
 };
 
 /** A `fetch` that sends the token of an identity with each request. @throws `access-denied` if neither an option nor a variable asks for that */
-function signedIn({ credential }: StoreOptions): typeof fetch {
+function signedIn({ credential }: StoreOptions): typeof runtimeFetch {
   if (credential === undefined && environmentVariable("AZURE_STORAGE_AUTH_MODE") !== "login") {
     throw new EnvelockError("access-denied", "nothing says how to sign in to Azure Storage", {
       detail: "credential",
@@ -33,12 +34,10 @@ function signedIn({ credential }: StoreOptions): typeof fetch {
   }
   const { credential: source } = azureConnection(credential === undefined ? {} : { credential });
   return async (url, request) => {
-    const token = await source.getToken(SCOPE, request?.signal ? { abortSignal: request.signal } : {});
+    const token = await source.getToken(SCOPE, request.signal ? { abortSignal: request.signal } : {});
     if (token === null) throw new EnvelockError("access-denied", "the identity gave no token for Azure Storage", { detail: "credential" });
-    const headers = new Headers(request?.headers);
-    headers.set("authorization", `Bearer ${token.token}`);
-    headers.set("x-ms-date", new Date(systemClock.unixMs()).toUTCString());
-    return await fetch(url, { ...request, headers });
+    const signing = { authorization: `Bearer ${token.token}`, "x-ms-date": new Date(systemClock.unixMs()).toUTCString() };
+    return await runtimeFetch(url, { ...request, headers: { ...request.headers, ...signing } });
   };
 }
 

@@ -28,6 +28,22 @@ export const MUTANTS: readonly Mutant[] = [
     change: opening((blob) => ({ size: blob.first.length })),
   },
   {
+    fault: "sends blocks at the commit",
+    noticedBy: "a block may change once the store has taken it",
+    change: uploading((upload) => {
+      const blocks = new Map<number, Uint8Array>();
+      return {
+        async put(index, bytes) {
+          blocks.set(index, bytes);
+        },
+        async commit(condition, options) {
+          for (const [index, bytes] of blocks) await upload.put(index, bytes);
+          return await upload.commit(condition, options);
+        },
+      };
+    }),
+  },
+  {
     fault: "keeps blocks in the order in which they came",
     noticedBy: "blocks may come in any order, where several are in flight",
     change: uploading((upload) => {

@@ -1,0 +1,3 @@
+import type { RuntimeFetch } from "./fetch.ts";
+
+export const runtimeFetch: RuntimeFetch = (url, request) => globalThis.fetch(url, request);
