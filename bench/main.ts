@@ -1,7 +1,8 @@
 import { blobTable } from "./blobs.ts";
+import { engineTables } from "./engines.ts";
 import { entrySizeTable } from "./entry-size.ts";
 import { envelopeContests } from "./envelope.ts";
-import { fieldContests, overheadTable } from "./field.ts";
+import { fieldContests, fieldTextContests, overheadTable } from "./field.ts";
 import { insertTable } from "./field-insert.ts";
 import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
@@ -34,6 +35,12 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   timing: timingTable,
 };
 
+/** What is not run unless it is named. */
+const NAMED: typeof SUITES = {
+  "field-text": async () => timed(await fieldTextContests()),
+  engines: engineTables,
+};
+
 async function timed(contests: readonly Contest[]): Promise<string> {
   const rows = [];
   for (const contest of contests) rows.push(...(await runContest(contest)));
@@ -41,13 +48,14 @@ async function timed(contests: readonly Contest[]): Promise<string> {
 }
 
 const named = process.argv.slice(2);
-const unknown = named.filter((name) => !(name in SUITES));
+const all = { ...SUITES, ...NAMED };
+const unknown = named.filter((name) => !(name in all));
 if (unknown.length > 0) {
-  console.error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(SUITES).join(", ")}`);
+  console.error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(all).join(", ")}`);
   process.exit(2);
 }
 
 console.log(describeMachine());
-for (const [name, run] of Object.entries(SUITES)) {
-  if (named.length === 0 || named.includes(name)) console.log(`\n## ${name}\n\n${await withStolenTime(run)}`);
+for (const [name, run] of Object.entries(all)) {
+  if (named.length === 0 ? name in SUITES : named.includes(name)) console.log(`\n## ${name}\n\n${await withStolenTime(run)}`);
 }

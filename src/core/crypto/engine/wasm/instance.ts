@@ -69,11 +69,6 @@ export function wasmFailure(): unknown {
   return made !== undefined && "failure" in made ? made.failure : undefined;
 }
 
-/** Forgets the instance, for tests of what prevents one. */
-export function forgetInstance(): void {
-  made = undefined;
-}
-
 function instantiate(): Wasm {
   const text = atob(MODULE);
   const bytes = new Uint8Array(text.length);
