@@ -1,12 +1,14 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
 import { type BlobStore, type EncryptedStore, encryptedStore } from "../../src/blobs/index.ts";
+import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { AzureEmulator } from "../../src/testing/azure-emulator/index.ts";
+import { S3Emulator } from "../../src/testing/s3/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { startAzurite } from "../support/azurite.ts";
 import { expectSameBytes } from "../support/bytes.ts";
@@ -27,7 +29,7 @@ const azurite = await startAzurite();
 afterAll(() => azurite.close());
 const container = await azurite.createContainer();
 const { PATH = "" } = process.env;
-const SHOPS: readonly Shop[] = [
+const SHOPS: Shop[] = [
   {
     name: "Azure",
     at: `az://devstoreaccount1/${container}`,
@@ -35,6 +37,22 @@ const SHOPS: readonly Shop[] = [
     open: () => azureBlobs({ url: `${azurite.url}/${container}`, sas: azurite.sas(container) }),
   },
 ];
+const s3 = await S3Emulator.start();
+afterAll(() => s3.close());
+s3.createBucket("blobs");
+SHOPS.push({
+  name: "S3",
+  at: "s3://blobs",
+  env: {
+    PATH,
+    AWS_REGION: s3.connection.region,
+    AWS_ENDPOINT_URL_S3: s3.url,
+    AWS_ACCESS_KEY_ID: s3.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: s3.credentials.secretAccessKey,
+    ENVELOCK_S3_MODE: "aws",
+  },
+  open: () => s3Blobs({ url: `${s3.url}/blobs`, region: s3.connection.region, credentials: s3.credentials }, { mode: "aws" }),
+});
 const [keys, newKeys] = [at("keys.json"), at("new.json")];
 const KEY = ["--key", keys];
 
@@ -43,6 +61,10 @@ beforeAll(async () => {
 });
 
 describe.each(SHOPS)("blobs in $name", ({ at: root, env, open }) => {
+  beforeAll(() => {
+    for (const name of ["back", "part", "piped", "moved.envelock", "big"]) rmSync(at(name), { force: true });
+  });
+
   const enter = async (...args: string[]): Promise<Run> => await run(args, undefined, { env, cwd: ROOT });
   const done = async (...args: string[]): Promise<string> => {
     const { exitCode, stderr, text } = await enter(...args);
@@ -143,10 +165,12 @@ describe.each(SHOPS)("blobs in $name", ({ at: root, env, open }) => {
     await done("encrypt", at("plain"), ...KEY, "--out", `${root}/up/big`);
     const again = await enter("encrypt", "--recursive", at("tree"), ...KEY, "--out", `${root}/up/`);
     expect([again.exitCode, again.text]).toEqual([1, "5 failed\n"]);
+    rmSync(at("down"), { recursive: true, force: true });
     mkdirSync(at("down"));
     expect(await done("decrypt", "--recursive", `${root}/up`, ...KEY, "--out", at("down"))).toMatch(/\n6 decrypted\n$/);
     for (const name of ["a b", "ü.txt", "below/c#1", "below/d%20e"])
       expect(new TextDecoder().decode(read(`down/${name}`))).toBe(`content of ${name}`);
+    rmSync(at("some"), { recursive: true, force: true });
     mkdirSync(at("some"));
     expect(await done("decrypt", `${root}/up/*/?*`, ...KEY, "--out", at("some"))).toMatch(/\n3 decrypted\n$/);
     expect(names("some")).toEqual(["below"]);
@@ -171,6 +195,7 @@ describe.each(SHOPS)("blobs in $name", ({ at: root, env, open }) => {
     const entries = JSON.parse(await done("ls", `${root}/hidden/`, ...KEY, "--json"));
     expect(entries).toHaveLength(5);
     expect(entries[0]).toMatchObject({ name: expect.stringMatching(/^hidden\/[0-9a-f-]{36}$/), description: { name: expect.any(String) } });
+    rmSync(at("real"), { recursive: true, force: true });
     mkdirSync(at("real"));
     await done("decrypt", "--recursive", `${root}/hidden/`, ...KEY, "--out", at("real"), "--real-names");
     expect(readdirSync(at("real"), { recursive: true }).map(String).sort()).toEqual(
@@ -180,6 +205,7 @@ describe.each(SHOPS)("blobs in $name", ({ at: root, env, open }) => {
 
   test("a name that leads out of the folder is refused", async () => {
     await (await stored()).put("evil/1", noise(10), { describe: { name: "../../out" } });
+    rmSync(at("safe"), { recursive: true, force: true });
     mkdirSync(at("safe"));
     const { exitCode, stderr } = await enter("decrypt", `${root}/evil/*`, ...KEY, "--out", at("safe"), "--real-names");
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining("invalid-argument")]);
@@ -233,6 +259,18 @@ test("a kind of store that is not there is refused, with what was meant", async 
   expect([exitCode, stderr]).toEqual([2, expect.stringContaining("did you mean az://?")]);
   const nothing = await run(["inspect", "az://acme/files/y"], undefined, { env: { PATH } });
   expect([nothing.exitCode, nothing.stderr]).toEqual([1, expect.stringContaining("AZURE_STORAGE_AUTH_MODE=login")]);
+});
+
+test("an endpoint of S3 must say which service it is, and a region is needed", async () => {
+  const env = { PATH, AWS_ENDPOINT_URL: s3.url, AWS_ACCESS_KEY_ID: "AKIAIOSFODNN7EXAMPLE", AWS_SECRET_ACCESS_KEY: "wrong" };
+  const nowhere = await run(["inspect", "s3://blobs/x"], undefined, { env });
+  expect([nowhere.exitCode, nowhere.stderr]).toEqual([2, expect.stringContaining("AWS_REGION")]);
+  const unknown = await run(["inspect", "s3://blobs/x"], undefined, { env: { ...env, AWS_DEFAULT_REGION: "us-east-1" } });
+  expect([unknown.exitCode, unknown.stderr]).toEqual([2, expect.stringContaining("--s3-mode is aws, r2 or minio")]);
+  const refused = await run(["inspect", "s3://blobs/x", "--s3-mode", "aws"], undefined, {
+    env: { ...env, AWS_REGION: s3.connection.region },
+  });
+  expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining("access-denied")]);
 });
 
 test("Azure with an identity: each request has its token, and no SAS", async () => {

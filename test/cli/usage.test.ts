@@ -12,7 +12,7 @@ const COMMON = ["--debug", "--help"];
 /** How keys in Azure are reached, by whatever verb: described once. */
 const AZURE = ["--credential", "--allow-host", "--token-resource"];
 /** How blobs in stores are named and reached, by whatever verb: described once. */
-const STORES = ["--endpoint", "--parallel"];
+const STORES = ["--endpoint", "--s3-mode", "--parallel"];
 const NAMES = ["--name-context", "--no-name-context"];
 const VERBS: readonly (readonly [string, readonly string[]])[] = [
   ["keygen", ["--type", "--key-id", "--add", "--set-primary", "--public", "--out", "--force"]],

@@ -20,6 +20,8 @@ export interface StoreKind {
 export interface StoreOptions {
   readonly endpoint?: string;
   readonly credential?: CredentialKind;
+  /** The service behind an endpoint that speaks S3. */
+  readonly s3Mode?: string;
 }
 
 /** What the context of a blob is made of. */

@@ -6,6 +6,7 @@ import { closest } from "../../core/base/options.ts";
 import { usageError } from "../failure.ts";
 import { terminalText } from "../terminal-text.ts";
 import { azurePlaces } from "./azure-place.ts";
+import { s3Places } from "./s3-place.ts";
 import type { BlobContextOptions, Source, StoreKind, StoreOptions, StorePlace } from "./store-kind.ts";
 
 export function textOfSource(source: Source): string {
@@ -24,7 +25,9 @@ export function ownPlaceOf(source: Source): string {
 
 /** The options of every verb that reaches stores. */
 export function addStoreOptions(command: Command): Command {
-  return command.addOption(new Option("--endpoint <url>", "where a store is, if not at its vendor's own host"));
+  return command
+    .addOption(new Option("--endpoint <url>", "where a store is, if not at its vendor's own host"))
+    .addOption(new Option("--s3-mode <service>", "which service an endpoint of s3:// is").choices(["aws", "r2", "minio"]));
 }
 
 export function addNameContextOption(command: Command): Command {
@@ -118,7 +121,7 @@ const WILDCARD = /(?<!\\)[*?]/;
 const WILDCARDS: Readonly<Record<string, string>> = { "**": ".*", "*": "[^/]*", "?": "[^/]" };
 /** What others call the schemes. */
 const ALIASES: Readonly<Record<string, string>> = { azure: "az", abfs: "az", wasb: "az", aws: "s3", gcs: "gs", gcp: "gs" };
-const KINDS: readonly StoreKind[] = [azurePlaces];
+const KINDS: readonly StoreKind[] = [azurePlaces, s3Places];
 /** The arguments that name stores, in every help. */
 export const STORE_SHAPES: string = KINDS.map(({ storeShape }) => storeShape).join(", ");
 /** The arguments that name blobs. */
