@@ -78,6 +78,23 @@ describe("rewrap", () => {
     }
   });
 
+  test("reads no body, so the bound on regions does not hold for it", async () => {
+    const { metadata } = await encryption(OLD).encrypt(plaintextOf(100), { protocol: "2.1", regionBytes: 64 });
+    const small = azureStorageEncryption({ keys: localStorageKeys([NEW, OLD]), maxRegionBytes: 32 });
+    expect(await small.rewrap(new FakeBlob(metadata))).toBe("rewrapped");
+    expect(await refusalCode(() => small.decrypt({ metadata, body: plaintextOf(156) }))).toBe("malformed-envelope");
+  });
+
+  test.each(["deadlineMs", "retry", "cache"])("%s beside a resolver is refused: it would do nothing", async (name) => {
+    const value = name === "deadlineMs" ? 1000 : {};
+    const error = await refusal(() => azureStorageEncryption({ keys: localStorageKeys([OLD]), [name]: value }));
+    expect([error.code, error.message, error.hint]).toEqual([
+      "invalid-argument",
+      expect.stringContaining(name),
+      expect.stringContaining("state it there"),
+    ]);
+  });
+
   test("writes what a header can hold: no line breaks, and ASCII alone", async () => {
     const { metadata, body } = await encryption(OLD).encrypt(plaintextOf(10));
     const { encryptiondata } = metadata;

@@ -235,7 +235,7 @@ export function azureStorageEncryption(options: AzureStorageEncryptionOptions): 
     async rewrap(client, options = {}) {
       const signal = callSignal(options, CALL_OPTIONS, "rewrap");
       requireOpen();
-      return await rewrapBlob(client, resolver, rules, signal);
+      return await rewrapBlob(client, resolver, { ...rules, maxRegionBytes: LARGEST_REGION_BYTES }, signal); // no body is read
     },
     close() {
       isClosed = true;
@@ -260,8 +260,13 @@ function resolverOf(
   const given: unknown = keys;
   if (typeof given !== "object" || given === null) throw invalidArgument("keys are an array of providers, or a resolver");
   if ("resolve" in keys) {
-    if (typeof keys.resolve === "function") return keys;
-    throw invalidArgument("a resolver must have resolve()");
+    if (typeof keys.resolve !== "function") throw invalidArgument("a resolver must have resolve()");
+    const [unused] = Object.entries(options).find(([, value]) => value !== undefined) ?? [];
+    if (unused === undefined) return keys;
+    throw invalidArgument(
+      `${unused} goes with providers, and keys is a resolver`,
+      "a resolver calls its key services itself: state it there",
+    );
   }
   if (!Array.isArray(given) || keys.length === 0) throw invalidArgument("keys must be an array of at least one provider, or a resolver");
   for (const key of keys) {
