@@ -36,7 +36,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
     {
       path: "src/testing/",
       holds: "emulators for users",
-      packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "@noble/curves/", "@noble/ciphers/"],
+      packages: ["node:crypto", "node:events", "node:http", "node:https", "node:util", "node:zlib", "@noble/curves/", "@noble/ciphers/"],
     },
   ],
   [{ path: "src/jobs/", holds: "jobs over a fleet: partitions, leases, runners" }],

@@ -1,9 +1,9 @@
-/** A CRC of 32 bits over reflected bytes, with ones at the start and the end: CRC-32 and CRC-32C. */
+/** A CRC of 32 bits over reflected bytes, with ones at the start and the end, such as CRC-32C. */
 export class Crc32 {
   readonly #table: Uint32Array;
   #rest = 0xffffffff;
 
-  /** @param polynomial reversed, such as 0xedb88320 */
+  /** @param polynomial reversed, such as 0x82f63b78 */
   constructor(polynomial: number) {
     this.#table = tableOf(polynomial);
   }
@@ -11,7 +11,8 @@ export class Crc32 {
   update(bytes: Uint8Array): void {
     const table = this.#table;
     let rest = this.#rest;
-    for (const byte of bytes) rest = (rest >>> 8) ^ (table[(rest ^ byte) & 0xff] ?? 0);
+    // by index: an iterator takes ten times as long
+    for (let at = 0; at < bytes.length; at++) rest = (rest >>> 8) ^ (table[(rest ^ (bytes[at] ?? 0)) & 0xff] ?? 0);
     this.#rest = rest;
   }
 
@@ -38,8 +39,8 @@ export class Crc64 {
   update(bytes: Uint8Array): void {
     const [highs, lows] = [this.#high, this.#low];
     let [high, low] = [this.#restHigh, this.#restLow];
-    for (const byte of bytes) {
-      const at = (low ^ byte) & 0xff;
+    for (let index = 0; index < bytes.length; index++) {
+      const at = (low ^ (bytes[index] ?? 0)) & 0xff;
       low = ((low >>> 8) | (high << 24)) ^ (lows[at] ?? 0);
       high = (high >>> 8) ^ (highs[at] ?? 0);
     }

@@ -36,7 +36,7 @@ export function checkSigned(
   method: string,
   target: S3Target,
   headers: IncomingHttpHeaders,
-  keys: AccessKeys,
+  keys: Pick<AccessKeys, "find">,
   nowMs: number,
 ): SignedRequest {
   const query = new Map(target.query);
@@ -61,7 +61,13 @@ export function checkSigned(
   return { key, scope: stated, time, signature: stated.signature, payload, headers };
 }
 
-function checkPresigned(method: string, target: S3Target, headers: IncomingHttpHeaders, keys: AccessKeys, nowMs: number): SignedRequest {
+function checkPresigned(
+  method: string,
+  target: S3Target,
+  headers: IncomingHttpHeaders,
+  keys: Pick<AccessKeys, "find">,
+  nowMs: number,
+): SignedRequest {
   const stated = (name: string): string => target.query.find(([other]) => other === `X-Amz-${name}`)?.[1] ?? "";
   const scope = scopeIn(stated("Credential"));
   const time = stated("Date");

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { S3Emulator } from "../../../src/testing/s3/index.ts";
 import { noise } from "../../support/arbitraries.ts";
 import { expectSameBytes } from "../../support/bytes.ts";
+import { refused } from "./refused.ts";
 import { sdkClient } from "./sdk.ts";
 
 // AWS's own client for JavaScript, as it was made for the real service: what it does here it does there.
@@ -29,25 +30,24 @@ describe("objects", () => {
       Metadata: { owner: "acme" },
       ContentType: "text/plain",
     });
-    await refused("GetObject", { Bucket, Key, Range: "bytes=100000-" }, "InvalidRange", 416);
-    await refused("GetObject", { Bucket, Key, IfMatch: '"x"' }, "PreconditionFailed", 412);
-    await refused("GetObject", { Bucket, Key: "none" }, "NoSuchKey", 404);
-    await refused("GetObject", { Bucket: "none", Key }, "NoSuchBucket", 404);
+    await refused(send("GetObject", { Bucket, Key, Range: "bytes=100000-" }), "InvalidRange", 416);
+    await refused(send("GetObject", { Bucket, Key, IfMatch: '"x"' }), "PreconditionFailed", 412);
+    await refused(send("GetObject", { Bucket, Key: "none" }), "NoSuchKey", 404);
+    await refused(send("GetObject", { Bucket: "none", Key }), "NoSuchBucket", 404);
     await send("DeleteObject", { Bucket, Key });
-    await refused("HeadObject", { Bucket, Key }, "NotFound", 404);
+    await refused(send("HeadObject", { Bucket, Key }), "NotFound", 404);
   });
 
   test("are written under conditions, or not at all", async () => {
     const at = { Bucket, Key: "conditions" };
-    await refused("PutObject", { ...at, Body: "x", IfMatch: '"x"' }, "NoSuchKey", 404);
+    await refused(send("PutObject", { ...at, Body: "x", IfMatch: '"x"' }), "NoSuchKey", 404);
     const { ETag } = await send("PutObject", { ...at, Body: "1", IfNoneMatch: "*" });
-    await refused("PutObject", { ...at, Body: "2", IfNoneMatch: "*" }, "PreconditionFailed", 412);
+    await refused(send("PutObject", { ...at, Body: "2", IfNoneMatch: "*" }), "PreconditionFailed", 412);
     const second = await send("PutObject", { ...at, Body: "2", IfMatch: ETag });
-    await refused("PutObject", { ...at, Body: "3", IfMatch: ETag }, "PreconditionFailed", 412);
-    await refused("DeleteObject", { ...at, IfMatch: ETag }, "PreconditionFailed", 412);
+    await refused(send("PutObject", { ...at, Body: "3", IfMatch: ETag }), "PreconditionFailed", 412);
+    await refused(send("DeleteObject", { ...at, IfMatch: ETag }), "PreconditionFailed", 412);
     await refused(
-      "CopyObject",
-      { ...at, CopySource: `${Bucket}/conditions`, MetadataDirective: "REPLACE", IfMatch: ETag },
+      send("CopyObject", { ...at, CopySource: `${Bucket}/conditions`, MetadataDirective: "REPLACE", IfMatch: ETag }),
       "PreconditionFailed",
       412,
     );
@@ -98,11 +98,11 @@ describe("multipart uploads", () => {
       const { ETag } = await send("UploadPart", { ...at, UploadId, PartNumber, Body: noise(length) });
       return { ETag, PartNumber };
     };
-    await refused("UploadPart", { ...at, UploadId, PartNumber: 0, Body: "x" }, "InvalidArgument", 400);
-    await refused("UploadPart", { ...at, UploadId, PartNumber: 10_001, Body: "x" }, "InvalidArgument", 400);
+    await refused(send("UploadPart", { ...at, UploadId, PartNumber: 0, Body: "x" }), "InvalidArgument", 400);
+    await refused(send("UploadPart", { ...at, UploadId, PartNumber: 10_001, Body: "x" }), "InvalidArgument", 400);
     const [small, large] = [await put(1, 5 * MIB - 1), await put(2, 100)];
     const complete = async (Parts: readonly object[], code: string): Promise<void> =>
-      await refused("CompleteMultipartUpload", { ...at, UploadId, MultipartUpload: { Parts } }, code, 400);
+      await refused(send("CompleteMultipartUpload", { ...at, UploadId, MultipartUpload: { Parts } }), code, 400);
     await complete([small, large], "EntityTooSmall");
     await complete([large, small], "InvalidPartOrder");
     await complete([{ ...small, ETag: '"x"' }], "InvalidPart");
@@ -114,7 +114,7 @@ describe("multipart uploads", () => {
     expect((await send("ListMultipartUploads", { Bucket })).Uploads).toMatchObject([{ Key: "rules", UploadId }]);
     await send("AbortMultipartUpload", { ...at, UploadId });
     expect(emulator.openUploads(Bucket)).toBe(0);
-    await refused("ListParts", { ...at, UploadId }, "NoSuchUpload", 404);
+    await refused(send("ListParts", { ...at, UploadId }), "NoSuchUpload", 404);
   });
 
   test("are completed under conditions, with parts that are copied", async () => {
@@ -123,21 +123,21 @@ describe("multipart uploads", () => {
     const { UploadId } = await send("CreateMultipartUpload", at);
     const first = await send("UploadPart", { ...at, UploadId, PartNumber: 1, Body: new Uint8Array(5 * MIB) });
     const source = { CopySource: `${Bucket}/copied`, CopySourceRange: `bytes=${5 * MIB}-${12 * MIB - 1}` };
-    await refused("UploadPartCopy", { ...at, UploadId, PartNumber: 2, ...source, CopySourceIfMatch: '"x"' }, "PreconditionFailed", 412);
+    await refused(
+      send("UploadPartCopy", { ...at, UploadId, PartNumber: 2, ...source, CopySourceIfMatch: '"x"' }),
+      "PreconditionFailed",
+      412,
+    );
     const { CopyPartResult } = await send("UploadPartCopy", { ...at, UploadId, PartNumber: 2, ...source, CopySourceIfMatch: ETag });
     const Parts = [
       { PartNumber: 1, ETag: first.ETag },
       { PartNumber: 2, ETag: CopyPartResult.ETag },
     ];
     const whole = { ...at, UploadId, MultipartUpload: { Parts } };
-    await refused("CompleteMultipartUpload", { ...whole, IfMatch: '"x"' }, "PreconditionFailed", 412);
-    await refused("CompleteMultipartUpload", { ...whole, IfNoneMatch: "*" }, "PreconditionFailed", 412);
-    await refused("CompleteMultipartUpload", { ...whole, MpuObjectSize: 5 }, "InvalidRequest", 400);
+    await refused(send("CompleteMultipartUpload", { ...whole, IfMatch: '"x"' }), "PreconditionFailed", 412);
+    await refused(send("CompleteMultipartUpload", { ...whole, IfNoneMatch: "*" }), "PreconditionFailed", 412);
+    await refused(send("CompleteMultipartUpload", { ...whole, MpuObjectSize: 5 }), "InvalidRequest", 400);
     await send("CompleteMultipartUpload", { ...whole, IfMatch: ETag, MpuObjectSize: 12 * MIB });
     expectSameBytes((await bytes(at)).subarray(5 * MIB), noise(12 * MIB).subarray(5 * MIB));
   });
 });
-
-async function refused(command: string, input: object, name: string, status: number): Promise<void> {
-  await expect(send(command, input)).rejects.toMatchObject({ name, $metadata: { httpStatusCode: status } });
-}
