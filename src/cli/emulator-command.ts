@@ -23,6 +23,9 @@ export interface EmulatorCommand {
   readonly summary: string;
   /** What it emulates. */
   readonly service: string;
+  /** What it keeps in memory. Default: keys. */
+  readonly keeps?: string;
+  /** The option that makes a key, or what else it keeps. */
   readonly key: readonly [flags: string, meaning: string];
   /** What the pattern of a fault is matched with, such as `METHOD /path`. */
   readonly faultsBy: string;
@@ -32,12 +35,13 @@ export interface EmulatorCommand {
 }
 
 /** Adds a command with the options that all emulators have; the caller adds its own, and the action. */
-export function addEmulatorCommand(dev: Command, { name, summary, service, key, faultsBy, faults, example }: EmulatorCommand): Command {
+export function addEmulatorCommand(dev: Command, given: EmulatorCommand): Command {
+  const { name, summary, service, keeps = "keys", key, faultsBy, faults, example } = given;
   const command = dev
     .command(name)
     .summary(summary)
     .description(
-      `Runs an emulator of ${service} on 127.0.0.1 until it is ended with SIGINT or SIGTERM. It keeps keys in memory alone, and serves every ` +
+      `Runs an emulator of ${service} on 127.0.0.1 until it is ended with SIGINT or SIGTERM. It keeps ${keeps} in memory alone, and serves every ` +
         "program on this machine that can reach its port.",
     )
     .addOption(new Option("-p, --port <port>", "where to listen (default: any port that is free)").argParser(portOf))
