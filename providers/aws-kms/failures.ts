@@ -9,6 +9,8 @@ export type AwsOperation =
   | "Decrypt"
   | "DescribeKey"
   | "GetKeyRotationStatus"
+  | "GetKeyPolicy"
+  | "CreateGrant"
   | "AssumeRole"
   | "AssumeRoleWithWebIdentity"
   | "GetCredentials";

@@ -81,7 +81,7 @@ export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
     kind: "aws-kms",
     accept(ref, identity) {
       const { key } = accepted(ref, identity);
-      return { name: nameOf(key), payer: `${key.account}/${key.region}` };
+      return { name: nameOf(key), payer: `${key.account}/${key.region}`, region: key.region };
     },
     open: (ref, identity) => awsKmsKey(keyOptions(ref, identity)),
     diagnose(ref, identity, { signal }) {

@@ -4,7 +4,7 @@ import { isCertificateError, isSocketError, TransportError, wordOf } from "../ht
 
 /** The request that was made of the service. */
 export interface Asked {
-  readonly operation: "wrap" | "unwrap" | "read" | "read-secret" | "read-policy" | "random";
+  readonly operation: "wrap" | "unwrap" | "read" | "read-secret" | "read-policy" | "update" | "random";
   /** The key, key version or service that the request named. */
   readonly of: string;
   readonly isManagedHsm: boolean;
@@ -235,6 +235,7 @@ const RIGHTS: Readonly<Record<Asked["operation"], { readonly policy: string; rea
   wrap: { policy: "wrapKey of keys", action: "keys/wrap/action", role: KEY_ROLE },
   unwrap: { policy: "unwrapKey of keys", action: "keys/unwrap/action", role: KEY_ROLE },
   read: { policy: "get and list of keys", action: "keys/read", role: KEY_ROLE },
+  update: { policy: "update of keys", action: "keys/update/action", role: "Key Vault Crypto Officer" },
   "read-policy": { policy: "getrotationpolicy of keys", action: "keyrotationpolicies/read", role: "Key Vault Crypto Officer" },
   "read-secret": { policy: "get and list of secrets", action: "secrets/getSecret/action", role: "Key Vault Secrets User" },
   random: { policy: "", action: "", role: "" },

@@ -59,7 +59,7 @@ export function gcpTenantKeys(options: GcpTenantKeysOptions): TenantKeyOpener {
         "make an account for this",
       );
     if (own.has(accountProject)) throw notAllowed("a tenant's service account must not lie in a project of the vendor");
-    return { key, payer: `${project}/${location}`, serviceAccount, ...kindOf(ref) };
+    return { key, payer: `${project}/${location}`, location, serviceAccount, ...kindOf(ref) };
   };
 
   const loginOf = (serviceAccount: string): GcpLogin => {
@@ -78,8 +78,8 @@ export function gcpTenantKeys(options: GcpTenantKeysOptions): TenantKeyOpener {
   return {
     kind: "gcp-kms",
     accept(ref, identity) {
-      const { key, payer } = accepted(ref, identity);
-      return { name: key, payer };
+      const { key, payer, location } = accepted(ref, identity);
+      return { name: key, payer, region: location };
     },
     open: (ref, identity) => gcpKmsKey(keyOptions(ref, identity)),
     diagnose: (ref, identity, { signal }) => waitFor(diagnoseGcpKey(keyOptions(ref, identity)), { signal }),
@@ -89,6 +89,7 @@ export function gcpTenantKeys(options: GcpTenantKeysOptions): TenantKeyOpener {
 interface Accepted extends Kind {
   readonly key: string;
   readonly payer: string;
+  readonly location: string;
   readonly serviceAccount: string;
 }
 

@@ -9,6 +9,10 @@ export class Findings<Check extends string> {
     return this.#found;
   }
 
+  add(finding: Finding<Check>): void {
+    this.#found.push(finding);
+  }
+
   ok(check: Check, message: string): void {
     this.#found.push({ check, status: "ok", message });
   }
@@ -24,7 +28,7 @@ export class Findings<Check extends string> {
   /** Records an error as the failure of a check. @throws any error that is no `EnvelockError` */
   failWith(check: Check, error: unknown): void {
     if (!(error instanceof EnvelockError)) throw error;
-    this.fail(check, error.message, adviceAfter(error));
+    this.#found.push({ check, status: "failed", message: error.message, advice: adviceAfter(error), code: error.code });
   }
 
   skip(checks: readonly Check[], message: string): void {

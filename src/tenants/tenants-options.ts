@@ -40,7 +40,7 @@ export interface TenantsOptions {
    * Places and rates of calls, shared among tenants: by default 8 calls in flight for each and 256 in all, tenants that wait take turns, and
    * jobs take at most a fifth.
    */
-  readonly limits?: Omit<FairLimitsOptions, "payerOf" | "clock">;
+  readonly limits?: Omit<FairLimitsOptions, "payerOf" | "budgetOf" | "clock">;
   /**
    * The interval at which the records of tenants in use are read again. A suspension by another process takes effect within it, without a
    * call to a key. Default 30,000, at least 1,000.

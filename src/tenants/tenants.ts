@@ -2,58 +2,47 @@ import { toBase64Url } from "../core/base/bytes.ts";
 import { CALL_OPTIONS, type CallOptions, callSignal } from "../core/base/call-options.ts";
 import type { Context } from "../core/base/context.ts";
 import { invalidArgument } from "../core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { positive } from "../core/resilience/checks.ts";
 import type { DataKeys } from "../fields/data-keys.ts";
 import type { SkippedScope } from "../fields/jobs/scope-keyrings.ts";
-import { contextOf, EPOCH, Residents } from "./access/residents.ts";
+import { Residents } from "./access/residents.ts";
 import { noSuchTenant, stateRefusal } from "./access/states.ts";
+import { contextOf, EPOCH } from "./access/tenant-keyrings.ts";
 import { AuditQueue } from "./audit/audit-queue.ts";
 import { CHANGE_OPTIONS, type ChangeOptions, changeOptions, TenantChanges } from "./changes.ts";
 import { Canaries } from "./health/canaries.ts";
 import { ACTOR, HealthChecks, type TenantCanary, type WatchHealthOptions } from "./health/health-checks.ts";
-import { reportOf, type TenantReport } from "./health/report.ts";
+import type { TenantReport } from "./health/report.ts";
+import { type HealthOptions, Reporter } from "./health/reporter.ts";
 import { TenantVerifier, type VerifyResult } from "./health/verifier.ts";
-import { healthOf, TenantWatch } from "./health/watch.ts";
+import { TenantWatch } from "./health/watch.ts";
 import { KeyClaims } from "./keys/claims.ts";
-import { identityOf } from "./keys/openers.ts";
 import { stagedKeyOf, type TenantKeyDescription } from "./keys/staged-key.ts";
 import { PLATFORM_KEY, type TenantChange } from "./life-cycle/change.ts";
 import { type MoveOptions, type MoveReport, TenantMover } from "./moves/mover.ts";
-import { type ShreddedKeys, shredDataKeys } from "./moves/shred.ts";
+import { type ShredReport, TenantShredder } from "./moves/shredder.ts";
+import { DEFAULT_POLICY, heldMsOf, policyOf } from "./record/policy.ts";
 import { TenantRecords, type UnreadableTenant } from "./record/records.ts";
 import { settingsOf } from "./record/settings.ts";
 import { tenantId } from "./record/tenant-id.ts";
 import type { TenantPolicy, TenantRecord } from "./record/tenant-record.ts";
+import {
+  HEALTH_OPTIONS,
+  INVITE_OPTIONS,
+  type InviteOptions,
+  LIST_OPTIONS,
+  type ListTenantsOptions,
+  MOVE_OPTIONS,
+  RETIRE_OPTIONS,
+  type ReportOptions,
+  type RetireOptions,
+  STAGE_OPTIONS,
+  type StageOptions,
+  type TenantsStatus,
+  WATCH_OPTIONS,
+} from "./tenants-calls.ts";
 import { type TenantsOptions, type TenantsPolicy, tenantsPolicy } from "./tenants-options.ts";
-
-export interface InviteOptions extends ChangeOptions {
-  /** What the vendor signs in to the tenant's key service with, such as a directory id or a role. Never a secret. */
-  readonly identity?: Readonly<Record<string, string>>;
-  readonly policy?: Partial<TenantPolicy>;
-}
-
-export interface StageOptions extends ChangeOptions {
-  /** Replaces the identity. Allowed while no key depends on it. */
-  readonly identity?: Readonly<Record<string, string>>;
-}
-
-export interface RetireOptions extends ChangeOptions {
-  /** Retires the old key before the pass that proves that no data key names it. Data may be lost. */
-  readonly force?: boolean;
-}
-
-/** The end of a shred. */
-export interface ShredReport extends ShreddedKeys {
-  /** The record: `shredded`, or `offboarding` while data keys that can be read could not be destroyed. */
-  readonly record: TenantRecord;
-}
-
-export interface ListTenantsOptions extends CallOptions {
-  /** Lists tenants with a greater id. */
-  readonly after?: string;
-}
 
 /**
  * The tenants of a vendor: each under the platform's key or a key of its own, in a life cycle that decides before any call of a key. One
@@ -90,6 +79,8 @@ export class Tenants {
   readonly #verifier: TenantVerifier;
   readonly #health: HealthChecks;
   readonly #mover: TenantMover;
+  readonly #shredder: TenantShredder;
+  readonly #reporter: Reporter;
 
   /** @throws `invalid-argument` */
   constructor(options: TenantsOptions) {
@@ -119,6 +110,8 @@ export class Tenants {
     this.#changes = changes;
     this.#verifier = new TenantVerifier({ policy, residents, claims, canaries, changes });
     this.#health = new HealthChecks({ policy, records, residents, canaries, changes, watch, audit });
+    this.#shredder = new TenantShredder({ policy, residents, changes });
+    this.#reporter = new Reporter(policy, residents);
     this.#mover = new TenantMover({
       policy,
       residents,
@@ -141,7 +134,7 @@ export class Tenants {
       id: tenantId(id),
       externalId: toBase64Url(crypto.getRandomValues(new Uint8Array(24))),
       identity: settingsOf(identity, "identity"),
-      policy: policyOf(policy, { cacheMaxAgeMs: null, autoRestore: false }),
+      policy: policyOf(policy, DEFAULT_POLICY),
     };
     return await this.#changes.make(id, () => change, meta);
   }
@@ -151,19 +144,17 @@ export class Tenants {
    * the vendor allows, and the key is claimed for this tenant. No key is called.
    *
    * @throws `invalid-argument` for a description that is none, or in a state that forbids it; `access-denied` for a key outside of what the
-   *   vendor allows, a reserved one (detail `key-reserved`), and one of another tenant (detail `key-taken`); what the store throws
+   *   vendor allows, a reserved one (detail `key-reserved`), one of another tenant (detail `key-taken`) and one outside of the regions of the
+   *   policy (detail `region-not-allowed`); what the store throws
    */
   async stage(id: string, key: TenantKeyDescription | "platform", options: StageOptions = {}): Promise<TenantRecord> {
     const { identity, ...meta } = changeOptions(options, STAGE_OPTIONS, "Tenants.stage");
     const staged = stagedKeyOf(key);
     const given = identity && settingsOf(identity, "identity");
-    const record = await this.show(id, meta.signal && { signal: meta.signal });
+    const call = meta.signal && { signal: meta.signal };
+    const record = await this.show(id, call);
     if (staged.kind === PLATFORM_KEY.kind) this.#requirePlatform();
-    else {
-      const { name } = this.#policy.openers.accept(staged, identityOf({ ...record, ...(given !== undefined && { identity: given }) }));
-      const claim = { tenant: id, epoch: record.epoch, shareable: staged.shareable };
-      await this.#claims.claim(staged.kind, name, claim, meta.signal && { signal: meta.signal });
-    }
+    else await this.#claims.claimKey(staged, { ...record, ...(given !== undefined && { identity: given }) }, call);
     return await this.#changes.makeOf(id, () => ({ change: "stage", key: staged, identity: given }), meta);
   }
 
@@ -193,11 +184,22 @@ export class Tenants {
     return await this.#changes.makeOf(tenantId(id), activate, meta);
   }
 
-  /** Replaces parts of the policy. It takes effect within `refreshMs`. */
+  /**
+   * Replaces parts of the policy. It takes effect within `refreshMs`.
+   *
+   * @throws `invalid-argument` for a policy that is none or that nothing would enforce; `access-denied`, detail `region-not-allowed`, if a key
+   *   of the tenant lies outside of the regions
+   */
   async setPolicy(id: string, policy: Partial<TenantPolicy>, options: ChangeOptions = {}): Promise<TenantRecord> {
     const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.setPolicy");
-    policyOf(policy, { cacheMaxAgeMs: null, autoRestore: false });
-    return await this.#changes.makeOf(tenantId(id), (record) => ({ change: "set-policy", policy: policyOf(policy, record.policy) }), meta);
+    const { regions } = policyOf(policy, DEFAULT_POLICY);
+    const given = { ...policy, ...(regions !== null && { regions }) };
+    const next = (record: TenantRecord): TenantChange => {
+      const changed = policyOf(given, record.policy);
+      if (given.regions !== undefined) this.#policy.openers.requireRegions({ ...record, policy: changed });
+      return { change: "set-policy", policy: changed };
+    };
+    return await this.#changes.makeOf(tenantId(id), next, meta);
   }
 
   /** Stops a tenant: at once in this process, within `refreshMs` in others, without a call of its key. Doing it again does nothing. */
@@ -217,13 +219,7 @@ export class Tenants {
    */
   async restore(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
     const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.restore");
-    const record = await this.show(id, meta.signal && { signal: meta.signal });
-    if (record.state === "active") return record;
-    if (record.state === "suspended" || record.state === "revoked") {
-      for (const { error } of await this.#health.check(record, meta.signal)) if (error !== undefined) throw error;
-    }
-    const health = healthOf(undefined, this.#policy.clock.unixMs());
-    return await this.#changes.makeOf(id, ({ state }) => (state === "active" ? undefined : { change: "restore", health }), meta);
+    return await this.#health.restore(await this.show(id, meta.signal && { signal: meta.signal }), meta);
   }
 
   /** Ends the service for a tenant: its data can be read for an export, and nothing can be written. Doing it again does nothing. */
@@ -241,29 +237,7 @@ export class Tenants {
    * @throws `invalid-argument` in a state that forbids it, and without `dataKeyStore`; what the stores throw
    */
   async shred(id: string, options: ChangeOptions = {}): Promise<ShredReport> {
-    const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.shred");
-    const call = meta.signal === undefined ? {} : { signal: meta.signal };
-    const { dataKeyStore } = this.#policy;
-    if (dataKeyStore === undefined) throw invalidArgument("Tenants has no dataKeyStore", "Give the store of data keys to Tenants.");
-    const before = await this.show(id, call);
-    if (before.state !== "offboarding" && before.state !== "shredded") {
-      throw invalidArgument(
-        `tenant ${id} is ${before.state}: \`shred\` is not allowed`,
-        "`offboard` it first, and let it export its data.",
-      );
-    }
-    const first = await shredDataKeys(dataKeyStore, before, call);
-    if (first.failed > 0) return { record: before, ...first };
-    for (const key of before.keys) {
-      if (key.createdByUs) await this.#policy.openers.of(key.kind).destroy?.(key, identityOf(before), call);
-    }
-    const record = await this.#changes.makeOf(
-      id,
-      ({ state, epoch }) => (state === "shredded" && epoch === before.epoch ? undefined : { change: "shred" }),
-      meta,
-    );
-    const second = await shredDataKeys(dataKeyStore, before, call); // what another process added before it saw the change
-    return { record, ...second, shredded: first.shredded + second.shredded };
+    return await this.#shredder.shred(tenantId(id), changeOptions(options, CHANGE_OPTIONS, "Tenants.shred"));
   }
 
   /**
@@ -313,7 +287,7 @@ export class Tenants {
   async dataKeys(id: string, options: CallOptions = {}): Promise<DataKeys> {
     const signal = callSignal(options, CALL_OPTIONS, "Tenants.dataKeys");
     const resident = await this.#residents.open(tenantId(id), "read", signal && { signal });
-    return resident.dataKeys(this.#policy, this.#heldMs(resident.record));
+    return resident.dataKeys(this.#policy, heldMsOf(resident.record, this.#policy));
   }
 
   /**
@@ -344,23 +318,28 @@ export class Tenants {
   async *list(options: ListTenantsOptions = {}): AsyncGenerator<TenantRecord | UnreadableTenant, void, undefined> {
     const signal = callSignal(options, LIST_OPTIONS, "Tenants.list");
     if (options.after !== undefined && typeof options.after !== "string") throw invalidArgument("after is the id of a tenant");
-    for (let { after } = options; ; ) {
-      const page = await this.#records.list(after, PAGE, signal && { signal });
-      yield* page;
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
-      after = last.id;
-    }
+    yield* this.#records.all(options.after, signal && { signal });
   }
 
-  /** Reports the health of all tenants by id, without a call of any key. @throws what the store throws */
-  async *health(options: ListTenantsOptions = {}): AsyncGenerator<TenantReport, void, undefined> {
-    for await (const record of this.list(options)) if (!("error" in record)) yield this.#report(record);
+  /**
+   * Reports the health of all tenants by id, without a call of any key.
+   *
+   * @throws `invalid-argument` for bad options; what the stores throw
+   */
+  async *health(options: ReportOptions = {}): AsyncGenerator<TenantReport, void, undefined> {
+    const signal = callSignal(options, { ...LIST_OPTIONS, ...HEALTH_OPTIONS }, "Tenants.health");
+    const { after } = options;
+    const counts = await this.#reporter.counts(options);
+    const listed = this.list({ ...(after !== undefined && { after }), ...(signal !== undefined && { signal }) });
+    for await (const record of listed) if (!("error" in record)) yield this.#reporter.report(record, counts);
   }
 
-  /** Reports the health of one tenant, without a call of its key. */
-  async healthOf(id: string, options: CallOptions = {}): Promise<TenantReport> {
-    return this.#report(await this.show(id, options));
+  /** Reports the health of one tenant, without a call of its key. @throws as `health`, and `key-not-found` */
+  async healthOf(id: string, options: HealthOptions = {}): Promise<TenantReport> {
+    const signal = callSignal(options, HEALTH_OPTIONS, "Tenants.healthOf");
+    const given = { ...options };
+    const record = await this.show(id, signal && { signal });
+    return this.#reporter.report(record, await this.#reporter.counts(given, record));
   }
 
   /** Unwraps the canaries of a tenant now. Refusals count as in traffic. @returns none for a tenant under the platform's keys */
@@ -415,52 +394,8 @@ export class Tenants {
     }
   }
 
-  #report(record: TenantRecord): TenantReport {
-    const { reuse, resilience: { attemptDeadlineMs = 10_000 } = {} } = this.#policy;
-    return reportOf(record, this.#residents.known.get(record.id), this.#residents.peek(record.id), {
-      cacheMs: this.#policy.dataKeyStore === undefined ? this.#cacheMs(record) : this.#heldMs(record),
-      reuseMs: reuse === undefined ? 0 : (reuse.maxAgeMs ?? 300_000),
-      attemptMs: attemptDeadlineMs,
-    });
-  }
-
-  /** How long an unwrapped data key of a tenant serves. */
-  #cacheMs({ policy: { cacheMaxAgeMs } }: TenantRecord): number {
-    return cacheMaxAgeMs ?? this.#policy.cacheMaxAgeMs;
-  }
-
-  /** How long ciphers hold a data key, which they cannot do without. */
-  #heldMs(record: TenantRecord): number {
-    return Math.max(this.#cacheMs(record), LEAST_HELD_MS);
-  }
-
   #requirePlatform(): void {
     if (this.#policy.platform.length === 0)
       throw invalidArgument("there is no platform key for a tenant that brings none", "Give `platform` to Tenants, or `stage` a key.");
   }
 }
-
-export interface TenantsStatus {
-  readonly resident: number;
-  readonly known: number;
-  readonly droppedEvents: number;
-}
-
-function policyOf(given: Partial<TenantPolicy>, standing: TenantPolicy): TenantPolicy {
-  refuseUnknown(given, POLICY, "the policy of a tenant");
-  const { cacheMaxAgeMs = standing.cacheMaxAgeMs, autoRestore = standing.autoRestore } = given;
-  if (cacheMaxAgeMs !== null && !(Number.isSafeInteger(cacheMaxAgeMs) && cacheMaxAgeMs >= 0))
-    throw invalidArgument("cacheMaxAgeMs is an integer of at least 0, or null for the default");
-  if (typeof autoRestore !== "boolean") throw invalidArgument("autoRestore is true or false");
-  return { cacheMaxAgeMs, autoRestore };
-}
-
-const POLICY: OptionNames<Partial<TenantPolicy>> = { cacheMaxAgeMs: true, autoRestore: true };
-const INVITE_OPTIONS: OptionNames<InviteOptions> = { ...CHANGE_OPTIONS, identity: true, policy: true };
-const STAGE_OPTIONS: OptionNames<StageOptions> = { ...CHANGE_OPTIONS, identity: true };
-const RETIRE_OPTIONS: OptionNames<RetireOptions> = { ...CHANGE_OPTIONS, force: true };
-const MOVE_OPTIONS: OptionNames<MoveOptions> = { ...CHANGE_OPTIONS, wait: true, concurrency: true, onProgress: true };
-const LIST_OPTIONS: OptionNames<ListTenantsOptions> = { ...CALL_OPTIONS, after: true };
-const WATCH_OPTIONS: OptionNames<WatchHealthOptions> = { signal: true, perSecond: true, everyMs: true };
-const PAGE = 500;
-const LEAST_HELD_MS = 2000;

@@ -28,6 +28,8 @@ interface Family {
   readonly identity: TenantKeyIdentity;
   readonly name: string;
   readonly payer: string;
+  /** Undefined where the name of a key does not say it. */
+  readonly region?: string;
   /** How many requests the key service has had since the last call. */
   requests(): number;
   /** Descriptions outside of what the vendor allows, by what they try. */
@@ -48,11 +50,11 @@ afterAll(async () => {
 const FAMILIES: Readonly<Record<string, () => Family>> = { azure: azureFamily, aws: awsFamily, gcp: gcpFamily, vault: vaultFamily };
 
 describe.each(Object.entries(FAMILIES))("%s", (_, make) => {
-  const { opener, ref, identity, name, payer, requests, forbidden, malformed } = make();
+  const { opener, ref, identity, name, payer, region, requests, forbidden, malformed } = make();
   beforeEach(() => void requests());
 
   test("an accepted description wraps and unwraps with the tenant's identity", async () => {
-    expect(opener.accept(ref, identity)).toEqual({ name, payer });
+    expect(opener.accept(ref, identity)).toEqual({ name, payer, ...(region !== undefined && { region }) });
     const provider = opener.open(ref, identity);
     expect(requests()).toBe(0);
     const recipient = await provider.wrap(DEK, OPTIONS);
@@ -193,6 +195,7 @@ function awsFamily(): Family {
     identity,
     name: keyArn,
     payer: `${TENANT_ACCOUNT}/eu-central-1`,
+    region: "eu-central-1",
     requests: () => aws.takeRequests().length,
     forbidden: {
       "the vendor's own key": [{ ...ref, key: aws.createKey() }, identity],
@@ -225,6 +228,7 @@ function gcpFamily(): Family {
     identity,
     name: key,
     payer: "acme-keys/europe-west3",
+    region: "europe-west3",
     requests: () => gcp.takeRequests().length,
     forbidden: {
       "the vendor's own key": [{ ...ref, key: key.replace("acme-keys", "vendor-production") }, identity],

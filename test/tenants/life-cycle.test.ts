@@ -4,6 +4,7 @@ import { EnvelockError } from "../../src/core/base/errors.ts";
 import { changedRecord, type TenantChange } from "../../src/tenants/life-cycle/change.ts";
 import { ruleFor, TENANT_LIFE_CYCLE, type TenantChangeName } from "../../src/tenants/life-cycle/table.ts";
 import { encodeTenantRecord, parseTenantRecord, TENANT_STATES } from "../../src/tenants/record/document.ts";
+import { DEFAULT_POLICY } from "../../src/tenants/record/policy.ts";
 import type { TenantRecord } from "../../src/tenants/record/tenant-record.ts";
 import { runs } from "../support/arbitraries.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -124,7 +125,7 @@ function changeOf(name: TenantChangeName, record?: TenantRecord, isSound = true)
     case "verify":
       return record === undefined ? verifyOf(recordAfter()) : verifyOf(record, isSound ? "ok" : "failed");
     case "set-policy":
-      return { change: name, policy: { cacheMaxAgeMs: 1000, autoRestore: isSound } };
+      return { change: name, policy: { ...DEFAULT_POLICY, cacheMaxAgeMs: 1000, autoRestore: isSound } };
     case "degrade":
     case "recover":
     case "restore":

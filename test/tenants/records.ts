@@ -1,4 +1,5 @@
 import { changedRecord, type StagedKey, type TenantChange } from "../../src/tenants/life-cycle/change.ts";
+import { DEFAULT_POLICY } from "../../src/tenants/record/policy.ts";
 import type { TenantRecord } from "../../src/tenants/record/tenant-record.ts";
 
 /** Noon of a fixed day. */
@@ -9,7 +10,7 @@ export const INVITE: TenantChange = {
   id: "acme",
   externalId: "x".repeat(32),
   identity: {},
-  policy: { cacheMaxAgeMs: null, autoRestore: false },
+  policy: DEFAULT_POLICY,
 };
 
 export const STAGE: { readonly change: "stage"; readonly key: StagedKey; readonly identity: undefined } = {

@@ -18,7 +18,7 @@ describe("the onboarding check", () => {
     const { tenants } = await staged(vendor());
     const { level, key, findings, record } = await tenants.verify("acme");
     expect({ level, key }).toEqual({ level: "ok", key: 1 });
-    expect(findings.map(({ check }) => check)).toEqual(["description", "key", "round-trip", "context", "latency"]);
+    expect(findings.map(({ check }) => check)).toEqual(["description", "key", "key-expiry", "round-trip", "context", "latency", "quota"]);
     expect(record).toMatchObject({ state: "verifying", verification: { level: "ok", key: 1, generation: 0, failed: [] } });
   });
 
@@ -30,7 +30,7 @@ describe("the onboarding check", () => {
     ["throttled", "failed", "round-trip", "service"],
     ["context-ignored", "failed", "context", "tenant"],
     ["slow", "warning", "latency", "tenant"],
-    ["expiring", "warning", "expiry", "tenant"],
+    ["expiring", "warning", "key-expiry", "tenant"],
   ] as const)("of a key that is %s says %s at %s, and whose it is", async (mode, level, check, whose) => {
     const { tenants, clock } = await staged(vendor(), mode);
     const result = await clock.finish(tenants.verify("acme"));

@@ -1,4 +1,4 @@
-import { equalPublicBytes, wipe } from "../../../src/core/base/bytes.ts";
+import { equalPublicBytes, toHex, wipe } from "../../../src/core/base/bytes.ts";
 import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { refuseUnknown } from "../../../src/core/base/options.ts";
@@ -53,7 +53,14 @@ async function keyFindings(vault: KeyVault, key: KeyLocation, options: AzureDiag
     version === undefined
       ? allSkipped(STATE_CHECKS, "the key could not be read")
       : stateFindings(version, keyIdOf(key, version.version), nowMs);
-  return [read, ...state, ...(await roundTrip(options)), await rotationFinding(vault, key), await versionsFinding(vault, key)];
+  return [
+    read,
+    ...state,
+    ...(await roundTrip(options)),
+    await rotationFinding(vault, key),
+    await versionsFinding(vault, key),
+    await rightsFinding(vault, key),
+  ];
 }
 
 async function roundTrip({ clock = systemClock, ...options }: AzureDiagnosisOptions): Promise<readonly AzureFinding[]> {
@@ -102,6 +109,20 @@ async function versionsFinding(vault: KeyVault, key: KeyLocation): Promise<Azure
   return warning("versions", message, `above ${most} ${beyond}: rotate less often, and start a new key in time`);
 }
 
+/** Asks to change a version that no key has: that tells the right to change keys, and changes none. */
+async function rightsFinding(vault: KeyVault, key: KeyLocation): Promise<AzureFinding> {
+  try {
+    await vault.changeNothing(key, toHex(crypto.getRandomValues(new Uint8Array(16))));
+  } catch (error) {
+    if (!(error instanceof EnvelockError)) throw error;
+    if (error.code === "access-denied") return ok("excess-rights", "the identity cannot change the key");
+    if (error.code !== "key-not-found")
+      return skipped("excess-rights", `whether the identity may change the key cannot be told: ${error.code}`);
+  }
+  const advice = "assign the role Key Vault Crypto Service Encryption User (Managed HSM Crypto Service Encryption User) and no other";
+  return warning("excess-rights", "the identity may change the key, which no program needs that wraps and unwraps", advice);
+}
+
 /** Turns the result of a call into a finding, and returns it with the value. */
 async function attempt<T>(check: AzureCheck, call: () => Promise<T>, message: string): Promise<readonly [AzureFinding, T | undefined]> {
   try {
@@ -109,10 +130,10 @@ async function attempt<T>(check: AzureCheck, call: () => Promise<T>, message: st
     return [ok(check, message), value];
   } catch (error) {
     if (!(error instanceof EnvelockError)) throw error;
-    return [failed(check, `${error.code}: ${error.message}`, adviceAfter(error)), undefined];
+    return [{ ...failed(check, `${error.code}: ${error.message}`, adviceAfter(error)), code: error.code }, undefined];
   }
 }
 
 const STATE_CHECKS: readonly AzureCheck[] = ["key-type", "enabled", "validity", "key-operations", "recovery"];
-const KEY_CHECKS: readonly AzureCheck[] = ["read", ...STATE_CHECKS, "wrap", "unwrap", "rotation", "versions"];
+const KEY_CHECKS: readonly AzureCheck[] = ["read", ...STATE_CHECKS, "wrap", "unwrap", "rotation", "versions", "excess-rights"];
 const WRAP_OPTIONS: WrapOptions = { keyContext: {}, wrapAad: () => new Uint8Array(0) };

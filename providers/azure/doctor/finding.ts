@@ -18,7 +18,8 @@ export type AzureCheck =
   | "wrap"
   | "unwrap"
   | "rotation"
-  | "versions";
+  | "versions"
+  | "excess-rights";
 
 export type AzureDiagnosisOptions = Pick<
   AzureKeyOptions,

@@ -25,13 +25,15 @@ function validityFinding({ notBeforeMs, expiresMs }: KeyVersion, nowMs: number):
   if (notBeforeMs !== undefined && nowMs < notBeforeMs) {
     return failed("validity", `the newest version is not valid before ${dateOf(notBeforeMs)}`, "wait, or change its activation date");
   }
-  if (expiresMs === undefined) return ok("validity", "the newest version has no expiry");
+  if (expiresMs === undefined) return { ...ok("validity", "the newest version has no expiry"), notAfterMs: null };
   if (nowMs >= expiresMs) {
-    return failed("validity", `the newest version expired on ${dateOf(expiresMs)}`, "rotate the key; what it wrapped still unwraps");
+    const past = failed("validity", `the newest version expired on ${dateOf(expiresMs)}`, "rotate the key; what it wrapped still unwraps");
+    return { ...past, notAfterMs: expiresMs };
   }
   const days = Math.floor((expiresMs - nowMs) / DAY_MS);
-  if (days >= NEAR_EXPIRY_DAYS) return ok("validity", `the newest version expires on ${dateOf(expiresMs)}`);
-  return warning("validity", `the newest version expires in ${days} days`, "rotate the key before that, or nothing more can be wrapped");
+  if (days >= NEAR_EXPIRY_DAYS) return { ...ok("validity", `the newest version expires on ${dateOf(expiresMs)}`), notAfterMs: expiresMs };
+  const advice = "rotate the key before that, or nothing more can be wrapped";
+  return { ...warning("validity", `the newest version expires in ${days} days`, advice), notAfterMs: expiresMs };
 }
 
 function operationsFinding({ operations }: KeyVersion): AzureFinding {

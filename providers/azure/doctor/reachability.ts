@@ -51,13 +51,13 @@ export async function tokenFinding(
     }
     if (tid !== undefined && tenantId !== undefined && tid !== tenantId) {
       const advice = "name the vault's tenant in the credential's tenantId or additionallyAllowedTenants";
-      return failed("token", `the token comes from tenant ${tid}, the vault is in ${tenantId}`, advice);
+      return { ...failed("token", `the token comes from tenant ${tid}, the vault is in ${tenantId}`, advice), code: "access-denied" };
     }
     const message = aud === undefined ? "the credential gives a token" : `the credential gives a token for ${aud}`;
     return ok("token", tid === undefined ? message : `${message} from tenant ${tid}`);
   } catch (error) {
     const failure = credentialFailure(error);
-    return failed("token", `${failure.code}: ${failure.message}`, adviceAfter(failure));
+    return { ...failed("token", `${failure.code}: ${failure.message}`, adviceAfter(failure)), code: failure.code };
   }
 }
 

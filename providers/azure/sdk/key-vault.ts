@@ -69,6 +69,21 @@ export class KeyVault {
     return lifetimeActions.map(({ action }) => action.toLowerCase());
   }
 
+  /**
+   * Asks to change nothing about a version.
+   *
+   * @param version one that the key does not have
+   * @throws `key-not-found` for a caller that may change keys, `access-denied` for one that may not
+   */
+  async changeNothing(key: KeyLocation, version: string): Promise<void> {
+    const asked = this.#connection.asked("update", keyIdOf(key, version));
+    await this.#connection.call(asked, undefined, (options) =>
+      this.#keyClient.use(options.abortSignal, async (client) => {
+        await client.updateKeyProperties(key.name, version, { ...options });
+      }),
+    );
+  }
+
   async wrap(key: KeyLocation, version: string, algorithm: KeyWrapAlgorithm, dek: Uint8Array, signal?: AbortSignal): Promise<OwnedBytes> {
     return await this.#useKey("wrap", key, version, signal, async (client, options) => await client.wrapKey(algorithm, dek, options));
   }

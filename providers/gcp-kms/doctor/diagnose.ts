@@ -7,7 +7,17 @@ import { GcpConnection } from "../connection.ts";
 import { type GcpKmsKeyOptions, gcpKmsKey } from "../gcp-kms-key.ts";
 import { versionName } from "../key-name.ts";
 
-export type GcpKmsCheck = "token" | "rights" | "key" | "key-type" | "state" | "protection" | "rotation" | "destruction" | TripCheck;
+export type GcpKmsCheck =
+  | "token"
+  | "rights"
+  | "excess-rights"
+  | "key"
+  | "key-type"
+  | "state"
+  | "protection"
+  | "rotation"
+  | "destruction"
+  | TripCheck;
 
 /**
  * Looks at a key from the access token to a round trip, for `envelock doctor` and for a check at start. Wraps and unwraps 32 random
@@ -32,7 +42,7 @@ export async function diagnoseGcpKey(options: GcpKmsKeyOptions): Promise<readonl
   const findings = new Findings<GcpKmsCheck>();
   const token = await findings.try("token", () => connection.token());
   if (token === undefined) {
-    findings.skip(["rights", ...KEY_CHECKS, ...TRIP_CHECKS], "there is no access token");
+    findings.skip(["rights", "excess-rights", ...KEY_CHECKS, ...TRIP_CHECKS], "there is no access token");
     await provider.close();
     return findings.all;
   }
@@ -49,13 +59,17 @@ type KeyType = "symmetric" | "rsa";
 
 async function rightsFinding(connection: GcpConnection, key: string, keyType: KeyType, findings: Findings<GcpKmsCheck>): Promise<void> {
   const needed = RIGHTS[keyType];
-  const body = { permissions: Object.keys(needed) };
+  const body = { permissions: [...Object.keys(needed), ...Object.keys(EXCESSIVE)] };
   const answer = await findings.try("rights", () =>
     connection.call({ operation: "test-permissions", name: key, suffix: ":testIamPermissions", body }, undefined),
   );
-  if (answer === undefined) return;
-  const held = fieldOf(answer, "permissions"); // left out where none is held
-  const missing = Object.entries(needed).filter(([permission]) => !(Array.isArray(held) && held.includes(permission)));
+  if (answer === undefined) {
+    findings.skip(["excess-rights"], "the rights could not be asked for");
+    return;
+  }
+  const permissions = fieldOf(answer, "permissions"); // left out where none is held
+  const held: readonly unknown[] = Array.isArray(permissions) ? permissions : [];
+  const missing = Object.entries(needed).filter(([permission]) => !held.includes(permission));
   if (missing.length === 0) findings.ok("rights", "the principal may wrap and unwrap");
   else {
     findings.fail(
@@ -63,6 +77,13 @@ async function rightsFinding(connection: GcpConnection, key: string, keyType: Ke
       `the principal lacks ${missing.map(([permission]) => permission).join(", ")}`,
       `grant it ${missing.map(([, role]) => role).join(" and ")} on the key`,
     );
+  }
+  const excess = Object.entries(EXCESSIVE).filter(([permission]) => held.includes(permission));
+  if (excess.length === 0) findings.ok("excess-rights", "the principal can neither destroy nor change the key, nor give rights to others");
+  else {
+    const what = excess.map(([, meaning]) => meaning).join(", ");
+    const advice = "take its other roles on the key, the key ring and the project away: wrapping and unwrapping need none of them";
+    findings.warn("excess-rights", `the principal may ${what}`, advice);
   }
 }
 
@@ -109,16 +130,21 @@ async function keyFindings(connection: GcpConnection, { key, keyType, version }:
 function stateFinding(version: unknown, findings: Findings<GcpKmsCheck>): void {
   const state = textFieldOf(version, "state") ?? "unknown";
   if (version === undefined) findings.fail("state", "the key has no primary version", "gcloud kms keys set-primary-version");
-  else if (state === "ENABLED") findings.ok("state", "the version that wraps is enabled; versions do not expire");
+  else if (state === "ENABLED")
+    findings.add({ check: "state", status: "ok", message: "the version that wraps is enabled; versions do not expire", notAfterMs: null });
   else if (state === "DISABLED")
     findings.fail("state", "the version that wraps is disabled", "gcloud kms keys versions enable, or make another one the primary");
-  else if (state === "DESTROY_SCHEDULED")
-    findings.fail(
-      "state",
-      `the version that wraps will be destroyed at ${textFieldOf(version, "destroyTime") ?? "an unknown time"}`,
-      "gcloud kms keys versions restore, then enable",
-    );
-  else findings.fail("state", `the version that wraps is in the state ${state}`, "make another version the primary");
+  else if (state === "DESTROY_SCHEDULED") {
+    const time = textFieldOf(version, "destroyTime");
+    const endMs = Date.parse(time ?? "");
+    findings.add({
+      check: "state",
+      status: "failed",
+      message: `the version that wraps will be destroyed at ${time ?? "an unknown time"}`,
+      advice: "gcloud kms keys versions restore, then enable",
+      ...(!Number.isNaN(endMs) && { notAfterMs: endMs }),
+    });
+  } else findings.fail("state", `the version that wraps is in the state ${state}`, "make another version the primary");
 }
 
 function protectionFinding(level: string, findings: Findings<GcpKmsCheck>): void {
@@ -152,6 +178,13 @@ const RIGHTS: Readonly<Record<KeyType, Readonly<Record<string, string>>>> = {
     "cloudkms.cryptoKeyVersions.viewPublicKey": "roles/cloudkms.publicKeyViewer",
     "cloudkms.cryptoKeyVersions.useToDecrypt": "roles/cloudkms.cryptoKeyDecrypter",
   },
+};
+/** Permissions that wrapping and unwrapping do not need, and what they allow. */
+const EXCESSIVE: Readonly<Record<string, string>> = {
+  "cloudkms.cryptoKeyVersions.destroy": "destroy versions of the key",
+  "cloudkms.cryptoKeyVersions.update": "disable versions of the key",
+  "cloudkms.cryptoKeys.update": "change the key",
+  "cloudkms.cryptoKeys.setIamPolicy": "give rights on the key to others",
 };
 const TYPE_BY_PURPOSE: Readonly<Partial<Record<string, KeyType>>> = { ENCRYPT_DECRYPT: "symmetric", ASYMMETRIC_DECRYPT: "rsa" };
 const KEY_CHECKS: readonly GcpKmsCheck[] = ["key", "key-type", "state", "protection", "rotation", "destruction"];

@@ -17,6 +17,7 @@ export type VaultCheck =
   | "deletion"
   | "versions"
   | "upsert"
+  | "excess-rights"
   | "wrap"
   | "unwrap"
   | "context"
@@ -55,7 +56,7 @@ export async function diagnoseVaultKey(options: VaultTransitKeyOptions): Promise
   }
   findings.ok("token", tokenMessage(token));
   await keyFindings(connection, `/v1/${mount}/keys/${key}`, options, findings);
-  await upsertFinding(connection, `${mount}/encrypt/${key}`, findings);
+  await rightsFindings(connection, mount, key, findings);
   const { clock = systemClock, keyType = "aead" } = options;
   const trip = { clock, bindsContext: keyType === "aead", contextAdvice: "use a server of version 1.12 or later" };
   await tripFindings({ ...trip, provider: vaultTransitKey(options) }, findings);
@@ -95,7 +96,8 @@ async function keyFindings(
   const type = textFieldOf(key, "type") ?? "unknown";
   const latest = fieldOf(key, "latest_version");
   const oldest = fieldOf(key, "min_decryption_version");
-  findings.ok("key", `the key is there, its latest version is ${latest}`);
+  // keys of the engine do not expire
+  findings.add({ check: "key", status: "ok", message: `the key is there, its latest version is ${latest}`, notAfterMs: null });
   if (!WRAPPING_TYPES.test(type)) findings.fail("key-type", `a key of type ${type} cannot wrap keys`, "use a key of type aes256-gcm96");
   else if (type.startsWith("rsa-") !== (keyType === "rsa")) {
     findings.fail(
@@ -122,21 +124,49 @@ async function keyFindings(
   else findings.ok("versions", "every version decrypts");
 }
 
-/** With the capability `create` a misspelt name makes a new key at the first encryption. */
-async function upsertFinding(connection: VaultConnection, path: string, findings: Findings<VaultCheck>): Promise<void> {
-  const body = JSON.stringify({ paths: [path] });
-  const request = { operation: "read-key", of: path, method: "POST", path: "/v1/sys/capabilities-self", body } as const;
+async function rightsFindings(connection: VaultConnection, mount: string, key: string, findings: Findings<VaultCheck>): Promise<void> {
+  const encrypt = `${mount}/encrypt/${key}`;
+  const excesses = EXCESSIVE.map(({ path, ...rest }) => ({ ...rest, path: path.replace("{mount}", mount).replace("{key}", key) }));
+  const paths = [encrypt, ...excesses.map(({ path }) => path)];
+  const body = JSON.stringify({ paths });
+  const request = { operation: "read-key", of: encrypt, method: "POST", path: "/v1/sys/capabilities-self", body } as const;
   const capabilities = await connection.call(request, undefined).catch((error: unknown) => {
     if (error instanceof EnvelockError) return undefined;
     throw error;
   });
-  const held = fieldOf(capabilities, path);
-  if (!Array.isArray(held)) findings.skip(["upsert"], "the token may not ask for its own capabilities");
-  else if (held.includes("create") || held.includes("root")) {
+  const held = heldOn(capabilities, encrypt);
+  if (held === undefined) {
+    findings.skip(["upsert", "excess-rights"], "the token may not ask for its own capabilities");
+    return;
+  }
+  // with the capability `create` a misspelt name makes a new key at the first encryption
+  if (held.includes("create") || held.includes("root"))
     findings.warn("upsert", "the token may create keys: a misspelt name makes a new one", "grant `update` alone on this path");
-  } else findings.ok("upsert", "the token cannot create a key by mistake");
+  else findings.ok("upsert", "the token cannot create a key by mistake");
+  const excess = excesses.filter(({ path, capability }) => {
+    const own = heldOn(capabilities, path) ?? [];
+    return own.includes(capability) || own.includes("root") || own.includes("sudo");
+  });
+  if (excess.length === 0) findings.ok("excess-rights", "the token can neither change, export nor delete the key");
+  else {
+    const what = excess.map(({ meaning, capability, path }) => `${meaning} (${capability} on ${path})`).join(", ");
+    findings.warn("excess-rights", `the token may ${what}`, "take these paths out of its policy: it needs update on encrypt and decrypt");
+  }
+}
+
+function heldOn(capabilities: unknown, path: string): readonly unknown[] | undefined {
+  const held = fieldOf(capabilities, path);
+  return Array.isArray(held) ? held : undefined;
 }
 
 const KEY_CHECKS: readonly VaultCheck[] = ["key", "key-type", "exportable", "deletion", "versions"];
-const TRIP_CHECKS: readonly VaultCheck[] = ["upsert", "wrap", "unwrap", "context", "latency"];
+const TRIP_CHECKS: readonly VaultCheck[] = ["upsert", "excess-rights", "wrap", "unwrap", "context", "latency"];
+/** Rights that wrapping and unwrapping do not need. */
+const EXCESSIVE: readonly { readonly path: string; readonly capability: string; readonly meaning: string }[] = [
+  { path: "{mount}/keys/{key}", capability: "delete", meaning: "delete the key" },
+  { path: "{mount}/keys/{key}/config", capability: "update", meaning: "allow its deletion and export" },
+  { path: "{mount}/keys/{key}/trim", capability: "update", meaning: "destroy old versions" },
+  { path: "{mount}/export/encryption-key/{key}", capability: "read", meaning: "export the key" },
+  { path: "{mount}/backup/{key}", capability: "read", meaning: "back the key up in clear" },
+];
 const WRAPPING_TYPES = /^(?:aes(?:128|256)-gcm96|x?chacha20-poly1305|rsa-(?:2048|3072|4096)|external-key)$/;

@@ -31,6 +31,8 @@ export interface TenantKeyName {
   readonly name: string;
   /** The part of the key service that throttles and fails as one, such as a vault or an account with its region. */
   readonly payer: string;
+  /** The region or location that the service keeps the key in, where its name says it. A policy of a tenant may allow some alone. */
+  readonly region?: string;
   /** The party whose quota the calls count against. Default `tenant`. */
   readonly paidBy?: "tenant" | "vendor";
 }

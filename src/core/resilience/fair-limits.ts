@@ -30,10 +30,23 @@ export interface FairLimitsOptions {
    * together when its service asks for fewer calls. Undefined, and without this function, each tenant pays for itself.
    */
   readonly payerOf?: (provider: KeyProvider | RandomSource) => string | undefined;
+  /**
+   * Returns bounds of one tenant's own, in place of `perTenant` and `tenantRate`. Asked before each attempt, so it has to be quick; changed
+   * bounds take effect with the next attempt. Undefined for none.
+   */
+  readonly budgetOf?: (tenant: string) => TenantBudget | undefined;
   /** The most that the background lane takes of places and rates, above 0 and at most 1. Default 0.2. */
   readonly backgroundShare?: number;
   /** The time source, for tests. */
   readonly clock?: Clock;
+}
+
+/** The bounds of one tenant's attempts. */
+export interface TenantBudget {
+  /** The most in flight. Default `perTenant`. */
+  readonly maxConcurrent?: number;
+  /** The most a second. Default `tenantRate`. */
+  readonly perSecond?: number;
 }
 
 export interface FairLimitsStatus {
@@ -63,6 +76,7 @@ export class FairLimits {
   readonly #backgroundShare: number;
   readonly #rates: Rates;
   readonly #payerOf: FairLimitsOptions["payerOf"];
+  readonly #budgetOf: FairLimitsOptions["budgetOf"];
   readonly #clock: Clock;
   readonly #tenants: RecentMap<string, Tenant>;
   readonly #payers: RecentMap<string, Payer>;
@@ -77,7 +91,8 @@ export class FairLimits {
     markClass(this, "FairLimits"); // here and not in a static block, which would keep the class in every bundle
     noteLimits(this);
     const { perTenant = 8, total = 256, maxQueued = 64, tenantRate, payerRate, payerOf, backgroundShare = 0.2 } = options;
-    const { clock = systemClock } = options;
+    const { clock = systemClock, budgetOf } = options;
+    if (budgetOf !== undefined && typeof budgetOf !== "function") throw invalidArgument("budgetOf must be a function");
     if (payerOf !== undefined && typeof payerOf !== "function") throw invalidArgument("payerOf must be a function");
     if (!(typeof backgroundShare === "number" && backgroundShare > 0 && backgroundShare <= 1)) {
       throw invalidArgument(`backgroundShare is ${backgroundShare}, expected a number above 0 and at most 1`);
@@ -92,6 +107,7 @@ export class FairLimits {
       ...(payerRate && { payer: checkedRate(payerRate, "payerRate") }),
     };
     this.#payerOf = payerOf;
+    this.#budgetOf = budgetOf;
     this.#clock = clock;
     this.#tenants = new RecentMap({ maxEntries: KEPT, isInUse: (tenant) => tenant.isInUse(clock.monotonicMs()) });
     this.#payers = new RecentMap({ maxEntries: KEPT, isInUse: (payer) => payer.isInUse(clock.monotonicMs()) });
@@ -189,8 +205,9 @@ export class FairLimits {
 
   /** What else than a free place a tenant's next attempt has to wait for, if anything. */
   #holdUpOf(tenant: Tenant, payer: Payer, lane: Lane, now: number): HoldUp | undefined {
-    if (tenant.activeInAll >= this.#perTenant) return OWN_PLACES;
-    if (lane === "background" && tenant.active.background >= this.#shareOf(this.#perTenant)) return OWN_PLACES;
+    const places = tenant.places ?? this.#perTenant;
+    if (tenant.activeInAll >= places) return OWN_PLACES;
+    if (lane === "background" && tenant.active.background >= this.#shareOf(places)) return OWN_PLACES;
     const [ofTenantMs, ofPayerMs] = [tenant.delayMs(lane, now), payer.delayMs(lane, now)];
     if (ofTenantMs <= 0 && ofPayerMs <= 0) return undefined;
     return ofPayerMs >= ofTenantMs ? { by: payer, delayMs: ofPayerMs } : { by: tenant, delayMs: ofTenantMs };
@@ -247,9 +264,9 @@ export class FairLimits {
 
   #tenantOf(id: string): Tenant {
     const known = this.#tenants.get(id);
-    if (known !== undefined) return known;
-    const tenant = new Tenant(this.#rates, this.#clock.monotonicMs());
-    this.#tenants.set(id, tenant);
+    const tenant = known ?? new Tenant(this.#rates, this.#clock.monotonicMs());
+    if (this.#budgetOf !== undefined) tenant.setBudget(this.#budgetOf(id) ?? {}, this.#rates, this.#clock.monotonicMs());
+    if (known === undefined) this.#tenants.set(id, tenant);
     return tenant;
   }
 
@@ -309,6 +326,7 @@ const LIMIT_OPTIONS: OptionNames<FairLimitsOptions> = {
   tenantRate: true,
   payerRate: true,
   payerOf: true,
+  budgetOf: true,
   backgroundShare: true,
   clock: true,
 };

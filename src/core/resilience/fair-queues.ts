@@ -1,4 +1,5 @@
-import { partOf, type RateLimit, TokenBucket } from "./token-bucket.ts";
+import { count } from "./checks.ts";
+import { checkedRate, partOf, type RateLimit, TokenBucket } from "./token-bucket.ts";
 
 /** The rates of one set of limits. */
 export interface Rates {
@@ -6,6 +7,12 @@ export interface Rates {
   readonly payer?: RateLimit;
   /** What the background may take of them. */
   readonly share: number;
+}
+
+/** The bounds of one tenant's own. */
+interface Budget {
+  readonly maxConcurrent?: number;
+  readonly perSecond?: number;
 }
 
 /** An attempt that waits for its turn. */
@@ -24,10 +31,22 @@ export class Tenant {
   readonly held: Readonly<Record<Lane, Set<Tenant>>> = { request: new Set(), background: new Set() };
   /** What cancels the timers that end that. */
   readonly wakes: Record<Lane, (() => void) | undefined> = { request: undefined, background: undefined };
-  readonly #pace: Pace;
+  /** The most attempts in flight, where they are the tenant's own. */
+  places: number | undefined;
+  #perSecond: number | undefined;
+  #pace: Pace;
 
   constructor({ tenant, share }: Rates, now: number) {
     this.#pace = new Pace(tenant, share, now);
+  }
+
+  /** Takes over bounds of its own. A changed rate begins anew. @throws `invalid-argument` */
+  setBudget({ maxConcurrent, perSecond }: Budget, { tenant, share }: Rates, now: number): void {
+    if (maxConcurrent !== this.places) this.places = maxConcurrent === undefined ? undefined : count(maxConcurrent, "maxConcurrent");
+    if (perSecond === this.#perSecond) return;
+    const rate = perSecond === undefined ? tenant : checkedRate({ perSecond }, "the budget of a tenant");
+    this.#perSecond = perSecond;
+    this.#pace = new Pace(rate, share, now);
   }
 
   get activeInAll(): number {

@@ -10,6 +10,9 @@ export class TenantSlot {
   epoch: number;
   generation: number;
   revision: number;
+  /** The tenant's own bounds of calls; 0 for those of the vendor. */
+  maxConcurrent = 0;
+  callsPerSecond = 0;
   /** When the record was read. */
   readAtS: number;
   /** When a call last used the tenant. */
@@ -26,7 +29,9 @@ export class TenantSlot {
   /** Canaries since the tenant was revoked. */
   canaries = 0;
 
-  constructor({ state, epoch, generation, revision }: TenantRecord, readAtS: number) {
+  constructor({ state, epoch, generation, revision, policy }: TenantRecord, readAtS: number) {
+    this.maxConcurrent = policy.maxConcurrent ?? 0;
+    this.callsPerSecond = policy.callsPerSecond ?? 0;
     this.state = state;
     this.epoch = epoch;
     this.generation = generation;
@@ -35,8 +40,10 @@ export class TenantSlot {
   }
 
   /** Takes over what a read of the store says. An older revision changes nothing. */
-  update({ state, epoch, generation, revision }: TenantRecord, readAtS: number): void {
+  update({ state, epoch, generation, revision, policy }: TenantRecord, readAtS: number): void {
     if (revision < this.revision) return;
+    this.maxConcurrent = policy.maxConcurrent ?? 0;
+    this.callsPerSecond = policy.callsPerSecond ?? 0;
     if (state !== this.state) this.canaries = 0;
     this.state = state;
     this.epoch = epoch;
@@ -67,6 +74,11 @@ export class KnownTenants {
 
   get(id: string): TenantSlot | undefined {
     return this.#slots.get(id);
+  }
+
+  /** Returns what is known, which does not count as a use. */
+  peek(id: string): TenantSlot | undefined {
+    return this.#slots.peek(id);
   }
 
   /** Notes what a read of the store says. */

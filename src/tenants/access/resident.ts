@@ -4,6 +4,7 @@ import type { KeyProvider } from "../../core/contracts/key-provider.ts";
 import type { Keyring } from "../../core/keyring/keyring.ts";
 import type { Lane } from "../../core/resilience/fair-limits.ts";
 import { DataKeys } from "../../fields/data-keys.ts";
+import { makesSameKeyring } from "../record/policy.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import { CallCounts } from "./call-counts.ts";
@@ -46,7 +47,7 @@ export class Resident {
     return (
       epoch === record.epoch &&
       generation === record.generation &&
-      policy.cacheMaxAgeMs === record.policy.cacheMaxAgeMs &&
+      makesSameKeyring(policy, record.policy) &&
       (state === "offboarding") === (record.state === "offboarding")
     );
   }

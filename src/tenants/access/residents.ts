@@ -1,38 +1,17 @@
 import type { CallOptions } from "../../core/base/call-options.ts";
-import { EnvelockError, type ErrorCode } from "../../core/base/errors.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import { RecentMap } from "../../core/base/recent-map.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
-import type { KeyProvider } from "../../core/contracts/key-provider.ts";
-import type { RandomSource } from "../../core/contracts/random-source.ts";
-import { DataKeyCache } from "../../core/key-source/data-key-cache.ts";
-import type { Gate, GateRequest } from "../../core/keyring/gate.ts";
-import { Keyring } from "../../core/keyring/keyring.ts";
-import { FairLimits, type Lane } from "../../core/resilience/fair-limits.ts";
-import { ProviderGuards } from "../../core/resilience/policy.ts";
-import type { AuditQueue } from "../audit/audit-queue.ts";
-import type { KeyClaims } from "../keys/claims.ts";
-import { identityOf } from "../keys/openers.ts";
-import { type TenantCalls, tenantProvider, whoseOfOwnKey, whoseOfPlatformKey } from "../keys/tenant-provider.ts";
-import { PLATFORM_KEY } from "../life-cycle/change.ts";
+import type { GateRequest } from "../../core/keyring/gate.ts";
 import type { TenantRecords } from "../record/records.ts";
-import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
-import type { TenantsPolicy } from "../tenants-options.ts";
+import type { TenantRecord } from "../record/tenant-record.ts";
 import { KnownTenants, type TenantSlot } from "./known-tenants.ts";
 import { Resident } from "./resident.ts";
 import { noSuchTenant, stateRefusal, type TenantUse } from "./states.ts";
+import { type KeyringsParts, TenantKeyrings } from "./tenant-keyrings.ts";
 
-/** What the residents tell about the calls of tenants' own keys. */
-export interface CallWatch {
-  /** Called when a call of a tenant's own key has ended. */
-  ended(id: string, slot: TenantSlot, error: EnvelockError | undefined): void;
-}
-
-export interface ResidentsParts {
-  readonly policy: TenantsPolicy;
+export interface ResidentsParts extends KeyringsParts {
   readonly records: TenantRecords;
-  readonly claims: KeyClaims;
-  readonly audit: AuditQueue;
-  readonly watch: CallWatch;
 }
 
 /**
@@ -41,15 +20,11 @@ export interface ResidentsParts {
  */
 export class Residents {
   readonly known: KnownTenants;
-  readonly cache: DataKeyCache;
+  readonly keyrings: TenantKeyrings;
   readonly #parts: ResidentsParts;
   readonly #residents: RecentMap<string, Resident>;
   readonly #opening = new SingleFlights<string, Resident>();
   readonly #reading = new SingleFlights<string, TenantRecord | undefined>();
-  readonly #guards: ProviderGuards;
-  readonly #limits: FairLimits;
-  /** The names of keys for the guards, which outlive a keyring. */
-  readonly #names = new WeakMap<object, GuardNames>();
   /** Keyrings of an older generation, until they are closed. */
   readonly #superseded = new Map<Resident, () => void>();
   #cancelTick: (() => void) | undefined;
@@ -57,23 +32,14 @@ export class Residents {
 
   constructor(parts: ResidentsParts) {
     const { policy } = parts;
-    const { clock, cache = {}, resilience: { breaker, maxConcurrent } = {} } = policy;
     this.#parts = parts;
-    this.cache = new DataKeyCache({ maxEntries: 10_000, ...cache, clock });
     this.known = new KnownTenants(policy.maxKnown, (id) => this.#residents.peek(id) !== undefined);
     this.#residents = new RecentMap<string, Resident>({
       maxEntries: policy.maxResident,
       isInUse: (resident) => resident.inFlight > 0 || this.nowS - resident.slot.usedAtS < IN_USE_S,
       onLeave: (resident) => this.#leave(resident),
     });
-    this.#guards = new ProviderGuards({
-      ...(breaker !== undefined && { breaker }),
-      ...(maxConcurrent !== undefined && { maxConcurrent }),
-      keyOf: (provider: KeyProvider | RandomSource) => this.#names.get(provider)?.key,
-      hostOf: (provider: KeyProvider | RandomSource) => this.#names.get(provider)?.host,
-      maxKeys: policy.maxKnown,
-    });
-    this.#limits = new FairLimits({ ...policy.limits, clock, payerOf: (provider) => this.#names.get(provider)?.payer });
+    this.keyrings = new TenantKeyrings(parts, (id) => this.known.peek(id));
   }
 
   /** Whole seconds of the monotonic clock. */
@@ -138,57 +104,7 @@ export class Residents {
   purge(id: string): void {
     this.#residents.peek(id)?.forget();
     for (const resident of this.#superseded.keys()) if (resident.record.id === id) resident.forget();
-    this.cache.forget({ tenant: id });
-  }
-
-  /** Opens some keys of a tenant. Checks each description anew: what was allowed when it was written may not be any more. */
-  async openKeys(record: TenantRecord, keys: readonly TenantKey[], settings: OpenSettings = {}): Promise<OpenedKeys> {
-    const own: KeyProvider[] = [];
-    const opened: OpenedKey[] = [];
-    for (const key of keys) opened.push({ role: key.role, providers: await this.#providersOf(record, key, settings, own) });
-    return { keys: opened.reverse(), own }; // the newest key generates
-  }
-
-  /** Makes a keyring of opened keys of a tenant. */
-  keyringOf(record: TenantRecord, { keys }: OpenedKeys, settings: KeyringSettings): Keyring {
-    const of = (role: TenantKey["role"]): readonly KeyProvider[] =>
-      keys.filter((key) => key.role === role).flatMap(({ providers }) => providers);
-    const { policy, audit } = this.#parts;
-    const { deadlineMs, attemptDeadlineMs, retry } = settings.resilience ?? policy.resilience ?? {};
-    const isReading = settings.use === "read";
-    return new Keyring({
-      wrapWith: isReading ? [] : of("wrap"),
-      unwrapWith: isReading ? [...of("wrap"), ...of("unwrap")] : of("unwrap"),
-      context: contextOf(record),
-      tenant: {
-        id: record.id,
-        generation: record.generation,
-        ...(record.policy.cacheMaxAgeMs !== null && { cacheMaxAgeMs: record.policy.cacheMaxAgeMs }),
-      },
-      guards: this.#guards,
-      limits: this.#limits,
-      lane: settings.lane,
-      ...(settings.gate !== undefined && { gate: settings.gate }),
-      clock: policy.clock,
-      ...(deadlineMs !== undefined && { deadlineMs }),
-      ...(attemptDeadlineMs !== undefined && { attemptDeadlineMs }),
-      ...(retry !== undefined && { retry }),
-      ...(settings.isCached && { cache: this.cache, ...(policy.reuse !== undefined && { reuse: policy.reuse }) }),
-      ...(audit.isListening && { onEvent: (event) => audit.emit(record.id, event) }),
-      ...(policy.telemetry !== undefined && { telemetry: policy.telemetry }),
-    });
-  }
-
-  /** Lets `use` have a keyring of one key in the background lane, with one attempt for each call, and closes it. */
-  async withOneKey<T>(record: TenantRecord, key: TenantKey, use: TenantUse, work: (keyring: Keyring) => Promise<T>): Promise<T> {
-    const opened = await this.openKeys(record, [key]);
-    const keyring = this.keyringOf(record, opened, { use, isCached: false, lane: "background", resilience: ONE_ATTEMPT });
-    try {
-      return await work(keyring);
-    } finally {
-      await keyring.close();
-      for (const provider of opened.own) await provider.close?.().catch(() => undefined);
-    }
+    this.keyrings.cache.forget({ tenant: id });
   }
 
   /** Closes every keyring. */
@@ -257,10 +173,10 @@ export class Residents {
       },
     };
     const gate = ({ operation, isSync }: GateRequest) => this.admit(record.id, slot, WRITES.has(operation) ? "write" : "read", isSync);
-    const opened = await this.openKeys(record, record.keys, { calls, slot });
+    const opened = await this.keyrings.openKeys(record, record.keys, { calls, slot });
     resident = new Resident(record, slot, opened.own, {
-      requests: this.keyringOf(record, opened, { use, isCached: true, lane: "request", gate }),
-      uncached: (lane) => this.keyringOf(record, opened, { use, isCached: false, lane, gate }),
+      requests: this.keyrings.keyringOf(record, opened, { use, isCached: true, lane: "request", gate }),
+      uncached: (lane) => this.keyrings.keyringOf(record, opened, { use, isCached: false, lane, gate }),
     });
     if (this.#isClosed || slot.revision > record.revision) {
       resident.close(); // it changed while its keys were opened
@@ -269,51 +185,6 @@ export class Residents {
     this.#residents.set(record.id, resident);
     this.#cancelTick ??= this.#tickLater();
     return resident;
-  }
-
-  async #providersOf(record: TenantRecord, key: TenantKey, settings: OpenSettings, own: KeyProvider[]): Promise<readonly KeyProvider[]> {
-    const { policy, claims, watch } = this.#parts;
-    const { id, epoch } = record;
-    const calls = (whoseIs: TenantCalls["whoseIs"], ended: TenantCalls["ended"]): TenantCalls => ({
-      tenant: id,
-      whoseIs,
-      admit: (use) => settings.calls?.admit(use),
-      began: () => settings.calls?.began(),
-      ended(error, durationMs) {
-        settings.calls?.ended(error, durationMs);
-        ended(error, durationMs);
-      },
-      clock: policy.clock,
-    });
-    if (key.kind === PLATFORM_KEY.kind) {
-      return policy.platform.map((provider, at) =>
-        this.#named(
-          tenantProvider(
-            provider,
-            calls(whoseOfPlatformKey, () => undefined),
-          ),
-          { key: `platform ${at}`, host: undefined, payer: `platform ${at}` },
-        ),
-      );
-    }
-    const identity = identityOf(record);
-    const { name, payer, paidBy = "tenant" } = policy.openers.accept(key, identity);
-    await claims.require(key.kind, name, { tenant: id, epoch, shareable: key.shareable });
-    const opened = policy.openers.open(key, identity);
-    own.push(opened);
-    const { slot } = settings;
-    const whoseIs = (code: ErrorCode) => whoseOfOwnKey(code, paidBy);
-    const ended = (error: EnvelockError | undefined): void => {
-      if (slot !== undefined && key.role === "wrap") watch.ended(id, slot, error); // an old key may be taken away
-    };
-    const service = `${key.kind} ${payer}`;
-    const names = { key: `${id} ${epoch} ${key.kind} ${name}`, host: service, payer: service };
-    return [this.#named(tenantProvider(opened, calls(whoseIs, ended)), names)];
-  }
-
-  #named(provider: KeyProvider, names: GuardNames): KeyProvider {
-    this.#names.set(provider, names);
-    return provider;
   }
 
   #slotOf(record: TenantRecord): TenantSlot {
@@ -334,7 +205,7 @@ export class Residents {
   #leave(resident: Resident): void {
     if (this.#superseded.has(resident)) return;
     resident.close();
-    this.cache.forget({ tenant: resident.record.id }); // no other keyring can reach them
+    this.keyrings.cache.forget({ tenant: resident.record.id }); // no other keyring can reach them
   }
 
   #tickLater(): () => void {
@@ -362,46 +233,6 @@ export class Residents {
   }
 }
 
-export interface OpenSettings {
-  /** What stands before and behind each call of a key. */
-  readonly calls?: Pick<TenantCalls, "admit" | "began" | "ended">;
-  /** The slot whose health the calls of own keys count for. */
-  readonly slot?: TenantSlot;
-}
-
-export interface KeyringSettings {
-  readonly use: TenantUse;
-  /** Whether the shared cache and the reuse of data keys serve it. */
-  readonly isCached: boolean;
-  readonly lane: Lane;
-  /** Asked before each use of a data key, also of one that is kept. Undefined for a keyring that no state closes, such as that of a check. */
-  readonly gate?: Gate;
-  readonly resilience?: TenantsPolicy["resilience"];
-}
-
-export interface OpenedKeys {
-  /** The newest first. */
-  readonly keys: readonly OpenedKey[];
-  /** Providers that were opened for this tenant, which the caller closes. */
-  readonly own: readonly KeyProvider[];
-}
-
-interface OpenedKey {
-  readonly role: TenantKey["role"];
-  readonly providers: readonly KeyProvider[];
-}
-
-interface GuardNames {
-  readonly key: string;
-  readonly host: string | undefined;
-  readonly payer: string;
-}
-
-/** The key context of a tenant. A later life of an id has another one, so that it opens nothing of an earlier life. */
-export function contextOf({ id, epoch }: Pick<TenantRecord, "id" | "epoch">): Readonly<Record<string, string>> {
-  return epoch === 1 ? { tenant: id } : { tenant: id, [EPOCH]: `${epoch}` };
-}
-
 function requireState(id: string, { state }: TenantSlot, use: TenantUse): undefined {
   const refusal = stateRefusal(id, state, use);
   if (refusal !== undefined) throw refusal;
@@ -414,8 +245,6 @@ const WRITES: ReadonlySet<GateRequest["operation"]> = new Set<GateRequest["opera
   "rewrap",
   "create-data-key",
 ]);
-export const EPOCH = "tenant-epoch";
 /** The time for which a keyring that was asked for, or called, is in use. */
 const IN_USE_S = 10;
 const READERS = 8;
-const ONE_ATTEMPT = { retry: false, attemptDeadlineMs: 10_000, deadlineMs: 10_000 } as const;

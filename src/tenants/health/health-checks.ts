@@ -4,8 +4,8 @@ import { sleep } from "../../core/base/wait.ts";
 import type { TenantSlot } from "../access/known-tenants.ts";
 import type { Residents } from "../access/residents.ts";
 import type { AuditQueue } from "../audit/audit-queue.ts";
-import type { TenantChanges } from "../changes.ts";
-import { PLATFORM_KEY } from "../life-cycle/change.ts";
+import type { ChangeOptions, TenantChanges } from "../changes.ts";
+import { PLATFORM_KEY, type TenantChange } from "../life-cycle/change.ts";
 import type { TenantRecords } from "../record/records.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
@@ -58,6 +58,17 @@ export class HealthChecks {
    */
   async check(record: TenantRecord, signal?: AbortSignal): Promise<readonly TenantCanary[]> {
     return await this.#flights.run(`${record.id} ${record.generation}`, async () => await this.#check(record), { signal });
+  }
+
+  /** Restores a suspended or revoked tenant if the canaries of its own keys open. @throws what the first that does not open has met */
+  async restore(record: TenantRecord, options: ChangeOptions): Promise<TenantRecord> {
+    if (record.state === "active") return record;
+    if (record.state === "suspended" || record.state === "revoked") {
+      for (const { error } of await this.check(record, options.signal)) if (error !== undefined) throw error;
+    }
+    const health = healthOf(undefined, this.#parts.policy.clock.unixMs());
+    const next = ({ state }: TenantRecord): TenantChange | undefined => (state === "active" ? undefined : { change: "restore", health });
+    return await this.#parts.changes.makeOf(record.id, next, options);
   }
 
   /** Checks a tenant in the background, after a refusal. */
@@ -143,7 +154,8 @@ export class HealthChecks {
     const begunAt = policy.clock.monotonicMs();
     let error: EnvelockError | undefined;
     try {
-      if (!(await residents.withOneKey(record, key, "read", (keyring) => canaries.sing(record, key.number, keyring)))) return undefined;
+      if (!(await residents.keyrings.withOneKey(record, key, "read", (keyring) => canaries.sing(record, key.number, keyring))))
+        return undefined;
     } catch (failure) {
       if (!EnvelockError.is(failure)) throw failure;
       error = failure;

@@ -3,6 +3,8 @@ import type { TenantSlot } from "../access/known-tenants.ts";
 import type { Resident } from "../access/resident.ts";
 import { whoseOfOwnKey } from "../keys/tenant-provider.ts";
 import type { TenantRecord, TenantState } from "../record/tenant-record.ts";
+import { expiryOf, type KeyExpiry } from "./expiry.ts";
+import type { CountedRecords } from "./record-counts.ts";
 import { type RevocationBound, revocationBoundOf } from "./revocation-bound.ts";
 
 /** The health of one tenant, as its record and this process know it. Configuration of keys is not in it. */
@@ -26,6 +28,8 @@ export interface TenantReport extends RevocationBound {
   readonly p99Ms: number | undefined;
   /** Failed calls of this process by code, since the keyring was opened. */
   readonly codes: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** The key versions that stored data keys of the tenant name. Undefined unless they were counted. */
+  readonly records: CountedRecords | undefined;
 }
 
 export interface ReportedKey {
@@ -33,31 +37,46 @@ export interface ReportedKey {
   readonly kind: string;
   readonly role: "wrap" | "unwrap";
   readonly verifiedAtMs: number | null;
+  /** When the key ends, as the last verification has found it; null if it does not, or if that is not known. */
   readonly notAfterMs: number | null;
+  /** How near that is. */
+  readonly expiry: KeyExpiry;
+}
+
+/** What a report needs beside the record and the memory of this process. */
+export interface ReportedNow extends Omit<RevocationBound, "revocationBoundMs" | "serviceLagMs"> {
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+  readonly records: CountedRecords | undefined;
 }
 
 export function reportOf(
   record: TenantRecord,
   slot: TenantSlot | undefined,
   resident: Resident | undefined,
-  times: { readonly cacheMs: number; readonly reuseMs: number; readonly attemptMs: number },
+  { nowMs, records, ...times }: ReportedNow,
 ): TenantReport {
   const { id: tenant, state, sinceMs, epoch, generation, keys, health } = record;
+  const reported = keys.map(({ number, kind, role, verifiedAtMs, notAfterMs }): ReportedKey => {
+    return { number, kind, role, verifiedAtMs, notAfterMs, expiry: expiryOf({ notAfterMs }, nowMs) };
+  });
+  const hasExpired = reported.some(({ role, expiry }) => role === "wrap" && expiry === "expired");
   return {
     tenant,
     state,
     sinceMs,
     epoch,
     generation,
-    keys: keys.map(({ number, kind, role, verifiedAtMs, notAfterMs }) => ({ number, kind, role, verifiedAtMs, notAfterMs })),
+    keys: reported,
     ...revocationBoundOf(keys, times),
     outcome: health?.outcome,
-    whose: whoseOf(state, health?.outcome),
+    whose: whoseOf(state, health?.outcome) ?? (hasExpired ? "tenant" : undefined),
     refusals: slot?.refusals ?? 0,
     failures: slot?.failures ?? 0,
     p50Ms: resident?.calls.durationMs(0.5),
     p99Ms: resident?.calls.durationMs(0.99),
     codes: resident?.calls.codes ?? {},
+    records,
   };
 }
 

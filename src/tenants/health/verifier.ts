@@ -1,17 +1,18 @@
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { waitFor } from "../../core/base/wait.ts";
-import type { TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
+import type { TenantKeyName, TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
 import type { Residents } from "../access/residents.ts";
-import { contextOf } from "../access/residents.ts";
 import { noSuchTenant } from "../access/states.ts";
+import { contextOf } from "../access/tenant-keyrings.ts";
 import type { ChangeOptions, TenantChanges } from "../changes.ts";
 import type { KeyClaims } from "../keys/claims.ts";
 import { identityOf } from "../keys/openers.ts";
-import { PLATFORM_KEY } from "../life-cycle/change.ts";
+import { PLATFORM_KEY, type TenantChange } from "../life-cycle/change.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import type { Canaries } from "./canaries.ts";
-import { levelOf, reachHint, type TenantFinding, verifyKey } from "./verify.ts";
+import type { TenantFinding } from "./finding.ts";
+import { type KeyVerdict, levelOf, reachHint, verifyKey } from "./verify.ts";
 
 /** The result of `Tenants.verify`. */
 export interface VerifyResult {
@@ -21,6 +22,8 @@ export interface VerifyResult {
   readonly key: number;
   /** In the order of the checks. */
   readonly findings: readonly TenantFinding[];
+  /** When the key ends, in milliseconds since 1970; null if its service says that it does not; undefined if nothing is known. */
+  readonly notAfterMs: number | null | undefined;
   /** The record, which keeps level and failed checks. */
   readonly record: TenantRecord;
 }
@@ -50,14 +53,14 @@ export class TenantVerifier {
     if (key === undefined || key.kind === PLATFORM_KEY.kind)
       throw invalidArgument(`tenant ${id} has no key of its own to verify`, "`stage` describes one.");
     this.#requireTurn(id, record);
-    const findings = await this.#within(record, key, options.signal);
+    const { findings, notAfterMs } = await this.#within(record, key, options.signal);
     const level = levelOf(findings);
     const atMs = Math.floor(policy.clock.unixMs());
     const failed = findings.filter((finding) => finding.level === "failed").map(({ check }) => check.slice(0, 64));
     const verification = { atMs, generation: record.generation, key: key.number, level, failed: failed.slice(0, 8) };
     if (level !== "failed") await this.#keepCanary(record, key, options);
-    const verified = await changes.makeOf(id, (standing) => verifiedChange(standing, record, verification), options);
-    return { level, key: key.number, findings, record: verified };
+    const verified = await changes.makeOf(id, (standing) => verifiedChange(standing, record, verification, notAfterMs), options);
+    return { level, key: key.number, findings, notAfterMs, record: verified };
   }
 
   #requireTurn(id: string, record: TenantRecord): void {
@@ -75,15 +78,17 @@ export class TenantVerifier {
   }
 
   /** Ends with what was found when the time is over. A provider that hangs is left behind. */
-  async #within(record: TenantRecord, key: TenantKey, signal: AbortSignal | undefined): Promise<readonly TenantFinding[]> {
+  async #within(record: TenantRecord, key: TenantKey, signal: AbortSignal | undefined): Promise<KeyVerdict> {
     const { policy, claims } = this.#parts;
     const identity = identityOf(record);
     const opener = policy.openers.of(key.kind);
     const late = new AbortController();
-    const accept = async (): Promise<void> => {
-      const { name } = policy.openers.accept(key, identity);
-      await claims.require(key.kind, name, { tenant: record.id, epoch: record.epoch, shareable: key.shareable });
+    const accept = async (): Promise<TenantKeyName> => {
+      const name = policy.openers.acceptOf(key, record);
+      await claims.require(key.kind, name.name, { tenant: record.id, epoch: record.epoch, shareable: key.shareable });
+      return name;
     };
+    const { payerRate, tenantRate } = policy.limits ?? {};
     const ref: TenantKeyRef = { kind: key.kind, key: key.key, settings: key.settings ?? {} };
     const check = verifyKey({
       key: ref,
@@ -93,6 +98,7 @@ export class TenantVerifier {
       opener,
       clock: policy.clock,
       addresses: policy.addresses,
+      callsPerSecond: tenantRate?.perSecond ?? payerRate?.perSecond,
       signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
     });
     try {
@@ -104,21 +110,17 @@ export class TenantVerifier {
       late.abort(new DOMException("the check did not end in time", "TimeoutError"));
       signal?.throwIfAborted();
       if (!EnvelockError.is(error)) throw error;
-      return [
-        {
-          check: "time",
-          level: "failed",
-          whose: "service",
-          detail: `no answer within ${MOST_MS / 1000} s`,
-          hint: reachHint(policy.addresses),
-        },
-      ];
+      const detail = `no answer within ${MOST_MS / 1000} s`;
+      const hint = reachHint(policy.addresses);
+      return { findings: [{ check: "time", level: "failed", whose: "service", detail, hint }], notAfterMs: undefined };
     }
   }
 
   async #keepCanary(record: TenantRecord, key: TenantKey, { signal }: ChangeOptions): Promise<void> {
     const { residents, canaries } = this.#parts;
-    await residents.withOneKey(record, key, "write", (keyring) => canaries.keep(record, key.number, keyring, signal && { signal }));
+    await residents.keyrings.withOneKey(record, key, "write", (keyring) =>
+      canaries.keep(record, key.number, keyring, signal && { signal }),
+    );
   }
 }
 
@@ -127,12 +129,13 @@ function verifiedChange(
   standing: TenantRecord,
   looked: TenantRecord,
   verification: NonNullable<TenantRecord["verification"]>,
-): { readonly change: "verify"; readonly verification: typeof verification; readonly notAfterMs: null } | undefined {
+  notAfterMs: number | null | undefined,
+): Extract<TenantChange, { readonly change: "verify" }> | undefined {
   const isSame = standing.epoch === looked.epoch && standing.generation === looked.generation;
   const isThere = [...standing.keys, ...(standing.staged === null ? [] : [standing.staged])].some(
     ({ number }) => number === verification.key,
   );
-  return isSame && isThere ? { change: "verify", verification, notAfterMs: null } : undefined;
+  return isSame && isThere ? { change: "verify", verification, notAfterMs } : undefined;
 }
 
 const VERIFY_EVERY_S = 10;

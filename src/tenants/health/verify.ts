@@ -4,29 +4,21 @@ import { EnvelockError, type Whose } from "../../core/base/errors.ts";
 import { WRAP_ALGORITHMS, wrapAlgorithmName } from "../../core/contracts/algorithms.ts";
 import type { Finding } from "../../core/contracts/finding.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../core/contracts/key-provider.ts";
-import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
+import type { TenantKeyIdentity, TenantKeyName, TenantKeyOpener, TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
 import { encodeWrapAad } from "../../core/format/key-record.ts";
 import { discardSecret } from "../../core/resilience/provider-contract.ts";
-
-/** One result of the check of a tenant's key, in the order of the checks. */
-export interface TenantFinding {
-  /** The name of the check, such as `round-trip`, or that of the key service's own doctor. */
-  readonly check: string;
-  /** `skipped` where an earlier failure left nothing to look at. */
-  readonly level: "ok" | "warning" | "failed" | "skipped";
-  /** The party that can mend it. */
-  readonly whose: Whose;
-  readonly detail: string;
-  /** The next step. */
-  readonly hint?: string;
-}
+import { endOf, expiryFinding } from "./expiry.ts";
+import type { TenantFinding } from "./finding.ts";
+import { quotaFinding } from "./service-quotas.ts";
 
 export interface KeyToVerify {
   readonly key: TenantKeyRef;
   readonly identity: TenantKeyIdentity;
   readonly context: Readonly<Record<string, string>>;
   /** Checks form, allow lists, reserved and foreign keys. @throws why the key may not be this tenant's */
-  accept(): Promise<void>;
+  accept(): Promise<TenantKeyName>;
+  /** The rate of calls that the vendor allows itself on this key. Undefined without a bound. */
+  readonly callsPerSecond: number | undefined;
   readonly opener: TenantKeyOpener;
   readonly clock: Clock;
   /** The addresses that the vendor calls from. */
@@ -38,24 +30,38 @@ export interface KeyToVerify {
  * Checks a key with the tenant's own identity: whether it may be this tenant's, what the key service's doctor finds, and whether 32 random
  * bytes make the round trip under the tenant's context and under no other. Changes nothing in the key service.
  */
-export async function verifyKey(given: KeyToVerify): Promise<readonly TenantFinding[]> {
-  const accepted = await checked(
-    "description",
-    "tenant",
-    "The description is allowed, not reserved, and of no other tenant.",
-    given.accept,
-  );
-  if (accepted.level === "failed") return [accepted, ...SKIPPED];
+export async function verifyKey(given: KeyToVerify): Promise<KeyVerdict> {
+  let name: TenantKeyName | undefined;
+  const allowed = "The description is allowed, not reserved, and of no other tenant.";
+  const accepted = await checked("description", "tenant", allowed, async () => {
+    name = await given.accept();
+  });
+  if (name === undefined) return verdict([accepted, ...skipped("open", "doctor", ...KEY_CHECKS, "quota")]);
   let provider: KeyProvider | undefined;
   const opened = await checked("open", "vendor", "The provider was made.", async () => {
     provider = given.opener.open(given.key, given.identity);
   });
-  if (provider === undefined) return [accepted, opened, ...SKIPPED.slice(1)];
+  if (provider === undefined) return verdict([accepted, opened, ...skipped("doctor", ...KEY_CHECKS, "quota")]);
   try {
-    return [accepted, ...(await diagnosis(given)), ...(await roundTrip(provider, given))];
+    const doctors = await diagnosis(given);
+    const notAfterMs = endOf(doctors.found);
+    const expiry = expiryFinding(notAfterMs, given.clock.unixMs());
+    const quota = quotaFinding(given.key.kind, name, given.callsPerSecond);
+    return verdict([accepted, ...doctors.findings, expiry, ...(await roundTrip(provider, given)), quota], notAfterMs);
   } finally {
     await provider.close?.().catch(() => undefined);
   }
+}
+
+/** What a check of a key has found. */
+export interface KeyVerdict {
+  readonly findings: readonly TenantFinding[];
+  /** When the key ends; null if its service says that it does not; undefined if nothing is known. */
+  readonly notAfterMs: number | null | undefined;
+}
+
+function verdict(findings: readonly TenantFinding[], notAfterMs?: number | null): KeyVerdict {
+  return { findings, notAfterMs };
 }
 
 /** Draws one level from findings: the worst. */
@@ -64,18 +70,32 @@ export function levelOf(findings: readonly TenantFinding[]): "ok" | "warning" | 
   return levels.includes("failed") ? "failed" : levels.includes("warning") ? "warning" : "ok";
 }
 
-async function diagnosis({ opener, key, identity, signal, addresses }: KeyToVerify): Promise<readonly TenantFinding[]> {
-  if (opener.diagnose === undefined) return [];
+interface Diagnosis {
+  readonly found: readonly Finding[];
+  readonly findings: readonly TenantFinding[];
+}
+
+async function diagnosis({ opener, key, identity, signal, addresses }: KeyToVerify): Promise<Diagnosis> {
+  if (opener.diagnose === undefined) return { found: [], findings: [] };
   try {
-    return (await opener.diagnose(key, identity, { signal })).map(translated);
+    const found = await opener.diagnose(key, identity, { signal });
+    return { found, findings: found.map(translated) };
   } catch (error) {
-    return [failed("doctor", error, "service", addresses)];
+    return { found: [], findings: [failed("doctor", error, "service", addresses)] };
   }
 }
 
-function translated({ check, status, message, advice }: Finding): TenantFinding {
-  const whose = status === "ok" || status === "skipped" ? "service" : "tenant";
-  return { check, level: status, whose, detail: message, ...(advice !== undefined && { hint: advice }) };
+function translated(finding: Finding): TenantFinding {
+  const { check, status, message, advice } = finding;
+  return { check, level: status, whose: whoseIs(finding), detail: message, ...(advice !== undefined && { hint: advice }) };
+}
+
+/** A key and its rights are the tenant's, its way there is the service's, and a credential that no refusal stands behind is the vendor's. */
+function whoseIs({ check, status, code }: Finding): Whose {
+  if (status === "ok" || status === "skipped" || REACH.has(check)) return "service";
+  if (code !== undefined && TENANTS.has(code)) return "tenant";
+  if (code !== undefined && SERVICES.has(code)) return "service";
+  return IDENTITY.has(check) ? "vendor" : "tenant";
 }
 
 async function roundTrip(provider: KeyProvider, { context, clock, signal, addresses }: KeyToVerify): Promise<readonly TenantFinding[]> {
@@ -99,7 +119,7 @@ async function roundTrip(provider: KeyProvider, { context, clock, signal, addres
     };
     return [trip, await wrongContext(provider, recipient, other, signal), latency(wrappedAt - begunAt, unwrappedAt - wrappedAt)];
   } catch (error) {
-    return [failed("round-trip", error, "service", addresses), ...SKIPPED.slice(3)];
+    return [failed("round-trip", error, "service", addresses), ...skipped("context", "latency")];
   }
 }
 
@@ -137,6 +157,10 @@ function latency(wrapMs: number, unwrapMs: number): TenantFinding {
   const detail = `wrap took ${Math.round(wrapMs)} ms, unwrap ${Math.round(unwrapMs)} ms`;
   if (Math.max(wrapMs, unwrapMs) <= SLOW_MS) return { check: "latency", level: "ok", whose: "service", detail };
   return { check: "latency", level: "warning", whose: "tenant", detail, hint: "Use a key in the region of the application." };
+}
+
+function skipped(...checks: readonly string[]): readonly TenantFinding[] {
+  return checks.map((check) => ({ check, level: "skipped", whose: "tenant", detail: "an earlier check failed" }));
 }
 
 async function checked(check: string, whose: Whose, detail: string, run: () => Promise<void>): Promise<TenantFinding> {
@@ -186,9 +210,8 @@ const BINDS_CONTEXT: ReadonlySet<number> = new Set([
   WRAP_ALGORITHMS.hpkeMlKem768X25519,
   WRAP_ALGORITHMS.opaqueWithContext,
 ]);
-const SKIPPED: readonly TenantFinding[] = ["open", "doctor", "round-trip", "context", "latency"].map((check) => ({
-  check,
-  level: "skipped",
-  whose: "tenant",
-  detail: "an earlier check failed",
-}));
+const KEY_CHECKS = ["key-expiry", "round-trip", "context", "latency"] as const;
+const SERVICES: ReadonlySet<string> = new Set(["unavailable", "timeout", "rate-limited"]);
+/** Checks of doctors on the way to the service, and on the identity of the caller. */
+const REACH: ReadonlySet<string> = new Set(["tls", "challenge", "reach", "seal"]);
+const IDENTITY: ReadonlySet<string> = new Set(["credentials", "token"]);

@@ -3,8 +3,10 @@ import type { CallOptions } from "../../core/base/call-options.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
 import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
+import type { StagedKey } from "../life-cycle/change.ts";
 import { broken, Fields } from "../record/fields.ts";
 import type { TenantRecords } from "../record/records.ts";
+import type { TenantRecord } from "../record/tenant-record.ts";
 import { identityOf, type TenantKeyOpeners } from "./openers.ts";
 
 /** The tenant that a key belongs to. */
@@ -28,6 +30,12 @@ export class KeyClaims {
     this.#store = store;
     this.#records = records;
     this.#openers = openers;
+  }
+
+  /** Claims a described key for the tenant of a record. @throws as `TenantKeyOpeners.acceptOf` and `claim` */
+  async claimKey(key: StagedKey, record: TenantRecord, options?: CallOptions): Promise<void> {
+    const { name } = this.#openers.acceptOf(key, record);
+    await this.claim(key.kind, name, { tenant: record.id, epoch: record.epoch, shareable: key.shareable }, options);
   }
 
   /**

@@ -49,6 +49,32 @@ export class TenantKeyOpeners {
     return name;
   }
 
+  /**
+   * Checks a key of a record as `accept`, and against the regions of its policy.
+   *
+   * @throws as `accept`; `access-denied`, detail `region-not-allowed`, for a key outside of the regions
+   */
+  acceptOf(key: TenantKeyRef, record: TenantRecord): TenantKeyName {
+    const identity = identityOf(record);
+    const name = this.accept(key, identity);
+    const { regions } = record.policy;
+    if (regions === null || (name.region !== undefined && regions.includes(name.region))) return name;
+    const where = name.region === undefined ? `in a place that a key of ${key.kind} does not tell` : `in ${name.region}`;
+    throw new EnvelockError("access-denied", `the key lies ${where}, and the policy of the tenant allows ${regions.join(", ")}`, {
+      detail: "region-not-allowed",
+      whose: "tenant",
+      tenant: record.id,
+      hint: "Use a key in one of these regions, or change the policy.",
+    });
+  }
+
+  /** @throws as `acceptOf` if a key of the record lies outside of the regions of its policy */
+  requireRegions(record: TenantRecord): void {
+    if (record.policy.regions === null) return;
+    for (const key of [...record.keys, ...(record.staged === null ? [] : [record.staged])])
+      if (key.kind !== PLATFORM_KEY.kind) this.acceptOf(key, record);
+  }
+
   /** Makes the provider of an accepted description. @throws as `accept` */
   open(key: TenantKeyRef, identity: TenantKeyIdentity): KeyProvider {
     return this.of(key.kind).open(key, identity);

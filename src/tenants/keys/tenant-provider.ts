@@ -69,6 +69,9 @@ export function verdictOf(error: EnvelockError | undefined): "answered" | "refus
   return error.retryable && error.code !== "rate-limited" ? "failed" : "unknown";
 }
 
-/** Refusals that the network or a disconnected store may cause as well as the tenant. New calls fail, and what is cached serves to its age. */
-const GREY: ReadonlySet<string> = new Set(["firewall", "disconnected"]);
+/**
+ * Refusals that the network, a disconnected store or the calendar may cause as well as the tenant. New calls fail, and what is cached serves
+ * to its age.
+ */
+const GREY: ReadonlySet<string> = new Set(["firewall", "disconnected", "expired", "not-yet-valid"]);
 const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["access-denied", "key-disabled", "key-not-found"]);

@@ -15,7 +15,12 @@ export type TenantChange =
       readonly policy: TenantPolicy;
     }
   | { readonly change: "stage"; readonly key: StagedKey; readonly identity: Settings | undefined }
-  | { readonly change: "verify"; readonly verification: TenantVerification; readonly notAfterMs: number | null }
+  | {
+      readonly change: "verify";
+      readonly verification: TenantVerification;
+      /** Null if the key does not end; undefined leaves what an earlier verification found. */
+      readonly notAfterMs: number | null | undefined;
+    }
   | { readonly change: "set-policy"; readonly policy: TenantPolicy }
   | { readonly change: "degrade" | "recover" | "restore"; readonly health: TenantHealth }
   | { readonly change: "revoke"; readonly health: TenantHealth | undefined }
@@ -146,10 +151,15 @@ function staged(
   return { staged: next, nextKey: number + 1, ...(identity !== undefined && { identity }) };
 }
 
-function verified(record: TenantRecord, verification: TenantVerification, notAfterMs: number | null): Partial<TenantRecord> {
+function verified(record: TenantRecord, verification: TenantVerification, given: number | null | undefined): Partial<TenantRecord> {
+  const notAfterMs = given === undefined || given === null ? given : Math.max(0, Math.floor(given));
   const mark = (key: TenantKey): TenantKey =>
     key.number === verification.key
-      ? { ...key, notAfterMs: notAfterMs ?? key.notAfterMs, verifiedAtMs: verification.level === "failed" ? null : verification.atMs }
+      ? {
+          ...key,
+          notAfterMs: notAfterMs === undefined ? key.notAfterMs : notAfterMs,
+          verifiedAtMs: verification.level === "failed" ? null : verification.atMs,
+        }
       : key;
   return { verification, keys: record.keys.map(mark), staged: record.staged && mark(record.staged) };
 }

@@ -4,7 +4,7 @@ import type { DataKeyStore, RowPlace, StoredDataKey } from "../../core/contracts
 import { Failures } from "../../fields/jobs/failures.ts";
 import { failureOf, type KeyRowFailure } from "../../fields/jobs/key-rows.ts";
 import { contextOfScope } from "../../fields/scope.ts";
-import { contextOf, EPOCH } from "../access/residents.ts";
+import { contextOf, EPOCH } from "../access/tenant-keyrings.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
 /** The result of a pass that destroys the data keys of a tenant. */

@@ -3,6 +3,7 @@ import { type ErrorCode, invalidArgument } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
 import type { TenantRow } from "../../core/contracts/tenant-store.ts";
 import { broken, Fields } from "./fields.ts";
+import { MOST_REGIONS, REGION } from "./policy.ts";
 import { settingsOf } from "./settings.ts";
 import { isTenantId } from "./tenant-id.ts";
 import type {
@@ -106,7 +107,15 @@ function moveOf(fields: Fields): TenantMove {
 }
 
 function policyOf(fields: Fields): TenantPolicy {
-  const policy = { cacheMaxAgeMs: fields.integerOrNull("cacheMaxAgeMs"), autoRestore: fields.boolean("autoRestore") };
+  const policy: TenantPolicy = {
+    cacheMaxAgeMs: fields.integerOrNull("cacheMaxAgeMs"),
+    autoRestore: fields.boolean("autoRestore"),
+    // absent in records of before these members
+    reuseMaxAgeMs: fields.has("reuseMaxAgeMs") ? fields.integerOrNull("reuseMaxAgeMs") : null,
+    maxConcurrent: fields.has("maxConcurrent") ? fields.integerOrNull("maxConcurrent", 1) : null,
+    callsPerSecond: fields.has("callsPerSecond") ? fields.integerOrNull("callsPerSecond", 1) : null,
+    regions: fields.has("regions") ? fields.listOrNull("regions", MOST_REGIONS, regionOf) : null,
+  };
   fields.end();
   return Object.freeze(policy);
 }
@@ -131,6 +140,11 @@ function settings(value: unknown): Readonly<Record<string, string>> {
   } catch {
     throw broken("its settings are no map of text");
   }
+}
+
+function regionOf(value: unknown): string {
+  if (typeof value === "string" && REGION.test(value)) return value;
+  throw broken("its policy names a region by something other than its name");
 }
 
 function integerOf(value: unknown): number {

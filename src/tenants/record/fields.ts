@@ -20,6 +20,10 @@ export class Fields {
       throw broken(`${this.#what} has a field ${JSON.stringify(left).slice(0, 40)}, which this release does not know`);
   }
 
+  has(name: string): boolean {
+    return this.#fields.has(name);
+  }
+
   take(name: string): unknown {
     if (!this.#fields.has(name)) throw broken(`${this.#what} has no field "${name}"`);
     const value = this.#fields.get(name);
@@ -61,6 +65,10 @@ export class Fields {
     const value: unknown = this.take(name);
     if (!Array.isArray(value) || value.length > most) throw broken(`${name} of ${this.#what} is no list of at most ${most}`);
     return Object.freeze(value.map((member: unknown) => read(member)));
+  }
+
+  listOrNull<T>(name: string, most: number, read: (value: unknown) => T): readonly T[] | null {
+    return this.#fields.get(name) === null ? this.#null(name) : this.list(name, most, read);
   }
 
   objectOrNull<T>(name: string, read: (fields: Fields) => T): T | null {

@@ -35,6 +35,17 @@ export class TenantRecords {
     });
   }
 
+  /** Yields all records by id, page by page, as `list` gives them. */
+  async *all(after: string | undefined, options?: CallOptions): AsyncGenerator<TenantRecord | UnreadableTenant, void, undefined> {
+    for (let behind = after; ; ) {
+      const page = await this.list(behind, PAGE, options);
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) return;
+      behind = last.id;
+    }
+  }
+
   /**
    * Changes a record. If another process changes it at the same time, the change is made again from what stands then.
    *
@@ -77,3 +88,4 @@ function parsed(row: TenantRow, id: string): TenantRecord {
 }
 
 const MOST_ATTEMPTS = 10;
+const PAGE = 500;

@@ -70,8 +70,22 @@ export type TenantMoveStep = "dual" | "announced" | "rewrapped" | "proved" | "re
 export interface TenantPolicy {
   /** The time that an unwrapped data key serves. The revocation bound contains it. 0 keeps none. Null for the default of `Tenants`. */
   readonly cacheMaxAgeMs: number | null;
+  /**
+   * The time for which one data key encrypts many values of the tenant, at most the `reuse.maxAgeMs` of `Tenants`. 0 for a data key of its
+   * own for each value. Null for the `reuse` of `Tenants`, without which this has no effect.
+   */
+  readonly reuseMaxAgeMs: number | null;
   /** Whether a canary that succeeds ends `revoked`. Otherwise `restore` does. */
   readonly autoRestore: boolean;
+  /** The most calls of the tenant's keys in flight, from one process. Null for `limits.perTenant`. */
+  readonly maxConcurrent: number | null;
+  /** The rate of calls of the tenant's keys, from one process. Null for `limits.tenantRate`. */
+  readonly callsPerSecond: number | null;
+  /**
+   * The regions that the tenant's own keys may lie in, sorted. Checked when a key is staged and each time that it is opened. A kind of key
+   * whose name does not say its region is refused then. Null for any.
+   */
+  readonly regions: readonly string[] | null;
 }
 
 /** The result of the last `verify`. */

@@ -26,6 +26,8 @@ export interface KmsKeyTraits {
   readonly account?: string;
   /** Whether it can have replicas: its id begins with `mrk-`. Default false. */
   readonly multiRegion?: boolean;
+  /** When imported key material expires, in milliseconds since 1970. Default: the service made the material, which does not. */
+  readonly validToMs?: number;
   /** Actions that the key policy allows, by the ARN of a principal or `*`. Default: every principal, within its own policy. */
   readonly policy?: Readonly<Record<string, readonly string[]>>;
 }
@@ -75,6 +77,22 @@ export class KmsKey {
   /** The same key in another region. */
   replicate(region: string, nowMs: number): KmsKey {
     return new KmsKey(arnOf(region, this.account, this.id), this.#traits, nowMs, this.#shared);
+  }
+
+  get validToMs(): number | undefined {
+    return this.#traits.validToMs;
+  }
+
+  /** The key policy as JSON. Without one of its own, that of the service, which leaves everything to the account. */
+  get policyDocument(): string {
+    const { policy = { [`arn:aws:iam::${this.account}:root`]: ["kms:*"] } } = this.#traits;
+    const statements = Object.entries(policy).map(([principal, actions]) => ({
+      Effect: "Allow",
+      Principal: principal === "*" ? "*" : { AWS: principal },
+      Action: actions,
+      Resource: "*",
+    }));
+    return JSON.stringify({ Version: "2012-10-17", Statement: statements });
   }
 
   get id(): string {

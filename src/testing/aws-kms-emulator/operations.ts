@@ -128,6 +128,14 @@ export const OPERATIONS: Readonly<Record<string, (call: Call) => object | undefi
       Truncated: false,
     };
   },
+  /** Dry runs alone: the emulator keeps no grants. */
+  CreateGrant: (call) => {
+    call.key();
+    call.fields.required("GranteePrincipal");
+    if (!call.fields.flag("DryRun")) throw new AwsAnswer("UnsupportedOperationException", "The emulator keeps no grants.");
+    throw new AwsAnswer("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.", 412);
+  },
+  GetKeyPolicy: (call) => ({ Policy: call.key().policyDocument, PolicyName: "default" }),
   EnableKey: (call) => settled(notBeingDeleted(call.key()), "Enabled"),
   DisableKey: (call) => settled(notBeingDeleted(call.key()), "Disabled"),
   ScheduleKeyDeletion: (call) => {
@@ -231,7 +239,8 @@ function metadataOf(key: KmsKey): object {
     Description: "",
     KeyUsage: USAGE,
     KeyState: key.state,
-    Origin: "AWS_KMS",
+    Origin: key.validToMs === undefined ? "AWS_KMS" : "EXTERNAL",
+    ...(key.validToMs !== undefined && { ExpirationModel: "KEY_MATERIAL_EXPIRES", ValidTo: key.validToMs / 1000 }),
     KeyManager: "CUSTOMER",
     CustomerMasterKeySpec: key.spec,
     KeySpec: key.spec,

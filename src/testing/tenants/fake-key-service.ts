@@ -193,9 +193,8 @@ export class FakeKeyService implements TenantKeyHost {
     const failing = mode === "deleted" ? "key-not-found" : FAILURES[mode];
     if (failing !== undefined)
       return [{ check: "key", status: "failed", message: `the fake key is ${mode}`, advice: failure(failing, name).hint ?? "" }];
-    if (mode === "expiring")
-      return [{ check: "expiry", status: "warning", message: "the fake key expires in 30 days", advice: "Rotate it before." }];
-    return [{ check: "key", status: "ok", message: "the fake key is enabled" }];
+    const expiresMs = mode === "expiring" ? this.#clock.unixMs() + 20 * DAY_MS : null;
+    return [{ check: "key", status: "ok", message: "the fake key is enabled", notAfterMs: expiresMs }];
   }
 }
 
@@ -245,6 +244,7 @@ function rejected({ keyId }: Recipient): EnvelockError {
   return new EnvelockError("unwrap-rejected", `the fake key did not wrap this: ${keyId}`);
 }
 
+const DAY_MS = 86_400_000;
 const OPTIONS: OptionNames<FakeKeyServiceOptions> = { clock: true, slowMs: true };
 const ALG = WRAP_ALGORITHMS.opaqueWithContext;
 const ENCODED = "hex--";

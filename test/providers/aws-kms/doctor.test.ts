@@ -14,7 +14,10 @@ beforeEach(() => {
   emulator.setState(KEY_ARN, "Enabled");
 });
 const LEAST = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"];
-const EVERY = ["credentials", "key", "state", "key-type", "expiry", "rotation", "wrap", "unwrap", "context", "latency"];
+const EVERY = [
+  ...["credentials", "key", "state", "key-type", "expiry", "recovery", "rotation", "excess-rights", "administrators"],
+  ...["wrap", "unwrap", "context", "latency"],
+];
 
 /** The status of each check, by its name. */
 async function statuses(options: Partial<DiagnoseAwsKmsKeyOptions> = {}): Promise<Readonly<Record<string, string>>> {
@@ -23,14 +26,42 @@ async function statuses(options: Partial<DiagnoseAwsKmsKeyOptions> = {}): Promis
 }
 
 test("a sound key has no failure, and every check is there", async () => {
-  expect(await statuses()).toEqual({ ...Object.fromEntries(EVERY.map((check) => [check, "ok"])), rotation: "warning" });
-  expect(Object.keys(await statuses())).toEqual(EVERY);
+  const credentials = emulator.issueCredentials({ allow: [...LEAST, "kms:GetKeyRotationStatus", "kms:GetKeyPolicy"] });
+  const found = await statuses({ credentials });
+  expect(found).toEqual({ ...Object.fromEntries(EVERY.map((check) => [check, "ok"])), rotation: "warning" });
+  expect(Object.keys(found)).toEqual(EVERY);
+});
+
+test("a right beyond need is a warning, found by a dry run", async () => {
+  const credentials = emulator.issueCredentials({ allow: [...LEAST, "kms:CreateGrant"] });
+  emulator.takeRequests();
+  expect(await statuses({ credentials })).toMatchObject({ "excess-rights": "warning", administrators: "skipped", unwrap: "ok" });
+  const [grant] = emulator.takeRequests().filter(({ operation }) => operation === "CreateGrant");
+  expect(grant).toMatchObject({ status: 412 });
+});
+
+test("C11 a key whose policy names no administrator is a warning, where the policy may be read", async () => {
+  const orphan = emulator.createKey({ policy: { "*": ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey", "kms:GetKeyPolicy"] } });
+  expect(await statuses({ keyArn: orphan })).toMatchObject({ administrators: "warning", unwrap: "ok" });
+});
+
+test("the end of imported material is told with its time, and material that is imported cannot be brought back", async () => {
+  for (const [days, status] of [
+    [100, "warning"],
+    [-1, "failed"],
+  ] as const) {
+    const validToMs = Date.now() + days * 86_400_000;
+    const keyArn = emulator.createKey({ validToMs });
+    const findings = await diagnoseAwsKmsKey({ ...emulator.connection, keyArn });
+    expect(findings.find(({ check }) => check === "expiry")).toMatchObject({ status, notAfterMs: validToMs });
+    expect(findings.find(({ check }) => check === "recovery")).toMatchObject({ status: "warning" });
+  }
 });
 
 test("a sound RSA key", async () => {
   const findings = await diagnoseAwsKmsKey({ ...emulator.connection, keyArn: RSA_ARN, keyType: "rsa" });
   expect(findings.map(({ check, status }) => `${check} ${status}`)).toEqual(
-    EVERY.map((check) => `${check} ${check === "rotation" ? "skipped" : "ok"}`),
+    EVERY.map((check) => `${check} ${{ rotation: "skipped", "excess-rights": "warning" }[check] ?? "ok"}`),
   );
 });
 

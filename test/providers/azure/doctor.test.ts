@@ -16,7 +16,9 @@ test("a key that is as it should be passes every check, and its keys and version
   expect(findings.map(({ check, status }) => `${check} ${status}`)).toEqual(CHECKS.map((check) => `${check} ok`));
   expect(findings.find(({ check }) => check === "wrap")?.message).toContain(emulator.keyUrl("orders", emulator.newestVersion("orders")));
   const writes = emulator.requests.filter(({ method, path }) => method !== "GET" && !/\/(un)?wrapkey$/.test(path));
-  expect(writes).toEqual([]);
+  expect(writes.map(({ path, status }) => `${path} ${status}`)).toEqual([
+    expect.stringMatching(/^PATCH \/keys\/orders\/[0-9a-f]{32} 403$/), // of a version that no key has: it tells the right alone
+  ]);
   await emulator.close();
 });
 
@@ -103,6 +105,17 @@ describe("what is wrong with the token", () => {
 });
 
 describe("what is wrong with the rights", () => {
+  test("more than wrapping and unwrapping needs is a warning, and no key is changed", async () => {
+    await withEmulator({}, async ({ emulator, diagnose }) => {
+      const before = emulator.newestVersion("orders");
+      const findings = await diagnose({ credential: emulator.owner });
+      expectFindings(findings, {});
+      expect(statusOf(findings, "excess-rights")).toEqual(["warning"]);
+      expect(emulator.newestVersion("orders")).toBe(before);
+      expect(emulator.requests.find(({ method }) => method === "PATCH")).toMatchObject({ status: 404 });
+    });
+  });
+
   test("none to read, and the rest works all the same for who may unwrap", async () => {
     await withEmulator({}, async ({ emulator, diagnose }) => {
       const nobody = emulator.principal({ rights: ["wrapkey", "unwrapkey"] });
@@ -273,6 +286,7 @@ const CHECKS: readonly AzureCheck[] = [
   "unwrap",
   "rotation",
   "versions",
+  "excess-rights",
 ];
 const AES: KeySpec = { type: "oct-HSM", bits: 256 }; // quickly made
 
@@ -292,7 +306,8 @@ async function setUp({ spec = AES, policy = [ROTATE], ...options }: SetUpOptions
   const clock = fakeClock();
   const emulator = await AzureEmulator.start({ clock, isPurgeProtected: true, ...options });
   await emulator.createKey("orders", spec);
-  const connection = { ...emulator.connection, keyUrl: emulator.keyUrl("orders"), clock };
+  const least = emulator.principal({ rights: ["read", "readpolicy", "wrapkey", "unwrapkey"] });
+  const connection = { ...emulator.connectionFor(least), keyUrl: emulator.keyUrl("orders"), clock };
   const { credential, client } = emulator.connection;
   const keyClient = new KeyClient(emulator.url, credential, { ...client, disableChallengeResourceVerification: true });
   if (policy.length > 0) await keyClient.updateKeyRotationPolicy("orders", { lifetimeActions: [...policy] });

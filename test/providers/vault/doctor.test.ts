@@ -2,6 +2,7 @@ import { afterAll, beforeEach, expect, test } from "vitest";
 import { diagnoseVaultKey, type VaultTransitKeyOptions } from "../../../providers/vault/index.ts";
 import { VaultEmulator } from "../../../src/testing/vault-emulator/index.ts";
 import { refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 
 const emulator = await VaultEmulator.start();
 afterAll(() => emulator.close());
@@ -36,6 +37,7 @@ const EVERY = [
   "deletion",
   "versions",
   "upsert",
+  "excess-rights",
   "wrap",
   "unwrap",
   "context",
@@ -44,6 +46,18 @@ const EVERY = [
 
 test("a sound key has no failure, and every check is there", async () => {
   expect(await statuses()).toEqual(Object.fromEntries(EVERY.map((check) => [check, "ok"])));
+});
+
+test.each<[string, string]>([
+  ["transit/keys/orders/config", "update"],
+  ["transit/keys/orders/trim", "update"],
+  ["transit/export/encryption-key/orders", "read"],
+  ["transit/backup/orders", "read"],
+  ["*", "sudo"],
+])("a right beyond need, on %s, is a warning", async (path, capability) => {
+  const policy = { ...LEAST, [path]: [capability] };
+  const token = emulator.issueToken({ policy: untyped(policy) });
+  expect(await statuses({ token })).toMatchObject({ "excess-rights": "warning", upsert: "ok", unwrap: "ok" });
 });
 
 test.each<[string, () => Partial<VaultTransitKeyOptions>, Readonly<Record<string, string>>]>([
