@@ -14,6 +14,8 @@ import { fileOfPackages } from "./debian-packages.ts";
 export interface PostgresServer {
   /** Of the superuser, on 127.0.0.1. */
   readonly url: string;
+  /** Ends the server, as a machine that is started anew does, and starts it again on its port. */
+  restart(): Promise<void>;
   /** Ends the server and removes what it wrote. */
   stop(): Promise<void>;
 }
@@ -54,8 +56,15 @@ async function startOnce(binaries: string): Promise<PostgresServer> {
       detached: true, // what ends this process's group must not end the guard before it has cleaned up
       stdio: ["pipe", "ignore", "pipe"],
     });
-    await ready(guard);
-    return { url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`, stop: () => ended(guard) };
+    await ready(guard, ["database system is shut down", "FATAL"]);
+    return {
+      url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+      async restart() {
+        guard.stdin.write("restart\n");
+        await ready(guard, []);
+      },
+      stop: () => ended(guard),
+    };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
@@ -64,13 +73,13 @@ async function startOnce(binaries: string): Promise<PostgresServer> {
 
 type Guard = ChildProcessByStdio<Writable, null, Readable>;
 
-/** Resolves once the server takes connections. */
-async function ready(guard: Guard): Promise<void> {
+/** Resolves once the server takes connections. @param ends what it says when it never will */
+async function ready(guard: Guard, ends: readonly string[]): Promise<void> {
   let log = "";
   guard.stderr.setEncoding("utf8");
   for await (const text of guard.stderr.iterator({ destroyOnReturn: false })) {
     log += text;
-    if (log.includes("database system is shut down") || log.includes("FATAL")) break;
+    if (ends.some((end) => log.includes(end))) break;
     if (!log.includes("ready to accept connections")) continue;
     guard.stderr.resume();
     return;
@@ -123,6 +132,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 
 // Runs the server for as long as its standard input is open. That closes with the process that started it, however that ends, so
 // also a test run that was killed leaves neither server nor files. $0 is the folder.
-const GUARD = `"$@" & read -r _; kill -INT $! && wait $!; cd / && rm -rf "$0"`;
+// A line makes it start the server anew.
+const GUARD = `"$@" & while read -r _; do kill -INT $! && wait $!; "$@" & done; kill -INT $! && wait $!; cd / && rm -rf "$0"`;
 
 const MAX_ATTEMPTS = 3;

@@ -1,0 +1,224 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { DataKeys } from "envelock/fields";
+import { isUnchangedReport, jobStatus, planRewrap, runPartitions } from "envelock/jobs";
+import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
+import { Pool } from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { toHex } from "../../src/core/base/bytes.ts";
+import { KeyContext } from "../../src/core/base/context.ts";
+import { scopeText } from "../../src/fields/scope.ts";
+import { type PostgresServer, startPostgres } from "../support/postgres-server.ts";
+import { type FleetTask, fleetKeyring } from "./job-worker.ts";
+
+// Full size: ENVELOCK_JOB_ROWS=1000000, where a worker is killed every second
+const { ENVELOCK_JOB_ROWS = "3000" } = process.env;
+const ROWS = Number(ENVELOCK_JOB_ROWS);
+const WORKERS = 4;
+const PARTITIONS = 16;
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MINUTES = 3_600_000;
+
+let server: PostgresServer; // of its own: it is restarted
+let pool: Pool;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  pool = new Pool({ connectionString: server.url, max: 4 });
+  pool.on("error", () => undefined);
+  await postgresStore({ client: pool }).migrate();
+  await postgresJobStore({ client: pool }).migrate();
+});
+
+afterAll(async () => {
+  await pool.end();
+  await server.stop();
+});
+
+describe.each<[string, Partial<FleetTask>, (fleet: RunningFleet) => void | Promise<void>]>([
+  ["is killed at random", {}, (fleet) => fleet.killSome()],
+  ["is frozen beyond its lease and goes on", { leaseMs: 400 }, (fleet) => fleet.freezeSome(1500)],
+  ["has a clock that jumps by days", { isClockWrong: true }, (fleet) => fleet.killSome()],
+  ["loses its database to a restart", {}, (fleet) => fleet.restartDatabase()],
+])("a fleet of which a member %s", (what, differences, harm) => {
+  test(
+    `changes each of ${ROWS} rows once, loses none, and retires the old key`,
+    async () => {
+      await fill(ROWS);
+      const id = what.replaceAll(" ", "-");
+      const task: FleetTask = { url: server.url, id, wrapWith: "b", partitions: PARTITIONS, leaseMs: 3000, ...differences };
+      const fleet = new RunningFleet(task);
+      await harm(fleet);
+      await fleet.ended();
+      expect(fleet.harmed, "the harm was done").toBeGreaterThan(0);
+      const status = await jobStatus({ jobs: postgresJobStore({ client: pool }), id });
+      expect(status).toMatchObject({ state: "done", failures: [] });
+      expect(status.report?.counts).toMatchObject({ rows: ROWS, stale: 0, failed: 0, read: ROWS });
+      const [old, next] = status.report?.keyVersions ?? [];
+      expect([old, next]).toMatchObject([
+        { keyId: "a", after: 0 },
+        { keyId: "b", after: ROWS },
+      ]);
+      expect((old?.before ?? 0) + (next?.before ?? 0)).toBe(ROWS); // a page that was done twice was found done the second time
+      expect(status.report?.retirable).toEqual([{ provider: "local", keyId: "a" }]);
+      expect(status.report !== null && (await isUnchangedReport(status.report))).toBe(true);
+      const { rows } = await pool.query("select revision, count(*)::int as rows from envelock_data_keys group by revision");
+      expect(rows).toEqual([{ revision: 2, rows: ROWS }]);
+      const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store: postgresStore({ client: pool }) });
+      if (ROWS <= LARGE_ROWS) expect(await dataKeys.verifyAll()).toMatchObject({ opened: ROWS, failed: 0 });
+      await dataKeys.close();
+      if (ROWS > LARGE_ROWS) console.log(`${what}: ${fleet.harmed} times`);
+    },
+    MINUTES,
+  );
+});
+
+test("the bounds of a plan come from a sample, and have parts of about the same size", async () => {
+  await fill(20_000);
+  const store = postgresStore({ client: pool });
+  for (const prepare of ["select 1", "analyze envelock_data_keys"]) {
+    await pool.query(prepare);
+    const cut = await store.cuts?.({ least: 8, most: 8, rowsEach: 10 });
+    expect(cut?.bounds).toHaveLength(7);
+    const sizes = await partSizes(cut?.bounds ?? []);
+    for (const size of sizes) expect(Math.abs(size - 2500)).toBeLessThan(250);
+  }
+  const [, middle = "", , end = ""] = (await store.cuts?.({ least: 8, most: 8, rowsEach: 10 }))?.bounds ?? [];
+  const range = await store.cuts?.({ least: 2, most: 2, rowsEach: 10, after: middle, to: end });
+  expect(range?.rows).toBeGreaterThan(4500);
+  expect(range?.bounds.every((bound) => bound > middle && bound < end)).toBe(true);
+  await pool.query("delete from envelock_data_keys");
+  expect(await store.cuts?.({ least: 8, most: 8, rowsEach: 10 })).toEqual({ rows: 0, bounds: [] });
+});
+
+test("the scope without a context is in the first part", async () => {
+  await pool.query("delete from envelock_data_keys");
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("a"), store: postgresStore({ client: pool }) });
+  for (const scope of [undefined, { tenant: "t" }]) await dataKeys.rotate(scope);
+  await dataKeys.close();
+  const moved = new DataKeys({ keyring: fleetKeyring("b"), store: postgresStore({ client: pool }) });
+  const job = await planRewrap({ id: "two-rows", dataKeys: moved, jobs: postgresJobStore({ client: pool }), partitions: 2 });
+  expect(await runPartitions(job)).toMatchObject({ state: "done", report: { counts: { rows: 2, rewrapped: 2 } } });
+  await moved.close();
+});
+
+/** Processes over one job. One that ends before the job is over is started again, as a supervisor would. */
+class RunningFleet {
+  readonly #task: FleetTask;
+  readonly #members = new Set<ChildProcess>();
+  readonly #ends: Promise<void>[];
+  #pages = 0;
+  #isOver = false;
+  #onPage: (member: ChildProcess) => void = () => undefined;
+  harmed = 0;
+
+  constructor(task: FleetTask) {
+    this.#task = task;
+    this.#ends = Array.from({ length: WORKERS }, () => this.#keepRunning());
+  }
+
+  /** Kills the member that wrote a page: every fifth time, or the first in each second of a large table. */
+  killSome(): void {
+    let killedAtMs = performance.now();
+    this.#onPage = (member) => {
+      const isDue = ROWS > LARGE_ROWS ? performance.now() - killedAtMs > 1000 : this.#pages % 5 === 0 && this.harmed < FEW_KILLS;
+      if (!isDue || member.killed) return;
+      killedAtMs = performance.now();
+      if (member.kill("SIGKILL")) this.harmed++;
+    };
+  }
+
+  freezeSome(ms: number): void {
+    let frozenAtMs = performance.now() - ms;
+    this.#onPage = (member) => {
+      if (performance.now() - frozenAtMs < ms || (ROWS <= LARGE_ROWS && this.harmed >= FEW_KILLS)) return;
+      frozenAtMs = performance.now();
+      if (!member.kill("SIGSTOP")) return;
+      this.harmed++;
+      setTimeout(() => member.kill("SIGCONT"), ms);
+    };
+  }
+
+  restartDatabase(): void {
+    let isDone = false;
+    this.#onPage = () => {
+      if (isDone || this.#pages < 4) return;
+      isDone = true;
+      void server.restart().then(() => this.harmed++);
+    };
+  }
+
+  async ended(): Promise<void> {
+    await Promise.all(this.#ends);
+  }
+
+  async #keepRunning(): Promise<void> {
+    for (let starts = 0; !this.#isOver; starts++) {
+      if (starts > MOST_STARTS) throw new Error("the members of the fleet end again and again");
+      const member = started(this.#task);
+      this.#members.add(member);
+      const exit = once(member, "exit");
+      if (member.stdout === null) throw new Error("no output");
+      for await (const line of createInterface(member.stdout)) {
+        if (line === "page") {
+          this.#pages++;
+          this.#onPage(member);
+        } else if (line === "done") this.#isOver = true;
+      }
+      await exit;
+      this.#members.delete(member);
+    }
+  }
+}
+
+/** A process of its own that loads what was built. */
+function started(task: FleetTask): ChildProcess {
+  const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, ".config/tsconfig.run.json") };
+  const script = join(ROOT, "test/database/job-worker.ts");
+  return spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(task)], {
+    cwd: ROOT,
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+}
+
+/** So many scopes with one data key each, under the KEK `a`. */
+async function fill(count: number): Promise<void> {
+  await pool.query("truncate envelock_data_keys");
+  const keyring = fleetKeyring("a");
+  for (let start = 0; start < count; start += BATCH) {
+    const columns: [string[], string[], string[]] = [[], [], []];
+    for (let at = start; at < Math.min(count, start + BATCH); at++) {
+      const keyContext = { tenant: `tenant ${at % 1000}`, document: `${at}` };
+      const { dataKey, keyRecord } = await keyring.createDataKey({ keyContext });
+      columns[0].push(scopeText(new KeyContext(keyContext)));
+      columns[1].push(dataKey.kid);
+      columns[2].push(toHex(keyRecord));
+      dataKey.destroy();
+    }
+    await pool.query(
+      `insert into envelock_data_keys (scope, version, kid, state, record, proof, created_at_ms, revision)
+       select scope, 1, kid, 'active', decode(record, 'hex'), null, 1790000000000, 1 from unnest($1::text[], $2::text[], $3::text[]) as t (scope, kid, record)`,
+      columns,
+    );
+  }
+  await keyring.close();
+}
+
+async function partSizes(bounds: readonly string[]): Promise<readonly number[]> {
+  const sizes: number[] = [];
+  for (const [at, to] of [...bounds, "~"].entries()) {
+    const text = "select count(*)::int as rows from envelock_data_keys where scope > $1 and scope <= $2";
+    sizes.push((await pool.query(text, [bounds[at - 1] ?? "", to])).rows[0]?.rows);
+  }
+  return sizes;
+}
+
+const BATCH = 5000;
+const LARGE_ROWS = 20_000;
+/** In a small table. Each costs the start of a process. */
+const FEW_KILLS = 4;
+const MOST_STARTS = 10_000;

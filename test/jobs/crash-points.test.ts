@@ -1,0 +1,147 @@
+import { expect, test } from "vitest";
+import type { DataKeyStore } from "../../src/core/contracts/data-key-store.ts";
+import type { JobRow, JobStore } from "../../src/core/contracts/job-store.ts";
+import { planRewrap, runPartitions } from "../../src/jobs/index.ts";
+import { deferred } from "../support/deferred.ts";
+import { fleetOf, revisionsIn } from "./set-up.ts";
+
+const ID = "rewrap-2026-11";
+
+/** A call of a store at which a process may end. */
+interface Call {
+  readonly of: "keys" | "jobs";
+  readonly method: "insertIfAbsent" | "compareAndSwap";
+  readonly row: Partial<JobRow>;
+  readonly isClaim: boolean;
+  readonly document: { readonly state?: string; readonly phase?: string; readonly owner?: string | null };
+}
+
+type Point = readonly [what: string, isIt: (call: Call) => boolean, when: "before" | "after", turn?: number];
+
+const isPlan = ({ row }: Call): boolean => row.kind === "plan";
+const isJobMade = ({ method, row }: Call): boolean => method === "insertIfAbsent" && row.kind === "job";
+const isPartitionMade = ({ method, row }: Call): boolean => method === "insertIfAbsent" && row.kind === "partition";
+const isClaim = (call: Call): boolean => call.of === "jobs" && call.isClaim && call.row.kind === "partition";
+const isEffect = ({ of, method }: Call): boolean => of === "keys" && method === "compareAndSwap";
+const isCheckpoint = ({ method, row, isClaim, document }: Call): boolean =>
+  method === "compareAndSwap" && row.kind === "partition" && !isClaim && document.state === "open";
+const isDone = ({ row, document }: Call): boolean => row.kind === "partition" && document.state === "done";
+const isBarrier = ({ method, row, document }: Call): boolean =>
+  method === "compareAndSwap" && row.kind === "job" && document.phase === "verify";
+const isEnd = ({ method, row, document }: Call): boolean => method === "compareAndSwap" && row.kind === "job" && document.state === "done";
+
+const POINTS: readonly Point[] = [
+  ["with a plan and without a job", isPlan, "after"],
+  ["with a job and without a partition", isJobMade, "after"],
+  ["with some of the partitions", isPartitionMade, "after", 3],
+  ["before a partition is taken", isClaim, "before"],
+  ["after a partition is taken", isClaim, "after"],
+  ["in the middle of a page, before a row is replaced", isEffect, "before", 40],
+  ["in the middle of a page, after a row is replaced", isEffect, "after", 40],
+  ["after a page and before its checkpoint", isCheckpoint, "before"],
+  ["after a checkpoint and before the partition is given back", isCheckpoint, "after"],
+  ["before a partition is done", isDone, "before"],
+  ["after a partition is done", isDone, "after", 2],
+  ["after the last partition and before the barrier", isBarrier, "before"],
+  ["after the barrier and before the partitions of the verification", isBarrier, "after"],
+  ["in the middle of the verification", isClaim, "after", 6],
+  ["after the last verification and before the end", isEnd, "before"],
+  ["after the end and before anyone was told", isEnd, "after"],
+];
+
+test.each(
+  POINTS.map(([what, isIt, when, turn = 1]) => ({ what, isIt, when, turn })),
+)("a process that ends $what leaves nothing undone and nothing done twice", async ({ isIt, when, turn }) => {
+  const { clock, store, jobs, open } = await fleetOf(700);
+  const mortal = mortalStores(store, jobs, isIt, when, turn);
+  const running = async () => {
+    const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, mortal.store), jobs: mortal.jobs, partitions: 4, clock });
+    return await runPartitions(job, { concurrency: 4 });
+  };
+  await expect(clock.finish(running())).rejects.toThrow("the process has ended");
+  const next = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 9, clock });
+  const status = await clock.finish(runPartitions(next));
+  expect(status).toMatchObject({ state: "done", round: 0, failures: [], report: { retirable: [{ keyId: "old" }] } });
+  expect(status.report?.counts).toMatchObject({ rows: 700, stale: 0, failed: 0 });
+  expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
+});
+
+test("a worker that was frozen beyond its lease changes nothing that another has changed since, and stops", async () => {
+  const { clock, store, jobs, open } = await fleetOf(700);
+  const frozen = deferred();
+  const atCheckpoint = deferred();
+  let isFirst = true;
+  const freezing: JobStore = {
+    ...jobs,
+    async compareAndSwap(row, revision, lease, options) {
+      if (isFirst && row.kind === "partition" && lease.onlyIfFree !== true) {
+        isFirst = false;
+        atCheckpoint.resolve();
+        await frozen.promise;
+      }
+      return await jobs.compareAndSwap(row, revision, lease, options);
+    },
+  };
+  const zombie = planRewrap({ id: ID, dataKeys: open(), jobs: freezing, partitions: 2, clock }).then((job) => runPartitions(job));
+  await atCheckpoint.promise;
+  await clock.advance(61_000);
+  const job = await planRewrap({ id: ID, dataKeys: open(), jobs, clock });
+  expect(await clock.finish(runPartitions(job))).toMatchObject({ state: "done", report: { counts: { rows: 700 } } });
+  const before = await jobs.list({ kind: "partition", job: ID, limit: 100 });
+  frozen.resolve();
+  expect(await clock.finish(zombie)).toMatchObject({ state: "done" });
+  expect(await jobs.list({ kind: "partition", job: ID, limit: 100 })).toEqual(before);
+  expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
+});
+
+/** Stores of one process, which ends at a call: from then on none of its calls reaches a store. */
+function mortalStores(
+  store: DataKeyStore,
+  jobs: JobStore,
+  isIt: (call: Call) => boolean,
+  when: "before" | "after",
+  turn: number,
+): { readonly store: DataKeyStore; readonly jobs: JobStore } {
+  let isDead = false;
+  let turns = 0;
+  const living = (): void => {
+    if (isDead) throw new Error("the process has ended");
+  };
+  const at = async (call: Call, run: () => Promise<boolean>): Promise<boolean> => {
+    living();
+    const isHere = isIt(call) && ++turns === turn;
+    if (isHere && when === "before") isDead = true;
+    living();
+    const answer = await run();
+    if (isHere) isDead = true;
+    living();
+    return answer;
+  };
+  const reading = async <T>(run: () => Promise<T>): Promise<T> => {
+    living();
+    return await run();
+  };
+  const none = { document: {}, isClaim: false } as const;
+  return {
+    store: {
+      byKid: (scope, kid) => reading(() => store.byKid(scope, kid)),
+      list: (scope) => reading(() => store.list(scope)),
+      scan: (page) => reading(() => store.scan(page)),
+      insertIfAbsent: (row) => reading(() => store.insertIfAbsent(row)),
+      compareAndSwap: (row, revision) =>
+        at({ of: "keys", method: "compareAndSwap", row: {}, ...none }, () => store.compareAndSwap(row, revision)),
+    },
+    jobs: {
+      get: (place) => reading(() => jobs.get(place)),
+      list: (page) => reading(() => jobs.list(page)),
+      insertIfAbsent: (row) =>
+        at({ of: "jobs", method: "insertIfAbsent", row, document: JSON.parse(row.document), isClaim: false }, () =>
+          jobs.insertIfAbsent(row),
+        ),
+      compareAndSwap: (row, revision, lease) =>
+        at({ of: "jobs", method: "compareAndSwap", row, document: JSON.parse(row.document), isClaim: lease.onlyIfFree === true }, () =>
+          jobs.compareAndSwap(row, revision, lease),
+        ),
+    },
+  };
+}

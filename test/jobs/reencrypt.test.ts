@@ -1,0 +1,105 @@
+import { describe, expect, test } from "vitest";
+import type { TableKey } from "../../src/fields/jobs/column-job.ts";
+import { integerBounds, planReencrypt, runPartitions, uuidBounds } from "../../src/jobs/index.ts";
+import { brokenToken } from "../support/broken-token.ts";
+import { refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
+import { fleetOf } from "./set-up.ts";
+
+const EMAIL = { table: "users", column: "email" } as const;
+
+describe("a re-encryption over a fleet", () => {
+  test.each<[string, ((n: number) => readonly TableKey[]) | undefined]>([
+    ["its bounds", (n) => integerBounds(1, 1000, n)],
+    ["a walk over its keys", undefined],
+  ])("with %s, by several processes, changes each value once", async (_what, bounds) => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const dataKeys = open();
+    const cipher = await dataKeys.field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const users = table(Array.from({ length: 1000 }, (_, at) => `user ${at}`));
+    const members = Array.from({ length: 3 }, async () => {
+      const own = { column: "users.email", rows: users.rows, update: users.update, ...(bounds && { bounds }) };
+      return await runPartitions(await planReencrypt<string>({ id: "emails", jobs, cipher, partitions: 4, clock, ...own }), { lanes: 2 });
+    });
+    const ends = await clock.finish(Promise.all(members));
+    for (const end of ends) {
+      expect(end).toMatchObject({ state: "done", phase: "work", partitions: { total: 4 } });
+      expect(end.report).toMatchObject({ counts: { rows: 1000, plaintext: 1000, failed: 0 }, keyVersions: [], retirable: [] });
+    }
+    expect(users.updates()).toBe(1000);
+    expect(users.stored.map((token) => cipher.decrypt(token))).toEqual(Array.from({ length: 1000 }, (_, at) => `user ${at}`));
+  });
+
+  test("a value that cannot be read is in the ledger with its key, and done in the next round", async () => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const users = table(Array.from({ length: 600 }, (_, at) => (at === 300 ? brokenToken(cipher.encrypt("x")) : `user ${at}`)));
+    const own = { column: "users.email", rows: users.rows, update: users.update, bounds: (n: number) => integerBounds(1, 600, n) };
+    const job = await planReencrypt<string>({ id: "emails", jobs, cipher, partitions: 3, clock, ...own });
+    const status = await runPartitions(job, { retries: 0 });
+    expect(status).toMatchObject({
+      state: "failing",
+      failures: [{ code: "authentication-failed", entries: 1, example: "row/number/301" }],
+    });
+    users.stored[300] = "put right";
+    expect(await clock.finish(runPartitions(job))).toMatchObject({ state: "done", round: 1, partitions: { total: 1 } });
+    expect(users.updates()).toBe(600);
+  });
+
+  test("a job of another column is left alone, and bad options are refused", async () => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field(EMAIL);
+    const own = { id: "emails", jobs, cipher, clock, column: "users.email", rows: async () => [], update: async () => true };
+    await planReencrypt<string>(own);
+    expect(await refusalCode(() => planReencrypt<string>({ ...own, column: "users.name" }))).toBe("invalid-argument");
+    for (const bad of [{ column: "a b" }, { rows: 7 }, { update: undefined }, { cipher: 7 }, { bounds: 7 }, { row: 7 }])
+      expect(await refusalCode(() => planReencrypt<string>(untyped({ ...own, ...bad })))).toBe("invalid-argument");
+    for (const bounds of [() => 7, () => [null], () => [3, 3]])
+      expect(await refusalCode(() => planReencrypt<string>(untyped({ ...own, id: "other", bounds })))).toBe("invalid-argument");
+  });
+});
+
+describe("bounds", () => {
+  test("of integers have equal widths, and each key is in one part", () => {
+    expect(integerBounds(1, 100, 3)).toEqual([25, 50, 75]);
+    expect(integerBounds(0, 9, 1)).toEqual([4]);
+    expect(integerBounds(5, 5, 3)).toEqual([]);
+    expect(integerBounds(-100, 100, 1)).toEqual([0].map((bound) => bound - 1 + 0.5).map(Math.floor));
+  });
+
+  test("of UUIDs are in their order", () => {
+    expect(uuidBounds(1)).toEqual(["80000000-0000-0000-0000-000000000000"]);
+    const bounds = uuidBounds(255);
+    expect(bounds[0]).toBe("01000000-0000-0000-0000-000000000000");
+    expect([...bounds].sort()).toEqual(bounds);
+    expect(new Set(bounds).size).toBe(255);
+  });
+
+  test.each<[string, () => unknown]>([
+    ["half a key", () => integerBounds(0.5, 9, 2)],
+    ["an end before the beginning", () => integerBounds(9, 1, 2)],
+    ["no parts", () => uuidBounds(0)],
+  ])("with %s are refused", async (_what, make) => {
+    expect(await refusalCode(async () => make())).toBe("invalid-argument");
+  });
+});
+
+/** A table of one column, whose keys count from 1. */
+function table(values: readonly string[]) {
+  const stored = [...values];
+  let updates = 0;
+  return {
+    stored,
+    async rows(after: TableKey | undefined, limit: number, to: TableKey | undefined) {
+      const all = stored.map((value, at) => ({ key: at + 1, stored: value }));
+      return all.filter(({ key }) => key > Number(after ?? 0) && key <= Number(to ?? stored.length)).slice(0, limit);
+    },
+    async update({ key, from, to }: { readonly key: TableKey; readonly from: unknown; readonly to: string }) {
+      if (stored[Number(key) - 1] !== from) return false;
+      stored[Number(key) - 1] = to;
+      updates++;
+      return true;
+    },
+    updates: () => updates,
+  };
+}
