@@ -100,7 +100,7 @@ function meaningOf(answer: HttpAnswer, operation: AwsOperation): Meaning {
   if (name === "KMSInvalidState") return meaningOfState(messageOf(answer));
   const [, known] = MEANINGS.find(([names]) => names.split(" ").includes(name)) ?? [];
   if (known !== undefined) return known;
-  if (/^(?:Xks|CloudHsmCluster)/.test(name)) return CUSTOM_KEY_STORE;
+  if (/^(?:Xks|CloudHsmCluster|CustomKeyStore)/.test(name)) return CUSTOM_KEY_STORE;
   if (answer.status === 429) return THROTTLED;
   if (answer.status >= 500) return UNAVAILABLE;
   if (/^(?:Assume|GetCred)/.test(operation)) return LOGIN_REFUSED;

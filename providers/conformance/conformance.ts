@@ -1,4 +1,5 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
+import { answerCases } from "./answer-cases.ts";
 import { backendCases } from "./backend-cases.ts";
 import { type Case, withBench } from "./checks.ts";
 import type { ConformanceHarness } from "./harness.ts";
@@ -43,12 +44,14 @@ export function conformance(harness: ConformanceHarness): readonly ConformanceCa
     ...refusalCases(harness),
     ...versionCases(harness),
     ...backendCases(harness),
+    ...answerCases(harness),
     ...lifecycleCases(harness),
   ];
   return cases.map(({ name, run }) => ({ name, run: () => withBench(harness, run) }));
 }
 
-function checkHarness({ rotate, expire, calls, maxCalls }: ConformanceHarness): void {
+function checkHarness({ rotate, expire, calls, maxCalls, ignoreContext, bindsContext }: ConformanceHarness): void {
+  if (ignoreContext !== undefined && !bindsContext) throw invalidArgument("a harness with `ignoreContext` needs `bindsContext`");
   if (expire !== undefined && rotate === undefined) throw invalidArgument("a harness with `expire` needs `rotate`");
   if (maxCalls !== undefined && calls === undefined) throw invalidArgument("a harness with `maxCalls` needs `calls`");
 }

@@ -51,6 +51,21 @@ export interface ConformanceHarness {
   /** Holds back the answer to the next backend call. */
   hold?(): Settled<HeldCall>;
 
+  /** Answers that a service must not give, by what is wrong with each, such as "names another key". A provider must refuse them. */
+  readonly wrongAnswers?: Readonly<Record<string, WrongAnswer>>;
+
+  /** Lets the backend ignore the context from now on, until the returned function is called. Needs `bindsContext`. */
+  ignoreContext?(): Settled<() => void>;
+
+  /** Ends the credentials that the providers have now, without their noticing. Their source gives others. */
+  endCredentials?(): Settled<void>;
+
+  /** Returns other spellings of a key id that a service takes for the same key. A provider has one spelling and owns no other. */
+  otherSpellings?(keyId: string): readonly string[];
+
+  /** Tries to open a provider by a name that can be moved to another key, such as an alias. It must be refused. */
+  openByMovableName?(): Settled<KeyProvider>;
+
   /** Calls `run` while the environment has no variable, or while reading one throws, which proves more. */
   withEmptyEnvironment?(run: () => Promise<void>): Promise<void>;
 }
@@ -62,6 +77,16 @@ export type BackendFailure = (() => Settled<void>) | SilentFailure;
 export interface SilentFailure {
   readonly hasCause: false;
   fail(): Settled<void>;
+}
+
+/** One answer of a service that is wrong although its status says success. */
+export interface WrongAnswer {
+  /** The operation of the provider that gets it. */
+  readonly to: "wrap" | "unwrap";
+  /** The code that must arrive at the caller. Default `provider-failure`. */
+  readonly code?: ErrorCode;
+  /** Makes the next answer to that operation wrong, once. */
+  arrange(): Settled<void>;
 }
 
 /** The most calls for each operation. 0 for a wrap says that it needs no backend: then its failures are not tested. */

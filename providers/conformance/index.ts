@@ -8,4 +8,4 @@ export {
   scriptedFaults,
   seededFaults,
 } from "./faulty-provider.ts";
-export type { BackendFailure, CallLimits, ConformanceHarness, HeldCall, SilentFailure } from "./harness.ts";
+export type { BackendFailure, CallLimits, ConformanceHarness, HeldCall, SilentFailure, WrongAnswer } from "./harness.ts";

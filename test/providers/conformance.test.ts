@@ -104,3 +104,8 @@ test("a case closes what it opened, also when it fails", async () => {
   expect(opened).toBeGreaterThan(0);
   expect(closed).toBeGreaterThanOrEqual(opened);
 });
+
+test("a harness whose wrapping binds no context cannot let a service ignore one", () => {
+  const harness = { ...toyHarness(new ToyKeyService()), bindsContext: false, ignoreContext: () => () => undefined };
+  expect(() => conformance(harness)).toThrow("`ignoreContext` needs `bindsContext`");
+});
