@@ -99,9 +99,25 @@ async function signatureOf(
     typeof body === "object" && "digest" in body ? body.digest : toHex(await sha256(body)),
   ].join("\n");
   const text = `${ALGORITHM}\n${time}\n${scopeOf(scope, time)}\n${toHex(await sha256(canonical))}`;
-  let key: OwnedBytes = utf8(`AWS4${scope.credentials.secretAccessKey}`);
-  for (const part of scopeOf(scope, time).split("/")) key = await hmac(key, part);
-  return toHex(await hmac(key, text));
+  return toHex(await hmac(await signingKey(scope, time), text));
+}
+
+/** Derives the key of a day, a region and a service: once, as long as the same credentials object signs for the same scope. */
+function signingKey(scope: SigningScope, time: string): Promise<CryptoKey> {
+  const { credentials } = scope;
+  const name = scopeOf(scope, time);
+  const secret = credentials.secretAccessKey;
+  const kept = signingKeys.get(credentials);
+  if (kept?.name === name && kept.secret === secret) return kept.key;
+  const key = derivedKey(secret, name);
+  signingKeys.set(credentials, { name, secret, key });
+  return key;
+}
+
+async function derivedKey(secret: string, scope: string): Promise<CryptoKey> {
+  let key = await hmacKey(utf8(`AWS4${secret}`));
+  for (const part of scope.split("/")) key = await hmacKey(await hmac(key, part));
+  return key;
 }
 
 function signedNames(headers: Readonly<Record<string, string>>): string {
@@ -135,9 +151,21 @@ function byName([a]: readonly [string, string], [b]: readonly [string, string]):
   return a < b ? -1 : 1;
 }
 
-async function hmac(key: OwnedBytes, text: string): Promise<OwnedBytes> {
-  const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-  return new Uint8Array(await crypto.subtle.sign("HMAC", imported, utf8(text)));
+function hmacKey(key: OwnedBytes): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
 }
+
+async function hmac(key: CryptoKey, text: string): Promise<OwnedBytes> {
+  return new Uint8Array(await crypto.subtle.sign("HMAC", key, utf8(text)));
+}
+
+interface SigningKey {
+  readonly name: string;
+  readonly secret: string;
+  readonly key: Promise<CryptoKey>;
+}
+
+/** The last signing key of each credentials object: it costs nine of twelve asynchronous calls, and ends with the credentials. */
+const signingKeys = new WeakMap<SigningCredentials, SigningKey>();
 
 const ALGORITHM = "AWS4-HMAC-SHA256";

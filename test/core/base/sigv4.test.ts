@@ -96,3 +96,20 @@ test("S3: names are escaped once, and headers and URLs are signed as AWS's own s
   });
   await fc.assert(property, { numRuns: 50 });
 });
+
+test("one credentials object signs as new ones do, whatever it signed before", async () => {
+  const kept = { ...CREDENTIALS };
+  const scopes = [
+    { region: "eu-central-1", service: "kms", nowMs: NOW_MS },
+    { region: "eu-central-1", service: "kms", nowMs: NOW_MS + 86_400_000 },
+    { region: "us-east-1", service: "kms", nowMs: NOW_MS },
+    { region: "us-east-1", service: "s3", nowMs: NOW_MS },
+  ];
+  for (const secretAccessKey of [kept.secretAccessKey, "another"]) {
+    kept.secretAccessKey = secretAccessKey;
+    for (const scope of [...scopes, ...scopes.toReversed()]) {
+      const fresh = await signedHeaders(GET, { ...scope, credentials: { ...kept } });
+      expect(await signedHeaders(GET, { ...scope, credentials: kept })).toEqual(fresh);
+    }
+  }
+});
