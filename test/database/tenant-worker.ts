@@ -15,6 +15,8 @@ export interface TenantTask {
   /** The tenant of `move`, and the statement, counted from 1, at which the process kills itself. */
   readonly tenant?: string;
   readonly killAt?: number;
+  /** Counts the statements from the one that writes this step of the move. */
+  readonly fromStep?: string;
 }
 
 export interface Served {
@@ -76,12 +78,14 @@ async function stateOf(read: () => Promise<unknown>): Promise<string> {
 }
 
 /** A client that kills this process after a statement. */
-function killing(client: PostgresClient, at: number): PostgresClient {
+function killing(client: PostgresClient, at: number, fromStep: string | undefined): PostgresClient {
   let statements = 0;
+  let isCounting = fromStep === undefined;
   return {
     async query(statement, values) {
       const answer = await client.query(statement, values);
-      if (++statements === at) process.kill(process.pid, "SIGKILL");
+      isCounting ||= values?.some((value) => typeof value === "string" && value.includes(`"step":"${fromStep}"`)) === true;
+      if (isCounting && ++statements === at) process.kill(process.pid, "SIGKILL");
       return answer;
     },
   };
@@ -89,10 +93,10 @@ function killing(client: PostgresClient, at: number): PostgresClient {
 
 const [, script = "", given = ""] = process.argv;
 if (script.endsWith("tenant-worker.ts")) {
-  const { job, url, vault, served = {}, tenant = "", killAt = Number.POSITIVE_INFINITY }: TenantTask = JSON.parse(given);
+  const { job, url, vault, served = {}, tenant = "", killAt = Number.POSITIVE_INFINITY, fromStep }: TenantTask = JSON.parse(given);
   const pool = new Pool({ connectionString: url, max: 2 });
   pool.on("error", () => undefined);
-  const tenants = tenantsOn(killing(pool, killAt), vault);
+  const tenants = tenantsOn(killing(pool, killAt, fromStep), vault);
   if (job === "serve") await serve(tenants, served);
   await tenants.move(tenant);
   await tenants.close();
