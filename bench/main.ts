@@ -14,6 +14,7 @@ import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
 import { tenantsTable } from "./tenants.ts";
+import { fairnessTable } from "./tenants-fairness.ts";
 import { timingTable } from "./timing.ts";
 
 // npm run bench [-- name ...]: every suite, or those named
@@ -39,6 +40,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
 const NAMED: typeof SUITES = {
   "field-text": async () => timed(await fieldTextContests()),
   engines: engineTables,
+  "tenants-fairness": () => fairnessTable(),
 };
 
 async function timed(contests: readonly Contest[]): Promise<string> {
