@@ -10,6 +10,7 @@ import { addEncrypt } from "./encrypt.ts";
 import { exitCodeOf, nameCommand, tellFailure } from "./failure.ts";
 import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
+import { addJobs } from "./jobs/jobs.ts";
 import { addKeygen } from "./keygen.ts";
 import { addKeys } from "./keys/keys.ts";
 import { addLs } from "./ls.ts";
@@ -40,6 +41,7 @@ async function main(): Promise<void> {
     addInspect,
     addLs,
     addKeys,
+    addJobs,
     addBlobs,
     addTenants,
     addHsm,

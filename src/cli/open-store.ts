@@ -3,10 +3,11 @@ import { type Command, Option } from "commander";
 import { EnvelockError } from "../core/base/errors.ts";
 import { closest } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
+import type { JobStore } from "../core/contracts/job-store.ts";
 import type { TenantStore } from "../core/contracts/tenant-store.ts";
-import { fileStore, fileTenantStore } from "../stores/file.ts";
-import { type PostgresClient, postgresStore, postgresTenantStore } from "../stores/postgres.ts";
-import { type SqliteDatabase, sqliteStore, sqliteTenantStore } from "../stores/sqlite.ts";
+import { fileJobStore, fileStore, fileTenantStore } from "../stores/file.ts";
+import { type PostgresClient, postgresJobStore, postgresStore, postgresTenantStore } from "../stores/postgres.ts";
+import { type SqliteDatabase, sqliteJobStore, sqliteStore, sqliteTenantStore } from "../stores/sqlite.ts";
 import { hintForMissing, usageError } from "./failure.ts";
 
 export interface StoreOptions {
@@ -37,6 +38,16 @@ export async function withTenantStore<T>(options: StoreOptions, use: (store: Ten
   return await withStoreOf(TENANTS, options, use);
 }
 
+/** A store of jobs. One in a database can make its table. */
+export interface OpenJobStore extends JobStore {
+  migrate?(): Promise<void>;
+}
+
+/** The store of jobs that the arguments name, for as long as `use` takes. */
+export async function withJobStore<T>(options: StoreOptions, use: (store: OpenJobStore) => Promise<T>): Promise<T> {
+  return await withStoreOf(JOBS, options, use);
+}
+
 /** Makes a store of what an argument names. */
 interface StoreMakers<S> {
   postgres(options: { readonly client: PostgresClient; readonly table?: string }): S;
@@ -44,31 +55,35 @@ interface StoreMakers<S> {
   file(path: string): S;
   /** The command that makes a new file. */
   readonly newFile: string;
+  /** The option that names the store, and the one that names its table. */
+  readonly flag: "--store" | "--jobs";
+  readonly tableFlag: "--table" | "--jobs-table";
 }
 
 /** No message holds the argument: there may be a password in it. */
 async function withStoreOf<S, T>(makers: StoreMakers<S>, options: StoreOptions, use: (store: S) => Promise<T>): Promise<T> {
   const { store: argument, table, create = false } = options;
   const [, scheme = "", path = ""] = SCHEME.exec(argument) ?? [];
+  const { flag, tableFlag } = makers;
   const named = table === undefined ? {} : { table };
   switch (scheme.toLowerCase()) {
     case "postgres":
     case "postgresql":
       return await withPostgres(argument, (client) => use(makers.postgres({ client, ...named })));
     case "sqlite":
-      requireFile(path, "an empty database is never made: the application makes it", isSqlite);
+      requireFile(flag, path, "an empty database is never made: the application makes it", isSqlite);
       return await withSqlite(path, (database) => use(makers.sqlite({ database, ...named })));
     case "file":
-      if (table !== undefined) throw usageError("--table goes with a database", "leave it out: a file holds one table");
-      if (!create) requireFile(path, makers.newFile, (found) => !isSqlite(found));
+      if (table !== undefined) throw usageError(`${tableFlag} goes with a database`, "leave it out: a file holds one table");
+      if (!create) requireFile(flag, path, makers.newFile, (found) => !isSqlite(found));
       return await use(makers.file(path));
     default:
-      throw unknownStore(argument, scheme);
+      throw unknownStore(flag, argument, scheme);
   }
 }
 
-function requireFile(path: string, otherwise: string, fits: (path: string) => boolean): void {
-  if (path === "") throw usageError("--store names no file", "sqlite:<file> or file:<file>");
+function requireFile(flag: string, path: string, otherwise: string, fits: (path: string) => boolean): void {
+  if (path === "") throw usageError(`${flag} names no file`, "sqlite:<file> or file:<file>");
   if (!existsSync(path))
     throw new EnvelockError("key-not-found", `there is no file ${path}`, { hint: `${hintForMissing(path, { fits })} (${otherwise})` });
 }
@@ -87,11 +102,11 @@ function isSqlite(path: string): boolean {
   }
 }
 
-function unknownStore(argument: string, scheme: string): EnvelockError {
+function unknownStore(flag: string, argument: string, scheme: string): EnvelockError {
   const meant = closest(scheme, STORES);
   if (scheme !== "" && meant !== undefined) return usageError(`no kind of store is called "${scheme}:"`, `did you mean ${meant}:?`);
-  if (existsSync(argument)) return usageError("--store names no kind of store", `did you mean file:${argument} or sqlite:${argument}?`);
-  return usageError("--store names no kind of store", "give postgres://user@host/database, sqlite:<file> or file:<file>");
+  if (existsSync(argument)) return usageError(`${flag} names no kind of store`, `did you mean file:${argument} or sqlite:${argument}?`);
+  return usageError(`${flag} names no kind of store`, "give postgres://user@host/database, sqlite:<file> or file:<file>");
 }
 
 async function withPostgres<T>(connectionString: string, use: (client: InstanceType<typeof import("pg").Pool>) => Promise<T>): Promise<T> {
@@ -162,12 +177,24 @@ const DATA_KEYS: StoreMakers<DataKeyStore> = {
   sqlite: sqliteStore,
   file: fileStore,
   newFile: "`envelock keys rotate --create` makes a new store",
+  flag: "--store",
+  tableFlag: "--table",
 };
 const TENANTS: StoreMakers<TenantStore> = {
   postgres: postgresTenantStore,
   sqlite: sqliteTenantStore,
   file: fileTenantStore,
   newFile: "`envelock tenants invite --create` makes a new store",
+  flag: "--store",
+  tableFlag: "--table",
+};
+const JOBS: StoreMakers<OpenJobStore> = {
+  postgres: postgresJobStore,
+  sqlite: sqliteJobStore,
+  file: fileJobStore,
+  newFile: "`envelock jobs plan --create` makes a new store",
+  flag: "--jobs",
+  tableFlag: "--jobs-table",
 };
 const STORES = ["postgres", "postgresql", "sqlite", "file"];
 const SCHEME = /^([a-z]+):(.*)$/is;

@@ -39,6 +39,21 @@ export function progressOn(
   };
 }
 
+/** A line of a terminal that is written anew, and cleaned up at the end. Nothing if standard error is none. */
+export function lineOn(stream: Terminal): { show(text: (columns: number) => string): void; end(): void } {
+  let isShown = false;
+  return {
+    show(text) {
+      if (stream.isTTY !== true) return;
+      isShown = true;
+      stream.write(`\r${text(stream.columns ?? 80)}${CLEAR_REST}`);
+    },
+    end() {
+      if (isShown) stream.write(`\r${CLEAR_REST}`);
+    },
+  };
+}
+
 /** A bar for a file that is worked on alone. */
 export function barOf(sizeBytes: number | undefined): Progress {
   return progressOn(process.stderr, sizeBytes);
