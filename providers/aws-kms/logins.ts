@@ -53,7 +53,7 @@ export interface WebIdentityOptions extends RoleOptions {
  * ```
  */
 export function assumeRole(options: AssumeRoleOptions): AwsLogin {
-  refuseUnknown(options, ASSUME_ROLE_OPTIONS, "assumeRole");
+  refuseUnknown(options, { ...ROLE_OPTIONS, source: true, externalId: true }, "assumeRole");
   const source = checkedSource(options.source);
   const { externalId, endpoint } = options;
   if (externalId !== undefined && !(typeof externalId === "string" && EXTERNAL_ID.test(externalId)))
@@ -80,7 +80,7 @@ export function assumeRole(options: AssumeRoleOptions): AwsLogin {
  * ```
  */
 export function webIdentity(options: WebIdentityOptions): AwsLogin {
-  refuseUnknown(options, WEB_IDENTITY_OPTIONS, "webIdentity");
+  refuseUnknown(options, { ...ROLE_OPTIONS, token: true }, "webIdentity");
   const { token, endpoint } = options;
   if (typeof token !== "function") throw invalidArgument("a web identity needs a function token");
   const fields = roleFields(options);
@@ -155,7 +155,5 @@ function roleFields({ roleArn, sessionName = "envelock", durationSeconds = 3600 
 }
 
 const ROLE_OPTIONS: OptionNames<RoleOptions> = { roleArn: true, sessionName: true, durationSeconds: true, endpoint: true };
-const ASSUME_ROLE_OPTIONS: OptionNames<AssumeRoleOptions> = { ...ROLE_OPTIONS, source: true, externalId: true };
-const WEB_IDENTITY_OPTIONS: OptionNames<WebIdentityOptions> = { ...ROLE_OPTIONS, token: true };
 const WEB_IDENTITY = "AssumeRoleWithWebIdentity";
 const EXTERNAL_ID = /^[\w+=,.@:/-]{2,1224}$/;

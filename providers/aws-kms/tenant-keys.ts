@@ -1,5 +1,5 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
+import { refuseUnknown } from "../../src/core/base/options.ts";
 import { RecentMap } from "../../src/core/base/recent-map.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
@@ -41,7 +41,11 @@ export interface AwsTenantKeysOptions extends Omit<AwsConnectionOptions, "creden
  * ```
  */
 export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
-  refuseUnknown(options, TENANT_KEYS_OPTIONS, "awsTenantKeys");
+  refuseUnknown(
+    options,
+    { ...CONNECTION_OPTIONS, vendorAccounts: true, regions: true, sessionName: true, stsEndpoint: true },
+    "awsTenantKeys",
+  );
   const { credentials, vendorAccounts, regions, sessionName, stsEndpoint, ...connection } = options;
   const source = checkedSource(credentials);
   const own = new Set(textList(vendorAccounts, "vendorAccounts").map(checkedAccount));
@@ -107,13 +111,4 @@ function checkedAccount(account: unknown): string {
   throw invalidArgument("vendorAccounts has numbers of accounts, of 12 digits each");
 }
 
-const { credentials: _, ...SHARED_OPTIONS } = CONNECTION_OPTIONS;
-const TENANT_KEYS_OPTIONS: OptionNames<AwsTenantKeysOptions> = {
-  ...SHARED_OPTIONS,
-  credentials: true,
-  vendorAccounts: true,
-  regions: true,
-  sessionName: true,
-  stsEndpoint: true,
-};
 const MAX_LOGINS = 2000;

@@ -1,5 +1,5 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
+import { refuseUnknown } from "../../src/core/base/options.ts";
 import { RecentMap } from "../../src/core/base/recent-map.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
@@ -37,7 +37,7 @@ export interface GcpTenantKeysOptions extends Omit<GcpConnectionOptions, "token"
  * ```
  */
 export function gcpTenantKeys(options: GcpTenantKeysOptions): TenantKeyOpener {
-  refuseUnknown(options, TENANT_KEYS_OPTIONS, "gcpTenantKeys");
+  refuseUnknown(options, { ...CONNECTION_OPTIONS, vendorProjects: true, locations: true }, "gcpTenantKeys");
   const { token, vendorProjects, locations, ...connection } = options;
   impersonated({ source: token, serviceAccount: "check@vendor.iam.gserviceaccount.com" }); // refuses what is no source of tokens
   const own = new Set(textList(vendorProjects, "vendorProjects").map((id) => checkedProject("vendorProjects", id)));
@@ -111,8 +111,6 @@ function checkedProject(what: string, id: unknown): string {
   throw invalidArgument(`${what} must be the id of a project, not its number`);
 }
 
-const { token: _, ...SHARED_OPTIONS } = CONNECTION_OPTIONS;
-const TENANT_KEYS_OPTIONS: OptionNames<GcpTenantKeysOptions> = { ...SHARED_OPTIONS, token: true, vendorProjects: true, locations: true };
 /** Ids with a domain are written the other way round: `name@project.example.com.iam.gserviceaccount.com`. */
 const USER_MANAGED = /^[a-z0-9-]{1,63}@([a-z][a-z0-9-]{4,29})(?:\.[a-z0-9.-]{1,100})?\.iam\.gserviceaccount\.com$/;
 const MAX_LOGINS = 2000;

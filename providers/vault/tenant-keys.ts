@@ -93,12 +93,11 @@ export function vaultTenantKeys(options: VaultTenantKeysOptions): TenantKeyOpene
 }
 
 function checkCluster(name: string, cluster: VaultTenantCluster): void {
-  refuseUnknown(cluster, CLUSTER_OPTIONS, `the cluster ${name}`);
+  const { token: _token, namespace: _namespace, ...shared } = CONNECTION_OPTIONS;
+  refuseUnknown(cluster, { ...shared, placeOf: true }, `the cluster ${name}`);
   if (typeof cluster.placeOf !== "function") throw invalidArgument(`placeOf of the cluster ${name} must be a function`);
   const { placeOf: _, ...connection } = cluster;
   new VaultConnection({ ...connection, token: async () => ({ token: "" }) }).close(); // checks the address
 }
 
-const { token: _token, namespace: _namespace, ...SHARED_OPTIONS } = CONNECTION_OPTIONS;
-const CLUSTER_OPTIONS: OptionNames<VaultTenantCluster> = { ...SHARED_OPTIONS, placeOf: true };
 const TENANT_KEYS_OPTIONS: OptionNames<VaultTenantKeysOptions> = { clusters: true };
