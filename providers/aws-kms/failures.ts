@@ -1,6 +1,7 @@
 import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
 import { textFieldOf } from "../http/fields.ts";
 import type { HttpAnswer } from "../http/http-service.ts";
+import { meaning } from "../http/meaning.ts";
 import { wordOf } from "../http/transport-failures.ts";
 
 /** What was asked of a service: the names of AWS's own operations. */
@@ -111,48 +112,35 @@ function meaningOf(answer: HttpAnswer, operation: AwsOperation): Meaning {
 function meaningOfState(message: string): Meaning {
   if (/creating|updating|pending replica/i.test(message)) return { code: "unavailable", detail: "key-changing" };
   if (/custom key store|general failure|cluster|unavailable/i.test(message)) return CUSTOM_KEY_STORE;
-  if (/pending deletion/i.test(message))
-    return { code: "key-disabled", detail: "pending-deletion", hint: "cancel the deletion of the key" };
-  if (/pending import/i.test(message)) return { code: "key-disabled", detail: "pending-import", hint: "import its key material again" };
-  return { code: "key-disabled", detail: "key-state", hint: "look at the state of the key" };
+  if (/pending deletion/i.test(message)) return meaning("key-disabled", "pending-deletion", "cancel the deletion of the key");
+  if (/pending import/i.test(message)) return meaning("key-disabled", "pending-import", "import its key material again");
+  return meaning("key-disabled", "key-state", "look at the state of the key");
 }
 
-const ACCESS_DENIED: Meaning = {
-  code: "access-denied",
-  detail: "permission-denied",
-  hint: "key policy and IAM policy must both allow it, across accounts too; a key that is not there is answered the same",
-};
-const LOGIN_REFUSED: Meaning = {
-  code: "access-denied",
-  detail: "login",
-  hint: "check the role, its trust policy and the proof of identity",
-};
+const ACCESS_DENIED: Meaning = meaning(
+  "access-denied",
+  "permission-denied",
+  "key policy and IAM policy must both allow it, across accounts too; a key that is not there is answered the same",
+);
+const LOGIN_REFUSED: Meaning = meaning("access-denied", "login", "check the role, its trust policy and the proof of identity");
 const THROTTLED: Meaning = { code: "rate-limited", hint: "a quota of the account and region: reuse data keys and cache unwrapped ones" };
-const CLOCK_SKEW: Meaning = { code: "provider-failure", detail: "clock-skew", hint: "set the clock of this machine" };
-const CUSTOM_KEY_STORE: Meaning = {
-  code: "unavailable",
-  detail: "custom-key-store",
-  hint: "look at the connection of the custom key store",
-};
+const CLOCK_SKEW: Meaning = meaning("provider-failure", "clock-skew", "set the clock of this machine");
+const CUSTOM_KEY_STORE: Meaning = meaning("unavailable", "custom-key-store", "look at the connection of the custom key store");
 const UNAVAILABLE: Meaning = { code: "unavailable" };
 /** The names of errors, without the ending `Exception`. facts: the error lists of the KMS and STS service models */
 const MEANINGS: readonly (readonly [names: string, meaning: Meaning])[] = [
   ["InvalidCiphertext IncorrectKey", { code: "unwrap-rejected" }],
   ["NotFound InvalidArn", { code: "key-not-found", hint: "check the ARN; a new replica takes a moment" }],
-  ["Disabled", { code: "key-disabled", detail: "disabled", hint: "enable the key, or cancel its deletion" }],
+  ["Disabled", meaning("key-disabled", "disabled", "enable the key, or cancel its deletion")],
   ["KeyUnavailable KMSInternal DependencyTimeout InternalFailure ServiceUnavailable IDPCommunicationError", UNAVAILABLE],
   ["AccessDenied InvalidGrantToken", ACCESS_DENIED],
   [
     "UnrecognizedClient InvalidClientTokenId InvalidSignature SignatureDoesNotMatch IncompleteSignature MissingAuthenticationToken ExpiredToken",
-    { code: "access-denied", detail: "credential", hint: "the credentials are unknown, wrong or have ended" },
+    meaning("access-denied", "credential", "the credentials are unknown, wrong or have ended"),
   ],
   ["Throttling LimitExceeded RequestLimitExceeded", THROTTLED],
   [
     "InvalidKeyUsage Validation UnsupportedOperation",
-    {
-      code: "provider-failure",
-      detail: "key-type",
-      hint: 'the key must have the usage ENCRYPT_DECRYPT; give keyType: "rsa" for an RSA key',
-    },
+    meaning("provider-failure", "key-type", 'the key must have the usage ENCRYPT_DECRYPT; give keyType: "rsa" for an RSA key'),
   ],
 ];

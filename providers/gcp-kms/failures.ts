@@ -1,6 +1,7 @@
 import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import type { HttpAnswer } from "../http/http-service.ts";
+import { meaning } from "../http/meaning.ts";
 import { wordOf } from "../http/transport-failures.ts";
 
 /** What was asked of the service. */
@@ -88,8 +89,7 @@ function meaningOf(failed: Failed): Meaning {
   const { httpStatus, status, violations } = failed;
   if (httpStatus === 400 && status === "FAILED_PRECONDITION") return preconditionMeaning(violations, failed.text);
   if (httpStatus === 400) return argumentMeaning(failed);
-  if (httpStatus === 401)
-    return { code: "access-denied", detail: "token", hint: "the access token has ended, or has not the scope cloudkms" };
+  if (httpStatus === 401) return meaning("access-denied", "token", "the access token has ended, or has not the scope cloudkms");
   if (httpStatus === 403) return PERMISSION_DENIED;
   if (httpStatus === 404)
     return { code: "key-not-found", hint: "check project, location, key ring and key: a key never moves between locations" };
@@ -101,7 +101,7 @@ function meaningOf(failed: Failed): Meaning {
 function argumentMeaning({ text, operation }: Failed): Meaning {
   if (/checksum|crc32c/i.test(text)) return { code: "unavailable", ...CHECKSUM };
   if (/purpose/i.test(text))
-    return { code: "provider-failure", detail: "key-type", hint: 'keyType is "rsa" for a key whose purpose is ASYMMETRIC_DECRYPT' };
+    return meaning("provider-failure", "key-type", 'keyType is "rsa" for a key whose purpose is ASYMMETRIC_DECRYPT');
   const isUnwrap = operation === "decrypt" || operation === "asymmetricDecrypt";
   return isUnwrap ? { code: "unwrap-rejected" } : { code: "provider-failure", detail: "bad-request" };
 }
@@ -110,7 +110,7 @@ function argumentMeaning({ text, operation }: Failed): Meaning {
 function preconditionMeaning(violations: readonly string[], text: string): Meaning {
   const external = violations.find((type) => type.startsWith("EXTERNAL_") || type.startsWith("EKM_"));
   if (external !== undefined) {
-    if (/DENIED|UNAUTHORIZED/.test(external)) return { code: "access-denied", detail: external, hint: EXTERNAL_HINT };
+    if (/DENIED|UNAUTHORIZED/.test(external)) return meaning("access-denied", external, EXTERNAL_HINT);
     return { code: "unavailable", detail: external };
   }
   const [, inText] = /current state is:? "?([A-Z_]{1,40})/.exec(text) ?? [];
@@ -123,12 +123,8 @@ export function meaningOfState(state: string): Meaning {
   if (state === "DESTROYED") return { code: "key-not-found", detail: "destroyed" };
   if (/^PENDING_(?:GENERATION|IMPORT)$/.test(state)) return { code: "unavailable", detail: "pending" };
   return state === "DESTROY_SCHEDULED"
-    ? {
-        code: "key-disabled",
-        detail: "destroy-scheduled",
-        hint: "restore the version before its time is up, then enable it",
-      }
-    : { code: "key-disabled", detail: "disabled", hint: "enable the version" };
+    ? meaning("key-disabled", "destroy-scheduled", "restore the version before its time is up, then enable it")
+    : meaning("key-disabled", "disabled", "enable the version");
 }
 
 function violationsOf(error: unknown): readonly string[] {
@@ -142,11 +138,11 @@ function violationsOf(error: unknown): readonly string[] {
 }
 
 const CHECKSUM: Omit<Meaning, "code"> = { detail: "checksum", retryable: true };
-const PERMISSION_DENIED: Meaning = {
-  code: "access-denied",
-  detail: "permission-denied",
-  hint: "the principal lacks the permission, or the key does not exist: the service does not tell which",
-};
+const PERMISSION_DENIED: Meaning = meaning(
+  "access-denied",
+  "permission-denied",
+  "the principal lacks the permission, or the key does not exist: the service does not tell which",
+);
 const EXTERNAL_HINT = "the external key manager refuses; that disables the version too, which has to be enabled again afterwards";
 const MAX_TEXT = 2000;
 const MAX_VIOLATIONS = 8;

@@ -1,6 +1,7 @@
 import { EnvelockError, type ErrorCode } from "../../src/core/base/errors.ts";
 import { fieldOf } from "../http/fields.ts";
 import type { HttpAnswer } from "../http/http-service.ts";
+import { meaning } from "../http/meaning.ts";
 
 /** What was asked of the server. */
 export type VaultOperation = "encrypt" | "decrypt" | "read-key" | "random" | "login" | "renew";
@@ -74,27 +75,27 @@ function knownMeaning({ status, json }: HttpAnswer, operation: VaultOperation): 
 
 function meaningOf(status: number, operation: VaultOperation): Meaning {
   if (status === 400) {
-    if (operation === "login") return { code: "access-denied", detail: "login", hint: "check the role and the proof that the login shows" };
+    if (operation === "login") return meaning("access-denied", "login", "check the role and the proof that the login shows");
     return { code: "provider-failure", detail: "bad-request" };
   }
   if (status === 401 || status === 403) return PERMISSION_DENIED;
   if (status === 404) return NO_SUCH_PATH;
   if (status === 412) return { code: "unavailable", detail: "behind-replica" };
   if (status === 429) return { code: "rate-limited", hint: "a rate-limit quota of the server: reuse data keys and cache unwrapped ones" };
-  if (status === 503) return { code: "unavailable", detail: "sealed", hint: "the server is sealed or on standby" };
+  if (status === 503) return meaning("unavailable", "sealed", "the server is sealed or on standby");
   return status >= 500 ? { code: "unavailable" } : { code: "provider-failure" };
 }
 
-const PERMISSION_DENIED: Meaning = {
-  code: "access-denied",
-  detail: "permission-denied",
-  hint: "the token has ended, is of another namespace, or its policy lacks `update` on this path",
-};
-const NO_SUCH_PATH: Meaning = {
-  code: "key-not-found",
-  detail: "no-mount",
-  hint: "check mount and namespace; a token without any right there is answered the same",
-};
+const PERMISSION_DENIED: Meaning = meaning(
+  "access-denied",
+  "permission-denied",
+  "the token has ended, is of another namespace, or its policy lacks `update` on this path",
+);
+const NO_SUCH_PATH: Meaning = meaning(
+  "key-not-found",
+  "no-mount",
+  "check mount and namespace; a token without any right there is answered the same",
+);
 const NO_KEY = /encryption key not found|no existing key named/;
 const KEY_NOT_FOUND: Meaning = {
   code: "key-not-found",
