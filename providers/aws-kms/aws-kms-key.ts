@@ -145,8 +145,7 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
     name: NAME,
     owns: (keyId) => partsOf(keyId, ownArns) !== undefined,
     async wrap(dek, wrapOptions) {
-      nearest.requireOpen();
-      wrapOptions.signal?.throwIfAborted();
+      nearest.requireOpen(wrapOptions.signal);
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const secret = copyOf(dek); // the caller may wipe its own once it stops waiting
       try {
@@ -156,9 +155,8 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
       }
     },
     async unwrap(recipient: Recipient, unwrapOptions) {
-      nearest.requireOpen();
       const { signal } = unwrapOptions;
-      signal?.throwIfAborted();
+      nearest.requireOpen(signal);
       const parts = partsOf(recipient.keyId, ownArns);
       const { length } = recipient.wrapped;
       if (recipient.provider !== NAME || recipient.alg !== alg || parts === undefined || length === 0 || length > MAX_WRAPPED_BYTES)

@@ -39,8 +39,7 @@ export class AwsConnection {
    * @throws `closed`; what the answer says in our codes
    */
   async call(operation: AwsOperation, fields: object, signal: AbortSignal | undefined): Promise<object> {
-    this.requireOpen();
-    signal?.throwIfAborted();
+    this.requireOpen(signal);
     const body = JSON.stringify({ KeyId: this.arn, ...fields });
     const ask = (credentials: AwsCredentials): Promise<HttpAnswer> => this.#sendInTime(operation, body, credentials, signal);
     const answer = await this.#credentials.use(ask, refusesCredentials, signal);
@@ -59,9 +58,10 @@ export class AwsConnection {
     return this.#http.origin;
   }
 
-  /** @throws `closed` */
-  requireOpen(): void {
+  /** @throws `closed`; the signal's reason */
+  requireOpen(signal: AbortSignal | undefined): void {
     if (this.#isClosed) throw new EnvelockError("closed", "this AWS KMS key has been closed");
+    signal?.throwIfAborted();
   }
 
   close(): void {

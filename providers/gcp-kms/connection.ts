@@ -39,8 +39,7 @@ export class GcpConnection {
    * @throws `closed`; what the answer says in our codes
    */
   async call(call: GcpCall, signal: AbortSignal | undefined): Promise<object> {
-    this.requireOpen();
-    signal?.throwIfAborted();
+    this.requireOpen(signal);
     const answer = await this.#tokens.use(
       (token) => this.#send(call, token, signal),
       ({ status }) => status === 401,
@@ -57,9 +56,10 @@ export class GcpConnection {
     return await this.#tokens.get();
   }
 
-  /** @throws `closed` */
-  requireOpen(): void {
+  /** @throws `closed`; the signal's reason */
+  requireOpen(signal: AbortSignal | undefined): void {
     if (this.#isClosed) throw new EnvelockError("closed", "this key of Cloud KMS has been closed");
+    signal?.throwIfAborted();
   }
 
   close(): void {

@@ -65,8 +65,7 @@ export function gcpKmsKey(options: GcpKmsKeyOptions): Required<KeyProvider> {
     name: NAME,
     owns: (keyId) => versionOf(keyId, name) !== undefined,
     async wrap(dek, wrapOptions) {
-      connection.requireOpen();
-      wrapOptions.signal?.throwIfAborted();
+      connection.requireOpen(wrapOptions.signal);
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const secret = copyOf(dek); // the caller may wipe its own once it stops waiting
       try {
@@ -76,9 +75,8 @@ export function gcpKmsKey(options: GcpKmsKeyOptions): Required<KeyProvider> {
       }
     },
     async unwrap(recipient, unwrapOptions) {
-      connection.requireOpen();
       const { signal } = unwrapOptions;
-      signal?.throwIfAborted();
+      connection.requireOpen(signal);
       const { provider, keyId, alg, wrapped } = recipient;
       if (provider !== NAME || alg !== kind.alg || versionOf(keyId, name) === undefined || wrapped.length > MAX_WRAPPED_BYTES)
         throw rejected();
@@ -90,8 +88,7 @@ export function gcpKmsKey(options: GcpKmsKeyOptions): Required<KeyProvider> {
       throw rejected();
     },
     async current({ signal } = {}) {
-      connection.requireOpen();
-      signal?.throwIfAborted();
+      connection.requireOpen(signal);
       return await kind.current(signal);
     },
     async close() {

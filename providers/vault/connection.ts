@@ -30,8 +30,7 @@ export class VaultConnection {
    * @throws `closed`; what the answer says in our codes
    */
   async call(request: VaultRequest, signal: AbortSignal | undefined): Promise<object> {
-    this.requireOpen();
-    signal?.throwIfAborted();
+    this.requireOpen(signal);
     const ask = ({ token }: HeldToken): ReturnType<VaultServer["send"]> => this.#server.send(request, token, signal);
     const answer = await this.#tokens.use(ask, ({ status }) => status === 403, signal);
     const { operation, of } = request;
@@ -47,9 +46,10 @@ export class VaultConnection {
     return (await this.#server.send(request, undefined, undefined)).json;
   }
 
-  /** @throws `closed` */
-  requireOpen(): void {
+  /** @throws `closed`; the signal's reason */
+  requireOpen(signal: AbortSignal | undefined): void {
     if (this.#isClosed) throw new EnvelockError("closed", "this transit key has been closed");
+    signal?.throwIfAborted();
   }
 
   close(): void {

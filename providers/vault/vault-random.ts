@@ -33,8 +33,7 @@ export function vaultRandom(options: VaultRandomOptions): Required<RandomSource>
   return {
     name: "vault-random",
     async randomBytes(count, { signal } = {}): Promise<OwnedBytes> {
-      connection.requireOpen();
-      signal?.throwIfAborted();
+      connection.requireOpen(signal);
       if (!Number.isInteger(count) || count < 1 || count > MAX_BYTES)
         throw invalidArgument(`count is ${count}, expected 1 to ${MAX_BYTES}`);
       const data = await connection.call(

@@ -103,9 +103,8 @@ export function vaultTransitKey(options: VaultTransitKeyOptions): Required<KeyPr
     name: NAME,
     owns: (keyId) => versionOf(keyId, base) !== undefined,
     async wrap(dek, wrapOptions) {
-      connection.requireOpen();
       const { signal } = wrapOptions;
-      signal?.throwIfAborted();
+      connection.requireOpen(signal);
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const secret = copyOf(dek); // the caller may wipe its own once it stops waiting
       try {
@@ -117,9 +116,8 @@ export function vaultTransitKey(options: VaultTransitKeyOptions): Required<KeyPr
       }
     },
     async unwrap(recipient: Recipient, unwrapOptions) {
-      connection.requireOpen();
       const { signal } = unwrapOptions;
-      signal?.throwIfAborted();
+      connection.requireOpen(signal);
       const version = versionOf(recipient.keyId, base);
       if (recipient.provider !== NAME || recipient.alg !== alg || version === undefined) throw rejected();
       const ciphertext = recipient.wrapped.length <= MAX_WRAPPED_BYTES ? textOf(recipient.wrapped) : undefined;
