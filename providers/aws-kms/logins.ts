@@ -53,7 +53,7 @@ export interface WebIdentityOptions extends RoleOptions {
  * ```
  */
 export function assumeRole(options: AssumeRoleOptions): AwsLogin {
-  refuseUnknown(options, { ...ROLE_OPTIONS, source: true, externalId: true }, "assumeRole");
+  refuseUnknown(options, { ...ROLE_OPTIONS, source: true, externalId: true } satisfies OptionNames<AssumeRoleOptions>, "assumeRole");
   const source = checkedSource(options.source);
   const { externalId, endpoint } = options;
   if (externalId !== undefined && !(typeof externalId === "string" && EXTERNAL_ID.test(externalId)))
@@ -80,7 +80,7 @@ export function assumeRole(options: AssumeRoleOptions): AwsLogin {
  * ```
  */
 export function webIdentity(options: WebIdentityOptions): AwsLogin {
-  refuseUnknown(options, { ...ROLE_OPTIONS, token: true }, "webIdentity");
+  refuseUnknown(options, { ...ROLE_OPTIONS, token: true } satisfies OptionNames<WebIdentityOptions>, "webIdentity");
   const { token, endpoint } = options;
   if (typeof token !== "function") throw invalidArgument("a web identity needs a function token");
   const fields = roleFields(options);

@@ -1,5 +1,5 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
-import { refuseUnknown } from "../../src/core/base/options.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { RecentMap } from "../../src/core/base/recent-map.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
@@ -43,7 +43,13 @@ export interface AwsTenantKeysOptions extends Omit<AwsConnectionOptions, "creden
 export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
   refuseUnknown(
     options,
-    { ...CONNECTION_OPTIONS, vendorAccounts: true, regions: true, sessionName: true, stsEndpoint: true },
+    {
+      ...CONNECTION_OPTIONS,
+      vendorAccounts: true,
+      regions: true,
+      sessionName: true,
+      stsEndpoint: true,
+    } satisfies OptionNames<AwsTenantKeysOptions>,
     "awsTenantKeys",
   );
   const { credentials, vendorAccounts, regions, sessionName, stsEndpoint, ...connection } = options;

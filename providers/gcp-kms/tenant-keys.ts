@@ -1,5 +1,5 @@
 import { invalidArgument } from "../../src/core/base/errors.ts";
-import { refuseUnknown } from "../../src/core/base/options.ts";
+import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { RecentMap } from "../../src/core/base/recent-map.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
@@ -37,7 +37,11 @@ export interface GcpTenantKeysOptions extends Omit<GcpConnectionOptions, "token"
  * ```
  */
 export function gcpTenantKeys(options: GcpTenantKeysOptions): TenantKeyOpener {
-  refuseUnknown(options, { ...CONNECTION_OPTIONS, vendorProjects: true, locations: true }, "gcpTenantKeys");
+  refuseUnknown(
+    options,
+    { ...CONNECTION_OPTIONS, vendorProjects: true, locations: true } satisfies OptionNames<GcpTenantKeysOptions>,
+    "gcpTenantKeys",
+  );
   const { token, vendorProjects, locations, ...connection } = options;
   impersonated({ source: token, serviceAccount: "check@vendor.iam.gserviceaccount.com" }); // refuses what is no source of tokens
   const own = new Set(textList(vendorProjects, "vendorProjects").map((id) => checkedProject("vendorProjects", id)));

@@ -94,7 +94,7 @@ export function vaultTenantKeys(options: VaultTenantKeysOptions): TenantKeyOpene
 
 function checkCluster(name: string, cluster: VaultTenantCluster): void {
   const { token: _token, namespace: _namespace, ...shared } = CONNECTION_OPTIONS;
-  refuseUnknown(cluster, { ...shared, placeOf: true }, `the cluster ${name}`);
+  refuseUnknown(cluster, { ...shared, placeOf: true } satisfies OptionNames<VaultTenantCluster>, `the cluster ${name}`);
   if (typeof cluster.placeOf !== "function") throw invalidArgument(`placeOf of the cluster ${name} must be a function`);
   const { placeOf: _, ...connection } = cluster;
   new VaultConnection({ ...connection, token: async () => ({ token: "" }) }).close(); // checks the address
