@@ -2,6 +2,9 @@ export type { JobLease, JobPage, JobPlace, JobRow, JobRowKind, JobStore, LeasedJ
 export { integerBounds, uuidBounds } from "./bounds.ts";
 export type { ColumnWorkOptions } from "./column-work.ts";
 export { cancelJob, pauseJob, resumeJob, retryJob } from "./control.ts";
+export { type BullMqOptions, type BullMqQueue, workWithBullMq } from "./engines/bullmq.ts";
+export type { EngineFleet, SliceMessage } from "./engines/messages.ts";
+export { type PgBossClient, type PgBossOptions, workWithPgBoss } from "./engines/pg-boss.ts";
 export type { FleetJob } from "./fleet-job.ts";
 export { type PlanOptions, type PlanReencryptOptions, type PlanRewrapOptions, planReencrypt, planRewrap } from "./plan.ts";
 export type { JobPhase, JobState } from "./records.ts";

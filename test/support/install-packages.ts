@@ -24,6 +24,7 @@ const PACKAGES = [
   "python3-azure-storage",
   "python3-boto3",
   "python3-hvac",
+  "redis-server",
   "softhsm2",
   "swtpm",
   "tpm2-abrmd",

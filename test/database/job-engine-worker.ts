@@ -1,0 +1,39 @@
+import { createRequire } from "node:module";
+import { DataKeys } from "envelock/fields";
+import { planRewrap, workWithBullMq, workWithPgBoss } from "envelock/jobs";
+import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
+import { Pool } from "pg";
+import { fleetKeyring } from "./job-worker.ts";
+
+// A member of a fleet on an engine, for tests that kill it. Its argument is an `EngineTask` as JSON.
+
+export interface EngineTask {
+  readonly url: string;
+  readonly id: string;
+  /** A file beside the installed packages of the engine. */
+  readonly beside: string;
+  /** The port of Redis, for BullMQ. pg-boss without it. */
+  readonly redisPort?: number;
+}
+
+const [, script = "", argument] = process.argv;
+if (script.endsWith("job-engine-worker.ts") && argument !== undefined) {
+  const { url, id, beside, redisPort }: EngineTask = JSON.parse(argument);
+  const load = createRequire(beside);
+  const client = new Pool({ connectionString: url, max: 4 });
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store: postgresStore({ client }) });
+  const job = await planRewrap({ id, dataKeys, jobs: postgresJobStore({ client }), partitions: 16 });
+  const slice = { leaseMs: 3000, concurrency: 1, onPage: () => process.stdout.write("page\n") };
+  if (redisPort === undefined) {
+    const boss = new (load("pg-boss"))({ connectionString: url });
+    await boss.start();
+    await workWithPgBoss(boss, job, { queue: "rewrap", ...slice });
+  } else {
+    const { Queue, Worker } = load("bullmq");
+    const connection = { host: "127.0.0.1", port: redisPort, maxRetriesPerRequest: null };
+    await workWithBullMq(
+      { queue: new Queue("rewrap", { connection }), worker: (work) => new Worker("rewrap", work, { connection }), ...slice },
+      job,
+    );
+  }
+}

@@ -1,0 +1,168 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DataKeys } from "envelock/fields";
+import { type FleetJob, jobStatus, planRewrap, workWithBullMq, workWithPgBoss } from "envelock/jobs";
+import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
+import { Pool } from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { installed } from "../support/npm-tools.ts";
+import { freshDatabase } from "../support/postgres.ts";
+import type { EngineTask } from "./job-engine-worker.ts";
+import { fleetKeyring } from "./job-worker.ts";
+
+const ROWS = 600;
+const url = await freshDatabase();
+const pool = new Pool({ connectionString: url, max: 8 });
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const PG_BOSS = installed("engines", ["pg-boss@10.4.2"]);
+const BULLMQ = installed("engines", ["bullmq@6.7.0", "ioredis@5.11.1"]);
+const PgBoss = createRequire(join(PG_BOSS, "..", "package.json"))("pg-boss");
+const loadRedis = createRequire(join(BULLMQ, "..", "package.json"));
+const SLICE = { leaseMs: 3000, sliceMs: 20, concurrency: 4 };
+
+beforeAll(async () => {
+  await postgresStore({ client: pool }).migrate();
+  await postgresJobStore({ client: pool }).migrate();
+});
+
+afterAll(async () => await pool.end());
+
+test("pg-boss brings a job to its end, also when its messages are lost in the middle", async () => {
+  const job = await filled("pg-boss");
+  const boss = new PgBoss({ connectionString: url });
+  boss.on("error", () => undefined);
+  await boss.start();
+  const fleet = await workWithPgBoss(boss, job, { queue: "rewrap", lanes: 2, ...SLICE });
+  await until(async () => (await changedRows()) > 0);
+  const { rowCount } = await pool.query("delete from pgboss.job where name = 'rewrap'");
+  expect(rowCount).toBeGreaterThan(0);
+  expect(await changedRows()).toBeLessThan(ROWS);
+  await until(async () => (await fleet.reconcile()) === "done");
+  await boss.stop({ graceful: false, timeout: 2000 });
+  await expectDone(job);
+});
+
+test("BullMQ brings a job to its end, also when its messages are lost in the middle", async () => {
+  const redis = await startRedis();
+  const { Queue, Worker } = loadRedis("bullmq");
+  const connection = { host: "127.0.0.1", port: redis.port, maxRetriesPerRequest: null };
+  const job = await filled("bullmq");
+  const queue = new Queue("rewrap", { connection });
+  try {
+    const fleet = await workWithBullMq({ queue, worker: (process) => new Worker("rewrap", process, { connection }), ...SLICE }, job);
+    fleet.worker.on("error", () => undefined);
+    await until(async () => (await changedRows()) > 0);
+    await queue.obliterate({ force: true });
+    expect(await changedRows()).toBeLessThan(ROWS);
+    await until(async () => (await fleet.reconcile()) === "done");
+    await fleet.worker.close(true);
+    await expectDone(job);
+  } finally {
+    await queue.close();
+    await redis.stop();
+  }
+});
+
+test("a worker of pg-boss that is killed in a slice is replaced", { timeout: 180_000 }, async () => {
+  const job = await filled("pg-boss-killed");
+  await killInSlice({ url, id: job.id, beside: join(PG_BOSS, "..", "package.json") });
+  const boss = new PgBoss({ connectionString: url });
+  boss.on("error", () => undefined);
+  await boss.start();
+  const fleet = await workWithPgBoss(boss, job, { queue: "rewrap", lanes: 2, ...SLICE });
+  await until(async () => (await fleet.reconcile()) === "done");
+  await boss.stop({ graceful: false, timeout: 2000 });
+  await expectDone(job);
+});
+
+test("a worker of BullMQ that is killed in a slice is replaced", { timeout: 180_000 }, async () => {
+  const redis = await startRedis();
+  const { Queue, Worker } = loadRedis("bullmq");
+  const connection = { host: "127.0.0.1", port: redis.port, maxRetriesPerRequest: null };
+  const job = await filled("bullmq-killed");
+  const queue = new Queue("rewrap", { connection });
+  try {
+    await killInSlice({ url, id: job.id, beside: join(BULLMQ, "..", "package.json"), redisPort: redis.port });
+    const fleet = await workWithBullMq({ queue, worker: (process) => new Worker("rewrap", process, { connection }), ...SLICE }, job);
+    fleet.worker.on("error", () => undefined);
+    await until(async () => (await fleet.reconcile()) === "done");
+    await fleet.worker.close(true);
+    await expectDone(job);
+  } finally {
+    await queue.close();
+    await redis.stop();
+  }
+});
+
+/** Kills a worker between two rows of a partition: it holds a lease that nobody gives back. */
+async function killInSlice(task: EngineTask): Promise<void> {
+  const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, ".config/tsconfig.run.json") };
+  const script = join(ROOT, "test/database/job-engine-worker.ts");
+  const worker = spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(task)], { cwd: ROOT, env, stdio: "inherit" });
+  const ended = once(worker, "exit");
+  await until(async () => (await changedRows()) > 0);
+  worker.kill("SIGKILL");
+  expect(await ended).toEqual([null, "SIGKILL"]);
+  expect(await changedRows()).toBeLessThan(ROWS);
+  const { rows } = await pool.query("select count(*)::int as held from envelock_jobs where job = $1 and lease_until > now()", [task.id]);
+  expect(rows[0].held, "a lease outlives its worker").toBeGreaterThan(0);
+}
+
+async function filled(id: string): Promise<FleetJob> {
+  await pool.query("delete from envelock_data_keys");
+  const store = postgresStore({ client: pool });
+  const writer = new DataKeys({ keyring: fleetKeyring("a"), store });
+  for (let at = 0; at < ROWS; at++) await writer.rotate({ tenant: `t${at}` });
+  await writer.close();
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store });
+  return await planRewrap({ id, dataKeys, jobs: postgresJobStore({ client: pool }), partitions: 16 });
+}
+
+async function changedRows(): Promise<number> {
+  const { rows } = await pool.query("select count(*)::int as changed from envelock_data_keys where revision > 1");
+  return rows[0].changed;
+}
+
+async function expectDone({ jobs, id }: FleetJob): Promise<void> {
+  expect(await jobStatus({ jobs, id })).toMatchObject({
+    state: "done",
+    failures: [],
+    report: { counts: { rows: ROWS, failed: 0, read: ROWS } },
+  });
+  const { rows } = await pool.query("select revision, count(*)::int as rows from envelock_data_keys group by revision");
+  expect(rows).toEqual([{ revision: 2, rows: ROWS }]);
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+async function startRedis(): Promise<{ port: number; stop(): Promise<void> }> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  probe.close();
+  await once(probe, "close");
+  const folder = await mkdtemp(join(tmpdir(), "redis-"));
+  const options = ["--bind", "127.0.0.1", "--port", `${port}`, "--save", "", "--dir", folder];
+  const server: ChildProcess = spawn("redis-server", options, { stdio: ["ignore", "pipe", "inherit"] });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.stdout?.on("data", (text: Buffer) => text.includes("Ready to accept connections") && resolve());
+  });
+  return {
+    port,
+    async stop() {
+      server.kill();
+      await once(server, "exit");
+      await rm(folder, { recursive: true });
+    },
+  };
+}
