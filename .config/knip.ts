@@ -20,7 +20,7 @@ const config: KnipConfig = {
   ],
   project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],
   ignore: ["src/core/crypto/engine/wasm/source/*.ts"], // AssemblyScript
-  ignoreBinaries: ["dpkg-query", "flock", "mkfifo", "softhsm2-util", "unshare"],
+  ignoreBinaries: ["dpkg-query", "flock", "mkfifo", "redis-server", "softhsm2-util", "unshare"],
   ignoreExportsUsedInFile: true,
 };
 export default config;

@@ -1,5 +1,5 @@
 import { EnvelockError } from "../core/base/errors.ts";
-import { advance, type Standing } from "./barrier.ts";
+import type { Standing } from "./barrier.ts";
 import { FleetBudget } from "./budget.ts";
 import type { FleetJob, FleetParts } from "./fleet-job.ts";
 import { partsOf } from "./fleet-job.ts";
@@ -170,11 +170,6 @@ class Slice {
 /** Returns the partitions that a worker may take now. */
 export function freeIn({ partitions }: Standing): readonly PartitionId[] {
   return partitions.filter(({ state, leaseMs }) => state === "open" && leaseMs === 0).map(({ id }) => id);
-}
-
-/** Returns where a job stands, for a worker of this process. @throws `invalid-argument` if the job is of another kind */
-export async function standingOf(job: FleetJob, signal?: AbortSignal): Promise<Standing> {
-  return await advance(partsOf(job), signal);
 }
 
 function isAt(
