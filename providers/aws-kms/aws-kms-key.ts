@@ -149,7 +149,7 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
       if (!isBytes(dek) || dek.length !== DATA_KEY_BYTES) throw invalidArgument(`a data key has ${DATA_KEY_BYTES} bytes`);
       const secret = copyOf(dek); // the caller may wipe its own once it stops waiting
       try {
-        return await regions.run((at) => wrapAt(at, secret, wrapOptions));
+        return await regions.run(wrapOptions.signal, (at) => wrapAt(at, secret, wrapOptions));
       } finally {
         wipe(secret);
       }
@@ -163,7 +163,7 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
         throw rejected();
       const ciphertext = copyOf(recipient.wrapped); // it must not change before the last region was asked
       const context = await bound(unwrapOptions, parts.arn);
-      const { dek, materialId } = await regions.run((at) => decrypt(at, ciphertext, context, signal));
+      const { dek, materialId } = await regions.run(signal, (at) => decrypt(at, ciphertext, context, signal));
       if (dek.length === DATA_KEY_BYTES && (parts.materialId === undefined || parts.materialId === materialId)) return dek;
       wipe(dek);
       if (parts.materialId !== undefined) requiredMaterial("Decrypt", materialId);

@@ -25,15 +25,14 @@ export function checkedReplicas(key: KeyArn, replicas: unknown): readonly (reado
 
 /** One key in the regions where it may be called. */
 export class Regions {
-  readonly nearest: AwsConnection;
-  readonly #others: readonly AwsConnection[];
+  /** The nearest first. */
+  readonly #all: readonly [AwsConnection, ...AwsConnection[]];
   readonly #clock: Clock;
   /** When each region that had an accident is called first again. */
   readonly #awayUntilMs: Map<AwsConnection, number> = new Map();
 
   constructor(nearest: AwsConnection, others: readonly AwsConnection[], clock: Clock) {
-    this.nearest = nearest;
-    this.#others = others;
+    this.#all = [nearest, ...others];
     this.#clock = clock;
   }
 
@@ -41,12 +40,14 @@ export class Regions {
    * Calls the nearest region, and where that has an accident the next one. A region that had one comes last for half a minute. What a
    * replica refuses says nothing of the key: its policy and state are its own.
    *
-   * @throws what the nearest region's call throws; what a replica's call throws otherwise
+   * @param signal the one that `work` heeds: once it has aborted, no further region could answer, and none is called or marked
+   * @throws what the nearest region's call throws; what a replica's call throws otherwise; the signal's reason
    */
-  async run<T>(work: (connection: AwsConnection) => Promise<T>): Promise<T> {
+  async run<T>(signal: AbortSignal | undefined, work: (connection: AwsConnection) => Promise<T>): Promise<T> {
     const nowMs = this.#clock.monotonicMs();
     const isAway = (connection: AwsConnection): boolean => (this.#awayUntilMs.get(connection) ?? 0) > nowMs;
-    const all = [this.nearest, ...this.#others];
+    const all = this.#all;
+    const [nearest] = all;
     let failure: unknown;
     for (const connection of [...all.filter((one) => !isAway(one)), ...all.filter(isAway)]) {
       try {
@@ -54,8 +55,9 @@ export class Regions {
       } catch (error) {
         const isAccident = EnvelockError.is(error) && (error.code === "unavailable" || error.code === "timeout");
         if (isAccident) this.#awayUntilMs.set(connection, this.#clock.monotonicMs() + AWAY_MS);
-        else if (connection === this.nearest || !isDeliberateRefusal(error)) throw error;
-        if (connection === this.nearest || failure === undefined) failure = error;
+        else if (connection === nearest || !isDeliberateRefusal(error)) throw error;
+        signal?.throwIfAborted();
+        if (connection === nearest || failure === undefined) failure = error;
       }
     }
     throw failure;

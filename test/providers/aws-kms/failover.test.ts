@@ -1,6 +1,7 @@
-import { afterAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test, vi } from "vitest";
 import { type AwsKmsKeyOptions, awsKmsKey } from "../../../providers/aws-kms/index.ts";
 import type { KeyProvider, WrapOptions } from "../../../src/core/contracts/key-provider.ts";
+import { Keyring } from "../../../src/index.ts";
 import { AwsKmsEmulator } from "../../../src/testing/aws-kms-emulator/index.ts";
 import { noise } from "../../support/arbitraries.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
@@ -19,13 +20,14 @@ const third = emulator.replicate(keyArn, "ap-southeast-2");
 const endpoint = emulator.url;
 const replicas = [replica, third].map((arn) => ({ keyArn: arn, endpoint }));
 /** What each region answers in place of the emulator, by the ARN that is asked. */
-const answers = new Map<string, { status: number; text: string } | "reset">();
+const answers = new Map<string, { status: number; text: string } | "reset" | "hang">();
 const asked: string[] = [];
 const fetch: typeof emulator.fetch = async (url, request) => {
   const { KeyId } = JSON.parse(request.body ?? "{}");
   asked.push(KeyId.split(":")[3]);
   const answer = answers.get(KeyId);
   if (answer === "reset") throw Object.assign(new Error("gone"), { code: "ECONNRESET" });
+  if (answer === "hang") return await new Promise(() => undefined);
   return answer === undefined ? await emulator.fetch(url, request) : new Response(answer.text, { status: answer.status });
 };
 const DOWN = { status: 503, text: "" };
@@ -91,6 +93,23 @@ test.each([
   asked.length = 0;
   expect(await refusalCode(() => provider.unwrap(recipient, OPTIONS))).toBe(code);
   expect(asked).toEqual(["eu-central-1"]);
+});
+
+test.each(["encrypt", "decrypt"] as const)("a keyring with defaults leaves a region that hangs at its next attempt: %s", async (call) => {
+  const keyring = new Keyring({ wrapWith: [open(options)], context: { tenant: "acme" }, clock });
+  const envelope = await keyring.encrypt(DEK);
+  answers.set(keyArn, "hang");
+  asked.length = 0;
+  const pending = call === "encrypt" ? keyring.encrypt(DEK) : keyring.decrypt(envelope);
+  await vi.waitFor(() => expect(asked).toEqual(["eu-central-1"]));
+  await clock.advance(10_000); // the deadline of an attempt
+  await clock.advance(1000); // the wait before the next one
+  await vi.waitFor(() => expect(new Set(asked.slice(1))).toEqual(new Set(["us-east-1"])));
+  await pending;
+  expect(asked.filter((region) => region !== "us-east-1")).toEqual(["eu-central-1"]);
+  asked.length = 0;
+  await keyring.decrypt(envelope);
+  expect(asked, "the replica is first for half a minute").toEqual(["us-east-1"]);
 });
 
 test("a key takes a refusal of a replica for no refusal of the key", async () => {
