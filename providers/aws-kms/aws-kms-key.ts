@@ -103,13 +103,13 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
     if (dek === undefined || dek.length === 0) throw brokenAnswer("Decrypt", at.arn, "holds no plaintext");
     return { dek, materialId: textFieldOf(answer, "KeyMaterialId") };
   };
-  const bound = async (wrapOptions: WrapOptions, boundArn: string): Promise<BoundContext> =>
-    keyType === "rsa" ? {} : { EncryptionContext: await encryptionContext(wrapOptions, boundArn) };
+  const bound = (wrapOptions: WrapOptions, boundArn: string): BoundContext =>
+    keyType === "rsa" ? {} : { EncryptionContext: encryptionContext(wrapOptions, boundArn) };
 
   /** With the key context of the caller: a policy may allow no other. */
   const prove = async (at: AwsConnection, keyContext: Readonly<Record<string, string>>): Promise<void> => {
-    const trial = (text: string): Promise<BoundContext> => bound({ keyContext, wrapAad: () => utf8(text) }, at.arn);
-    const contexts = { right: await trial("envelock/trial"), other: await trial("envelock/other") };
+    const trial = (text: string): BoundContext => bound({ keyContext, wrapAad: () => utf8(text) }, at.arn);
+    const contexts = { right: trial("envelock/trial"), other: trial("envelock/other") };
     await tryRoundTrip({
       bindsContext: keyType === "symmetric",
       hints: {
@@ -129,7 +129,7 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
 
   const wrapAt = async (at: AwsConnection, dek: Uint8Array, wrapOptions: WrapOptions): Promise<Recipient> => {
     const { keyContext, signal } = wrapOptions;
-    const context = await bound(wrapOptions, at.arn);
+    const context = bound(wrapOptions, at.arn);
     if (!proven.has(at)) await proofs.run(JSON.stringify([at.arn, keyContext]), () => prove(at, keyContext), { signal });
     const wrapped = await encrypt(at, dek, context, signal);
     const recipient = { provider: NAME, keyId: at.arn, alg, wrapped };
@@ -162,7 +162,7 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
       if (recipient.provider !== NAME || recipient.alg !== alg || parts === undefined || length === 0 || length > MAX_WRAPPED_BYTES)
         throw rejected();
       const ciphertext = copyOf(recipient.wrapped); // it must not change before the last region was asked
-      const context = await bound(unwrapOptions, parts.arn);
+      const context = bound(unwrapOptions, parts.arn);
       const { dek, materialId } = await regions.run(signal, (at) => decrypt(at, ciphertext, context, signal));
       if (dek.length === DATA_KEY_BYTES && (parts.materialId === undefined || parts.materialId === materialId)) return dek;
       wipe(dek);
