@@ -140,6 +140,8 @@ describe("failures", () => {
     ["PendingImport", "key-disabled", { detail: "pending-import" }],
     ["Creating", "unavailable", { detail: "key-changing", retryable: true }],
     ["CustomKeyStore", "unavailable", { detail: "custom-key-store" }],
+    ["CustomKeyStoreInvalidStateException", "unavailable", { detail: "custom-key-store" }],
+    ["CustomKeyStoreNotFoundException", "unavailable", { detail: "custom-key-store" }],
     ["XksProxyUriUnreachableException", "unavailable", { detail: "custom-key-store" }],
     ["CloudHsmClusterNotActiveException", "unavailable", { detail: "custom-key-store" }],
     ["KeyUnavailableException", "unavailable", { retryable: true }],
