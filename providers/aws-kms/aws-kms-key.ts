@@ -101,7 +101,7 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
     const answer = await call(at, "Decrypt", { CiphertextBlob: toBase64(wrapped), ...context }, signal);
     const dek = fromBase64(textFieldOf(answer, "Plaintext") ?? "");
     if (dek === undefined || dek.length === 0) throw brokenAnswer("Decrypt", at.arn, "holds no plaintext");
-    return { dek, materialId: textFieldOf(answer, "KeyMaterialId") };
+    return { dek, materialId: textFieldOf(answer, "KeyMaterialId"), arn: at.arn };
   };
   const bound = (wrapOptions: WrapOptions, boundArn: string): BoundContext =>
     keyType === "rsa" ? {} : { EncryptionContext: encryptionContext(wrapOptions, boundArn) };
@@ -122,11 +122,6 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
     proven.add(at);
   };
 
-  const requiredMaterial = (operation: AwsOperation, materialId: string | undefined): string => {
-    if (materialId !== undefined && MATERIAL_ID.test(materialId)) return materialId;
-    throw brokenAnswer(operation, nearest.arn, "names no key material");
-  };
-
   const wrapAt = async (at: AwsConnection, dek: Uint8Array, wrapOptions: WrapOptions): Promise<Recipient> => {
     const { keyContext, signal } = wrapOptions;
     const context = bound(wrapOptions, at.arn);
@@ -138,7 +133,7 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
     const isSame = equalPublicBytes(opened.dek, dek); // both are the caller's secret: there is nobody to time it for
     wipe(opened.dek);
     if (!isSame) throw brokenAnswer("Decrypt", at.arn, "is not what was encrypted");
-    return { ...recipient, keyId: `${at.arn}#${requiredMaterial("Decrypt", opened.materialId)}` };
+    return { ...recipient, keyId: `${at.arn}#${requiredMaterial("Decrypt", opened)}` };
   };
 
   return {
@@ -163,17 +158,19 @@ export function awsKmsKey(options: AwsKmsKeyOptions): Required<KeyProvider> {
         throw rejected();
       const ciphertext = copyOf(recipient.wrapped); // it must not change before the last region was asked
       const context = bound(unwrapOptions, parts.arn);
-      const { dek, materialId } = await regions.run(signal, (at) => decrypt(at, ciphertext, context, signal));
+      const opened = await regions.run(signal, (at) => decrypt(at, ciphertext, context, signal));
+      const { dek, materialId } = opened;
       if (dek.length === DATA_KEY_BYTES && (parts.materialId === undefined || parts.materialId === materialId)) return dek;
       wipe(dek);
-      if (parts.materialId !== undefined) requiredMaterial("Decrypt", materialId);
+      if (parts.materialId !== undefined) requiredMaterial("Decrypt", opened);
       throw rejected();
     },
     async current({ signal } = {}) {
       const metadata = fieldOf(await nearest.call("DescribeKey", {}, signal), "KeyMetadata");
       if (textFieldOf(metadata, "Arn") !== nearest.arn) throw brokenAnswer("DescribeKey", nearest.arn, "names another key");
       if (!trackMaterial) return nearest.arn;
-      return `${nearest.arn}#${requiredMaterial("DescribeKey", textFieldOf(metadata, "CurrentKeyMaterialId"))}`;
+      const materialId = textFieldOf(metadata, "CurrentKeyMaterialId");
+      return `${nearest.arn}#${requiredMaterial("DescribeKey", { materialId, arn: nearest.arn })}`;
     },
     async close() {
       for (const connection of [nearest, ...away]) connection.close();
@@ -185,14 +182,24 @@ interface BoundContext {
   readonly EncryptionContext?: Readonly<Record<string, string>>;
 }
 
-interface Opened {
-  readonly dek: OwnedBytes;
+interface NamedMaterial {
   readonly materialId: string | undefined;
+  /** The key that answered. */
+  readonly arn: string;
+}
+
+interface Opened extends NamedMaterial {
+  readonly dek: OwnedBytes;
 }
 
 interface KeyIdParts {
   readonly arn: string;
   readonly materialId: string | undefined;
+}
+
+function requiredMaterial(operation: AwsOperation, { materialId, arn }: NamedMaterial): string {
+  if (materialId !== undefined && MATERIAL_ID.test(materialId)) return materialId;
+  throw brokenAnswer(operation, arn, "names no key material");
 }
 
 /** What a key id names, if it is one of these keys: `arn` or `arn#material`. */

@@ -147,6 +147,15 @@ test("a key names the nearest as current, whatever answers", async () => {
   expect(await provider.current()).toMatch(`${keyArn}#`);
 });
 
+test("a key names the replica whose answer is broken", async () => {
+  const provider = open({ ...options, trackMaterial: true });
+  const recipient = await provider.wrap(DEK, OPTIONS);
+  const answer = { KeyId: replica, Plaintext: Buffer.from(DEK).toString("base64") };
+  answers.set(keyArn, DOWN).set(replica, { status: 200, text: JSON.stringify(answer) });
+  const error = await refusal(() => provider.unwrap(recipient, OPTIONS));
+  expect(error).toMatchObject({ code: "provider-failure", message: expect.stringContaining(replica) });
+});
+
 test("a key does not leave its region without the option", async () => {
   const provider = open({ ...options, failover: false });
   answers.set(keyArn, DOWN);
