@@ -1,7 +1,7 @@
-import type { DataKeyStore } from "../../core/contracts/data-key-store.ts";
-import type { Bench, Case, StoreConformanceHarness } from "./bench.ts";
+import type { Case, StoreConformanceHarness } from "./bench.ts";
 import { changeCases } from "./change-cases.ts";
 import { lifecycleCases } from "./lifecycle-cases.ts";
+import { withStores } from "./opened-stores.ts";
 import { raceCases } from "./race-cases.ts";
 import { rowCases } from "./row-cases.ts";
 import { scanCases } from "./scan-cases.ts";
@@ -31,20 +31,5 @@ export interface StoreConformanceCase {
  */
 export function storeConformance(harness: StoreConformanceHarness): readonly StoreConformanceCase[] {
   const cases: readonly Case[] = [...rowCases(), ...changeCases(harness), ...raceCases(), ...scanCases(), ...lifecycleCases()];
-  return cases.map(({ name, run }) => ({ name, run: () => withBench(harness, run) }));
-}
-
-/** Runs a case and closes what it opened, also when it failed. */
-async function withBench(harness: StoreConformanceHarness, run: (bench: Bench) => Promise<void>): Promise<void> {
-  const opened: DataKeyStore[] = [];
-  const open = async (): Promise<DataKeyStore> => {
-    const store = await harness.open();
-    opened.push(store);
-    return store;
-  };
-  try {
-    await run({ open });
-  } finally {
-    await Promise.allSettled(opened.map(async (store) => await store.close?.()));
-  }
+  return cases.map(({ name, run }) => ({ name, run: () => withStores(harness, (open) => run({ open })) }));
 }

@@ -1,5 +1,5 @@
-import type { JobStore } from "../../../core/contracts/job-store.ts";
 import type { StoreConformanceCase } from "../conformance.ts";
+import { withStores } from "../opened-stores.ts";
 import { type Bench, type JobStoreConformanceHarness, waitUntilFree } from "./bench.ts";
 import { jobCases } from "./cases.ts";
 
@@ -19,23 +19,7 @@ import { jobCases } from "./cases.ts";
  * ```
  */
 export function jobStoreConformance(harness: JobStoreConformanceHarness): readonly StoreConformanceCase[] {
-  return jobCases().map(({ name, run }) => ({ name, run: () => withBench(harness, run) }));
-}
-
-/** Runs a case and closes what it opened, also when it failed. */
-async function withBench(harness: JobStoreConformanceHarness, run: (bench: Bench) => Promise<void>): Promise<void> {
-  const opened: JobStore[] = [];
   const pass = harness.pass && ((ms: number) => harness.pass?.(ms));
-  try {
-    await run({
-      async open() {
-        const store = await harness.open();
-        opened.push(store);
-        return store;
-      },
-      untilFree: (store, place) => waitUntilFree(store, place, pass),
-    });
-  } finally {
-    await Promise.allSettled(opened.map(async (store) => await store.close?.()));
-  }
+  const bench = (open: Bench["open"]): Bench => ({ open, untilFree: (store, place) => waitUntilFree(store, place, pass) });
+  return jobCases().map(({ name, run }) => ({ name, run: () => withStores(harness, (open) => run(bench(open))) }));
 }

@@ -1,6 +1,6 @@
-import type { TenantStore } from "../../../core/contracts/tenant-store.ts";
 import type { StoreConformanceCase } from "../conformance.ts";
-import type { Bench, TenantStoreConformanceHarness } from "./bench.ts";
+import { withStores } from "../opened-stores.ts";
+import type { TenantStoreConformanceHarness } from "./bench.ts";
 import { tenantCases } from "./cases.ts";
 
 /**
@@ -19,21 +19,5 @@ import { tenantCases } from "./cases.ts";
  * ```
  */
 export function tenantStoreConformance(harness: TenantStoreConformanceHarness): readonly StoreConformanceCase[] {
-  return tenantCases().map(({ name, run }) => ({ name, run: () => withBench(harness, run) }));
-}
-
-/** Runs a case and closes what it opened, also when it failed. */
-async function withBench(harness: TenantStoreConformanceHarness, run: (bench: Bench) => Promise<void>): Promise<void> {
-  const opened: TenantStore[] = [];
-  try {
-    await run({
-      async open() {
-        const store = await harness.open();
-        opened.push(store);
-        return store;
-      },
-    });
-  } finally {
-    await Promise.allSettled(opened.map(async (store) => await store.close?.()));
-  }
+  return tenantCases().map(({ name, run }) => ({ name, run: () => withStores(harness, (open) => run({ open })) }));
 }
