@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from "../core/base/clock.ts";
 import { EnvelockError } from "../core/base/errors.ts";
-import { jsonIn } from "../core/base/json.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { JobStore } from "../core/contracts/job-store.ts";
 import { jobRowName, jobRowsStore, type KeptJobRow } from "../jobs/stores/memory.ts";
+import { fileOfRows, rowsInFile } from "./document-row.ts";
 import { jobRow, storableJobRow, storableLease } from "./job-row.ts";
 import { type FileStoreOptions, lockedFile } from "./locked-file.ts";
 
@@ -54,13 +54,7 @@ export function fileJobStore(path: string, options: FileJobStoreOptions = {}): J
 }
 
 function rowsOf(text: string | undefined, path: string): Map<string, KeptJobRow> {
-  if (text === undefined) return new Map();
-  const content: unknown = jsonIn(text);
-  const isStore = typeof content === "object" && content !== null && "format" in content && content.format === FORMAT;
-  if (!(isStore && "rows" in content && Array.isArray(content.rows)))
-    throw new EnvelockError("provider-failure", `${path} is no file of jobs`);
-  const rows: readonly unknown[] = content.rows;
-  const kept = rows.map(keptRow);
+  const kept = rowsInFile(text, FORMAT, `${path} is no file of jobs`).map(keptRow);
   const named = new Map(kept.map((row) => [jobRowName(row), row]));
   if (named.size < kept.length) throw new EnvelockError("provider-failure", "the file holds a row of a job twice");
   return named;
@@ -74,7 +68,7 @@ function keptRow(given: unknown): KeptJobRow {
 /** A file keeps the end of a lease where other stores tell what is left of it. */
 function textOf(rows: ReadonlyMap<string, KeptJobRow>): string {
   const plain = [...rows.values()].map(({ leaseUntilMs, ...row }) => ({ ...row, leaseMs: Math.ceil(leaseUntilMs) }));
-  return `${JSON.stringify({ format: FORMAT, rows: plain }, undefined, 2)}\n`;
+  return fileOfRows(FORMAT, plain);
 }
 
 const OPTIONS: OptionNames<FileJobStoreOptions> = { maxLockWaitMs: true, clock: true };

@@ -1,8 +1,8 @@
 import { EnvelockError } from "../core/base/errors.ts";
-import { jsonIn } from "../core/base/json.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { TenantRow, TenantStore } from "../core/contracts/tenant-store.ts";
 import { memoryTenantStore, tenantPageOf } from "../tenants/stores/memory.ts";
+import { fileOfRows, rowsInFile } from "./document-row.ts";
 import { type FileStoreOptions, lockedFile } from "./locked-file.ts";
 import { storableTenantRow, tenantRow } from "./tenant-row.ts";
 
@@ -27,7 +27,7 @@ export function fileTenantStore(path: string, options: FileStoreOptions = {}): T
     file.change(signal, async (text) => {
       const rows = rowsOf(text, path);
       const store = await storeOf(rows);
-      return (await change(store)) ? textOf(await everyRow(store, rows)) : undefined;
+      return (await change(store)) ? fileOfRows(FORMAT, await everyRow(store, rows)) : undefined;
     });
   return {
     get: ({ kind, id }, given) =>
@@ -59,16 +59,7 @@ async function everyRow(store: TenantStore, rows: readonly TenantRow[]): Promise
 }
 
 function rowsOf(text: string | undefined, path: string): readonly TenantRow[] {
-  if (text === undefined) return [];
-  const content: unknown = jsonIn(text);
-  const isStore = typeof content === "object" && content !== null && "format" in content && content.format === FORMAT;
-  if (!(isStore && "rows" in content && Array.isArray(content.rows)))
-    throw new EnvelockError("provider-failure", `${path} is no file of tenants`);
-  return content.rows.map(tenantRow);
-}
-
-function textOf(rows: readonly TenantRow[]): string {
-  return `${JSON.stringify({ format: FORMAT, rows }, undefined, 2)}\n`;
+  return rowsInFile(text, FORMAT, `${path} is no file of tenants`).map(tenantRow);
 }
 
 const OPTIONS: OptionNames<FileStoreOptions> = { maxLockWaitMs: true };

@@ -1,5 +1,7 @@
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import type { JobLease, JobPlace, JobRow, JobRowKind, LeasedJobRow } from "../core/contracts/job-store.ts";
+import { integerIn, requireDocument } from "./document-row.ts";
+import { noRow } from "./stored-row.ts";
 
 /**
  * Parses a row of a file or a database. Integers may be numbers, bigints or decimal text, because clients differ.
@@ -23,9 +25,7 @@ export function jobRow(given: unknown): LeasedJobRow {
 /** Requires a row that every store can hold. @throws `invalid-argument` */
 export function storableJobRow(row: JobRow): JobRow {
   storablePlace(row);
-  if (typeof row.document !== "string" || ENCODER.encode(row.document).length > MAX_JOB_DOCUMENT_BYTES)
-    throw invalidArgument(`document is text of at most ${MAX_JOB_DOCUMENT_BYTES} bytes`);
-  if (!(Number.isSafeInteger(row.revision) && row.revision > 0)) throw invalidArgument("revision is an integer above 0");
+  requireDocument(row, MAX_JOB_DOCUMENT_BYTES);
   return row;
 }
 
@@ -42,19 +42,8 @@ function storablePlace({ kind, job, id }: JobPlace): void {
   if (typeof id !== "string" || !ROW_ID.test(id)) throw invalidArgument("id is 1 to 1600 printable ASCII characters without spaces");
 }
 
-function integerIn(value: unknown): number | undefined {
-  const isDecimal = typeof value === "string" && /^\d{1,16}$/.test(value);
-  const integer = typeof value === "bigint" || isDecimal ? Number(value) : value;
-  return typeof integer === "number" && Number.isSafeInteger(integer) && integer >= 0 ? integer : undefined;
-}
-
-function noRow(why: string): EnvelockError {
-  return new EnvelockError("provider-failure", `the store holds a row that is none: ${why}`);
-}
-
 export const JOB_ROW_KINDS: readonly JobRowKind[] = ["job", "plan", "partition", "failure", "budget"];
 export const MAX_JOB_DOCUMENT_BYTES: number = 2 * 1024 * 1024;
 const JOB = /^[\x21-\x7e]{0,128}$/;
 const ROW_ID = /^[\x21-\x7e]{1,1600}$/;
 const MAX_LEASE_MS = 7 * 24 * 3_600_000;
-const ENCODER = new TextEncoder();

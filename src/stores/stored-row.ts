@@ -94,7 +94,8 @@ function bytesField(fields: Fields, name: "record" | "proof"): Uint8Array | null
   return bytes;
 }
 
-function noRow(why: string): EnvelockError {
+/** Makes the error for a row of a file or a database that cannot be parsed. */
+export function noRow(why: string): EnvelockError {
   return new EnvelockError("provider-failure", `the store holds a row that is none: ${why}`);
 }
 

@@ -1,5 +1,7 @@
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import type { TenantPlace, TenantRow, TenantRowKind } from "../core/contracts/tenant-store.ts";
+import { integerIn, requireDocument } from "./document-row.ts";
+import { noRow } from "./stored-row.ts";
 
 /**
  * Parses a row of a file or a database. The revision may be a number, a bigint or decimal text, because clients differ.
@@ -15,16 +17,14 @@ export function tenantRow(given: unknown): TenantRow {
   if (kind === undefined) throw noRow(`kind is none of ${TENANT_ROW_KINDS.join(", ")}`);
   if (typeof id !== "string") throw noRow("id is not text");
   if (typeof document !== "string") throw noRow("document is not text");
-  if (revision === undefined) throw noRow("revision is not a safe integer");
+  if (revision === undefined || revision < 1) throw noRow("revision is not a safe integer");
   return { kind, id, revision, document };
 }
 
 /** Requires a row that every store can hold. @throws `invalid-argument` */
 export function storableTenantRow(row: TenantRow): TenantRow {
   storablePlace(row);
-  if (typeof row.document !== "string" || ENCODER.encode(row.document).length > MAX_DOCUMENT_BYTES)
-    throw invalidArgument(`document is text of at most ${MAX_DOCUMENT_BYTES} bytes`);
-  if (!(Number.isSafeInteger(row.revision) && row.revision > 0)) throw invalidArgument("revision is an integer above 0");
+  requireDocument(row, MAX_DOCUMENT_BYTES);
   return row;
 }
 
@@ -33,17 +33,6 @@ function storablePlace({ kind, id }: TenantPlace): void {
   if (typeof id !== "string" || !ROW_ID.test(id)) throw invalidArgument("id is 1 to 160 printable ASCII characters without spaces");
 }
 
-function integerIn(value: unknown): number | undefined {
-  const isDecimal = typeof value === "string" && /^\d{1,16}$/.test(value);
-  const integer = typeof value === "bigint" || isDecimal ? Number(value) : value;
-  return typeof integer === "number" && Number.isSafeInteger(integer) && integer > 0 ? integer : undefined;
-}
-
-function noRow(why: string): EnvelockError {
-  return new EnvelockError("provider-failure", `the store holds a row that is none: ${why}`);
-}
-
 const TENANT_ROW_KINDS: readonly TenantRowKind[] = ["tenant", "claim", "canary"];
 const ROW_ID = /^[\x21-\x7e]{1,160}$/;
 const MAX_DOCUMENT_BYTES = 4096;
-const ENCODER = new TextEncoder();
