@@ -2,23 +2,13 @@ import { aeskw, aessiv, ecb, gcm as nobleGcm } from "@noble/ciphers/aes.js";
 import { x25519 as nobleX25519 } from "@noble/curves/ed25519.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
-import {
-  byteAt,
-  concatBytes,
-  copyOf,
-  fromBase64Url,
-  ownedBytes,
-  textOf,
-  toBase64Url,
-  wellFormedUtf8,
-  wipe,
-  wiping,
-} from "../../base/bytes.ts";
+import { concatBytes, copyOf, fromBase64Url, ownedBytes, textOf, toBase64Url, wellFormedUtf8, wipe, wiping } from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
 import { TAG_BYTES, XAES_KEY_BYTES } from "../../contracts/suite.ts";
 import type { BlockCipher, ChunkCipher, CoarseEngine, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
 import { createNoncePool } from "./nonce-pool.ts";
+import { timingSafeEqual } from "./timing-safe-equal.ts";
 import { type WasmRuntime, wasmCoarse } from "./wasm/coarse.ts";
 import { wasmBlockCipher, wasmGcm, wasmHmac, wasmSiv } from "./wasm/fine.ts";
 import { type Wasm, wasmInstance } from "./wasm/instance.ts";
@@ -108,13 +98,6 @@ function refused(open: () => Uint8Array): Uint8Array<ArrayBuffer> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let at = 0; at < a.length; at++) difference |= byteAt(a, at) ^ byteAt(b, at);
-  return difference === 0;
 }
 
 /** The parts that the module, which is made at the first use, takes over from noble. */
