@@ -1,7 +1,7 @@
 import { engine } from "#engine";
 import { CHUNK_BYTES, TAG_BYTES } from "../contracts/suite.ts";
 import { chunkCount, openChunks, SEALED_CHUNK_BYTES, sealChunks } from "../crypto/cobblestone.ts";
-import type { CoarseChunks, Written } from "../crypto/engine/engine.ts";
+import type { Written } from "../crypto/engine/engine.ts";
 
 export type ChunkMode = "seal" | "open";
 
@@ -28,29 +28,21 @@ export interface ChunkKeys {
   readonly base: Uint8Array;
 }
 
-export function chunkJob(mode: ChunkMode, keys: ChunkKeys): ChunkJob {
-  const { seal, open } = engine.coarse?.chunks?.(keys.key, keys.base) ?? fineChunks(keys);
+export function chunkJob(mode: ChunkMode, { key, base }: ChunkKeys): ChunkJob {
+  const cipher = engine.chunkCipher(key, MANY_CHUNKS);
   if (mode === "seal") {
     return {
       mode,
       chunkBytes: CHUNK_BYTES,
       outputBytes: (inputBytes, isEnd) => inputBytes + TAG_BYTES * (isEnd ? chunkCount(inputBytes) : inputBytes / CHUNK_BYTES),
-      process: seal,
+      process: (firstChunk, input, isEnd, target, offset) => sealChunks(cipher, base, firstChunk, input, isEnd, target, offset),
     };
   }
   return {
     mode,
     chunkBytes: SEALED_CHUNK_BYTES,
     outputBytes: (inputBytes) => inputBytes - TAG_BYTES * Math.ceil(inputBytes / SEALED_CHUNK_BYTES),
-    process: (firstChunk, input, _isEnd, target, offset) => open(firstChunk, input, target, offset),
-  };
-}
-
-function fineChunks({ key, base }: ChunkKeys): CoarseChunks<Written> {
-  const cipher = engine.chunkCipher(key, MANY_CHUNKS);
-  return {
-    seal: (firstChunk, plaintext, isEnd, target, offset) => sealChunks(cipher, base, firstChunk, plaintext, isEnd, target, offset),
-    open: (firstChunk, sealed, target, offset) => openChunks(cipher, base, firstChunk, sealed, target, offset),
+    process: (firstChunk, input, _isEnd, target, offset) => openChunks(cipher, base, firstChunk, input, target, offset),
   };
 }
 

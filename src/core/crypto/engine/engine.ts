@@ -79,9 +79,6 @@ export interface CoarseEngine {
 
   /** Opens a whole body, its commitment included. The caller has checked that a body may have this length. */
   openBody(inputKey: Uint8Array, info: readonly Uint8Array[], body: Uint8Array): Opened | undefined;
-
-  /** The chunks of one body, a run of neighbours a call. Copies both keys. */
-  chunks?(key: Uint8Array, base: Uint8Array): CoarseChunks | undefined;
 }
 
 /** The plaintext in its own ArrayBuffer, or `false` if a tag or a commitment does not fit. */
@@ -101,13 +98,6 @@ export interface CoarseXaes {
   openText(aad: Uint8Array, prefix: Uint8Array, token: string): string | false | undefined;
   /** Wipes the key. Not to be used after. */
   destroy(): void;
-}
-
-/** Seals and opens runs of chunks, as `sealChunks` and `openChunks` do. A coarse engine answers at once. */
-export interface CoarseChunks<R extends Written = number> {
-  readonly seal: (firstChunk: number, plaintext: Uint8Array, isEnd: boolean, target: Uint8Array, offset: number) => R;
-  /** @throws `authentication-failed`; the caller then wipes `target` */
-  readonly open: (firstChunk: number, sealed: Uint8Array, target: Uint8Array, offset: number) => R;
 }
 
 export interface TextCodec {
