@@ -167,12 +167,14 @@ describe("memory that is shared or can be resized", () => {
   });
 
   test("an envelope that is transferred away while its data key is unwrapped is refused", async () => {
-    const { keyring, gate } = slowKeyring();
-    const envelope = await new Keyring(kek()).encrypt(patterned(3 * CHUNK + 100));
-    const opening = refusalCode(() => keyring.decrypt(envelope));
-    structuredClone(envelope, { transfer: [envelope.buffer] });
-    gate.resolve();
-    expect(await opening).toBe("invalid-argument");
+    for (const plaintextBytes of [0, 100, 3 * CHUNK + 100]) {
+      const { keyring, gate } = slowKeyring();
+      const envelope = await new Keyring(kek()).encrypt(patterned(plaintextBytes));
+      const opening = refusalCode(() => keyring.decrypt(envelope));
+      structuredClone(envelope, { transfer: [envelope.buffer] });
+      gate.resolve();
+      expect(await opening, `${plaintextBytes} bytes`).toBe("invalid-argument");
+    }
   });
 
   test("a piece that shrinks before all of it was used is refused", async () => {

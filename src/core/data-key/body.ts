@@ -6,7 +6,6 @@ import { SALT_BYTES, suiteInfo } from "../contracts/suite.ts";
 import {
   BODY_PREFIX_BYTES,
   type BodyKeys,
-  bodyBytes,
   chunkCount,
   deriveBodyKeys,
   openChunks,
@@ -56,6 +55,7 @@ export function sealBody(
 /**
  * Opens a whole body: checks the commitment, then every chunk. Nothing is returned until the last chunk has opened.
  *
+ * @param body of the length that was parsed: the caller checks that it still has it
  * @param plaintextBytes the result of `claimedPlaintextBytes` for this body
  * @returns a promise only where the engine needs one
  * @throws `authentication-failed`; `invalid-argument` if `body` lost its memory meanwhile
@@ -67,7 +67,6 @@ export function openBody(
   plaintextBytes: number,
 ): OwnedBytes | Promise<OwnedBytes> {
   if (engine.coarse !== undefined) {
-    if (body.length !== bodyBytes(plaintextBytes)) requireFilled(engine.allocate(plaintextBytes), 0);
     const opened = openWhole(bodyKeyOf(dataKey), bodyContext(dataKey, valueContext), body);
     if (opened === false) throw authenticationFailed();
     if (opened !== undefined) return opened;
