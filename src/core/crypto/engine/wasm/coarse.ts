@@ -50,11 +50,7 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
   };
 
   const xaes = (key: Uint8Array): CoarseXaes => {
-    const schedule = new Uint8Array(new ArrayBuffer(SCHEDULE_BYTES));
-    copyIn(memory, key, at.key);
-    call.makeSchedule();
-    schedule.set(memory.subarray(at.schedule, at.schedule + SCHEDULE_BYTES));
-    memory.fill(0, at.schedule, at.schedule + SCHEDULE_BYTES);
+    const schedule = scheduleOf(wasm, key);
 
     const begin = (aad: Uint8Array): void => {
       memory.set(schedule, at.schedule);
@@ -137,21 +133,11 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
     };
   };
 
-  /** Writes the info of a derivation. Returns its length, or undefined if it is too long. */
-  const writeInfo = (info: readonly Uint8Array[]): number | undefined => {
-    let bytes = 0;
-    for (const part of info) bytes += part.length;
-    if (bytes > INFO_BYTES) return undefined;
-    let end = at.info;
-    for (const part of info) end = copyIn(memory, part, end);
-    return bytes;
-  };
-
   return {
     xaes,
     expand(hash, key, info, bytes) {
       if (hash !== "sha512" || key.length > KEY_BYTES || bytes > OUT_BYTES) return undefined;
-      const infoBytes = writeInfo(info);
+      const infoBytes = writeInfo(wasm, info);
       if (infoBytes === undefined) return undefined;
       copyIn(memory, key, at.key);
       call.derive(key.length, infoBytes, bytes);
@@ -160,7 +146,7 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
     sealBody(inputKey, salt, info, plaintext, target, offset) {
       const bytes = plaintext.length;
       if (bytes > runtime.maxBodyBytes) return undefined;
-      const infoBytes = writeInfo(info);
+      const infoBytes = writeInfo(wasm, info);
       if (infoBytes === undefined) return undefined;
       copyIn(memory, inputKey, at.key);
       copyIn(memory, salt, at.io);
@@ -172,7 +158,7 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
     openBody(inputKey, info, body): Opened | undefined {
       const bytes = body.length - PREFIX_BYTES - TAG_BYTES;
       if (bytes < 0 || bytes > runtime.maxBodyBytes) return undefined;
-      const infoBytes = writeInfo(info);
+      const infoBytes = writeInfo(wasm, info);
       if (infoBytes === undefined) return undefined;
       copyIn(memory, inputKey, at.key);
       copyIn(memory, body, at.io);
@@ -182,11 +168,28 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
   };
 }
 
+/** Makes the round keys of AES-256 and the masks of XAES, in an array of their own. */
+export function scheduleOf({ call, memory, at }: Wasm, key: Uint8Array): Uint8Array {
+  copyIn(memory, key, at.key);
+  call.makeSchedule();
+  return taken(memory, at.schedule, SCHEDULE_BYTES);
+}
+
+/** Writes the message of an HMAC, or the info of a derivation. Returns its length, or undefined if it is too long. */
+export function writeInfo({ memory, at }: Wasm, parts: readonly Uint8Array[]): number | undefined {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  if (bytes > INFO_BYTES) return undefined;
+  let end = at.info;
+  for (const part of parts) end = copyIn(memory, part, end);
+  return bytes;
+}
+
 // The sizes of the regions: source/layout.ts
 export const AAD_BYTES = 8704;
-export const INFO_BYTES = 8704;
+const INFO_BYTES = 8704;
 export const KEY_BYTES = 128;
-export const SCHEDULE_BYTES = 272;
+const SCHEDULE_BYTES = 272;
 const OUT_BYTES = 1024;
 const POOL_BYTES = 3072;
 const MAX_TOKEN_CHARACTERS = 2048;

@@ -3,7 +3,7 @@ import { TAG_BYTES, XAES_KEY_BYTES } from "../../../contracts/suite.ts";
 import type { BlockCipher, OneTimeGcm, Siv } from "../engine.ts";
 import { sivOver } from "../siv.ts";
 import { timingSafeEqual } from "../timing-safe-equal.ts";
-import { AAD_BYTES, INFO_BYTES, KEY_BYTES, SCHEDULE_BYTES } from "./coarse.ts";
+import { AAD_BYTES, KEY_BYTES, scheduleOf, writeInfo } from "./coarse.ts";
 import type { Wasm } from "./instance.ts";
 import { copyIn, PIECE_BYTES, taken } from "./memory.ts";
 import { openPieces, sealPieces } from "./pieces.ts";
@@ -57,15 +57,13 @@ export function wasmBlockCipher(wasm: Wasm, key: Uint8Array): BlockCipher {
 }
 
 /** HMAC-SHA-512, or undefined for a key or a message that is too long. */
-export function wasmHmac({ call, memory, at }: Wasm, key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array | undefined {
-  let bytes = 0;
-  for (const part of parts) bytes += part.length;
-  if (key.length > KEY_BYTES || bytes > INFO_BYTES) return undefined;
+export function wasmHmac(wasm: Wasm, key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array | undefined {
+  const { call, memory, at } = wasm;
+  const bytes = key.length > KEY_BYTES ? undefined : writeInfo(wasm, parts);
+  if (bytes === undefined) return undefined;
   copyIn(memory, key, at.key);
-  let end = at.info;
-  for (const part of parts) end = copyIn(memory, part, end);
   call.hmac(key.length, bytes);
-  memory.fill(0, at.info, end);
+  memory.fill(0, at.info, at.info + bytes);
   return taken(memory, at.out, 64);
 }
 
@@ -102,12 +100,6 @@ export function wasmSiv(wasm: Wasm, key: Uint8Array): Siv {
     isEqual: timingSafeEqual,
     destroy: () => wipe(schedule, streamKey),
   });
-}
-
-function scheduleOf({ call, memory, at }: Wasm, key: Uint8Array): Uint8Array {
-  copyIn(memory, key, at.key);
-  call.makeSchedule();
-  return taken(memory, at.schedule, SCHEDULE_BYTES);
 }
 
 const BLOCK_BYTES = 16;
