@@ -1,4 +1,4 @@
-import { wipe } from "../../../base/bytes.ts";
+import { toHex, wipe } from "../../../base/bytes.ts";
 import { XAES_KEY_BYTES, XAES_NONCE_BYTES } from "../../../contracts/suite.ts";
 import { MODULE } from "./module.ts";
 
@@ -107,9 +107,7 @@ function checked(wasm: Wasm): Wasm {
     for (let index = 0; index < bytes; index++) memory[start + index] = (37 * index + 11) & 0xff;
   };
   const expectAt = (start: number, hex: string, what: string): void => {
-    let found = "";
-    for (const byte of memory.subarray(start, start + hex.length / 2)) found += byte.toString(16).padStart(2, "0");
-    if (found !== hex) throw new Error(`wrong answer of the self-test: ${what}`);
+    if (toHex(memory.subarray(start, start + hex.length / 2)) !== hex) throw new Error(`wrong answer of the self-test: ${what}`);
   };
   const schedule = (): void => {
     pattern(at.key, XAES_KEY_BYTES);
