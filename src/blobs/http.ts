@@ -1,6 +1,7 @@
-import { concatBytes, copyOf, type OwnedBytes, toHex } from "../core/base/bytes.ts";
+import { concatBytes, copyOf, type OwnedBytes } from "../core/base/bytes.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { EnvelockError } from "../core/base/errors.ts";
+import { percentEncoded } from "../core/base/percent-encoded.ts";
 import { waitFor } from "../core/base/wait.ts";
 import { shown, unanswered } from "./failures.ts";
 
@@ -144,12 +145,7 @@ export function base64Length(text: string): number {
 
 /** Escapes each segment of a name for a URL. */
 export function escapedName(name: string): string {
-  return name
-    .split("/")
-    .map((segment) =>
-      encodeURIComponent(segment).replaceAll(/[!'()*]/g, (found) => `%${toHex(Uint8Array.of(found.charCodeAt(0))).toUpperCase()}`),
-    )
-    .join("/");
+  return name.split("/").map(percentEncoded).join("/");
 }
 
 /** The same memory, if no other thread shares it. */

@@ -1,4 +1,5 @@
 import { type OwnedBytes, toHex, utf8 } from "./bytes.ts";
+import { percentEncoded } from "./percent-encoded.ts";
 
 /** Credentials that sign requests to AWS and to services that speak its protocol. */
 export interface SigningCredentials {
@@ -91,7 +92,7 @@ async function signatureOf(
   const toSign = Object.entries({ ...headers, host }).sort(byName);
   const canonical = [
     method,
-    scope.service === "s3" ? path : path.split("/").map(escapedQueryPart).join("/"), // every service but S3 escapes twice
+    scope.service === "s3" ? path : path.split("/").map(percentEncoded).join("/"), // every service but S3 escapes twice
     canonicalQuery(query ?? []),
     ...toSign.map(([name, value]) => `${name}:${value.trim().replaceAll(/ +/g, " ")}`),
     "",
@@ -137,14 +138,9 @@ function timeOf(nowMs: number): string {
 
 function canonicalQuery(query: readonly (readonly [string, string])[]): string {
   return query
-    .map(([name, value]) => `${escapedQueryPart(name)}=${escapedQueryPart(value)}`)
+    .map(([name, value]) => `${percentEncoded(name)}=${percentEncoded(value)}`)
     .sort()
     .join("&");
-}
-
-/** Escapes all but the unreserved characters. RFC 3986 §2.3 */
-function escapedQueryPart(text: string): string {
-  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
