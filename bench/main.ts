@@ -17,7 +17,7 @@ import { tenantsTable } from "./tenants.ts";
 import { fairnessTable } from "./tenants-fairness.ts";
 import { timingTable } from "./timing.ts";
 
-// npm run bench [-- name ...]: every suite, or those named
+// npm run bench [-- name ...]: the suites of SUITES, or those named
 
 const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   "field-token": () => timed(fieldTokenContests()),
@@ -36,7 +36,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   timing: timingTable,
 };
 
-/** What is not run unless it is named. */
+/** The suites that run only where they are named. */
 const NAMED: typeof SUITES = {
   "field-text": async () => timed(await fieldTextContests()),
   engines: engineTables,
