@@ -49,10 +49,10 @@ export async function signedHeaders(request: RequestToSign, scope: SigningScope)
     "x-amz-date": time,
     ...(sessionToken !== undefined && { "x-amz-security-token": sessionToken }),
   };
-  const names = signedNames(headers);
-  const signature = await signatureOf({ ...request, headers }, scope, time);
-  const credential = `${accessKeyId}/${scopeOf(scope, time)}`;
-  return { ...headers, authorization: `${ALGORITHM} Credential=${credential}, SignedHeaders=${names}, Signature=${signature}` };
+  const form = formOf(headers, request.host, scope, time);
+  const signature = await signatureOf(request, scope, form);
+  const credential = `${accessKeyId}/${form.scopeName}`;
+  return { ...headers, authorization: `${ALGORITHM} Credential=${credential}, SignedHeaders=${form.names}, Signature=${signature}` };
 }
 
 /**
@@ -64,49 +64,55 @@ export async function signedHeaders(request: RequestToSign, scope: SigningScope)
 export async function signedQuery(request: RequestToSign, scope: SigningScope, expiresSeconds: number): Promise<string> {
   const { accessKeyId, sessionToken } = scope.credentials;
   const time = timeOf(scope.nowMs);
+  const form = formOf(request.headers, request.host, scope, time);
   const query: readonly (readonly [string, string])[] = [
     ...(request.query ?? []),
     ["X-Amz-Algorithm", ALGORITHM],
-    ["X-Amz-Credential", `${accessKeyId}/${scopeOf(scope, time)}`],
+    ["X-Amz-Credential", `${accessKeyId}/${form.scopeName}`],
     ["X-Amz-Date", time],
     ["X-Amz-Expires", `${expiresSeconds}`],
-    ["X-Amz-SignedHeaders", signedNames(request.headers)],
+    ["X-Amz-SignedHeaders", form.names],
     ...(sessionToken === undefined ? [] : [["X-Amz-Security-Token", sessionToken] as const]),
   ];
-  const signature = await signatureOf({ ...request, query }, scope, time);
+  const signature = await signatureOf({ ...request, query }, scope, form);
   return `${canonicalQuery(query)}&X-Amz-Signature=${signature}`;
 }
 
-/** Computes SHA-256. */
-export async function sha256(data: string | Uint8Array): Promise<OwnedBytes> {
-  const bytes = typeof data === "string" ? utf8(data) : data;
-  const owned = bytes.buffer instanceof ArrayBuffer ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes.slice();
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", owned));
+/** The parts that the signed text shares with what is sent beside the signature. */
+interface SignedForm {
+  readonly time: string;
+  /** Sorted by name, with `host`. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly names: string;
+  readonly scopeName: string;
+}
+
+function formOf(headers: Readonly<Record<string, string>>, host: string, { region, service }: SigningScope, time: string): SignedForm {
+  const sorted = Object.entries({ ...headers, host }).sort(byName);
+  const names = sorted.map(([name]) => name).join(";");
+  return { time, headers: sorted, names, scopeName: `${time.slice(0, 8)}/${region}/${service}/aws4_request` };
 }
 
 async function signatureOf(
-  { method, host, path, query, headers, body }: RequestToSign,
+  { method, path, query, body }: RequestToSign,
   scope: SigningScope,
-  time: string,
+  { time, headers, names, scopeName }: SignedForm,
 ): Promise<string> {
-  const toSign = Object.entries({ ...headers, host }).sort(byName);
   const canonical = [
     method,
     scope.service === "s3" ? path : path.split("/").map(percentEncoded).join("/"), // every service but S3 escapes twice
     canonicalQuery(query ?? []),
-    ...toSign.map(([name, value]) => `${name}:${value.trim().replaceAll(/ +/g, " ")}`),
+    ...headers.map(([name, value]) => `${name}:${value.trim().replaceAll(/ +/g, " ")}`),
     "",
-    signedNames(headers),
+    names,
     typeof body === "object" && "digest" in body ? body.digest : toHex(await sha256(body)),
   ].join("\n");
-  const text = `${ALGORITHM}\n${time}\n${scopeOf(scope, time)}\n${toHex(await sha256(canonical))}`;
-  return toHex(await hmac(await signingKey(scope, time), text));
+  const text = `${ALGORITHM}\n${time}\n${scopeName}\n${toHex(await sha256(canonical))}`;
+  return toHex(await hmac(await signingKey(scope.credentials, scopeName), text));
 }
 
 /** Derives the key of a day, a region and a service: once, as long as the same credentials object signs for the same scope. */
-function signingKey(scope: SigningScope, time: string): Promise<CryptoKey> {
-  const { credentials } = scope;
-  const name = scopeOf(scope, time);
+function signingKey(credentials: SigningCredentials, name: string): Promise<CryptoKey> {
   const secret = credentials.secretAccessKey;
   const kept = signingKeys.get(credentials);
   if (kept?.name === name && kept.secret === secret) return kept.key;
@@ -121,15 +127,11 @@ async function derivedKey(secret: string, scope: string): Promise<CryptoKey> {
   return key;
 }
 
-function signedNames(headers: Readonly<Record<string, string>>): string {
-  return Object.entries({ ...headers, host: "" })
-    .sort(byName)
-    .map(([name]) => name)
-    .join(";");
-}
-
-function scopeOf({ region, service }: SigningScope, time: string): string {
-  return `${time.slice(0, 8)}/${region}/${service}/aws4_request`;
+/** Computes SHA-256. */
+async function sha256(data: string | Uint8Array): Promise<OwnedBytes> {
+  const bytes = typeof data === "string" ? utf8(data) : data;
+  const owned = bytes.buffer instanceof ArrayBuffer ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes.slice();
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", owned));
 }
 
 function timeOf(nowMs: number): string {
