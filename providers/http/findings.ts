@@ -46,6 +46,16 @@ export class Findings<Check extends string> {
   }
 }
 
+/** Runs a call that a doctor can do without. @returns undefined if it failed @throws any error that is no `EnvelockError` */
+export async function optional<T>(run: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof EnvelockError) return undefined;
+    throw error;
+  }
+}
+
 /** Returns the next step after a failed check: the error's own hint, or what its code leaves to do. */
 export function adviceAfter({ code, hint }: EnvelockError): string {
   return hint ?? ADVICE[code];

@@ -3,7 +3,7 @@ import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { jsonIn } from "../../../src/core/base/json.ts";
 import type { Finding } from "../../../src/core/contracts/finding.ts";
 import { fieldOf, textFieldOf } from "../../http/fields.ts";
-import { Findings } from "../../http/findings.ts";
+import { Findings, optional } from "../../http/findings.ts";
 import { type TripCheck, tripFindings } from "../../http/trip-findings.ts";
 import { type KeyArn, parseKeyArn } from "../arn.ts";
 import { type AwsKmsKeyOptions, awsKmsKey } from "../aws-kms-key.ts";
@@ -49,7 +49,8 @@ export async function diagnoseAwsKmsKey({
   const provider = awsKmsKey(options); // checks the options
   const { keyArn, keyType = "symmetric", trackMaterial: _, replicas: __, failover: ___, ...connectionOptions } = options;
   const { clock = systemClock } = options;
-  const connection = new AwsConnection(parseKeyArn("keyArn", keyArn), connectionOptions);
+  const key = parseKeyArn("keyArn", keyArn);
+  const connection = new AwsConnection(key, connectionOptions);
   const findings = new Findings<AwsKmsCheck>();
   const source = await findings.try("credentials", async () => ({ endMs: await connection.credentialsEnd() }));
   if (source === undefined) {
@@ -60,7 +61,7 @@ export async function diagnoseAwsKmsKey({
   findings.ok("credentials", lifeOf(source.endMs, clock.unixMs()));
   const nowMs = clock.unixMs();
   await keyFindings(connection, { keyType, nowMs }, findings);
-  await rightsFinding(connection, parseKeyArn("keyArn", keyArn), findings);
+  await rightsFinding(connection, key, findings);
   await administratorsFinding(connection, findings);
   const contextAdvice = "this is no AWS KMS: name its own endpoint";
   await tripFindings({ provider, clock, keyContext, contextAdvice, bindsContext: keyType === "symmetric" }, findings);
@@ -169,10 +170,7 @@ async function rightsFinding(connection: AwsConnection, { partition, account }: 
 
 /** Only the service's support can manage a key without an administrator. */
 async function administratorsFinding(connection: AwsConnection, findings: Findings<AwsKmsCheck>): Promise<void> {
-  const answer = await connection.call("GetKeyPolicy", { PolicyName: "default" }, undefined).catch((error: unknown) => {
-    if (error instanceof EnvelockError) return undefined;
-    throw error;
-  });
+  const answer = await optional(() => connection.call("GetKeyPolicy", { PolicyName: "default" }, undefined));
   const statements = statementsIn(textFieldOf(answer, "Policy"));
   if (statements === undefined) findings.skip(["administrators"], "the credentials may not read the key policy, and need not");
   else if (statements.some(isOfAnAdministrator)) findings.ok("administrators", "the key policy names an administrator");
@@ -199,10 +197,7 @@ function dateOf(unixMs: number): string {
 }
 
 async function rotationFinding(connection: AwsConnection, findings: Findings<AwsKmsCheck>): Promise<void> {
-  const answer = await connection.call("GetKeyRotationStatus", {}, undefined).catch((error: unknown) => {
-    if (error instanceof EnvelockError) return undefined;
-    throw error;
-  });
+  const answer = await optional(() => connection.call("GetKeyRotationStatus", {}, undefined));
   if (answer === undefined) findings.skip(["rotation"], "the credentials may not ask for it: kms:GetKeyRotationStatus");
   else if (fieldOf(answer, "KeyRotationEnabled") === true) findings.ok("rotation", "the key is rotated by itself");
   else findings.warn("rotation", "the key is not rotated", "aws kms enable-key-rotation");

@@ -1,8 +1,7 @@
 import { systemClock } from "../../../src/core/base/clock.ts";
-import { EnvelockError } from "../../../src/core/base/errors.ts";
 import type { Finding } from "../../../src/core/contracts/finding.ts";
 import { fieldOf, textFieldOf } from "../../http/fields.ts";
-import { Findings } from "../../http/findings.ts";
+import { Findings, optional } from "../../http/findings.ts";
 import { tripFindings } from "../../http/trip-findings.ts";
 import { VaultConnection } from "../connection.ts";
 import { type VaultTransitKeyOptions, vaultTransitKey } from "../vault-transit-key.ts";
@@ -130,10 +129,7 @@ async function rightsFindings(connection: VaultConnection, mount: string, key: s
   const paths = [encrypt, ...excesses.map(({ path }) => path)];
   const body = JSON.stringify({ paths });
   const request = { operation: "read-key", of: encrypt, method: "POST", path: "/v1/sys/capabilities-self", body } as const;
-  const capabilities = await connection.call(request, undefined).catch((error: unknown) => {
-    if (error instanceof EnvelockError) return undefined;
-    throw error;
-  });
+  const capabilities = await optional(() => connection.call(request, undefined));
   const held = heldOn(capabilities, encrypt);
   if (held === undefined) {
     findings.skip(["upsert", "excess-rights"], "the token may not ask for its own capabilities");
