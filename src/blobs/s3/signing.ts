@@ -35,6 +35,7 @@ export class S3Place {
   readonly #region: string;
   readonly #credentials: S3SignedBucket["credentials"];
   readonly #clock: Clock;
+  #given: SigningCredentials | undefined;
   #skewMs = 0;
 
   /** @throws `invalid-argument` */
@@ -98,7 +99,9 @@ export class S3Place {
   async #ownCredentials(): Promise<SigningCredentials> {
     if (typeof this.#credentials !== "function") return this.#credentials;
     try {
-      return checkedCredentials(await this.#credentials());
+      const given = checkedCredentials(await this.#credentials());
+      if (this.#given === undefined || !areSame(this.#given, given)) this.#given = given; // the object that a signing key is kept for
+      return this.#given;
     } catch (cause) {
       throw new EnvelockError("access-denied", "the function that gives the credentials of S3 failed, or gave none", {
         detail: "credential",
@@ -116,6 +119,12 @@ function checkedCredentials(given: S3Credentials): SigningCredentials {
     return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
   }
   throw invalidArgument("the credentials of S3 are { accessKeyId, secretAccessKey, sessionToken? }, or a function that gives them");
+}
+
+function areSame(one: SigningCredentials, other: SigningCredentials): boolean {
+  return (
+    one.accessKeyId === other.accessKeyId && one.secretAccessKey === other.secretAccessKey && one.sessionToken === other.sessionToken
+  );
 }
 
 function isHeaderText(text: unknown): text is string {
