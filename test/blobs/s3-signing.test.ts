@@ -1,5 +1,12 @@
-import { expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import type { BlobStore } from "../../src/blobs/index.ts";
+import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { S3Place } from "../../src/blobs/s3/signing.ts";
+import { S3Emulator } from "../../src/testing/s3/index.ts";
+import { noise } from "../support/arbitraries.ts";
+import { refusal } from "../support/refusal.ts";
+import { memoryOverlays } from "./overlay-table.ts";
+import { storeOf } from "./set-up.ts";
 
 const REQUEST = { method: "GET", name: "a", query: {}, headers: {} } as const;
 const PLACE = { url: "https://acme.s3.eu-central-1.amazonaws.com", region: "eu-central-1" };
@@ -20,4 +27,30 @@ test("credentials of a function derive a signing key once, until another one of 
   expect([await derived({}), await derived({}), await derived({})]).toEqual([true, false, false]);
   for (const change of [{ accessKeyId: "AKIA2" }, { secretAccessKey: "other" }, { sessionToken: "next" }])
     expect([await derived(change), await derived({})]).toEqual([true, false]);
+});
+
+describe("a service whose clock is an hour ahead", async () => {
+  const emulator = await S3Emulator.start();
+  afterAll(() => emulator.close());
+  emulator.createBucket("blobs");
+  const { url, connection } = emulator;
+  const open = (credentials = emulator.credentials): BlobStore =>
+    s3Blobs({ url: `${url}/blobs`, region: connection.region, credentials }, { mode: "aws", rewrap: memoryOverlays() });
+  await storeOf(open()).put("a", noise(10));
+  emulator.setClockAhead(3_600_000);
+
+  test("is followed by a delete, which begins with HEAD", async () => {
+    await storeOf(open()).put("b", noise(10));
+    emulator.takeRequests();
+    expect(await open().delete("b")).toBe(true);
+    expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["HEAD 403", "HEAD 200", "DELETE 204"]);
+  });
+
+  test("a HEAD that is refused for another reason is sent once, where the clock is right", async () => {
+    const backing = open(emulator.issueCredentials({ allow: ["s3:PutObject"] }));
+    await storeOf(backing).put("c", noise(10));
+    emulator.takeRequests();
+    expect(await refusal(() => backing.delete("c"))).toMatchObject({ code: "access-denied" });
+    expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["HEAD 403"]);
+  });
 });

@@ -40,7 +40,8 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
     signal?.throwIfAborted();
     const code = textIn(text, "Code") ?? "";
     const serverUnixMs = Date.parse(response.headers.get("date") ?? "");
-    if (code === "RequestTimeTooSkewed" && !isSecond && signer.follow(serverUnixMs)) return await call(what, request, true);
+    const mayBeSkewed = code === "RequestTimeTooSkewed" || (method === "HEAD" && response.status === 403); // an answer to HEAD has no code
+    if (mayBeSkewed && !isSecond && signer.follow(serverUnixMs)) return await call(what, request, true);
     throw s3Error(what, response.status, code, undefined, retryAfterMs(response.headers.get("retry-after")));
   };
   /** Reads an answer of XML. The service may begin one with 200 and tell of an error in its text. */

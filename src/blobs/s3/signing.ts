@@ -122,9 +122,7 @@ function checkedCredentials(given: S3Credentials): SigningCredentials {
 }
 
 function areSame(one: SigningCredentials, other: SigningCredentials): boolean {
-  return (
-    one.accessKeyId === other.accessKeyId && one.secretAccessKey === other.secretAccessKey && one.sessionToken === other.sessionToken
-  );
+  return one.accessKeyId === other.accessKeyId && one.secretAccessKey === other.secretAccessKey && one.sessionToken === other.sessionToken;
 }
 
 function isHeaderText(text: unknown): text is string {
