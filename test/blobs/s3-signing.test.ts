@@ -53,4 +53,10 @@ describe("a service whose clock is an hour ahead", async () => {
     expect(await refusal(() => backing.delete("c"))).toMatchObject({ code: "access-denied" });
     expect(emulator.takeRequests().map(({ method, status }) => `${method} ${status}`)).toEqual(["HEAD 403"]);
   });
+
+  test("is followed by each of several requests at once", async () => {
+    const backing = open();
+    const opened = await Promise.all(["a", "a", "a"].map((name) => backing.open(name, 10)));
+    expect(opened.map((blob) => blob?.size)).toEqual(Array.from(opened, () => expect.any(Number)));
+  });
 });

@@ -33,7 +33,7 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
       ...(body !== undefined && { "content-md5": toBase64(md5(body)) }),
       ...headers,
     };
-    const signed = await signer.sign({ method, query, headers: all, ...(name !== undefined && { name }) });
+    const { follow, ...signed } = await signer.sign({ method, query, headers: all, ...(name !== undefined && { name }) });
     const response = await sent(wire, what, { method, ...signed, signal, ...(body !== undefined && { body }) });
     if (response.status >= 200 && response.status < 300) return response;
     const text = await textBodyOf(wire, what, response, signal, MOST_ERROR_TEXT).catch(() => "");
@@ -41,7 +41,7 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
     const code = textIn(text, "Code") ?? "";
     const serverUnixMs = Date.parse(response.headers.get("date") ?? "");
     const mayBeSkewed = code === "RequestTimeTooSkewed" || (method === "HEAD" && response.status === 403); // an answer to HEAD has no code
-    if (mayBeSkewed && !isSecond && signer.follow(serverUnixMs)) return await call(what, request, true);
+    if (mayBeSkewed && !isSecond && follow?.(serverUnixMs) === true) return await call(what, request, true);
     throw s3Error(what, response.status, code, undefined, retryAfterMs(response.headers.get("retry-after")));
   };
   /** Reads an answer of XML. The service may begin one with 200 and tell of an error in its text. */

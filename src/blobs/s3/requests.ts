@@ -11,10 +11,15 @@ export interface S3Request {
 
 /** Signs requests. */
 export interface S3Signer {
-  /** Returns where to send a request, and with which headers. */
-  sign(request: S3Request): Promise<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }>;
-  /** Takes the time of a service that does not believe this machine's. Returns whether that makes a difference. */
-  follow(serverUnixMs: number): boolean;
+  sign(request: S3Request): Promise<SignedS3Request>;
+}
+
+/** Where to send a request, and with which headers. */
+export interface SignedS3Request {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Takes the time of a service that does not believe this signature's. Returns whether that makes a difference. */
+  readonly follow?: (serverUnixMs: number) => boolean;
 }
 
 /** What a request does to an object, or to the list of the bucket. */

@@ -154,7 +154,6 @@ function presigner(presign: S3PresignedBucket["presign"]): S3Signer {
       if (typeof url === "string" && URL.canParse(url)) return { url, headers: request.headers };
       throw new EnvelockError("provider-failure", "presign gave no URL", { whose: "caller" });
     },
-    follow: () => false,
   };
 }
 

@@ -56,6 +56,7 @@ export class S3Place {
       sign: async (request) => {
         const { method, query, headers } = request;
         const { host, path } = this.#target(request);
+        const scope = await this.#scope();
         const signed = await signedHeaders(
           {
             method,
@@ -65,15 +66,14 @@ export class S3Place {
             headers: { ...headers, "x-amz-content-sha256": UNSIGNED },
             body: { digest: UNSIGNED },
           },
-          await this.#scope(),
+          scope,
         );
-        return { url: `${this.#base.origin}${path}${queryText(query)}`, headers: signed };
-      },
-      follow: (serverUnixMs) => {
-        const skewMs = serverUnixMs - this.#clock.unixMs();
-        if (!(Math.abs(skewMs - this.#skewMs) >= LEAST_SKEW_MS)) return false;
-        this.#skewMs = skewMs;
-        return true;
+        const follow = (serverUnixMs: number): boolean => {
+          if (!(Math.abs(serverUnixMs - scope.nowMs) >= LEAST_SKEW_MS)) return false;
+          this.#skewMs = serverUnixMs - this.#clock.unixMs();
+          return true;
+        };
+        return { url: `${this.#base.origin}${path}${queryText(query)}`, headers: signed, follow };
       },
     };
   }
