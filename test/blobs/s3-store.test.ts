@@ -532,6 +532,12 @@ describe("s3Presigner", () => {
     expect(await refusal(() => storeOf(backing).delete(name))).toMatchObject({ code: "access-denied" });
   });
 
+  test("leaves the storage class to the server", async () => {
+    const presign = s3Presigner({ url, region, credentials, allow: () => true });
+    const error = await refusal(() => s3Blobs({ presign }, { mode: "aws", storageClass: "GLACIER" }));
+    expect(error).toMatchObject({ code: "invalid-argument", hint: expect.stringContaining("the server decides") });
+  });
+
   test("refuses every request that no store makes", async () => {
     const presign = s3Presigner({ url, region, credentials, allow: () => true });
     const put = { method: "PUT", name: "a", query: {}, headers: {} };
@@ -546,9 +552,11 @@ describe("s3Presigner", () => {
       { ...put, name: `${END}` },
       { ...put, name: `a${END}${END}` },
       { ...put, query: { acl: "" } },
+      { ...put, method: "GET", query: { tagging: "" } },
       { ...put, query: { policy: "" }, name: undefined },
       { ...put, query: null },
       { ...put, headers: { "x-amz-acl": "public-read" } },
+      { ...put, headers: { "x-amz-storage-class": "GLACIER" } },
       { ...put, headers: { "x-amz-copy-source": "/other/secret" } },
       { ...put, headers: { "x-amz-meta-a\r\nx-amz-acl": "public-read" } },
       { ...put, headers: { "if-match": 5 } },

@@ -5,7 +5,7 @@ export interface S3Request {
   readonly name?: string;
   /** Decoded names and values. */
   readonly query: Readonly<Record<string, string>>;
-  /** Names in lower case. All are to be signed, but for `range`. */
+  /** Names in lower case. All are signed, and sent. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -42,7 +42,6 @@ export function operationOf({ method, name, query, headers }: S3Request): S3Oper
 const OPERATIONS: Readonly<Record<string, S3Operation>> = {
   "GET object ": "read",
   "HEAD object ": "read",
-  "GET object tagging": "read",
   "PUT object ": "write",
   "POST object uploads": "write",
   "PUT object partNumber,uploadId": "write",

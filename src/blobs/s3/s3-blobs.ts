@@ -44,7 +44,7 @@ export interface S3BlobsOptions {
   readonly rewrap?: "sidecar" | "in-place" | "annotation" | BlobOverlays;
   /** Needed by the mode `no-conditions`, and for `delete` with `ifMatch` by `r2` and `minio`. */
   readonly lock?: BlobLock;
-  /** The storage class of new objects. Defaults to the bucket's. */
+  /** The storage class of new objects. Defaults to the bucket's, which stands where a server signs requests. */
   readonly storageClass?: S3StorageClass;
 }
 
@@ -77,6 +77,7 @@ export function s3Blobs(bucket: S3SignedBucket | S3ClientBucket | S3PresignedBuc
     throw invalidArgument(`storageClass is ${shownValue(storageClass)}, expected one of ${[...STORAGE_CLASSES].join(", ")}`);
   }
   const reach = readArgument("the bucket of s3Blobs", () => reachOf(bucket));
+  if (storageClass !== undefined && reach.isPresigned) throw noStorageClass();
   const calls = guardedCalls(reach.calls, traits, lock);
   const headers: S3ContentHeaders = {
     ContentType: "application/octet-stream",
@@ -297,6 +298,13 @@ function noAnnotations(mode: S3Mode): EnvelockError {
   return invalidArgument(
     `rewrap "annotation" needs the mode aws, and a client or credentials; this is ${mode}`,
     "other services replace the object by its annotation",
+  );
+}
+
+function noStorageClass(): EnvelockError {
+  return invalidArgument(
+    "storageClass is not for a bucket whose requests a server signs",
+    "the server decides what objects cost: set a life-cycle rule of the bucket",
   );
 }
 
