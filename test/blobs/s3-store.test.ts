@@ -230,6 +230,21 @@ describe("in place", () => {
   });
 });
 
+describe("in place, an upload that was ended elsewhere", () => {
+  test("is not asked again: the rewrap begins another", async () => {
+    const [backing, name] = [openS3("aws", { rewrap: "in-place" }), newName()];
+    await storeOf(backing).put(name, noise(9 * MIB));
+    aws.failNext("NoSuchUpload", new RegExp(`^PUT /blobs/${name} UploadPart `), 1);
+    aws.takeRequests();
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap(name)).toBe("rewrapped");
+    const calls = aws.takeRequests().flatMap(({ method, operation }) => (method === "GET" || method === "HEAD" ? [] : [operation]));
+    const begun = ["CreateMultipartUpload", "UploadPart"];
+    expect(calls.slice(0, 3)).toEqual([...begun, "AbortMultipartUpload"]);
+    expect(calls.slice(3)).toEqual([...begun, "UploadPartCopy", "CompleteMultipartUpload"]);
+    expect(aws.openUploads("blobs")).toBe(0);
+  });
+});
+
 describe("annotations", () => {
   test.each([
     ["credentials", () => openS3("aws", { rewrap: "annotation" })],

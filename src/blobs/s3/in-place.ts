@@ -5,7 +5,7 @@ import type { HeaderChange } from "../blob-store.ts";
 import { gatheredBytes } from "../http.ts";
 import { repeated } from "../retries.ts";
 import type { S3Calls, S3Conditions, S3Content, S3Part, S3Range, S3UploadId } from "./calls.ts";
-import { failureOf, S3Refusal, settled } from "./refusals.ts";
+import { failureOf, S3Refusal, type S3RefusalKind, settled } from "./refusals.ts";
 import { LEAST_PART_BYTES } from "./s3-upload.ts";
 
 export interface InPlace {
@@ -113,12 +113,12 @@ async function mapped<T, R>(items: readonly T[], work: (item: T, at: number) => 
   return results;
 }
 
-/** Lets refusals through that decide the outcome, and makes errors of the others, so that those that pass are repeated. */
+/** Lets refusals through that no repetition of this call changes, and makes errors of the others, so that those that pass are repeated. */
 async function passed<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const isDecisive = error instanceof S3Refusal && (error.kind === "changed" || error.kind === "missing");
+    const isDecisive = error instanceof S3Refusal && DECISIVE.has(error.kind);
     throw isDecisive ? error : failureOf(error);
   }
 }
@@ -127,6 +127,7 @@ function stepped(bytes: number): number {
   return Math.ceil(bytes / MEBIBYTE) * MEBIBYTE;
 }
 
+const DECISIVE: ReadonlySet<S3RefusalKind> = new Set(["changed", "missing", "gone"]);
 const MEBIBYTE: number = 1024 * 1024;
 const COPY_BYTES: number = 512 * MEBIBYTE;
 const LEAST_EQUAL_BYTES: number = 8 * MEBIBYTE;
