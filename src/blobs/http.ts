@@ -3,6 +3,7 @@ import type { Clock } from "../core/base/clock.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { percentEncoded } from "../core/base/percent-encoded.ts";
 import { waitFor } from "../core/base/wait.ts";
+import type { BlobCondition } from "./blob-store.ts";
 import { shown, unanswered } from "./failures.ts";
 
 /** The part of `fetch` that stores are spoken to with: the global one, or another of its shape. */
@@ -30,6 +31,21 @@ export interface Wire {
   readonly clock: Clock;
   /** How long a store may be silent, in milliseconds. */
   readonly silenceMs: number;
+}
+
+/** The answer to a read of a range. */
+export interface BlobDownload {
+  readonly etag: string;
+  readonly totalBytes: number;
+  /** Names in lower case, without the prefix of their headers. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** The conditions of a request, as headers state them. */
+export interface WriteConditions {
+  readonly ifMatch?: string;
+  readonly ifNoneMatch?: "*";
 }
 
 export interface WireRequest {
@@ -126,6 +142,38 @@ export async function dropped({ body }: BlobResponse): Promise<void> {
 export function totalOf(contentRange: string | null | undefined): number | undefined {
   const total = Number(/^bytes \d+-\d+\/(\d+)$/.exec(contentRange ?? "")?.[1] ?? Number.NaN);
   return Number.isSafeInteger(total) ? total : undefined;
+}
+
+/** Reads the metadata of an answer. @param prefix what the names of its headers begin with, in lower case */
+export function metadataIn({ headers }: BlobResponse, prefix: string): Readonly<Record<string, string>> {
+  const metadata: Record<string, string> = {};
+  headers.forEach((value, name) => {
+    if (name.toLowerCase().startsWith(prefix)) metadata[name.toLowerCase().slice(prefix.length)] = value;
+  });
+  return metadata;
+}
+
+/** An ETag with its quotation marks, which lists and clients leave out. */
+export function quoted(etag: string): string {
+  return etag.startsWith('"') ? etag : `"${etag}"`;
+}
+
+/** Makes the conditions of a request from that of a commit. */
+export function conditionsOf(condition: BlobCondition): WriteConditions {
+  if ("ifNone" in condition) return { ifNoneMatch: "*" };
+  return "ifMatch" in condition ? { ifMatch: condition.ifMatch } : {};
+}
+
+/** Reads the base URL of a store. Undefined for what is none, or is neither https nor on this machine. */
+export function safeBase(url: string): URL | undefined {
+  const base = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
+  if (base?.protocol === "https:") return base;
+  return base?.protocol === "http:" && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(base.hostname) ? base : undefined;
+}
+
+/** The error for an answer that lacks what the protocol promises. */
+export function unusable(what: string): EnvelockError {
+  return new EnvelockError("provider-failure", `the store gave no usable answer to ${what}`, { whose: "service" });
 }
 
 /** The wait that a Retry-After header of seconds asks for. */

@@ -2,9 +2,9 @@ import { concatBytes, toHex } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, readArgument, refuseUnknown } from "../../core/base/options.ts";
-import type { BlobCondition, BlobContent, BlobStore, BlobUpload, HeaderChange, StoredBlob } from "../blob-store.ts";
+import type { BlobContent, BlobStore, BlobUpload, HeaderChange, StoredBlob } from "../blob-store.ts";
 import { isSourceChanged, sourceChanged } from "../failures.ts";
-import { base64Length, gatheredBytes, toBase64 } from "../http.ts";
+import { base64Length, conditionsOf, gatheredBytes, toBase64 } from "../http.ts";
 import { PageMarkers } from "../page-markers.ts";
 import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
 import { type AzureContainerClient, clientCalls } from "./client-calls.ts";
@@ -126,7 +126,7 @@ function upload({ calls, at, tier }: Place, name: string, content: BlobContent):
         tier,
       };
       return await settled({ changed: "changed" as const }, async () => ({
-        etag: await calls.commitBlocks(name, ids, all, { ...at(name, signal), ...conditionOf(condition) }),
+        etag: await calls.commitBlocks(name, ids, all, { ...at(name, signal), ...conditionsOf(condition) }),
       }));
     },
     abort: async () => undefined,
@@ -205,11 +205,6 @@ async function rewrapped(
 
 function tagsOf(keys: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(TAG_NAMES.flatMap((tag, at) => (keys[at] === undefined ? [] : [[tag, keys[at] ?? ""]])));
-}
-
-function conditionOf(condition: BlobCondition): AzureConditions {
-  if ("ifNone" in condition) return { ifNoneMatch: "*" };
-  return "ifMatch" in condition ? { ifMatch: condition.ifMatch } : {};
 }
 
 type Kind = AzureRefusal["kind"];

@@ -1,9 +1,11 @@
+import type { BlobDownload, WriteConditions } from "../http.ts";
+
 /** The calls of Azure Blob Storage that a store is made of. One implementation speaks HTTP with a SAS, one uses a client of the SDK. */
 export interface AzureCalls {
   /** Whether index tags are read and written. */
   readonly hasTags: boolean;
   /** Reads from `start` to before `end`. @throws {AzureRefusal} */
-  download(name: string, start: number, end: number, options: AzureConditions): Promise<AzureDownload>;
+  download(name: string, start: number, end: number, options: AzureConditions): Promise<BlobDownload>;
   properties(name: string, options: AzureConditions): Promise<AzureProperties>;
   tags(name: string, options: AzureConditions): Promise<Readonly<Record<string, string>>>;
   stageBlock(name: string, id: string, bytes: Uint8Array, options: AzureConditions): Promise<void>;
@@ -15,20 +17,11 @@ export interface AzureCalls {
   findByTags(where: string, marker: string | undefined, limit: number, options: AzureConditions): Promise<AzurePage>;
 }
 
-export interface AzureConditions {
-  readonly ifMatch?: string;
-  readonly ifNoneMatch?: "*";
+export interface AzureConditions extends WriteConditions {
   /** A condition on index tags, in the service's own syntax. */
   readonly ifTags?: string;
   readonly leaseId?: string;
   readonly signal?: AbortSignal;
-}
-
-export interface AzureDownload {
-  readonly etag: string;
-  readonly totalBytes: number;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly body: AsyncIterable<Uint8Array>;
 }
 
 export interface AzureBlock {

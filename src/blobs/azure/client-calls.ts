@@ -2,7 +2,7 @@ import { md5 } from "#md5";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
-import { retryAfterMs, totalOf } from "../http.ts";
+import { quoted, retryAfterMs, totalOf } from "../http.ts";
 import type { AzureCalls, AzureConditions, AzureContent, AzurePage } from "./calls.ts";
 import { azureError } from "./refusals.ts";
 
@@ -168,7 +168,7 @@ export function clientCalls(container: AzureContainerClient, hasTags: boolean): 
         entries: segment.blobItems.map(({ name, properties: { contentLength = 0, etag = "" } }) => ({
           name,
           size: contentLength,
-          etag: etag.startsWith('"') ? etag : `"${etag}"`,
+          etag: quoted(etag),
         })),
         marker: continuationToken || undefined,
       }));

@@ -2,7 +2,7 @@ import { runtimeFetch } from "#fetch";
 import { md5 } from "#md5";
 import { utf8 } from "../../core/base/bytes.ts";
 import { type Clock, systemClock } from "../../core/base/clock.ts";
-import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { invalidArgument } from "../../core/base/errors.ts";
 import {
   type BlobFetch,
   type BlobResponse,
@@ -10,12 +10,16 @@ import {
   dropped,
   escapedName,
   MOST_ERROR_TEXT,
+  metadataIn,
+  quoted,
   retryAfterMs,
   SILENCE_MS,
+  safeBase,
   sent,
   textBodyOf,
   toBase64,
   totalOf,
+  unusable,
   type Wire,
 } from "../http.ts";
 import { elementsIn, escapedXml, textIn } from "../xml.ts";
@@ -70,7 +74,12 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
       const whole = response.status === 200 ? Number(response.headers.get("content-length") ?? Number.NaN) : undefined;
       const totalBytes = whole ?? totalOf(response.headers.get("content-range"));
       if (totalBytes === undefined || (whole !== undefined && start > 0)) throw unusable(what);
-      return { etag: etagOf(response), totalBytes, metadata: metadataOf(response), body: bodyOf(wire, what, response, conditions.signal) };
+      return {
+        etag: etagOf(response),
+        totalBytes,
+        metadata: metadataIn(response, METADATA),
+        body: bodyOf(wire, what, response, conditions.signal),
+      };
     },
     async properties(name, conditions) {
       const response = await call("a look at properties", { name, method: "HEAD", conditions });
@@ -79,7 +88,7 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
       return {
         etag: etagOf(response),
         bytes: Number(header("content-length")),
-        metadata: metadataOf(response),
+        metadata: metadataIn(response, METADATA),
         headers: defined({
           blobContentType: header("content-type"),
           blobContentEncoding: header("content-encoding"),
@@ -156,10 +165,8 @@ interface Call {
 
 /** @throws `invalid-argument` */
 function baseOf(url: string): URL {
-  const base = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
-  const isSafe =
-    base?.protocol === "https:" || (base?.protocol === "http:" && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(base.hostname));
-  if (base !== undefined && isSafe && base.pathname.length > 1 && base.hash === "") {
+  const base = safeBase(url);
+  if (base !== undefined && base.pathname.length > 1 && base.hash === "") {
     base.pathname = base.pathname.replace(/\/$/, "");
     return base;
   }
@@ -188,14 +195,6 @@ function contentHeaders({ metadata, headers, tags, tier }: AzureContent): Record
   };
 }
 
-function metadataOf({ headers }: BlobResponse): Readonly<Record<string, string>> {
-  const metadata: Record<string, string> = {};
-  headers.forEach((value, name) => {
-    if (name.toLowerCase().startsWith(METADATA)) metadata[name.toLowerCase().slice(METADATA.length)] = value;
-  });
-  return metadata;
-}
-
 function etagOf({ headers }: BlobResponse): string {
   const etag = headers.get("etag");
   if (etag !== null) return etag;
@@ -208,18 +207,10 @@ function nameIn(xml: string): string {
   return /<Name\s[^>]*Encoded="true"/i.test(xml) ? decodeURIComponent(name) : name;
 }
 
-function quoted(etag: string): string {
-  return etag.startsWith('"') ? etag : `"${etag}"`;
-}
-
 function defined<T extends Record<string, string | undefined>>(values: T): Record<string, string> {
   const known: Record<string, string> = {};
   for (const [name, value] of Object.entries(values)) if (value !== undefined) known[name] = value;
   return known;
-}
-
-function unusable(what: string): EnvelockError {
-  return new EnvelockError("provider-failure", `the store gave no usable answer to ${what}`, { whose: "service" });
 }
 
 const METADATA = "x-ms-meta-";

@@ -1,7 +1,9 @@
+import type { BlobDownload, WriteConditions } from "../http.ts";
+
 /** The calls of S3 that a store is made of. One implementation speaks HTTP with signed requests, one uses a client of the SDK. */
 export interface S3Calls {
   /** Reads from `start` to before `end`. @throws {S3Refusal} */
-  get(key: string, start: number, end: number, options: S3Conditions): Promise<S3Download>;
+  get(key: string, start: number, end: number, options: S3Conditions): Promise<BlobDownload>;
   head(key: string, options: S3Conditions): Promise<S3Head>;
   /** Reads the tags of an object, as they stand in a header: escaped names and values. */
   tags(key: string, options: S3Conditions): Promise<string>;
@@ -23,9 +25,7 @@ export interface S3Calls {
   putAnnotation(key: string, name: string, text: string, options: S3Conditions): Promise<void>;
 }
 
-export interface S3Conditions {
-  readonly ifMatch?: string;
-  readonly ifNoneMatch?: "*";
+export interface S3Conditions extends WriteConditions {
   readonly signal?: AbortSignal;
 }
 
@@ -52,13 +52,6 @@ export interface S3Checksums {
   ChecksumCRC64NVME?: string;
   ChecksumSHA1?: string;
   ChecksumSHA256?: string;
-}
-
-export interface S3Download {
-  readonly etag: string;
-  readonly totalBytes: number;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly body: AsyncIterable<Uint8Array>;
 }
 
 export interface S3Head {
@@ -125,6 +118,8 @@ export function isServerSideEncryption(text: string | undefined): text is S3Serv
   return text !== undefined && SERVER_SIDE_ENCRYPTIONS.has(text);
 }
 
+/** The most that the service takes. */
+export const MOST_ANNOTATION_BYTES = 1_048_576;
 export const STORAGE_CLASSES: ReadonlySet<string> = new Set<S3StorageClass>([
   "STANDARD",
   "REDUCED_REDUNDANCY",

@@ -3,11 +3,11 @@ import { utf8 } from "../../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
-import { escapedName, gatheredBytes, retryAfterMs, toBase64, totalOf } from "../http.ts";
+import { escapedName, gatheredBytes, quoted, retryAfterMs, toBase64, totalOf } from "../http.ts";
 import type { S3Calls, S3Checksums, S3Conditions, S3Content, S3Head, S3Part } from "./calls.ts";
-import { isServerSideEncryption, isStorageClass } from "./calls.ts";
+import { isServerSideEncryption, isStorageClass, MOST_ANNOTATION_BYTES } from "./calls.ts";
 import type { S3ClientBucket, S3ConditionInput, S3ContentInput, S3ObjectInput } from "./client.ts";
-import { unescapedKey } from "./content-headers.ts";
+import { PLAIN_TEXTS, unescapedKey } from "./content-headers.ts";
 import { s3Error } from "./refusals.ts";
 
 /** Uses a client of the SDK, by structure. Its own retries stay as they are configured. */
@@ -107,7 +107,7 @@ export function clientCalls({ client, commands, bucket }: S3ClientBucket): S3Cal
       const what = "a look at an annotation";
       const Command = commands.GetObjectAnnotationCommand ?? raise(withoutAnnotations());
       const output = await send(what, new Command({ ...at(key), AnnotationName: name }), conditions);
-      const text = await gatheredBytes(piecesOf(what, output.value("AnnotationPayload"), conditions.signal), MOST_ANNOTATION);
+      const text = await gatheredBytes(piecesOf(what, output.value("AnnotationPayload"), conditions.signal), MOST_ANNOTATION_BYTES);
       return { text: new TextDecoder().decode(text), etag: output.etag() };
     },
     async putAnnotation(key, name, text, { ifMatch, signal }) {
@@ -154,8 +154,7 @@ class Fields {
   }
 
   etag(): string {
-    const etag = this.text("ETag") ?? raise(unusable("a request: no ETag"));
-    return etag.startsWith('"') ? etag : `"${etag}"`;
+    return quoted(this.text("ETag") ?? raise(unusable("a request: no ETag")));
   }
 }
 
@@ -164,7 +163,7 @@ function headOf(output: Fields): S3Head {
   const isKnown =
     (storageClass === undefined || isStorageClass(storageClass)) && (encryption === undefined || isServerSideEncryption(encryption));
   const texts = Object.fromEntries(
-    CONTENT_TEXTS.flatMap((name) => {
+    PLAIN_TEXTS.flatMap(([name]) => {
       const text = output.text(name);
       return text === undefined ? [] : [[name, text]];
     }),
@@ -255,15 +254,4 @@ function raise(error: EnvelockError): never {
   throw error;
 }
 
-const CONTENT_TEXTS = [
-  "ContentType",
-  "CacheControl",
-  "ContentDisposition",
-  "ContentEncoding",
-  "ContentLanguage",
-  "WebsiteRedirectLocation",
-  "SSEKMSKeyId",
-] as const;
 const CHECKSUMS = ["ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME", "ChecksumSHA1", "ChecksumSHA256"] as const;
-/** The most that the service takes. */
-const MOST_ANNOTATION = 1_048_576;

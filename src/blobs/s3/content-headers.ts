@@ -51,7 +51,8 @@ export function unescapedKey(text: string): string {
   }
 }
 
-const PLAIN_TEXTS = [
+/** The properties that are texts of any kind, and their headers. */
+export const PLAIN_TEXTS = [
   ["ContentType", "content-type"],
   ["CacheControl", "cache-control"],
   ["ContentDisposition", "content-disposition"],

@@ -1,6 +1,5 @@
 import { md5 } from "#md5";
 import { utf8 } from "../../core/base/bytes.ts";
-import { EnvelockError } from "../../core/base/errors.ts";
 import {
   type BlobResponse,
   bodyOf,
@@ -8,15 +7,18 @@ import {
   escapedName,
   gatheredBytes,
   MOST_ERROR_TEXT,
+  metadataIn,
+  quoted,
   retryAfterMs,
   sent,
   textBodyOf,
   toBase64,
   totalOf,
+  unusable,
   type Wire,
 } from "../http.ts";
 import { elementsIn, escapedXml, textIn } from "../xml.ts";
-import type { S3Calls, S3Conditions, S3Content, S3Head } from "./calls.ts";
+import { MOST_ANNOTATION_BYTES, type S3Calls, type S3Conditions, type S3Content, type S3Head } from "./calls.ts";
 import { contentHeadersOf, headersOfContent, unescapedKey } from "./content-headers.ts";
 import { s3Error } from "./refusals.ts";
 import type { S3Request, S3Signer } from "./requests.ts";
@@ -58,7 +60,12 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
       const whole = response.status === 200 ? numberOf(response.headers.get("content-length")) : undefined;
       const totalBytes = whole ?? totalOf(response.headers.get("content-range"));
       if (totalBytes === undefined || (whole !== undefined && (start > 0 || whole > end))) throw unusable(what);
-      return { etag: etagOf(response), totalBytes, metadata: metadataOf(response), body: bodyOf(wire, what, response, conditions.signal) };
+      return {
+        etag: etagOf(response),
+        totalBytes,
+        metadata: metadataIn(response, METADATA),
+        body: bodyOf(wire, what, response, conditions.signal),
+      };
     },
     async head(key, conditions) {
       const response = await call("a look at an object", { name: key, method: "HEAD", conditions });
@@ -132,7 +139,7 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
     async getAnnotation(key, name, conditions) {
       const what = "a look at an annotation";
       const response = await call(what, { name: key, query: { annotation: "", annotationName: name }, conditions });
-      const text = await gatheredBytes(bodyOf(wire, what, response, conditions.signal), MOST_ANNOTATION);
+      const text = await gatheredBytes(bodyOf(wire, what, response, conditions.signal), MOST_ANNOTATION_BYTES);
       return { text: new TextDecoder().decode(text), etag: etagOf(response) };
     },
     async putAnnotation(key, name, text, { ifMatch, signal }) {
@@ -174,19 +181,11 @@ function headOf(response: BlobResponse): S3Head {
   return {
     etag: etagOf(response),
     bytes,
-    metadata: metadataOf(response),
+    metadata: metadataIn(response, METADATA),
     headers: content ?? {},
     hasTags: Number(header("x-amz-tagging-count") ?? 0) > 0,
     isHeld: content === undefined || HELD.some((name) => header(name) !== undefined && header(name) !== "OFF"),
   };
-}
-
-function metadataOf({ headers }: BlobResponse): Readonly<Record<string, string>> {
-  const metadata: Record<string, string> = {};
-  headers.forEach((value, name) => {
-    if (name.toLowerCase().startsWith(METADATA)) metadata[name.toLowerCase().slice(METADATA.length)] = value;
-  });
-  return metadata;
 }
 
 function etagOf({ headers }: BlobResponse): string {
@@ -201,20 +200,10 @@ function etagIn(xml: string, what: string): string {
   throw unusable(what);
 }
 
-function quoted(etag: string): string {
-  return etag.startsWith('"') ? etag : `"${etag}"`;
-}
-
 function numberOf(header: string | null | undefined): number | undefined {
   return header !== null && header !== undefined && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }
 
-function unusable(what: string): EnvelockError {
-  return new EnvelockError("provider-failure", `the store gave no usable answer to ${what}`, { whose: "service" });
-}
-
 const METADATA = "x-amz-meta-";
 const NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
-/** The most that the service takes. */
-const MOST_ANNOTATION = 1_048_576;
 const HELD = ["x-amz-object-lock-mode", "x-amz-object-lock-legal-hold", "x-amz-server-side-encryption-customer-algorithm"];

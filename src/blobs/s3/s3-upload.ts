@@ -2,6 +2,7 @@ import { copyOf } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import type { BlobCondition, BlobUpload } from "../blob-store.ts";
+import { conditionsOf } from "../http.ts";
 import type { S3Calls, S3Conditions, S3Content, S3Part, S3UploadId } from "./calls.ts";
 import { called, settled } from "./refusals.ts";
 
@@ -45,7 +46,7 @@ export class S3Upload implements BlobUpload {
     const signal = callSignal(call, CALL_OPTIONS, "commit");
     signal?.throwIfAborted();
     const { calls, key, content, checksTotal } = this.#plan;
-    const conditions: S3Conditions = { ...conditionOf(condition), ...(signal && { signal }) };
+    const conditions: S3Conditions = { ...conditionsOf(condition), ...(signal && { signal }) };
     return await settled({ changed: () => "changed" as const, missing: () => "changed" as const }, async () => {
       if (this.#upload === undefined) return { etag: await calls.put(key, this.#small ?? new Uint8Array(0), content, conditions) };
       const upload = await this.#upload;
@@ -77,12 +78,6 @@ export class S3Upload implements BlobUpload {
       throw error;
     }
   }
-}
-
-/** Makes the conditions of a request from that of a commit. */
-export function conditionOf(condition: BlobCondition): S3Conditions {
-  if ("ifNone" in condition) return { ifNoneMatch: "*" };
-  return "ifMatch" in condition ? { ifMatch: condition.ifMatch } : {};
 }
 
 /** The least length of a part, except for the last. */

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { type SigningCredentials, type SigningScope, signedHeaders, signedQuery } from "../../core/base/sigv4.ts";
-import { type BlobFetch, escapedName } from "../http.ts";
+import { type BlobFetch, escapedName, safeBase } from "../http.ts";
 import type { S3Request, S3Signer } from "./requests.ts";
 
 /** Credentials that sign requests: the shape that AWS's own credential packages give. */
@@ -131,11 +131,8 @@ function isHeaderText(text: unknown): text is string {
 
 /** @throws `invalid-argument` */
 function baseOf(url: string): URL {
-  const base = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
-  const isSafe =
-    base?.protocol === "https:" || (base?.protocol === "http:" && /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(base.hostname));
-  const isBare = base !== undefined && base.search === "" && base.hash === "" && base.username === "" && base.password === "";
-  if (base !== undefined && isSafe && isBare) return base;
+  const base = safeBase(url);
+  if (base?.search === "" && base.hash === "" && base.username === "" && base.password === "") return base;
   throw invalidArgument("the url of an S3 bucket is https, without a query; http is for this machine alone");
 }
 
