@@ -47,10 +47,35 @@ export interface KeptOverlay extends StoredOverlay {
 export function overlaidBlobs(store: BlobStore, overlays: BlobOverlays): BlobStore {
   requireMethods(store, ["create", "open", "delete", "list"], "overlaidBlobs takes a blob store");
   requireMethods(overlays, ["read", "write", "remove"], "overlaidBlobs takes a place for overlays");
+  const place = { store, overlays };
+  return blobsBeside({ ...place, header: "overlay", replace: (...call) => replaced(place, ...call) });
+}
+
+/** A store whose blobs may have headers beside them, and the way in which a new header takes its place. */
+export interface Beside {
+  readonly store: BlobStore;
+  readonly overlays: BlobOverlays;
+  readonly header: BlobStore["header"];
+  replace(
+    name: string,
+    opened: OpenedBeside,
+    change: HeaderChange,
+    signal: AbortSignal | undefined,
+  ): ReturnType<StoredBlob["replaceHeader"]>;
+}
+
+/** A blob, and what stood beside it. */
+export interface OpenedBeside {
+  readonly blob: StoredBlob;
+  readonly overlay: KeptOverlay | undefined;
+}
+
+/** Gives a store the headers that stand beside its blobs. */
+export function blobsBeside(place: Beside): BlobStore {
+  const { store, overlays, header } = place;
   const { findByKey } = store;
-  const place: Place = { store, overlays };
   return {
-    header: "overlay",
+    header,
     blocks: store.blocks,
     create: (name, content, options = {}) => store.create(name, content, options),
     async open(name, firstBytes, options = {}) {
@@ -58,7 +83,7 @@ export function overlaidBlobs(store: BlobStore, overlays: BlobOverlays): BlobSto
       signal?.throwIfAborted();
       const call = signal === undefined ? {} : { signal };
       const [blob, overlay] = await Promise.all([store.open(name, firstBytes, call), overlayOf(overlays, name, signal)]);
-      return blob && opened(place, name, blob, overlay);
+      return blob && opened(place, name, { blob, overlay });
     },
     async delete(name, options = {}) {
       const { signal } = options;
@@ -76,7 +101,7 @@ export function overlaidBlobs(store: BlobStore, overlays: BlobOverlays): BlobSto
 }
 
 /** Reads an overlay, with its shape checked. */
-export async function overlayOf(overlays: BlobOverlays, name: string, signal: AbortSignal | undefined): Promise<KeptOverlay | undefined> {
+async function overlayOf(overlays: BlobOverlays, name: string, signal: AbortSignal | undefined): Promise<KeptOverlay | undefined> {
   const found = await asked("a look for an overlay", signal, () => overlays.read(name, signal ? { signal } : {}));
   if (found === undefined) return undefined;
   const { header, version, blobEtag }: Partial<KeptOverlay> = found ?? {};
@@ -86,12 +111,8 @@ export async function overlayOf(overlays: BlobOverlays, name: string, signal: Ab
   throw new EnvelockError("provider-failure", "the place of overlays gave one without its header or its version", { whose: "caller" });
 }
 
-interface Place {
-  readonly store: BlobStore;
-  readonly overlays: BlobOverlays;
-}
-
-function opened(place: Place, name: string, blob: StoredBlob, overlay: KeptOverlay | undefined): StoredBlob {
+function opened(place: Beside, name: string, found: OpenedBeside): StoredBlob {
+  const { blob, overlay } = found;
   const { size, etag, metadata, first } = blob;
   return {
     size,
@@ -103,15 +124,16 @@ function opened(place: Place, name: string, blob: StoredBlob, overlay: KeptOverl
     async replaceHeader(change, options = {}) {
       const signal = callSignal(options, CALL_OPTIONS, "replaceHeader");
       signal?.throwIfAborted();
-      return await replaced(place, name, { etag, overlay }, change, signal);
+      return await place.replace(name, found, change, signal);
     },
   };
 }
 
+/** Writes the new header beside the blob. */
 async function replaced(
-  { store, overlays }: Place,
+  { store, overlays }: Pick<Beside, "store" | "overlays">,
   name: string,
-  { etag, overlay }: { readonly etag: string; readonly overlay: KeptOverlay | undefined },
+  { blob: { etag }, overlay }: OpenedBeside,
   { header }: HeaderChange,
   signal: AbortSignal | undefined,
 ): Promise<"replaced" | "changed"> {

@@ -8,7 +8,7 @@ import { sourceChanged } from "../failures.ts";
 import { type BlobFetch, gatheredBytes, SILENCE_MS, type Wire } from "../http.ts";
 import type { BlobLock } from "../lock.ts";
 import { checkedName, isBlobName } from "../name.ts";
-import { type BlobOverlays, overlaidBlobs, overlayOf } from "../overlays.ts";
+import { type BlobOverlays, blobsBeside, overlaidBlobs } from "../overlays.ts";
 import { annotations } from "./annotations.ts";
 import { type S3Calls, type S3ContentHeaders, type S3StorageClass, STORAGE_CLASSES } from "./calls.ts";
 import type { S3ClientBucket } from "./client.ts";
@@ -235,28 +235,17 @@ async function opened(place: Place, name: string, firstBytes: number, signal: Ab
 
 /** Writes objects anew in place, and takes in what stands beside them. */
 function folding(objects: BlobStore, beside: BlobOverlays): BlobStore {
-  const overlaid = overlaidBlobs(objects, beside);
-  return {
-    ...overlaid,
+  return blobsBeside({
+    store: objects,
+    overlays: beside,
     header: "copy",
-    async open(name, firstBytes, options = {}) {
-      const signal = callSignal(options, CALL_OPTIONS, "open");
-      signal?.throwIfAborted();
+    async replace(name, { blob, overlay }, change, signal) {
       const call = signal === undefined ? {} : { signal };
-      const [blob, overlay] = await Promise.all([objects.open(name, firstBytes, call), overlayOf(beside, name, signal)]);
-      if (blob === undefined || overlay === undefined) return blob;
-      const { version, ...header } = overlay;
-      return {
-        ...blob,
-        overlay: header,
-        async replaceHeader(change, changeOptions = {}) {
-          const outcome = await blob.replaceHeader(change, changeOptions);
-          if (outcome === "replaced") await beside.remove(name, version, changeOptions);
-          return outcome;
-        },
-      };
+      const outcome = await blob.replaceHeader(change, call);
+      if (outcome === "replaced" && overlay !== undefined) await beside.remove(name, overlay.version, call);
+      return outcome;
     },
-  };
+  });
 }
 
 async function pageOf(
