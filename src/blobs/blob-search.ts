@@ -3,7 +3,7 @@ import type { Clock } from "../core/base/clock.ts";
 import { EnvelockError } from "../core/base/errors.ts";
 import { inspectEnvelope } from "../core/keyring/inspect.ts";
 import { type BlobHead, headOf } from "./blob-head.ts";
-import type { BlobEntry, BlobPage, BlobStore } from "./blob-store.ts";
+import type { BlobEntry, BlobPage, BlobStore, StoredBlob } from "./blob-store.ts";
 import type { BlobLedger } from "./encrypted-store-options.ts";
 import { type BlobKey, keyDigest } from "./key-digest.ts";
 import { repeated } from "./retries.ts";
@@ -13,6 +13,15 @@ export interface BlobPlaces {
   readonly store: BlobStore;
   readonly ledger: BlobLedger | undefined;
   readonly clock: Clock;
+}
+
+/** Opens a blob with its first bytes. Undefined if there is none. */
+export async function openedIn(
+  { store, clock }: Pick<BlobPlaces, "store" | "clock">,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<StoredBlob | undefined> {
+  return await repeated(() => store.open(name, FIRST_READ_BYTES, optional(signal)), { clock, signal });
 }
 
 /** Opens a blob, and reads the header that is in force. Undefined if there is none. */
@@ -110,5 +119,5 @@ export function optional(signal: AbortSignal | undefined): CallOptions {
 }
 
 /** Header, salt, commitment and often the first chunk. With it a read of 1 MiB stays within 33 KiB of what was asked for, wherever it begins. */
-export const FIRST_READ_BYTES = 16_368;
+const FIRST_READ_BYTES = 16_368;
 const PAGE = 1000;

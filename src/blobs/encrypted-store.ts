@@ -8,7 +8,7 @@ import { checkedBytes } from "../core/resilience/checks.ts";
 import { openSeekable } from "../core/stream/seekable.ts";
 import { streamPieces } from "../core/stream/stream-pieces.ts";
 import type { BlobHead } from "./blob-head.ts";
-import { type BlobPlaces, FIRST_READ_BYTES, found, headIn, keysOf, listed, optional } from "./blob-search.ts";
+import { type BlobPlaces, found, headIn, keysOf, listed, openedIn, optional } from "./blob-search.ts";
 import type { BlobEntry, BlobStore } from "./blob-store.ts";
 import { type BlobDescription, checkedDescription, openedDescription } from "./description.ts";
 import { EncryptedBlob } from "./encrypted-blob.ts";
@@ -135,7 +135,7 @@ export class EncryptedStore {
     if (head === undefined) throw blobMissing(own);
     const source = new PinnedSource(own, head, {
       clock: this.#clock,
-      open: (given) => repeated(() => this.#store.open(own, FIRST_READ_BYTES, optional(given)), { clock: this.#clock, signal: given }),
+      open: (given) => openedIn(this.#places, own, given),
     });
     const { envelock_about: token } = head.blob.metadata;
     let describe = (): BlobDescription | undefined => undefined;

@@ -1,8 +1,9 @@
 import { headOf } from "../../blobs/blob-head.ts";
+import { openedIn } from "../../blobs/blob-search.ts";
 import type { StoredBlob } from "../../blobs/blob-store.ts";
 import { blobMissing } from "../../blobs/failures.ts";
 import { checkedName } from "../../blobs/name.ts";
-import { ATTEMPTS, delayAfter, isPassing, repeated } from "../../blobs/retries.ts";
+import { ATTEMPTS, delayAfter, isPassing } from "../../blobs/retries.ts";
 import { systemClock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { sleep } from "../../core/base/wait.ts";
@@ -22,7 +23,7 @@ export interface BlobInput {
  */
 export async function blobInput({ text, store, name: given }: StoredInput): Promise<BlobInput> {
   const name = checkedName(given);
-  const blob = await repeated(() => store.open(name, FIRST_BYTES), { clock: systemClock, signal: undefined });
+  const blob = await openedIn({ store, clock: systemClock }, name, undefined);
   if (blob === undefined) throw blobMissing(name);
   const isEnvelope = blob.overlay !== undefined && blob.first[0] === ENVELOPE_HEAD;
   if (!isEnvelope) return { name: text, sizeBytes: blob.size, chunks: piecesOf(name, blob, 0) };
@@ -55,6 +56,3 @@ async function* piecesOf(name: string, blob: StoredBlob, from: number): AsyncGen
     }
   }
 }
-
-/** Holds any header that is wrapped for a few recipients. */
-const FIRST_BYTES = 16_368;

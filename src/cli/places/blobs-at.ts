@@ -1,9 +1,8 @@
+import { listed } from "../../blobs/blob-search.ts";
 import type { BlobEntry, BlobStore } from "../../blobs/index.ts";
-import { repeated } from "../../blobs/retries.ts";
 import { systemClock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import type { BatchFile, StorePlace } from "./store-kind.ts";
-
 import { blobNameOf, namesMany, patternOf } from "./store-place.ts";
 
 /**
@@ -27,22 +26,14 @@ export async function* blobsAt(place: StorePlace, store: BlobStore, recursive: b
 }
 
 /** Lists the blobs of a store by name, page by page. */
-export async function* listBlobs(
+export function listBlobs(
   store: BlobStore,
-  { prefix, after }: { readonly prefix?: string; readonly after?: string },
-): AsyncGenerator<BlobEntry> {
-  for (let last = after; ; ) {
-    const page = { limit: PAGE, ...(prefix !== undefined && { prefix }), ...(last !== undefined && { after: last }) };
-    const entries = await repeated(() => store.list(page), { clock: systemClock, signal: undefined });
-    yield* entries;
-    last = entries.at(-1)?.name;
-    if (entries.length < PAGE) return;
-  }
+  page: { readonly prefix?: string; readonly after?: string },
+): AsyncGenerator<BlobEntry, void, undefined> {
+  return listed({ store, ledger: undefined, clock: systemClock }, page, undefined);
 }
 
 /** An argument that names another blob of the same container. */
 export function textAt({ kind, container }: StorePlace, name: string): string {
   return `${kind.scheme}://${container}/${name}`;
 }
-
-const PAGE = 1000;
