@@ -34,18 +34,21 @@ async function verify(argument: string, { all = false, json = false, parallel = 
     const opened: { readonly name: string; readonly plaintextBytes: number }[] = [];
     const bar = progressOn(process.stderr, undefined, undefined, (blobs) => `${Math.floor(blobs)} blobs`);
     let done = 0;
-    for await (const settled of inOrder(store.list(page), parallel, ({ name }) => store.verify(name, all ? "all" : "ends"))) {
-      const { name } = settled.item;
-      bar.onProgress(++done);
-      if ("result" in settled) {
-        opened.push({ name, plaintextBytes: settled.result.plaintextBytes });
-        continue;
+    try {
+      for await (const settled of inOrder(store.list(page), parallel, ({ name }) => store.verify(name, all ? "all" : "ends"))) {
+        const { name } = settled.item;
+        bar.onProgress(++done);
+        if ("result" in settled) {
+          opened.push({ name, plaintextBytes: settled.result.plaintextBytes });
+          continue;
+        }
+        process.exitCode = 1;
+        bar.end();
+        tellFailure(settled.error, options.debug === true, terminalText(name));
       }
-      process.exitCode = 1;
+    } finally {
       bar.end();
-      tellFailure(settled.error, options.debug === true, terminalText(name));
     }
-    bar.end();
     const rows = opened.map(({ name, plaintextBytes }) => [terminalText(name), byteCount(plaintextBytes)]);
     await printLines(json ? terminalJson(opened) : columns([["name", all ? "opened" : "opened at its ends"], ...rows]));
   });
