@@ -46,7 +46,7 @@ export interface AzureBlobsOptions {
 export function azureBlobs(container: AzureContainerClient | AzureSasContainer, options: AzureBlobsOptions = {}): BlobStore {
   refuseUnknown(options, OPTIONS, "azureBlobs");
   const { indexTags, leaseId = () => undefined, tier, mostResentBytes = 32 * 1024 * 1024 } = options;
-  if (leaseId !== undefined && typeof leaseId !== "function") throw invalidArgument("leaseId is a function of the name of a blob");
+  if (typeof leaseId !== "function") throw invalidArgument("leaseId is a function of the name of a blob");
   const calls = readArgument("the container of azureBlobs", () => callsOf(container, indexTags));
   const markers = new PageMarkers();
   const at = (name: string, signal?: AbortSignal): AzureConditions => {

@@ -19,7 +19,7 @@ import {
   addStoreOptions,
   blobNameOf,
   contextOfBlob,
-  patternOf,
+  hasWildcards,
   STORE_SHAPES,
   Stores,
   storePlaceOf,
@@ -77,8 +77,7 @@ export async function openPlace(argument: string, options: BlobPlaceOptions): Pr
   }
   const place = storePlaceOf(argument);
   if (place === undefined) throw usageError(`the store is ${STORE_SHAPES} or dir:<folder>`, `did you mean dir:${argument}?`);
-  if (patternOf(place.name).prefix !== blobNameOf(place))
-    throw usageError("a store has no wildcards", "--prefix is the beginning of names");
+  if (hasWildcards(place)) throw usageError("a store has no wildcards", "--prefix is the beginning of names");
   if (place.name !== "" && prefix !== undefined) throw usageError(`${argument} has a prefix already`, "leave --prefix out");
   return { store: await new Stores(options).at(place), page: { ...(place.name !== "" && { prefix: blobNameOf(place) }), ...page } };
 }

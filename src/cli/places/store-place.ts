@@ -54,8 +54,12 @@ export function storePlaceOf(argument: string): StorePlace | undefined {
 }
 
 /** Whether an argument names many blobs: a container, what is below a slash, or what fits a pattern. */
-export function namesMany({ name }: StorePlace): boolean {
-  return name === "" || name.endsWith("/") || WILDCARD.test(name);
+export function namesMany(place: StorePlace): boolean {
+  return place.name === "" || place.name.endsWith("/") || hasWildcards(place);
+}
+
+export function hasWildcards({ name }: StorePlace): boolean {
+  return WILDCARD.test(name);
 }
 
 /** A test of names for a pattern, and the part that stands before its first wildcard. */
@@ -120,7 +124,7 @@ function unknownScheme(scheme: string): Error {
 const WILDCARD = /(?<!\\)[*?]/;
 const WILDCARDS: Readonly<Record<string, string>> = { "**": ".*", "*": "[^/]*", "?": "[^/]" };
 /** What others call the schemes. */
-const ALIASES: Readonly<Record<string, string>> = { azure: "az", abfs: "az", wasb: "az", aws: "s3", gcs: "gs", gcp: "gs" };
+const ALIASES: Readonly<Record<string, string>> = { azure: "az", abfs: "az", wasb: "az", aws: "s3" };
 const KINDS: readonly StoreKind[] = [azurePlaces, s3Places];
 /** The arguments that name stores, in every help. */
 export const STORE_SHAPES: string = KINDS.map(({ storeShape }) => storeShape).join(", ");

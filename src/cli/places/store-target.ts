@@ -9,7 +9,7 @@ import { usageError } from "../failure.ts";
 import { STANDARD_STREAM } from "../input.ts";
 import { textAt } from "./blobs-at.ts";
 import type { BatchFile, StorePlace } from "./store-kind.ts";
-import { blobNameOf, patternOf } from "./store-place.ts";
+import { blobNameOf, hasWildcards } from "./store-place.ts";
 
 /** Where in a store the envelopes of files go. */
 export interface StoreTarget {
@@ -27,8 +27,7 @@ export interface StoreTarget {
  */
 export function targetIn(place: StorePlace, isMany: boolean, isHidden: boolean): StoreTarget {
   const name = blobNameOf(place);
-  if (patternOf(place.name).prefix !== name)
-    throw usageError("--out has no wildcards", "a backslash before * or ? makes it part of the name");
+  if (hasWildcards(place)) throw usageError("--out has no wildcards", "a backslash before * or ? makes it part of the name");
   const isPrefix = name === "" || name.endsWith("/");
   if ((isMany || isHidden) && !isPrefix)
     throw usageError("of several files or hidden names, --out ends with a slash", `give it as ${place.text}/`);
