@@ -74,7 +74,7 @@ export function deleteObjects(call: S3Call): RawAnswer {
   if (objects.length === 0 || objects.length > MOST_LISTED) throw new S3Answer("MalformedXML");
   const outcomes = objects.map(({ key = "", versionId, etag }): XmlFields => {
     const error = (code: string): XmlFields => ({ Error: { Key: key, VersionId: versionId, Code: code, Message: code } });
-    if (etag !== undefined && bucket.current(key)?.etag.replaceAll('"', "") !== etag.replaceAll('"', ""))
+    if (etag !== undefined && call.state.traits.checksDeletes && bucket.current(key)?.etag.replaceAll('"', "") !== etag.replaceAll('"', ""))
       return error(bucket.current(key) === undefined ? "NoSuchKey" : "PreconditionFailed");
     const tick = ++call.state.tick;
     if (versionId !== undefined) bucket.deleteVersion(key, versionId, tick);

@@ -92,7 +92,7 @@ export function deleteObject(call: S3Call): RawAnswer {
 
 function requireDeleteCondition(call: S3Call, current: StoredObject | undefined): void {
   const ifMatch = call.header("if-match");
-  if (ifMatch === undefined || !call.state.traits.checksWrites) return;
+  if (ifMatch === undefined || !call.state.traits.checksDeletes) return;
   if (current === undefined) throw call.missing(call.key);
   requireCondition(call, WRITE_CONDITION);
 }

@@ -5,6 +5,8 @@ export type S3Service = "aws" | "r2" | "minio" | "no-conditions";
 export interface ServiceTraits {
   /** Whether conditions on PutObject and CompleteMultipartUpload are checked. A service that does not know them writes without a word. */
   readonly checksWrites: boolean;
+  /** Whether DeleteObject heeds If-Match. A service that does not deletes without a word. */
+  readonly checksDeletes: boolean;
   /** The headers of a condition on the destination of CopyObject; undefined if the service checks none. */
   readonly copyCondition: CopyCondition | undefined;
   /** Whether conditions on the source of a copy are checked. */
@@ -32,9 +34,18 @@ const STANDARD: CopyCondition = { ifMatch: "if-match", ifNoneMatch: "if-none-mat
 const OTHERS = { wantsEqualParts: false, hasAnnotations: false, hasTags: true, hasVersions: true } as const;
 
 export const SERVICES: Readonly<Record<S3Service, ServiceTraits>> = {
-  aws: { ...OTHERS, checksWrites: true, copyCondition: STANDARD, checksCopySource: true, hasAnnotations: true, regions: undefined },
+  aws: {
+    ...OTHERS,
+    checksWrites: true,
+    checksDeletes: true,
+    copyCondition: STANDARD,
+    checksCopySource: true,
+    hasAnnotations: true,
+    regions: undefined,
+  },
   r2: {
     checksWrites: true,
+    checksDeletes: false,
     copyCondition: { ifMatch: "cf-copy-destination-if-match", ifNoneMatch: "cf-copy-destination-if-none-match" },
     checksCopySource: true,
     wantsEqualParts: true,
@@ -43,8 +54,15 @@ export const SERVICES: Readonly<Record<S3Service, ServiceTraits>> = {
     hasVersions: false,
     regions: ["auto", "us-east-1"],
   },
-  minio: { ...OTHERS, checksWrites: true, copyCondition: undefined, checksCopySource: true, regions: undefined },
-  "no-conditions": { ...OTHERS, checksWrites: false, copyCondition: undefined, checksCopySource: false, regions: undefined },
+  minio: { ...OTHERS, checksWrites: true, checksDeletes: false, copyCondition: undefined, checksCopySource: true, regions: undefined },
+  "no-conditions": {
+    ...OTHERS,
+    checksWrites: false,
+    checksDeletes: false,
+    copyCondition: undefined,
+    checksCopySource: false,
+    regions: undefined,
+  },
 };
 
 export const SERVICE_NAMES: readonly string[] = Object.keys(SERVICES);

@@ -101,6 +101,25 @@ describe("conditions", () => {
   });
 });
 
+describe("a condition on a delete", () => {
+  test.each(["r2", "minio", "no-conditions"] as const)("is nothing to %s: the object is gone", async (service) => {
+    await using one = await started(service);
+    for (const Key of ["x", "y"]) await one.send("PutObject", { Bucket, Key, Body: "1" });
+    await one.send("DeleteObject", { Bucket, Key: "x", IfMatch: '"x"' });
+    await one.send("DeleteObjects", { Bucket, Delete: { Objects: [{ Key: "y", ETag: '"x"' }] } });
+    expect(["x", "y"].map((key) => one.emulator.objectBytes(Bucket, key))).toEqual([undefined, undefined]);
+  });
+
+  test("is heeded by aws", async () => {
+    await using one = await started("aws");
+    await one.send("PutObject", { Bucket, Key: "x", Body: "1" });
+    await refused(one.send("DeleteObject", { Bucket, Key: "x", IfMatch: '"x"' }), "PreconditionFailed", 412);
+    const { Errors } = await one.send("DeleteObjects", { Bucket, Delete: { Objects: [{ Key: "x", ETag: '"x"' }] } });
+    expect(Errors).toMatchObject([{ Key: "x", Code: "PreconditionFailed" }]);
+    expect(one.emulator.objectBytes(Bucket, "x")).toHaveLength(1);
+  });
+});
+
 describe("annotations", () => {
   test("stand beside an object, which stays as it is", async () => {
     await using one = await started("aws");
