@@ -17,6 +17,7 @@ export interface S3State {
   readonly buckets: Map<string, Bucket>;
   readonly keys: AccessKeys;
   readonly capacity: Capacity;
+  readonly scheme: "http" | "https";
   /** The lead of the service's clock over the emulator's. */
   skewMs: number;
   /** Counts requests and deletions, in the order of their coming. */

@@ -8,7 +8,7 @@ import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
 import { LoopbackServer } from "../emulator/loopback-server.ts";
 import { AccessKeys, type AccessTraits } from "./access-keys.ts";
 import { S3Answer } from "./answer.ts";
-import { Capacity } from "./bucket.ts";
+import { type Bucket, Capacity } from "./bucket.ts";
 import { addBucket } from "./bucket-requests.ts";
 import { isFaultName, type OwnFault } from "./faults.ts";
 import { type PresignOptions, presignedUrl } from "./presigned-url.ts";
@@ -78,6 +78,7 @@ export class S3Emulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
       clock,
       traits: { ...own, hasAnnotations: annotations ?? own.hasAnnotations },
       region,
+      scheme: https ? "https" : "http",
       buckets: new Map(),
       keys: new AccessKeys(clock),
       capacity: new Capacity(byteCount(given.mostStoredBytes, 2 ** 30, "mostStoredBytes")),
@@ -121,17 +122,13 @@ export class S3Emulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
 
   /** The stored bytes of an object. @returns undefined if there is none @throws `invalid-argument` for a bucket that is not there */
   objectBytes(bucket: string, key: string): Uint8Array | undefined {
-    const found = this.#state.buckets.get(bucket);
-    if (found === undefined) throw invalidArgument(`there is no bucket ${shownValue(bucket)}`);
-    const object = found.current(key);
+    const object = this.#bucket(bucket).current(key);
     return object === undefined ? undefined : new Uint8Array(Buffer.concat(object.pieces));
   }
 
   /** The number of multipart uploads in a bucket that were neither completed nor aborted. @throws `invalid-argument` */
   openUploads(bucket: string): number {
-    const found = this.#state.buckets.get(bucket);
-    if (found === undefined) throw invalidArgument(`there is no bucket ${shownValue(bucket)}`);
-    return found.uploads.size;
+    return this.#bucket(bucket).uploads.size;
   }
 
   /** Signs a URL with which a request needs no other signature. @throws `invalid-argument` */
@@ -153,6 +150,12 @@ export class S3Emulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   /** Sets the service's clock ahead of the emulator's, or back. */
   setClockAhead(ms: number): void {
     this.#state.skewMs = ms;
+  }
+
+  #bucket(name: string): Bucket {
+    const found = this.#state.buckets.get(name);
+    if (found === undefined) throw invalidArgument(`there is no bucket ${shownValue(name)}`);
+    return found;
   }
 }
 

@@ -103,7 +103,7 @@ export class S3Service implements EmulatedService<LoggedRequest, OwnFault> {
     const payload = payloadOf(bytes, signed);
     const { tick } = entry;
     const mayList = allows(signed.key.allow, "s3:ListBucket");
-    const url = `http://${headers.host}${found.path}`;
+    const url = `${this.#state.scheme}://${headers.host}${found.path}`;
     return operation.run(
       new S3Call({
         state: this.#state,

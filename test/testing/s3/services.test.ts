@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { textIn } from "../../../src/blobs/xml.ts";
 import { S3Emulator, type S3EmulatorOptions, type S3Service } from "../../../src/testing/s3/index.ts";
 import { noise } from "../../support/arbitraries.ts";
 import { refusal } from "../../support/refusal.ts";
@@ -161,6 +163,23 @@ describe("annotations", () => {
     await one.send("PutObjectAnnotation", { ...at, AnnotationName: "header", AnnotationPayload: "annotation" });
     expect(Buffer.from(await one.bytes(at)).toString()).toBe("annotation");
   });
+});
+
+test.each([
+  [false, /^http:/],
+  [true, /^https:/],
+])("the place of a whole upload has the scheme of the server (HTTPS: %s)", async (https, scheme) => {
+  await using emulator = await S3Emulator.start({ https });
+  emulator.createBucket(Bucket);
+  const asked = async (method: string, query: Record<string, string>, body = ""): Promise<string> => {
+    const request = { method, headers: {}, body, redirect: "manual", signal: AbortSignal.timeout(10_000) } as const;
+    return await new Response((await emulator.fetch(emulator.presign(method, Bucket, "x", { query }), request)).body).text();
+  };
+  const uploadId = textIn(await asked("POST", { uploads: "" }), "UploadId") ?? "";
+  await asked("PUT", { uploadId, partNumber: "1" }, "1");
+  const part = `<Part><PartNumber>1</PartNumber><ETag>${createHash("md5").update("1").digest("hex")}</ETag></Part>`;
+  const answer = await asked("POST", { uploadId }, `<CompleteMultipartUpload>${part}</CompleteMultipartUpload>`);
+  expect(textIn(answer, "Location")).toMatch(scheme);
 });
 
 test("r2 has no tags and no versions", async () => {
