@@ -1,5 +1,5 @@
 import { notImplemented, preconditionFailed, S3Answer } from "./answer.ts";
-import type { Bucket, StoredObject } from "./bucket.ts";
+import type { StoredObject } from "./bucket.ts";
 import type { S3Call } from "./s3-call.ts";
 import type { CopyCondition } from "./services.ts";
 
@@ -9,12 +9,13 @@ import type { CopyCondition } from "./services.ts";
  * @param names the headers of the condition; undefined for a service that checks none
  * @throws `PreconditionFailed`, `NoSuchKey`, `ConditionalRequestConflict` if the object was deleted since the request came
  */
-export function requireCondition(call: S3Call, names: CopyCondition | undefined, bucket: Bucket = call.bucket): void {
+export function requireCondition(call: S3Call, names: CopyCondition | undefined): void {
   if (names === undefined) return;
   const [ifMatch, ifNoneMatch] = [call.header(names.ifMatch), call.header(names.ifNoneMatch)];
   if (ifMatch === undefined && ifNoneMatch === undefined) return;
   if (ifMatch !== undefined && ifNoneMatch !== undefined) throw notImplemented("If-None-Match");
   if (ifNoneMatch !== undefined && ifNoneMatch !== "*") throw notImplemented("If-None-Match");
+  const { bucket } = call;
   if (bucket.wasDeletedSince(call.key, call.tick)) throw new S3Answer("ConditionalRequestConflict", undefined, { Key: call.key });
   const current = bucket.current(call.key);
   if (ifNoneMatch !== undefined && current !== undefined) throw preconditionFailed("If-None-Match");
@@ -58,5 +59,3 @@ function timeOf(call: S3Call, name: string): number | undefined {
   const ms = Date.parse(call.header(name) ?? "");
   return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000);
 }
-
-export const WRITE_CONDITION: CopyCondition = { ifMatch: "if-match", ifNoneMatch: "if-none-match" };

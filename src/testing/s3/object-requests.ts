@@ -1,10 +1,11 @@
 import type { RawAnswer } from "../emulator/fault-plan.ts";
 import { invalidArgument, S3Answer } from "./answer.ts";
 import { type Bucket, etagOf, type ObjectTraits, type StoredObject, sliceOf } from "./bucket.ts";
-import { type Checksum, checksumElement, checksumHeader, checksumOf, isChecksumAlgorithm } from "./checksums.ts";
-import { isKnown, requireCondition, requireCopySource, WRITE_CONDITION } from "./conditions.ts";
-import { requireReadable, tagsIn, traitHeaders, traitsOf } from "./object-traits.ts";
+import { type Checksum, checksumElement, checksumHeader, checksumOf } from "./checksums.ts";
+import { isKnown, requireCondition, requireCopySource } from "./conditions.ts";
+import { CONTENT_HEADERS, requireReadable, tagsIn, traitHeaders, traitsOf } from "./object-traits.ts";
 import { type AnswerHeaders, bare, bucketIn, present, type S3Call, versionHeader, xmlAnswer } from "./s3-call.ts";
+import { WRITE_CONDITION } from "./services.ts";
 
 // The operations on one object.
 
@@ -238,7 +239,7 @@ function askedChecksum(call: S3Call, object: StoredObject): AnswerHeaders {
   if (part === undefined) return checksumHeaders(checksumNow(object));
   const value = object.parts?.find(({ number }) => `${number}` === part)?.checksum;
   const algorithm = object.checksum?.algorithm;
-  return value !== undefined && algorithm !== undefined && isChecksumAlgorithm(algorithm) ? { [checksumHeader(algorithm)]: value } : {};
+  return value !== undefined && algorithm !== undefined ? { [checksumHeader(algorithm)]: value } : {};
 }
 
 function objectHeaders(call: S3Call, bucket: Bucket, object: StoredObject): Record<string, string> {
@@ -253,8 +254,7 @@ function objectHeaders(call: S3Call, bucket: Bucket, object: StoredObject): Reco
 }
 
 function overrides(call: S3Call): Record<string, string> {
-  const names = ["content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires"];
-  return present(Object.fromEntries(names.map((name) => [name, call.query(`response-${name}`)])));
+  return present(Object.fromEntries(CONTENT_HEADERS.map((name) => [name, call.query(`response-${name}`)])));
 }
 
 interface ByteRange {

@@ -1,3 +1,4 @@
+import { STORAGE_CLASSES } from "../../blobs/s3/calls.ts";
 import { elementsIn, textIn } from "../../blobs/xml.ts";
 import { notImplemented, S3Answer } from "./answer.ts";
 import type { ObjectTraits, StoredObject } from "./bucket.ts";
@@ -78,7 +79,8 @@ const META = "x-amz-meta-";
 const MOST_METADATA_BYTES = 2048;
 const MOST_TAGS = 10;
 const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$/u;
-const CONTENT_HEADERS = [
+/** The headers of an answer that are kept from the request, and that a query can override. */
+export const CONTENT_HEADERS = [
   "content-type",
   "content-encoding",
   "content-disposition",
@@ -86,6 +88,3 @@ const CONTENT_HEADERS = [
   "cache-control",
   "expires",
 ] as const;
-const STORAGE_CLASSES: ReadonlySet<string> = new Set([
-  ...["STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR"],
-]);

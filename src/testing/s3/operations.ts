@@ -25,6 +25,7 @@ import {
   putObject,
   putObjectTagging,
 } from "./object-requests.ts";
+import { CONTENT_HEADERS } from "./object-traits.ts";
 import type { S3Call } from "./s3-call.ts";
 import {
   abortMultipartUpload,
@@ -45,9 +46,7 @@ export interface Operation {
 }
 
 const PAGE = ["prefix", "delimiter", "max-keys", "encoding-type"];
-const OVERRIDES = ["content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires"].map(
-  (name) => `response-${name}`,
-);
+const OVERRIDES = CONTENT_HEADERS.map((name) => `response-${name}`);
 const READ = ["versionId", "partNumber", ...OVERRIDES];
 const PART = ["uploadId", "partNumber"];
 const ANNOTATION = ["annotation", "annotationName", "versionId"];

@@ -32,6 +32,7 @@ export class S3Service implements EmulatedService<LoggedRequest, OwnFault> {
   readonly name = "s3 emulator";
   readonly mostBodyBytes: number;
   readonly #state: S3State;
+  readonly #targets: WeakMap<LoggedRequest, S3Target> = new WeakMap();
 
   constructor(state: S3State, mostBodyBytes: number) {
     this.#state = state;
@@ -44,7 +45,7 @@ export class S3Service implements EmulatedService<LoggedRequest, OwnFault> {
     const resource =
       found === undefined ? base.path : `${method} /${[found.bucket, found.key].filter((part) => part !== undefined).join("/")}`;
     const part = found?.query.find(([name]) => name === "partNumber")?.[1];
-    return {
+    const entry: LoggedRequest = {
       ...base,
       path: [resource, operation, part].filter((word) => word !== undefined).join(" "),
       requestId: randomBytes(8).toString("hex").toUpperCase(),
@@ -55,6 +56,8 @@ export class S3Service implements EmulatedService<LoggedRequest, OwnFault> {
       accessKeyId: undefined,
       receivedBytes: 0,
     };
+    if (found !== undefined) this.#targets.set(entry, found);
+    return entry;
   }
 
   headersOf({ requestId }: LoggedRequest): Readonly<Record<string, string>> {
@@ -85,8 +88,8 @@ export class S3Service implements EmulatedService<LoggedRequest, OwnFault> {
     }
   }
 
-  #run({ method, target, headers, bytes }: ServedRequest, entry: LoggedRequest): RawAnswer {
-    const found = targetOf(target, headers);
+  #run({ method, headers, bytes }: ServedRequest, entry: LoggedRequest): RawAnswer {
+    const found = this.#targets.get(entry);
     if (found === undefined) throw new S3Answer("InvalidURI", "Couldn't parse the specified URI.");
     if (bytes.length > this.mostBodyBytes)
       throw new S3Answer("EntityTooLarge", undefined, {

@@ -30,7 +30,7 @@ export function isS3Service(text: string): text is S3Service {
   return Object.hasOwn(SERVICES, text);
 }
 
-const STANDARD: CopyCondition = { ifMatch: "if-match", ifNoneMatch: "if-none-match" };
+export const WRITE_CONDITION: CopyCondition = { ifMatch: "if-match", ifNoneMatch: "if-none-match" };
 const OTHERS = { wantsEqualParts: false, hasAnnotations: false, hasTags: true, hasVersions: true } as const;
 
 export const SERVICES: Readonly<Record<S3Service, ServiceTraits>> = {
@@ -38,7 +38,7 @@ export const SERVICES: Readonly<Record<S3Service, ServiceTraits>> = {
     ...OTHERS,
     checksWrites: true,
     checksDeletes: true,
-    copyCondition: STANDARD,
+    copyCondition: WRITE_CONDITION,
     checksCopySource: true,
     hasAnnotations: true,
     regions: undefined,

@@ -14,10 +14,11 @@ import {
   fits,
   isChecksumAlgorithm,
 } from "./checksums.ts";
-import { requireCondition, requireCopySource, WRITE_CONDITION } from "./conditions.ts";
+import { requireCondition, requireCopySource } from "./conditions.ts";
 import { checksumElements, copySource, newObject, requireKey } from "./object-requests.ts";
 import { requireReadable, traitsOf } from "./object-traits.ts";
 import { bare, present, type S3Call, versionHeader, xmlAnswer } from "./s3-call.ts";
+import { WRITE_CONDITION } from "./services.ts";
 
 // The operations of multipart uploads.
 
