@@ -7,7 +7,7 @@ import { operationOf, type S3Operation, type S3Request } from "./requests.ts";
 import { type S3Credentials, S3Place } from "./signing.ts";
 
 export interface S3PresignerOptions {
-  /** As of `S3SignedBucket`. */
+  /** The same as in `S3SignedBucket`. */
   readonly url: string;
   readonly region: string;
   readonly credentials: S3Credentials | (() => S3Credentials | Promise<S3Credentials>);

@@ -16,7 +16,7 @@ export interface S3Credentials {
 export interface S3SignedBucket {
   /** `https://BUCKET.s3.REGION.amazonaws.com`, or a service's own address with the bucket as its path: `https://HOST/BUCKET`. */
   readonly url: string;
-  /** Such as `eu-central-1`; `auto` for R2. */
+  /** The region of the bucket, such as `eu-central-1`; `auto` for R2. */
   readonly region: string;
   /** A function is asked before each request, for credentials that are renewed. */
   readonly credentials: S3Credentials | (() => S3Credentials | Promise<S3Credentials>);

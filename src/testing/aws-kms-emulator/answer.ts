@@ -14,7 +14,7 @@ import type { RawAnswer } from "../emulator/fault-plan.ts";
  */
 export class AwsAnswer extends Error {
   override readonly name = "AwsAnswer";
-  /** Such as `NotFoundException`. */
+  /** The code, such as `NotFoundException`. */
   readonly type: string;
   readonly status: number;
 

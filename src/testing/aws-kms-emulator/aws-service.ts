@@ -14,7 +14,7 @@ import { checkSignature } from "./signatures.ts";
 /** One request, as the audit trail records it. */
 export interface LoggedRequest extends LogEntry {
   readonly requestId: string;
-  /** Such as `Encrypt`; undefined for the metadata services. Faults are ordered by it: the path is `POST /Encrypt`. */
+  /** The operation, such as `Encrypt`; undefined for the metadata services. Faults are ordered by it: the path is `POST /Encrypt`. */
   readonly operation: string | undefined;
   /** The ARN of the caller, if the signature was good. */
   principal: string | undefined;

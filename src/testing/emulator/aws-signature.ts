@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from "node:http";
 /** The key and the scope that a signature names. */
 export interface SignatureScope {
   readonly accessKeyId: string;
-  /** Such as `20261126`. */
+  /** The day, such as `20261126`. */
   readonly date: string;
   readonly region: string;
   readonly service: string;
@@ -35,7 +35,7 @@ export function scopeIn(credential: string): SignatureScope | undefined {
 
 export interface CanonicalParts {
   readonly method: string;
-  /** As it is signed. */
+  /** The path as it is signed. */
   readonly path: string;
   /** Decoded names and values. */
   readonly query: readonly (readonly [name: string, value: string])[];

@@ -15,7 +15,7 @@ import type { RawAnswer } from "../emulator/fault-plan.ts";
  */
 export class S3Answer extends Error {
   override readonly name = "S3Answer";
-  /** Such as `NoSuchKey`. */
+  /** The code, such as `NoSuchKey`. */
   readonly code: S3Code;
   readonly status: number;
   /** Further elements beside the code and the message. */

@@ -6,7 +6,7 @@ import type { Checksum, ChecksumAlgorithm, ChecksumType } from "./checksums.ts";
 export interface ObjectTraits {
   /** `content-type` and its kin, by their names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  /** By the names without `x-amz-meta-`. */
+  /** Values by their names without `x-amz-meta-`. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly storageClass: string;
   readonly tags: ReadonlyMap<string, string>;

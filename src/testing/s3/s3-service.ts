@@ -15,7 +15,7 @@ import { operationOf, type S3Target, targetOf } from "./target.ts";
 /** One request, as an access log records it. */
 export interface LoggedRequest extends LogEntry {
   readonly requestId: string;
-  /** Such as `PutObject`; undefined if there is none. Faults match it: the path is `PUT /bucket/key PutObject`, with the number of a part behind it. */
+  /** The operation, such as `PutObject`; undefined if there is none. Faults match it: the path is `PUT /bucket/key PutObject`, with the number of a part behind it. */
   readonly operation: string | undefined;
   readonly bucket: string | undefined;
   readonly key: string | undefined;

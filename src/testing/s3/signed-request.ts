@@ -18,7 +18,7 @@ import type { S3Target } from "./target.ts";
 export interface SignedRequest {
   readonly key: AccessKey;
   readonly scope: SignatureScope;
-  /** Such as `20261126T044000Z`. */
+  /** The time of the signature, such as `20261126T044000Z`. */
   readonly time: string;
   readonly signature: string;
   /** SHA-256 of the body in hex, or what stands in its place. */
