@@ -1,6 +1,5 @@
-import type { AwsCredentials } from "../../../providers/aws-kms/index.ts";
+import { credentialsOf } from "../../../providers/aws-kms/login/index.ts";
 import { type S3Credentials, type S3Mode, s3Blobs } from "../../blobs/s3/index.ts";
-import { systemClock } from "../../core/base/clock.ts";
 import { awsConnection } from "../aws-connection.ts";
 import { environmentVariable } from "../environment.ts";
 import { usageError } from "../failure.ts";
@@ -46,24 +45,6 @@ async function credentialsIn(region: string): Promise<S3Credentials | (() => Pro
   if ("accessKeyId" in source) return source;
   const partition = region.startsWith("cn-") ? "aws-cn" : region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
   const place = { key: { partition, region }, traits: { fips, dualStack }, http: fetch === undefined ? {} : { fetch } } as const;
-  const fetched = async (): Promise<AwsCredentials> => (typeof source === "function" ? await source() : await source.load(place));
-  let held: Promise<AwsCredentials> | undefined;
-  let endsAtMs = Number.POSITIVE_INFINITY;
-  return async () => {
-    if (held === undefined || endsAtMs - systemClock.unixMs() < AHEAD_MS) {
-      held = fetched();
-      endsAtMs = Number.POSITIVE_INFINITY; // others wait for the same
-    }
-    const asked = held;
-    try {
-      const credentials = await asked;
-      if (held === asked) endsAtMs = credentials.expiration?.getTime() ?? Number.POSITIVE_INFINITY;
-      return credentials;
-    } catch (error) {
-      if (held === asked) held = undefined;
-      throw error;
-    }
-  };
+  const held = credentialsOf(source, place);
+  return async () => await held.get();
 }
-
-const AHEAD_MS = 300_000;
