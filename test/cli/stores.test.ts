@@ -273,6 +273,14 @@ test("an endpoint of S3 must say which service it is, and a region is needed", a
   expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining("access-denied")]);
 });
 
+test("s3:// is refused where the environment asks for FIPS endpoints", async () => {
+  const env = { PATH, AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_S3: s3.url, ENVELOCK_S3_MODE: "aws", AWS_USE_FIPS_ENDPOINT: "true" };
+  s3.takeRequests();
+  const { exitCode, stderr } = await run(["inspect", "s3://blobs/x"], undefined, { env });
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining("AWS_USE_FIPS_ENDPOINT")]);
+  expect(s3.takeRequests()).toEqual([]);
+});
+
 test("Azure with an identity: each request has its token, and no SAS", async () => {
   const emulator = await AzureEmulator.start();
   const seen: string[] = [];

@@ -17,6 +17,11 @@ export const s3Places: StoreKind = {
   async open(bucket, options) {
     const region = environmentVariable("AWS_REGION") ?? environmentVariable("AWS_DEFAULT_REGION");
     if (region === undefined) throw usageError("nothing says in which region the bucket is", "set AWS_REGION; R2 takes auto");
+    if (environmentVariable("AWS_USE_FIPS_ENDPOINT")?.toLowerCase() === "true")
+      throw usageError(
+        "s3:// uses no FIPS endpoint, and AWS_USE_FIPS_ENDPOINT asks for one",
+        "unset it for this command, or use the library with a URL of s3-fips",
+      );
     const endpoint = options.endpoint ?? environmentVariable("AWS_ENDPOINT_URL_S3") ?? environmentVariable("AWS_ENDPOINT_URL");
     const mode = modeOf(options, endpoint);
     const url = endpoint === undefined ? ownUrl(bucket, region) : `${endpoint.replace(/\/$/, "")}/${bucket}`;
