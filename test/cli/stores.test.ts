@@ -273,6 +273,30 @@ test("an endpoint of S3 must say which service it is, and a region is needed", a
   expect([refused.exitCode, refused.stderr]).toEqual([1, expect.stringContaining("access-denied")]);
 });
 
+test("credentials of S3 that end come from a container, once for all requests", async () => {
+  const { accessKeyId, secretAccessKey, sessionToken, expiration } = s3.issueCredentials({ lifeSeconds: 3600 });
+  let asked = 0;
+  const server = createServer((_request, response) => {
+    asked++;
+    const lasting = { Token: sessionToken, Expiration: expiration?.toISOString() };
+    response.end(JSON.stringify({ AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey, ...lasting }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const address = server.address();
+    const uri = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/role`;
+    const place = { AWS_REGION: s3.connection.region, AWS_ENDPOINT_URL_S3: s3.url, ENVELOCK_S3_MODE: "aws" };
+    const env = { PATH, ...place, AWS_CONTAINER_CREDENTIALS_FULL_URI: uri };
+    const { exitCode, stderr } = await run(["encrypt", write("by-container", "x"), ...KEY, "--out", "s3://blobs/by-container"], undefined, {
+      env,
+    });
+    expect([exitCode, stderr, asked]).toEqual([0, "", 1]);
+    expect((await run(["decrypt", "s3://blobs/by-container", ...KEY], undefined, { env })).text).toBe("x");
+  } finally {
+    server.close();
+  }
+});
+
 test("s3:// is refused where the environment asks for FIPS endpoints", async () => {
   const env = { PATH, AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_S3: s3.url, ENVELOCK_S3_MODE: "aws", AWS_USE_FIPS_ENDPOINT: "true" };
   s3.takeRequests();
