@@ -124,6 +124,11 @@ function requireSame(record: JobRecord, work: JobWork, target: readonly string[]
     throw invalidArgument(`job ${record.id} is of kind ${record.kind}, not ${work.kind}`, "Give another id to another job.");
   if (record.rates.length !== work.rates.length)
     throw invalidArgument(`job ${record.id} was planned with ${record.rates.length} budgets, this process has ${work.rates.length}`);
+  if ((record.target === null) !== (target === null))
+    throw invalidArgument(
+      `job ${record.id} was planned ${record.target === null ? "with" : "without"} keyringOf, and this process has ${target === null ? "one" : "none"}`,
+      "Plan it in every process as in the first: whose keys wrap is a matter of the job.",
+    );
   if (record.target === null || target === null || sorted(record.target) === sorted(target)) return;
   throw new EnvelockError(
     "invalid-argument",

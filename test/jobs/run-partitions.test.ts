@@ -149,6 +149,18 @@ describe("a plan", () => {
     });
   });
 
+  test("a process without keyringOf takes up no job that has one, and the other way round", async () => {
+    const { jobs, open, clock } = await fleetOf(3);
+    const keyringOf = ({ tenant = "" }: Context): Keyring =>
+      new Keyring({ wrapWith: [kek("new")], unwrapWith: [kek("old")], context: { tenant }, clock });
+    const plans = [{}, { keyringOf }].map((own, at) => ({ id: `job-${at}`, dataKeys: open(), jobs, clock, ...own }));
+    for (const plan of plans) await planRewrap(plan);
+    for (const [at, plan] of plans.entries()) {
+      expect(await refusalCode(() => planRewrap({ ...plan, id: `job-${1 - at}` }))).toBe("invalid-argument");
+      await planRewrap(plan);
+    }
+  });
+
   test("a process that cannot read its own wraps plans nothing", async () => {
     const { jobs, open, clock } = await fleetOf(3);
     const blind = watched(kek("new"), {
