@@ -1,5 +1,6 @@
 import type { FleetParts } from "./fleet-job.ts";
 import type { Bound, JobPhase, JobRecord, PartitionRecord } from "./records.ts";
+import type { JobChange } from "./rows.ts";
 import { finalPhase, openRowsOf, summaryOf } from "./summary.ts";
 
 /** A job, and the partitions of its present phase. None while it does not run. */
@@ -32,7 +33,7 @@ export async function advance(parts: FleetParts, signal?: AbortSignal): Promise<
 }
 
 /** Begins the next round over the partitions that have failed rows, unless it is too early. */
-export async function beginRound(parts: Pick<FleetParts, "rows" | "clock">, isForced: boolean, signal?: AbortSignal): Promise<JobRecord> {
+export async function beginRound(parts: Pick<FleetParts, "rows" | "clock">, isForced: boolean, signal?: AbortSignal): Promise<JobChange> {
   return await parts.rows.changeJob(
     (now) => (now.state === "failing" ? { state: "running", round: now.round + 1, phase: "work", phaseAtMs: nowMs(parts) } : undefined),
     signal,

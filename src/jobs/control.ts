@@ -70,7 +70,7 @@ export async function cancelJob(ref: JobRef): Promise<JobState> {
  */
 export async function retryJob(ref: JobRef): Promise<JobState> {
   const { rows, clock, signal } = openRef(ref, "retryJob");
-  const { state, id } = await beginRound({ rows, clock }, true, signal);
+  const { state, id } = (await beginRound({ rows, clock }, true, signal)).record;
   if (state === "running") return state;
   throw new EnvelockError("invalid-argument", `job ${id} is ${state}: a retry needs one that is failing`);
 }
@@ -82,7 +82,7 @@ async function changed(
   wanted: JobState,
 ): Promise<JobState> {
   const { rows, signal } = openRef(ref, what);
-  const { state, id } = await rows.changeJob((record) => (record.state === wanted ? undefined : next(record)), signal);
+  const { state, id } = (await rows.changeJob((record) => (record.state === wanted ? undefined : next(record)), signal)).record;
   if (state === wanted) return state;
   throw new EnvelockError("invalid-argument", `job ${id} is ${state}: it cannot become ${wanted}`);
 }

@@ -53,21 +53,20 @@ export class JobRows {
    *
    * @param next makes the change; undefined leaves the job as it is
    * @param lease the time before which the next round does not begin, or what the change needs
-   * @returns the job as it stands then
+   * @returns the job as it stands then, and whether this call made the change
    */
   async changeJob(
     next: (record: JobRecord) => Partial<JobRecord> | undefined,
     signal?: AbortSignal,
     lease: JobLease = { leaseMs: 0 },
-  ): Promise<JobRecord> {
+  ): Promise<JobChange> {
     for (let turn = 0; turn < MAX_TURNS; turn++) {
       const record = await this.requireJob(signal);
       const change = next(record);
-      if (change === undefined) return record;
+      if (change === undefined || (lease.onlyIfFree === true && record.waitMs > 0)) return { record, isChanged: false };
       const changed = { ...record, ...change, revision: record.revision + 1 };
       if (await this.#jobs.compareAndSwap(jobRowOf(changed), record.revision, lease, callWith(signal)))
-        return { ...changed, waitMs: lease.leaseMs };
-      if (lease.onlyIfFree === true && (await this.requireJob(signal)).waitMs > 0) return record;
+        return { record: { ...changed, waitMs: lease.leaseMs }, isChanged: true };
     }
     throw new EnvelockError("unavailable", `the job ${this.id} is changed by other processes again and again`);
   }
@@ -115,6 +114,12 @@ export class JobRows {
     const isSwapped = await this.#jobs.compareAndSwap(partitionRowOf(this.id, next), record.revision, lease, callWith(signal));
     return isSwapped ? { ...next, leaseMs: lease.leaseMs } : undefined;
   }
+}
+
+/** The result of `JobRows.changeJob`. */
+export interface JobChange {
+  readonly record: JobRecord;
+  readonly isChanged: boolean;
 }
 
 const PLAN = "plan";

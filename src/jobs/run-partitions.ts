@@ -111,7 +111,7 @@ async function workOn(job: FleetJob, settings: SliceSettings, shared: Shared & {
     await shared.tell();
     if (state === "failing" && shared.budget.retriesLeft > 0) {
       if (waitMs > 0) await sleep(clock, Math.min(waitMs, IDLE_MS), signal);
-      else if ((await beginRound(parts, false, signal)).state === "running") shared.budget.retriesLeft--;
+      else if ((await beginRound(parts, false, signal)).isChanged) shared.budget.retriesLeft--;
       continue;
     }
     if (state !== "running" || kind !== job.kind) return;

@@ -272,6 +272,26 @@ describe("failures", () => {
     expect(clock.monotonicMs() - beganAtMs).toBeGreaterThanOrEqual(30_000 + 60_000);
   });
 
+  test("a round that several lanes want to begin counts once", async () => {
+    const { jobs, open, clock } = await fleetOf(3);
+    await open(kek("lost"), []).rotate({ tenant: "x" });
+    let lanes: (() => void)[] = [];
+    const gathering: JobStore = {
+      ...jobs,
+      async compareAndSwap(row, revision, lease, options) {
+        if (row.kind === "job" && lease.onlyIfFree === true)
+          await new Promise<void>((resolve) => {
+            if (lanes.push(resolve) < 4) return;
+            for (const go of lanes) go();
+            lanes = [];
+          });
+        return await jobs.compareAndSwap(row, revision, lease, options);
+      },
+    };
+    const job = await planRewrap({ id: ID, dataKeys: open(), jobs: gathering, clock });
+    expect(await clock.finish(runPartitions(job, { lanes: 4, retries: 2 }))).toMatchObject({ state: "failing", round: 2 });
+  });
+
   test("a tenant whose key is disabled holds nobody up, is in the ledger once, and is done when it is back", async () => {
     const { jobs, open, clock, store } = await fleetOf(900, (at) => ({ tenant: `t${at % 30}`, unit: `${at}` }));
     let isDisabled = true;
