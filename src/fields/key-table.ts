@@ -68,7 +68,7 @@ export class KeyTable {
   /** Cuts a range of scopes into parts. Reads all rows of it where the store has no quicker way. @throws what the store throws */
   async cuts(wanted: WantedCuts, options?: CallOptions): Promise<KeyCuts> {
     const store = this.#store;
-    if (store.cuts === undefined) return await walkedCuts((page) => this.scan(page, options), wanted);
+    if (store.cuts === undefined) return await walkedCuts((page) => this.scan(page, options), wanted, options?.signal);
     const { rows, bounds } = await fromStore(async () => (await store.cuts?.(wanted, options)) ?? { rows: 0, bounds: [] }, options);
     if (bounds.every((bound, at) => typeof bound === "string" && (at === 0 || bound > (bounds[at - 1] ?? "")))) return { rows, bounds };
     throw new EnvelockError("provider-failure", "the data-key store cut its rows out of order");
