@@ -1,6 +1,9 @@
 import { invalidArgument } from "../core/base/errors.ts";
 import { count } from "../core/resilience/checks.ts";
 import type { TableKey } from "../fields/jobs/column-job.ts";
+import { Marks } from "../fields/jobs/marks.ts";
+import { pagesOf } from "../fields/jobs/pages.ts";
+import type { Cuts } from "./work.ts";
 
 /**
  * Cuts integer keys into parts of equal width. The last part has no end, so that rows that come in meanwhile belong to it.
@@ -44,26 +47,19 @@ export function uuidBounds(n: number): readonly string[] {
 /** Cuts a table by reading the keys of all rows. */
 export async function walkedBounds(
   rows: (after: TableKey | undefined, limit: number) => Promise<readonly { readonly key: TableKey }[]>,
-  most: number,
+  wanted: Pick<Cuts, "least" | "most" | "rowsEach">,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly rows: number; readonly bounds: readonly TableKey[] }> {
-  const marks: TableKey[] = []; // the last key of each page
-  let read = 0;
-  for (let after: TableKey | undefined; ; ) {
-    signal?.throwIfAborted();
-    const page = await rows(after, PAGE_ROWS);
-    const last = page.at(-1)?.key;
-    if (last === undefined) break;
-    if (last === after) throw invalidArgument("`rows` gave a row that is not behind the one before it");
-    read += page.length;
-    marks.push(last);
-    after = last;
+  const marks = new Marks<TableKey>();
+  const reader = { read: rows, placeOf: ({ key }: { readonly key: TableKey }) => key };
+  let before: TableKey | undefined;
+  for await (const page of pagesOf(reader, undefined, signal)) {
+    if (page.last === before) throw invalidArgument("`rows` gave a row that is not behind the one before it");
+    for (const { key } of page.rows) marks.add(key);
+    before = page.last;
   }
-  const parts = Math.min(most, marks.length);
-  const bounds = Array.from({ length: Math.max(0, parts - 1) }, (_, at) => marks[Math.floor((marks.length * (at + 1)) / parts) - 1]);
-  return { rows: read, bounds: bounds.flatMap((bound) => (bound === undefined ? [] : [bound])) };
+  return { rows: marks.rows, bounds: marks.cuts(wanted) };
 }
 
 /** The most partitions of a job. */
 export const MOST_PARTS = 4096;
-const PAGE_ROWS = 256;

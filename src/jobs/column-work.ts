@@ -35,10 +35,11 @@ export function columnWork<T>({ column, cipher, update, rows, bounds }: ColumnWo
     hasVerify: false,
     rates: [],
     prepare: async () => null,
-    async cuts({ most, after, to }: Cuts, signal) {
+    async cuts({ after, to, ...wanted }: Cuts, signal) {
       if (after !== undefined || to !== undefined) return { rows: 0, bounds: middleOf(after, to) };
-      if (bounds === undefined) return await walkedBounds((last, limit) => rows(last, limit, undefined), most, signal);
-      const found = await bounds(most - 1);
+      if (bounds === undefined) return await walkedBounds((last, limit) => rows(last, limit, undefined), wanted, signal);
+      const parts = Math.min(wanted.most, Math.max(wanted.least, UNCOUNTED_PARTS));
+      const found = parts === 1 ? [] : await bounds(parts - 1);
       if (!Array.isArray(found) || !found.every(isBound) || new Set(found).size < found.length)
         throw invalidArgument("bounds gives a list of keys, each once");
       return { rows: 0, bounds: found };
@@ -79,5 +80,7 @@ function keyIn(after: SliceTask["after"]): TableKey | undefined {
   return typeof after === "string" || typeof after === "number" ? after : undefined;
 }
 
+/** The partitions of a table whose rows nothing has counted. */
+const UNCOUNTED_PARTS = 64;
 const COLUMN = /^[\x21-\x7e]{1,100}$/;
 const FEWEST_KEYS = 512;

@@ -16,7 +16,7 @@ export interface PlanOptions {
   /** The name of the job, 1 to 128 printable ASCII characters. Every process that plans this id works on the same job. */
   readonly id: string;
   readonly jobs: JobStore;
-  /** The number of partitions, at most 4,096. By default one for each 50,000 rows, and at least 16. */
+  /** The number of partitions, at most 4,096. By default one for each 50,000 rows, and at least 16; 64 with `bounds`, which count no rows. */
   readonly partitions?: number;
   readonly signal?: AbortSignal;
   /** The time source, for tests. Leases are measured by the store's. */

@@ -46,6 +46,31 @@ describe("a re-encryption over a fleet", () => {
     expect(users.updates()).toBe(600);
   });
 
+  test.each<[string, ((n: number) => readonly TableKey[]) | undefined]>([
+    ["bounds of integers", (n) => integerBounds(1, 40, n)],
+    ["bounds of UUIDs", uuidBounds],
+    ["a walk over its keys", undefined],
+  ])("is one partition with %s if the caller says so", async (_what, bounds) => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const { rows, update } = table(Array.from({ length: 40 }, (_, at) => `user ${at}`));
+    const own = { column: "users.email", rows, update, ...(bounds && { bounds }) };
+    const job = await planReencrypt<string>({ id: "emails", jobs, cipher, partitions: 1, clock, ...own });
+    expect(await runPartitions(job)).toMatchObject({ state: "done", partitions: { total: 1 }, counts: { plaintext: 40 } });
+  });
+
+  test.each<[string, number, ((n: number) => readonly TableKey[]) | undefined]>([
+    ["bounds", 64, (n) => integerBounds(1, 1_000_000, n)],
+    ["a walk over its keys", 16, undefined],
+  ])("of a small table with %s has %d partitions", async (_what, parts, bounds) => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const { rows, update } = table(Array.from({ length: 400 }, (_, at) => `user ${at}`));
+    const own = { column: "users.email", rows, update, ...(bounds && { bounds }) };
+    const job = await planReencrypt<string>({ id: "emails", jobs, cipher, clock, ...own });
+    expect(await clock.finish(runPartitions(job))).toMatchObject({ state: "done", partitions: { total: parts } });
+  });
+
   test("a job of another column is left alone, and bad options are refused", async () => {
     const { clock, jobs, open } = await fleetOf(1);
     const cipher = await open().field(EMAIL);
