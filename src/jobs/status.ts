@@ -88,13 +88,13 @@ export async function jobStatus(ref: JobRef): Promise<JobStatus> {
   const { rows, signal, clock } = openRef(ref, "jobStatus");
   const record = await rows.requireJob(signal);
   const partitions = await rows.partitions(record.round, record.phase, signal);
-  const failures = await new Ledger(rows.store, rows.id).entries(record.round, signal);
+  const isFailing = partitions.some((partition) => openRowsOf(partition) > 0);
+  const failures = isFailing ? grouped(await new Ledger(rows.store, rows.id).entries(record.round, signal)) : [];
   const counts = sumOf(partitions.map((partition) => partition.counts));
   const expectedRows = record.round === 0 ? (await rows.plan(signal))?.rows || undefined : undefined;
   const seconds = Math.max(0.001, (clock.unixMs() - record.phaseAtMs) / 1000);
   const rowsPerSecond = countOf(counts, "rows") / seconds;
   const left = expectedRows === undefined ? undefined : Math.max(0, expectedRows - countOf(counts, "rows"));
-  const isFailing = partitions.some((partition) => openRowsOf(partition) > 0);
   return {
     id: record.id,
     kind: record.kind,
@@ -107,7 +107,7 @@ export async function jobStatus(ref: JobRef): Promise<JobStatus> {
     rowsPerSecond,
     leftMs: left === undefined || rowsPerSecond === 0 || record.state !== "running" ? undefined : (left / rowsPerSecond) * 1000,
     retryInMs: record.state === "failing" ? record.waitMs : 0,
-    failures: isFailing ? grouped(failures) : [],
+    failures,
     ranges: partitions.map(statusOf),
     report: record.report,
   };
@@ -179,17 +179,13 @@ function statusOf({ id, state, leaseMs, counts, attempts }: PartitionRecord): Pa
 }
 
 function grouped(entries: readonly FailureRecord[]): readonly JobFailure[] {
-  const groups = new Map<string, FailureRecord[]>();
-  for (const entry of entries) {
-    const name = `${entry.code} ${entry.tenant ?? ""}`;
-    groups.set(name, [...(groups.get(name) ?? []), entry]);
+  const groups = new Map<string, JobFailure>();
+  for (const { id, code, tenant, message, tries } of entries) {
+    const name = `${code} ${tenant ?? ""}`;
+    const known = groups.get(name) ?? { code, tenant, message, entries: 0, tries: 0, example: id };
+    groups.set(name, { ...known, entries: known.entries + 1, tries: Math.max(known.tries, tries) });
   }
-  return [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    if (first === undefined) return [];
-    const { code, tenant, message, id } = first;
-    return [{ code, tenant, message, entries: group.length, tries: Math.max(...group.map(({ tries }) => tries)), example: id }];
-  });
+  return [...groups.values()];
 }
 
 const REF_OPTIONS: OptionNames<JobRef & { readonly kind?: string }> = { jobs: true, id: true, signal: true, clock: true, kind: true };

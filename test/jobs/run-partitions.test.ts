@@ -292,6 +292,35 @@ describe("failures", () => {
     expect(await clock.finish(runPartitions(job, { lanes: 4, retries: 2 }))).toMatchObject({ state: "failing", round: 2 });
   });
 
+  test("a ledger of any size is told, and not read while nothing fails", async () => {
+    const { jobs, open, clock } = await fleetOf(3);
+    const entries = 150_000;
+    const document = { round: 0, code: "timeout", message: "late", tenant: null, part: "0000", tries: 1, firstAtMs: 0 };
+    let reads = 0;
+    const large: JobStore = {
+      ...jobs,
+      async list(page, options) {
+        if (page.kind !== "failure") return await jobs.list(page, options);
+        reads++;
+        const first = page.after ? Number(page.after.slice(4)) + 1 : 1e6;
+        const length = Math.min(page.limit, 1e6 + entries - first);
+        return Array.from({ length }, (_, at) => {
+          const tries = first + at === 1e6 + 7 ? 3 : 1;
+          return { ...page, id: `row/${first + at}`, revision: 1, leaseMs: 0, document: JSON.stringify({ ...document, tries }) };
+        });
+      },
+    };
+    const job = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 1, clock });
+    await pauseJob(job);
+    expect(await jobStatus({ jobs: large, id: ID, clock })).toMatchObject({ failures: [] });
+    expect(reads).toBe(0);
+    await resumeJob(job);
+    await open(kek("lost"), []).rotate({ tenant: "x" });
+    await runPartitions(job, { retries: 0 });
+    const { failures } = await jobStatus({ jobs: large, id: ID, clock });
+    expect(failures).toEqual([{ code: "timeout", tenant: null, message: "late", entries, tries: 3, example: "row/1000000" }]);
+  });
+
   test("a tenant whose key is disabled holds nobody up, is in the ledger once, and is done when it is back", async () => {
     const { jobs, open, clock, store } = await fleetOf(900, (at) => ({ tenant: `t${at % 30}`, unit: `${at}` }));
     let isDisabled = true;
