@@ -45,10 +45,9 @@ export async function beginRound(parts: Pick<FleetParts, "rows" | "clock">, isFo
 async function completed(parts: FleetParts, record: JobRecord, signal?: AbortSignal): Promise<readonly PartitionRecord[]> {
   const { rows } = parts;
   const { round, phase } = record;
-  let expected: readonly Range[] | undefined;
   for (;;) {
     const found = await rows.partitions(round, phase, signal);
-    expected ??= await rangesOf(parts, record, signal);
+    const expected = await knownRangesOf(parts, record, signal);
     const there = new Set(found.map(({ id }) => id.part));
     const cut = found.flatMap(({ children }) => children);
     const missing = [...expected, ...cut].filter(({ part }) => !there.has(part));
@@ -61,6 +60,16 @@ interface Range {
   readonly part: string;
   readonly from: Bound | null;
   readonly to: Bound | null;
+}
+
+/** As `rangesOf`, which cannot change within a phase of a round: read once, as a plan has up to 1.9 MB. */
+async function knownRangesOf(parts: FleetParts, record: JobRecord, signal?: AbortSignal): Promise<readonly Range[]> {
+  const known = lastRanges.get(parts);
+  if (known?.round === record.round && known.phase === record.phase) return known.ranges;
+  const { round, phase } = record;
+  const ranges = await rangesOf(parts, record, signal);
+  lastRanges.set(parts, { round, phase, ranges });
+  return ranges;
 }
 
 /** The ranges that a phase begins with: those of the plan, of the work that is verified, or of what has to be done again. */
@@ -84,6 +93,7 @@ function nowMs({ clock }: Pick<FleetParts, "clock">): number {
   return Math.floor(clock.unixMs());
 }
 
+const lastRanges = new WeakMap<FleetParts, Pick<JobRecord, "round" | "phase"> & { readonly ranges: readonly Range[] }>();
 /** The time before the first retry. Each further one takes twice as long. */
 const RETRY_DELAY_MS = 30_000;
 const MOST_DOUBLINGS = 7;

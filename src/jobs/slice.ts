@@ -137,9 +137,10 @@ class Slice {
     const { rows, work } = this.#parts;
     const { signal } = this.#settings;
     const { id, after, to, children } = this.#held;
-    const open = (await rows.partitions(id.round, id.phase, signal)).filter(({ state }) => state === "open");
     const behind = boundOf(after);
-    if (behind === undefined || open.length >= MOST_OPEN || open.some((one) => one.leaseMs === 0 && one.id.part !== id.part)) return;
+    if (behind === undefined) return;
+    const open = (await rows.partitions(id.round, id.phase, signal)).filter(({ state }) => state === "open");
+    if (open.length >= MOST_OPEN || open.some((one) => one.leaseMs === 0 && one.id.part !== id.part)) return;
     const { bounds } = await work.cuts({ least: 1, most: 2, rowsEach: FEWEST_ROWS, after: behind, to: to ?? undefined }, signal);
     const [middle] = bounds;
     if (middle === undefined || middle === to || middle === behind) return;

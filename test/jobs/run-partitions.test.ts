@@ -72,6 +72,21 @@ describe("a rewrap over a fleet", () => {
     expect(await revisionsIn(store)).toEqual(Array(3000).fill(2));
   });
 
+  test("a process reads the plan of a job once to work on it, and once for the state at the end", async () => {
+    const { jobs, open, clock } = await fleetOf(100);
+    let reads = 0;
+    const counting: JobStore = {
+      ...jobs,
+      async get(place, options) {
+        if (place.kind === "plan") reads++;
+        return await jobs.get(place, options);
+      },
+    };
+    const job = await planRewrap({ id: ID, dataKeys: open(), jobs: counting, partitions: 5, clock });
+    expect(await runPartitions(job)).toMatchObject({ state: "done", partitions: { total: 5 } });
+    expect(reads).toBe(2);
+  });
+
   test("rows that come in meanwhile are seen, and one that an old process wraps with the old key is met again", async () => {
     const { jobs, open, clock } = await fleetOf(300);
     const job = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 3, clock });
