@@ -14,7 +14,10 @@ export interface RunOptions extends Omit<SliceOptions, "onPage"> {
   readonly lanes?: number;
   /** The rounds over what failed that this call begins by itself, each after a longer pause. Default 3. */
   readonly retries?: number;
-  /** Called with the state of the whole job, every `progressMs` while this process works; what it throws ends the call. */
+  /**
+   * Called with the state of the whole job, after a page or between slices if `progressMs` have passed, and at the end. What it throws ends
+   * the call.
+   */
   readonly onProgress?: (status: JobStatus) => void;
   /** Default 2,000. */
   readonly progressMs?: number;
@@ -60,7 +63,7 @@ export async function runPartitions(job: FleetJob, options: RunOptions = {}): Pr
   const shared: Shared = { budget, tell };
   const working = Array.from({ length: lanes }, async () => {
     try {
-      await runLane(job, { ...settings, signal: AbortSignal.any([signal]), owner: newOwner() }, shared);
+      await runLane(job, { ...settings, signal: AbortSignal.any([signal]), onPage: tell, owner: newOwner() }, shared);
     } catch (error) {
       stop.abort(error);
       throw error;

@@ -33,7 +33,8 @@ export interface SliceEnd {
 /** The settings of a slice, checked. */
 export interface SliceSettings extends Required<Pick<SliceOptions, "leaseMs" | "sliceMs" | "concurrency">> {
   readonly signal: AbortSignal | undefined;
-  readonly onPage: (rows: number) => void;
+  /** The hook of the caller. A slice waits for it. */
+  readonly onPage: (rows: number) => unknown;
   readonly owner: string;
 }
 
@@ -113,7 +114,7 @@ class Slice {
     const kept = await rows.swapPartition(this.#held, change, { leaseMs: isOver ? 0 : leaseMs }, signal);
     if (kept === undefined) return this.#stop(LOST);
     this.#held = kept;
-    onPage(countOf(counts, "rows") - this.#rowsBefore);
+    await onPage(countOf(counts, "rows") - this.#rowsBefore);
     if (isStopped) return this.#stop(STOPPED);
     if (!isOver) return true;
     await this.#split();

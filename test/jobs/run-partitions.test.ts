@@ -4,7 +4,17 @@ import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { DataKeyStore } from "../../src/core/contracts/data-key-store.ts";
 import type { JobStore } from "../../src/core/contracts/job-store.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
-import { cancelJob, jobStatus, listJobs, pauseJob, planRewrap, resumeJob, retryJob, runPartitions } from "../../src/jobs/index.ts";
+import {
+  cancelJob,
+  jobStatus,
+  listJobs,
+  pauseJob,
+  planRewrap,
+  type RunOptions,
+  resumeJob,
+  retryJob,
+  runPartitions,
+} from "../../src/jobs/index.ts";
 import { isUnchangedReport } from "../../src/jobs/report.ts";
 import { kek, watched } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -121,6 +131,24 @@ describe("a rewrap over a fleet", () => {
       },
     });
     await expect(running).rejects.toBe(enough);
+  });
+
+  test("onProgress is called within a slice too", async () => {
+    const { store, jobs, open, clock } = await fleetOf(1500);
+    const slow: DataKeyStore = {
+      ...store,
+      async scan(page, options) {
+        clock.advanceNow(1000);
+        return await store.scan(page, options);
+      },
+    };
+    const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, slow), jobs, partitions: 1, clock });
+    const told: number[] = [];
+    const onProgress: RunOptions["onProgress"] = ({ phase, partitions, counts: { rows = 0 } }) => {
+      if (phase === "work" && partitions.done === 0) told.push(rows);
+    };
+    await clock.finish(runPartitions(job, { leaseMs: 3_600_000, progressMs: 1000, onProgress }));
+    expect(told).toEqual([256, 512, 768, 1024, 1280, 1500]);
   });
 
   test("an aborted signal stops it with its reason, and its partition is free at once", async () => {
