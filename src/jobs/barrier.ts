@@ -85,7 +85,7 @@ function rangeOf({ id, from, to }: PartitionRecord): Range {
 }
 
 function newPartition(round: number, phase: JobPhase, { part, from, to }: Range): PartitionRecord {
-  const untouched = { after: null, owner: null, attempts: 0, counts: {}, keyVersions: {}, children: [] };
+  const untouched = { after: null, owner: null, attempts: 0, rests: 0, counts: {}, keyVersions: {}, children: [] };
   return { id: { round, phase, part }, revision: 1, leaseMs: 0, state: "open", from, to, ...untouched };
 }
 

@@ -49,6 +49,8 @@ export interface PartitionRecord {
   readonly after: Place | null;
   readonly owner: string | null;
   readonly attempts: number;
+  /** The slices without headway since the last checkpoint: a row of the next page asked for a pause. */
+  readonly rests: number;
   readonly counts: Readonly<Record<string, number>>;
   readonly keyVersions: Readonly<Record<string, number>>;
   /** The parts that were cut off its end while it was worked on. */
@@ -155,6 +157,7 @@ export function parsePartition({ id, revision, leaseMs, document }: LeasedJobRow
     after: fields.is("after", isNull) ? null : fields.read("after", isPlace),
     owner: fields.is("owner", isNull) ? null : fields.text("owner"),
     attempts: fields.count("attempts"),
+    rests: fields.count("rests"),
     counts: fields.read("counts", isCounts),
     keyVersions: fields.read("keyVersions", isCounts),
     children: fields.read("children", isChildren),

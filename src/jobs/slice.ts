@@ -105,12 +105,13 @@ class Slice {
     const { leaseMs, signal, onPage } = this.#settings;
     const { id } = this.#held;
     const throttled = failed.find(({ isThrottled }) => isThrottled);
-    if (throttled !== undefined) return await this.#rest(throttled);
+    const rests = countOf(counts, "rewrapped") > countOf(this.#held.counts, "rewrapped") ? 0 : this.#held.rests;
+    if (throttled !== undefined && rests < MOST_RESTS) return await this.#rest(throttled, rests);
     if (failed.length > 0) await ledger.write(failed, { round: id.round, part: id.part, nowMs: Math.floor(clock.unixMs()) }, signal);
     const record = await rows.requireJob(signal);
     const isStopped = !isAt(record, id);
     const isOver = isStopped || clock.monotonicMs() >= this.#endAtMs;
-    const change = { after: last, counts, keyVersions, ...(isOver && { owner: null }) };
+    const change = { after: last, rests: 0, counts, keyVersions, ...(isOver && { owner: null }) };
     const kept = await rows.swapPartition(this.#held, change, { leaseMs: isOver ? 0 : leaseMs }, signal);
     if (kept === undefined) return this.#stop(LOST);
     this.#held = kept;
@@ -122,9 +123,9 @@ class Slice {
   }
 
   /** Ends the slice before its checkpoint, and keeps the partition until the key service wants to be called again. */
-  async #rest({ error }: FailedPlace): Promise<boolean> {
-    const waitMs = Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, error.retryAfterMs ?? 0));
-    const kept = await this.#parts.rows.swapPartition(this.#held, { owner: null }, { leaseMs: waitMs });
+  async #rest({ error }: FailedPlace, rests: number): Promise<boolean> {
+    const waitMs = Math.max(restMsOf(error), MIN_REST_MS * 2 ** rests);
+    const kept = await this.#parts.rows.swapPartition(this.#held, { owner: null, rests: rests + 1 }, { leaseMs: waitMs });
     return this.#stop(kept === undefined ? LOST : { end: "throttled", waitMs });
   }
 
@@ -163,8 +164,7 @@ class Slice {
   /** Lets go of the partition after a failure that is not a row's. After an abort at once, else after a pause, so that the fleet does not run hot. */
   async #release(error: unknown): Promise<void> {
     const isAborted = this.#settings.signal?.aborted === true;
-    const restMs =
-      isAborted || !(error instanceof EnvelockError) ? 0 : Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, error.retryAfterMs ?? 0));
+    const restMs = isAborted || !(error instanceof EnvelockError) ? 0 : restMsOf(error);
     await this.#parts.rows.swapPartition(this.#held, { owner: null }, { leaseMs: restMs }).catch(() => undefined); // else the lease ends by itself
   }
 }
@@ -181,6 +181,11 @@ function isAt(
   return state === "running" && round === id.round && phase === id.phase;
 }
 
+/** The time for which a partition rests after a failure: what the service asked for, within limits. */
+function restMsOf({ retryAfterMs = 0 }: EnvelockError): number {
+  return Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, retryAfterMs));
+}
+
 function boundOf(after: PartitionRecord["after"]): Bound | undefined {
   return typeof after === "object" ? after?.scope : after;
 }
@@ -192,6 +197,8 @@ const LOST: SliceEnd = { end: "lost", waitMs: 0 };
 const STOPPED: SliceEnd = { end: "stopped", waitMs: 0 };
 const MIN_REST_MS = 1000;
 const MAX_REST_MS = 3_600_000;
+/** The rests of a page in which no record could be rewrapped, before its rows go into the ledger. */
+const MOST_RESTS = 8;
 /** The rows from which the rest of a partition is worth a split. */
 const FEWEST_ROWS = 2048;
 /** The partitions of one phase, so that a list of them stays short. */

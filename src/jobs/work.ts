@@ -56,6 +56,6 @@ export interface FailedPlace {
   readonly error: EnvelockError;
   /** The tenant that fails as a whole. Undefined if the row alone fails. */
   readonly tenant: string | undefined;
-  /** Whether the row is to be met again soon: the key service of the whole job asks for fewer calls or does not answer. */
+  /** Whether the row is to be met again soon: the key service of the whole job asks for fewer calls or does not answer. If it goes on so, the row fails. */
   readonly isThrottled: boolean;
 }

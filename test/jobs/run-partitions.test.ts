@@ -429,6 +429,21 @@ describe("failures", () => {
     expect(await revisionsIn(store)).toEqual(Array(40).fill(2));
   });
 
+  test("a row whose key service stays away goes into the ledger after some rests, and the others are done", async () => {
+    const { jobs, open, clock, store } = await fleetOf(40);
+    const away = watched(kek("away"), {
+      async unwrap() {
+        throw new EnvelockError("unavailable", "away", { retryable: true });
+      },
+    });
+    await open(kek("away"), []).rotate({ tenant: "x" });
+    const dataKeys = open(kek("new"), [kek("old"), { ...away, owns: (keyId) => kek("away").owns(keyId) }]);
+    const job = await planRewrap({ id: ID, dataKeys, jobs, partitions: 1, clock });
+    const status = await clock.finish(runPartitions(job, { retries: 0 }));
+    expect(status).toMatchObject({ state: "failing", counts: { rows: 41, stale: 1 }, failures: [{ code: "unavailable", entries: 1 }] });
+    expect((await revisionsIn(store)).filter((revision) => revision === 2)).toHaveLength(40);
+  });
+
   test("a keyring that is refused for every row ends the call, instead of asking for each row", async () => {
     const { jobs, open, clock } = await fleetOf(600);
     const denied = watched(kek("old"), {
