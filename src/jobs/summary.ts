@@ -1,7 +1,7 @@
-import { versionNamed } from "../fields/jobs/key-versions.ts";
+import { versionCounts } from "../fields/jobs/key-versions.ts";
 import type { FleetParts } from "./fleet-job.ts";
 import { countOf, type JobPhase, type JobRecord, type PartitionRecord } from "./records.ts";
-import { hashedReport, type ReportedVersion, type RetirementReport } from "./report.ts";
+import { hashedReport, type RetirementReport } from "./report.ts";
 import type { JobWork } from "./work.ts";
 
 /** The phase whose counts say what stands at the end of a round. */
@@ -35,7 +35,7 @@ export async function summaryOf({ rows, work, clock }: FleetParts, record: JobRe
   };
   const before = sumOf(worked.filter(({ id }) => id.round === 0).map(({ keyVersions }) => keyVersions));
   const after = sumOf(final.map(({ keyVersions }) => keyVersions));
-  const keyVersions = versionsOf(before, after);
+  const keyVersions = versionCounts(before, after);
   const isAllRead = openRows === 0 && countOf(counts, "read") === countOf(counts, "rows");
   const report = await hashedReport({
     format: "envelock-retirement/1",
@@ -60,9 +60,4 @@ export function sumOf(all: readonly Readonly<Record<string, number>>[]): Record<
 
 function countIn(partitions: readonly PartitionRecord[], name: string): number {
   return partitions.reduce((sum, { counts }) => sum + countOf(counts, name), 0);
-}
-
-function versionsOf(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>): readonly ReportedVersion[] {
-  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-  return names.map((name) => ({ ...versionNamed(name), before: countOf(before, name), after: countOf(after, name) }));
 }

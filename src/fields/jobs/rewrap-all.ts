@@ -4,7 +4,7 @@ import type { KeyVersion } from "../../core/telemetry/events.ts";
 import type { KeyTable } from "../key-table.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import type { KeyRowsReport } from "./key-rows.ts";
-import { versionNamed } from "./key-versions.ts";
+import { versionCounts } from "./key-versions.ts";
 import { type RewrapTally, rewrapSlice } from "./rewrap-slice.ts";
 import { checkKeyJob, KEY_JOB_OPTIONS, type KeyJobOptions, ScopeKeyrings } from "./scope-keyrings.ts";
 
@@ -42,7 +42,7 @@ export async function rewrapAll(table: KeyTable, options: RewrapAllOptions): Pro
   const keyrings = new ScopeKeyrings(table, options);
   if (options.dryRun === true) {
     const { report, tally } = await rewrapSlice(table, options, { keyrings });
-    return { ...report, ...resultOf(tally), keyVersions: keyVersionsOf(tally.before, tally.before), retirable: [] };
+    return { ...report, ...resultOf(tally), keyVersions: versionCounts(tally.before, tally.before), retirable: [] };
   }
   const { checkpoint } = options;
   const saved = await loadCheckpoint(checkpoint, JOB, placeOf);
@@ -52,7 +52,7 @@ export async function rewrapAll(table: KeyTable, options: RewrapAllOptions): Pro
   });
   const { report, tally } = await rewrapSlice(table, options, { seen: first.report.rows, keyrings });
   await checkpoint?.save(undefined);
-  const keyVersions = keyVersionsOf(first.tally.before, tally.after);
+  const keyVersions = versionCounts(first.tally.before, tally.after);
   return {
     ...report,
     stale: first.tally.stale + tally.rewrapped,
@@ -64,11 +64,6 @@ export async function rewrapAll(table: KeyTable, options: RewrapAllOptions): Pro
 
 function resultOf({ stale, rewrapped }: RewrapTally): Pick<RewrapReport, "stale" | "rewrapped"> {
   return { stale, rewrapped };
-}
-
-function keyVersionsOf(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>): readonly KeyVersionCount[] {
-  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-  return names.map((name) => ({ ...versionNamed(name), before: before[name] ?? 0, after: after[name] ?? 0 }));
 }
 
 function versionOf({ provider, keyId }: KeyVersionCount): KeyVersion {
