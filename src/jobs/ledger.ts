@@ -1,6 +1,7 @@
 import { EnvelockError } from "../core/base/errors.ts";
 import type { JobStore } from "../core/contracts/job-store.ts";
 import { callWith, type FailureRecord, failureRowOf, parseFailure } from "./records.ts";
+import { listedRows } from "./rows.ts";
 import type { FailedPlace } from "./work.ts";
 
 /** The failures of a job. A failure does not hold a checkpoint; a whole tenant that fails is one entry. */
@@ -16,14 +17,11 @@ export class Ledger {
   /** Returns the entries of a round, by id. */
   async entries(round: number, signal?: AbortSignal, start: "" | typeof TENANT = ""): Promise<readonly FailureRecord[]> {
     const found: FailureRecord[] = [];
-    for (let after = start === "" ? "" : start; ; ) {
-      const page = await this.#jobs.list({ kind: "failure", job: this.#job, after, limit: PAGE_ROWS }, callWith(signal));
-      const own = page.filter(({ id }) => id.startsWith(start));
-      found.push(...own.map(parseFailure).filter((entry) => entry.round === round));
-      const last = page.at(-1)?.id;
-      if (last === undefined || page.length < PAGE_ROWS || own.length < page.length) return found;
-      after = last;
+    for await (const row of listedRows(this.#jobs, { kind: "failure", job: this.#job, prefix: start }, signal)) {
+      const entry = parseFailure(row);
+      if (entry.round === round) found.push(entry);
     }
+    return found;
   }
 
   /** Returns the tenants that failed as a whole in a round, each with its failure. */
@@ -84,7 +82,6 @@ function printable(text: string): string {
 }
 
 const TENANT = "tenant/";
-const PAGE_ROWS = 1000;
 const MOST_OF_PAGE = 256;
 const MOST_CHARACTERS = 1500;
 const MAX_TURNS = 20;

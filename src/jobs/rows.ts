@@ -1,5 +1,5 @@
 import { EnvelockError } from "../core/base/errors.ts";
-import type { JobLease, JobStore } from "../core/contracts/job-store.ts";
+import type { JobLease, JobPlace, JobStore, LeasedJobRow } from "../core/contracts/job-store.ts";
 import {
   callWith,
   type JobPhase,
@@ -84,14 +84,8 @@ export class JobRows {
   async partitions(round: number, phase: JobPhase, signal?: AbortSignal): Promise<readonly PartitionRecord[]> {
     const prefix = prefixOf(round, phase);
     const found: PartitionRecord[] = [];
-    for (let after = prefix; ; ) {
-      const page = await this.#jobs.list({ kind: "partition", job: this.id, after, limit: PAGE_ROWS }, callWith(signal));
-      const own = page.filter(({ id }) => id.startsWith(prefix));
-      found.push(...own.map(parsePartition));
-      const last = page.at(-1)?.id;
-      if (last === undefined || page.length < PAGE_ROWS || own.length < page.length) return found;
-      after = last;
-    }
+    for await (const row of listedRows(this.#jobs, { kind: "partition", job: this.id, prefix }, signal)) found.push(parsePartition(row));
+    return found;
   }
 
   async partition(id: PartitionRecord["id"], signal?: AbortSignal): Promise<PartitionRecord | undefined> {
@@ -113,6 +107,22 @@ export class JobRows {
     const next = { ...record, ...change, revision: record.revision + 1 };
     const isSwapped = await this.#jobs.compareAndSwap(partitionRowOf(this.id, next), record.revision, lease, callWith(signal));
     return isSwapped ? { ...next, leaseMs: lease.leaseMs } : undefined;
+  }
+}
+
+/** Yields the rows of one kind of a job by id, those whose ids begin with `prefix`. */
+export async function* listedRows(
+  jobs: JobStore,
+  { kind, job, prefix }: Pick<JobPlace, "kind" | "job"> & { readonly prefix: string },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<LeasedJobRow, void, undefined> {
+  for (let after = prefix; ; ) {
+    const page = await jobs.list({ kind, job, after, limit: PAGE_ROWS }, callWith(signal));
+    const own = page.filter(({ id }) => id.startsWith(prefix));
+    yield* own;
+    const last = page.at(-1)?.id;
+    if (last === undefined || page.length < PAGE_ROWS || own.length < page.length) return;
+    after = last;
   }
 }
 

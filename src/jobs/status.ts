@@ -4,18 +4,9 @@ import { invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { JobStore } from "../core/contracts/job-store.ts";
 import { Ledger } from "./ledger.ts";
-import {
-  callWith,
-  countOf,
-  type FailureRecord,
-  type JobPhase,
-  type JobRecord,
-  type JobState,
-  type PartitionRecord,
-  parseJob,
-} from "./records.ts";
+import { countOf, type FailureRecord, type JobPhase, type JobRecord, type JobState, type PartitionRecord, parseJob } from "./records.ts";
 import type { RetirementReport } from "./report.ts";
-import { JobRows } from "./rows.ts";
+import { JobRows, listedRows } from "./rows.ts";
 import { openRowsOf, sumOf } from "./summary.ts";
 
 /** Names a job in its store. A `FleetJob` is one. */
@@ -129,15 +120,11 @@ export interface JobSummary extends Pick<JobRecord, "id" | "kind" | "state" | "r
  */
 export async function listJobs({ jobs, signal }: Pick<JobRef, "jobs" | "signal">): Promise<readonly JobSummary[]> {
   const found: JobSummary[] = [];
-  for (let after: string | undefined; ; ) {
-    const page = await jobs.list({ kind: "job", job: "", after, limit: PAGE_ROWS }, callWith(signal));
-    for (const row of page) {
-      const { id, kind, state, round, phase, createdAtMs } = parseJob(row);
-      found.push({ id, kind, state, round, phase, createdAtMs });
-    }
-    after = page.at(-1)?.id;
-    if (page.length < PAGE_ROWS) return found;
+  for await (const row of listedRows(jobs, { kind: "job", job: "", prefix: "" }, signal)) {
+    const { id, kind, state, round, phase, createdAtMs } = parseJob(row);
+    found.push({ id, kind, state, round, phase, createdAtMs });
   }
+  return found;
 }
 
 /** @throws `invalid-argument` for what names no job */
@@ -191,4 +178,3 @@ function grouped(entries: readonly FailureRecord[]): readonly JobFailure[] {
 const REF_OPTIONS: OptionNames<JobRef & { readonly kind?: string }> = { jobs: true, id: true, signal: true, clock: true, kind: true };
 const STORE_METHODS = ["get", "list", "insertIfAbsent", "compareAndSwap"] as const;
 const JOB_ID = /^[\x21-\x7e]{1,128}$/;
-const PAGE_ROWS = 1000;
