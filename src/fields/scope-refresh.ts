@@ -54,9 +54,15 @@ export class ScopeRefresh {
   }
 
   inBackground(): void {
-    this.anew().catch((error: unknown) => {
+    void this.#anewOrReported();
+  }
+
+  async #anewOrReported(): Promise<void> {
+    try {
+      await this.anew();
+    } catch (error) {
       if (!this.#scope.isOver()) this.#scope.failed(error);
-    });
+    }
   }
 
   /** Lets the next caller start a read of its own, beside the one in flight. */
@@ -123,16 +129,10 @@ export class ScopeRefresh {
       hasLeft = true;
     };
     const cancel = clock.after(Math.max(refreshMs, LONGEST_TURN_MS), leave, "idle"); // a store that never answers holds up no other scope
-    const read = async (): Promise<void> => {
-      try {
-        await this.anew();
-      } catch (error) {
-        if (!this.#scope.isOver()) this.#scope.failed(error);
-      }
+    void this.#anewOrReported().then(() => {
       cancel();
       leave();
-    };
-    void read();
+    });
   }
 
   #tickLater(): () => void {
