@@ -67,9 +67,9 @@ export class KeyTable {
 
   /** Cuts a range of scopes into parts. Reads all rows of it where the store has no quicker way. @throws what the store throws */
   async cuts(wanted: WantedCuts, options?: CallOptions): Promise<KeyCuts> {
-    const store = this.#store;
-    if (store.cuts === undefined) return await walkedCuts((page) => this.scan(page, options), wanted, options?.signal);
-    const { rows, bounds } = await fromStore(async () => (await store.cuts?.(wanted, options)) ?? { rows: 0, bounds: [] }, options);
+    const cut = this.#store.cuts?.bind(this.#store);
+    if (cut === undefined) return await walkedCuts((page) => this.scan(page, options), wanted, options?.signal);
+    const { rows, bounds } = await fromStore(() => cut(wanted, options), options);
     if (bounds.every((bound, at) => typeof bound === "string" && (at === 0 || bound > (bounds[at - 1] ?? "")))) return { rows, bounds };
     throw new EnvelockError("provider-failure", "the data-key store cut its rows out of order");
   }
@@ -83,9 +83,9 @@ export class KeyTable {
   async trial(options?: CallOptions): Promise<readonly KeyVersion[]> {
     const made = await this.#keyring.createDataKey(callOptions(options));
     made.dataKey.destroy();
-    const { recipients } = parseKeyRecord(made.keyRecord);
-    (await this.#records.unwrapParsed(parseKeyRecord(made.keyRecord), callOptions(options))).destroy();
-    return recipients.map(({ provider, keyId }) => ({ provider, keyId }));
+    const record = parseKeyRecord(made.keyRecord);
+    (await this.#records.unwrapParsed(record, callOptions(options))).destroy();
+    return record.recipients.map(({ provider, keyId }) => ({ provider, keyId }));
   }
 
   /** Whether a rewrap would change a record's recipients. @throws as `keyRecordNeedsRewrap` */
