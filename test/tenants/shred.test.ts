@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { DataKeyStore, StoredDataKey } from "../../src/core/contracts/data-key-store.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
 import { refusalCode } from "../support/refusal.ts";
@@ -36,6 +37,23 @@ describe("shred steps over a row that it cannot destroy, and goes on", () => {
     expect(report.failures).toMatchObject([{ error: { code: "provider-failure" } }]);
     faulty.spoil(row, "sound");
     expect(await bench.tenants.shred("acme")).toMatchObject({ shredded: 1, failed: 0, failures: [], record: { state: "shredded" } });
+  });
+
+  test("rows that the store does not let go for one reason are one failure, which says how many", async () => {
+    const away = new EnvelockError("unavailable", "the store takes no changes");
+    const store = memoryStore();
+    let isAway = false;
+    const compareAndSwap: DataKeyStore["compareAndSwap"] = async (...change) => {
+      if (isAway) throw away;
+      return await store.compareAndSwap(...change);
+    };
+    const bench = vendor({ dataKeyStore: { ...store, compareAndSwap } });
+    await filled(bench, "acme");
+    isAway = true;
+    await bench.tenants.offboard("acme");
+    const { failed, failures } = await bench.tenants.shred("acme");
+    expect(failed).toBe(SCOPES);
+    expect(failures).toMatchObject([{ error: { code: "unavailable" }, rows: SCOPES }]);
   });
 
   test("a row without a readable scope is named, and holds up no move of any tenant", async () => {

@@ -62,7 +62,7 @@ async function shredOnce(store: DataKeyStore, record: TenantRecord, options: Cal
     }
     const last = rows.at(-1);
     if (last === undefined || rows.length < PAGE) {
-      const listed = failures.first.map(({ place, error }) => failureOf(place, error));
+      const listed = failures.first.map(({ place, error, rows: alike }) => failureOf(place, error, alike));
       return { shredded, unreadable, failed: failures.count - unreadable, failures: listed };
     }
     after = last;
