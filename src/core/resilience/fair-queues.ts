@@ -1,4 +1,5 @@
 import { count } from "./checks.ts";
+import type { Lane, TenantBudget } from "./fair-limits.ts";
 import { checkedRate, partOf, type RateLimit, TokenBucket } from "./token-bucket.ts";
 
 /** The rates of one set of limits. */
@@ -9,19 +10,11 @@ export interface Rates {
   readonly share: number;
 }
 
-/** The bounds of one tenant's own. */
-interface Budget {
-  readonly maxConcurrent?: number;
-  readonly perSecond?: number;
-}
-
 /** An attempt that waits for its turn. */
 export interface Waiter {
   readonly payer: Payer;
   enter(): void;
 }
-
-type Lane = "request" | "background";
 
 /** The attempts of one tenant: those in flight, and those that wait in each lane, first come, first served. */
 export class Tenant {
@@ -41,7 +34,7 @@ export class Tenant {
   }
 
   /** Takes over bounds of its own. A changed rate begins anew. @throws `invalid-argument` */
-  setBudget({ maxConcurrent, perSecond }: Budget, { tenant, share }: Rates, now: number): void {
+  setBudget({ maxConcurrent, perSecond }: TenantBudget, { tenant, share }: Rates, now: number): void {
     if (maxConcurrent !== this.places) this.places = maxConcurrent === undefined ? undefined : count(maxConcurrent, "maxConcurrent");
     if (perSecond === this.#perSecond) return;
     const rate = perSecond === undefined ? tenant : checkedRate({ perSecond }, "the budget of a tenant");
