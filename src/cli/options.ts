@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../core/base/context.ts";
-import { checkedLanes, type LaneCount } from "../core/stream/lanes/lanes.ts";
+import type { LaneCount } from "../core/stream/lanes/lanes.ts";
 import { usageError } from "./failure.ts";
 
 export interface KeyOptions extends AzureOptions {
@@ -116,18 +116,23 @@ export function addDebugOption(command: Command): Command {
 }
 
 function parallelOf(text: string): number {
+  return wholeNumber("--parallel", text, { least: 1, most: MOST_PARALLEL, hint: "leave it out for 4" });
+}
+
+/** Reads decimal digits alone: `1e2` and `0x10` are slips more often than numbers. @throws `invalid-argument` outside of the limits */
+export function wholeNumber(
+  what: string,
+  text: string,
+  { least, most, hint }: { readonly least: number; readonly most: number; readonly hint?: string },
+): number {
   const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= MOST_PARALLEL) return count;
-  throw usageError(`--parallel ${text} is not a number from 1 to ${MOST_PARALLEL}`, "leave it out for 4");
+  if (/^\d+$/.test(text) && count >= least && count <= most) return count;
+  throw usageError(`${what} is a number from ${least} to ${most}, not "${text}"`, hint);
 }
 
 function lanesOf(text: string): LaneCount {
-  const lanes = text === "auto" ? text : Number(text);
-  try {
-    return checkedLanes(lanes);
-  } catch (error) {
-    throw usageError(error instanceof Error ? error.message : text, "leave --lanes out, or let it choose with --lanes auto");
-  }
+  const hint = "leave --lanes out, or let it choose with --lanes auto";
+  return text === "auto" ? text : wholeNumber("--lanes", text, { least: 1, most: MOST_LANES, hint });
 }
 
 /** For options that are given several times. */
@@ -146,8 +151,7 @@ export function collectPair(text: string, previous: Context = {}): Context {
 }
 
 export function portOf(text: string): number {
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= MAX_PORT) return port;
+  if (/^\d+$/.test(text) && Number(text) <= MAX_PORT) return Number(text);
   throw usageError(`port "${text}" is not a number from 0 to ${MAX_PORT}`, "leave --port out for any that is free");
 }
 
@@ -157,3 +161,4 @@ export const KINDS_OF_KEY =
 const CREDENTIAL_KINDS = ["default", "managed-identity", "workload", "cli", "env"] as const;
 const MAX_PORT = 65_535;
 const MOST_PARALLEL = 64;
+const MOST_LANES = 64;

@@ -204,6 +204,11 @@ const STORES: readonly Mistake[] = [
   ["keys rotate --store file:@gone.json --key @keys.json --scope tenant=gone", /key-shredded/, /give --scope another name/],
   ["doctor", /invalid-argument: .*(needs|missing)/, /--azure|--help/],
   ["dev azure-emulator --port x", /port "x"/, /leave --port out/],
+  ["dev azure-emulator --port 0x10", /port "0x10"/, /leave --port out/],
+  ["keys verify --store file:@store.json --key @keys.json --concurrency 1e2", /1 to 256, not "1e2"/, /leave it out for 8/],
+  ["jobs plan rewrap --partitions 0x10", /1 to 4096, not "0x10"/, /leave it out/],
+  ["encrypt --key @keys.json --parallel 1e1 a b", /1 to 64, not "1e1"/, /leave it out for 4/],
+  ["encrypt --key @keys.json --lanes 0x2 a", /1 to 64, not "0x2"/, /--lanes auto/],
 ];
 
 describe.each([

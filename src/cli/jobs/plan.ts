@@ -1,9 +1,8 @@
 import { type Command, Option } from "commander";
 import { jobStatus, planRewrap } from "../../jobs/index.ts";
-import { usageError } from "../failure.ts";
 import { withDataKeys } from "../keys/job.ts";
 import type { StoreOptions } from "../open-store.ts";
-import { addRecipientOption, type KeyOptions, type RecipientOptions } from "../options.ts";
+import { addRecipientOption, type KeyOptions, type RecipientOptions, wholeNumber } from "../options.ts";
 import { type JobsOptions, withJobs } from "./open-jobs.ts";
 import { printStatus } from "./status.ts";
 import { addWorkerOptions } from "./worker-options.ts";
@@ -38,7 +37,5 @@ async function plan(id: string, options: PlanOptions): Promise<void> {
 }
 
 function partitionsOf(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= 4096) return count;
-  throw usageError(`--partitions is a number from 1 to 4096, not "${text}"`, "leave it out: the size of the table decides");
+  return wholeNumber("--partitions", text, { least: 1, most: 4096, hint: "leave it out: the size of the table decides" });
 }

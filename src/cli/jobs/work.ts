@@ -1,9 +1,8 @@
 import { type Command, Option } from "commander";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { type JobStatus, jobStatus, planRewrap, runPartitions } from "../../jobs/index.ts";
-import { usageError } from "../failure.ts";
 import { addJobOptions, type KeysJobOptions, withDataKeys } from "../keys/job.ts";
-import { addRecipientOption } from "../options.ts";
+import { addRecipientOption, wholeNumber } from "../options.ts";
 import { lineOn } from "../progress.ts";
 import { fleetLine } from "./describe.ts";
 import { type JobsOptions, withJobs } from "./open-jobs.ts";
@@ -62,15 +61,9 @@ function requireOpen({ id, state }: JobStatus): void {
 }
 
 function lanesOf(text: string): number {
-  return wholeNumber("--lanes", text, 1, 64);
+  return wholeNumber("--lanes", text, { least: 1, most: 64 });
 }
 
 function retriesOf(text: string): number {
-  return wholeNumber("--retries", text, 0, 100);
-}
-
-function wholeNumber(flag: string, text: string, least: number, most: number): number {
-  const count = Number(text);
-  if (/^\d+$/.test(text) && count >= least && count <= most) return count;
-  throw usageError(`${flag} is a number from ${least} to ${most}, not "${text}"`);
+  return wholeNumber("--retries", text, { least: 0, most: 100 });
 }

@@ -3,10 +3,9 @@ import type { DataKeyStore, StoredDataKey } from "../../core/contracts/data-key-
 import { DataKeys } from "../../fields/data-keys.ts";
 import type { KeyRowsReport } from "../../fields/jobs/key-rows.ts";
 import type { JobOptions } from "../../fields/jobs/pages.ts";
-import { usageError } from "../failure.ts";
 import { withKeyring } from "../open-key.ts";
 import { addStoreOptions, type StoreOptions, withStore } from "../open-store.ts";
-import { addDebugOption, addKeyOptions, type KeyOptions, type RecipientOptions } from "../options.ts";
+import { addDebugOption, addKeyOptions, type KeyOptions, type RecipientOptions, wholeNumber } from "../options.ts";
 import { printLines } from "../output.ts";
 import { progressOn } from "../progress.ts";
 import { terminalJson } from "../terminal-text.ts";
@@ -98,9 +97,7 @@ export function keyCount(keys: number): string {
 }
 
 function countOf(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= 256) return count;
-  throw usageError(`--concurrency is a number from 1 to 256, not "${text}"`, "leave it out for 8");
+  return wholeNumber("--concurrency", text, { least: 1, most: 256, hint: "leave it out for 8" });
 }
 
 const PAGE_ROWS = 500;
