@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(async () => await pool.end());
 
-test("pg-boss brings a job to its end, also when its messages are lost in the middle", async () => {
+test("pg-boss brings a job to its end, also when its messages are lost in the middle", { timeout: 180_000 }, async () => {
   const job = await filled("pg-boss");
   const boss = new PgBoss({ connectionString: url });
   boss.on("error", () => undefined);
@@ -48,7 +48,7 @@ test("pg-boss brings a job to its end, also when its messages are lost in the mi
   await expectDone(job);
 });
 
-test("BullMQ brings a job to its end, also when its messages are lost in the middle", async () => {
+test("BullMQ brings a job to its end, also when its messages are lost in the middle", { timeout: 180_000 }, async () => {
   const redis = await startRedis();
   const { Queue, Worker } = loadRedis("bullmq");
   const connection = { host: "127.0.0.1", port: redis.port, maxRetriesPerRequest: null };
