@@ -10,7 +10,7 @@ import type { TenantRecord } from "../record/tenant-record.ts";
 
 /** The key versions that stored data keys of one tenant name. Read from the records, and not verified. */
 export interface CountedRecords {
-  /** By provider and key id. A data key with several recipients counts for each. */
+  /** The key versions by provider and key id. A data key with several recipients counts for each. */
   readonly keyVersions: readonly KeyVersionRecords[];
   /** Data keys of the tenant with a record that cannot be read. */
   readonly unreadable: number;

@@ -15,7 +15,7 @@ const { sdk, client } = sdkClient(emulator.connection);
 interface ModelledOperation {
   readonly name: string;
   readonly method: string;
-  /** Such as `/{Key+}?uploads`. */
+  /** The path with its query, for example `/{Key+}?uploads`. */
   readonly path: string;
   /** The names in the query that a request needs. */
   readonly query: readonly string[];
