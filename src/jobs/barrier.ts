@@ -62,7 +62,7 @@ interface Range {
   readonly to: Bound | null;
 }
 
-/** As `rangesOf`, which cannot change within a phase of a round: read once, as a plan has up to 1.9 MB. */
+/** Gives what `rangesOf` gives. It cannot change within a phase of a round, and is read once: a plan has up to 1.9 MB. */
 async function knownRangesOf(parts: FleetParts, record: JobRecord, signal?: AbortSignal): Promise<readonly Range[]> {
   const known = lastRanges.get(parts);
   if (known?.round === record.round && known.phase === record.phase) return known.ranges;
