@@ -11,8 +11,8 @@ import {
   randomFillSync,
   timingSafeEqual,
 } from "node:crypto";
-import { copyOf, ownedBytes, toBase64Url } from "../../base/bytes.ts";
-import { authenticationFailed } from "../../base/errors.ts";
+import { copyOf, type OwnedBytes, ownedBytes, toBase64Url } from "../../base/bytes.ts";
+import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
 import { TAG_BYTES } from "../../contracts/suite.ts";
 import type { BlockCipher, ChunkCipher, Engine, OneTimeGcm, X25519 } from "./engine.ts";
 import { nodeHmac } from "./node-hmac.ts";
@@ -103,14 +103,13 @@ function blockCipher(key: Uint8Array): BlockCipher {
 // Key objects are kept, and public keys go in and out as JWK: OpenSSL's DER decoder takes longer than the agreement itself.
 const x25519: X25519 = {
   keyPair(secretKey) {
-    const privateKey = secretKey === undefined ? generateKeyPairSync("x25519").privateKey : x25519Private(secretKey);
-    const { x = "" } = createPublicKey(privateKey).export({ format: "jwk" });
+    const { privateKey, publicKey } = secretKey === undefined ? generated() : given(secretKey);
     return {
-      publicKey: copyOf(Buffer.from(x, "base64url")),
+      publicKey,
       sharedSecret(peer) {
-        const publicKey = createPublicKey({ key: { kty: "OKP", crv: "X25519", x: toBase64Url(peer) }, format: "jwk" });
+        const theirs = createPublicKey({ key: { kty: "OKP", crv: "X25519", x: toBase64Url(peer) }, format: "jwk" });
         try {
-          return copyOf(diffieHellman({ privateKey, publicKey }));
+          return copyOf(diffieHellman({ privateKey, publicKey: theirs }));
         } catch {
           return undefined;
         }
@@ -118,6 +117,28 @@ const x25519: X25519 = {
     };
   },
 };
+
+/**
+ * Makes a key and encodes its public half within the one call. An export afterwards would hold the key's lock while it allocates, and the
+ * collector may then finalize the finished call, which wants the same lock: Node 20 stands still for ever, after some thousand keys.
+ */
+function generated(): X25519Pair {
+  const pair: { readonly privateKey: KeyObject; readonly publicKey: unknown } = generateKeyPairSync("x25519", SPKI_DER);
+  const { privateKey, publicKey } = pair;
+  if (!(publicKey instanceof Uint8Array)) throw new EnvelockError("provider-failure", "this runtime does not encode X25519 keys");
+  return { privateKey, publicKey: copyOf(publicKey.subarray(-X25519_BYTES)) };
+}
+
+function given(secretKey: Uint8Array): X25519Pair {
+  const privateKey = x25519Private(secretKey);
+  const { x = "" } = createPublicKey(privateKey).export({ format: "jwk" });
+  return { privateKey, publicKey: copyOf(Buffer.from(x, "base64url")) };
+}
+
+interface X25519Pair {
+  readonly privateKey: KeyObject;
+  readonly publicKey: OwnedBytes;
+}
 
 function x25519Private(secretKey: Uint8Array): KeyObject {
   const der = Buffer.concat([X25519_PKCS8, secretKey]);
@@ -139,6 +160,8 @@ type GcmName = "aes-128-gcm" | "aes-256-gcm";
 const TAG_OPTION = { authTagLength: TAG_BYTES } as const;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
+const X25519_BYTES = 32;
+const SPKI_DER = { publicKeyEncoding: { type: "spki", format: "der" } } as const;
 const X25519_PKCS8: Uint8Array = Buffer.from("302e020100300506032b656e04220420", "hex");
 
 // Node 24.17 to 24.21 take 20 µs more for every call with a raw key; a KeyObject made for one call takes 2.
