@@ -7,6 +7,8 @@ import { finalPhase, openRowsOf, summaryOf } from "./summary.ts";
 export interface Standing {
   readonly record: JobRecord;
   readonly partitions: readonly PartitionRecord[];
+  /** Whether this call has begun the phase. */
+  readonly isBegun: boolean;
 }
 
 /**
@@ -15,14 +17,15 @@ export interface Standing {
  */
 export async function advance(parts: FleetParts, signal?: AbortSignal): Promise<Standing> {
   const { rows, work } = parts;
-  for (;;) {
+  for (let isBegun = false; ; ) {
     const record = await rows.requireJob(signal);
-    if (record.state !== "running") return { record, partitions: [] };
+    if (record.state !== "running") return { record, partitions: [], isBegun };
     const partitions = await completed(parts, record, signal);
-    if (partitions.some(({ state }) => state !== "done")) return { record, partitions };
+    if (partitions.some(({ state }) => state !== "done")) return { record, partitions, isBegun };
     const isSame = (now: JobRecord): boolean => now.state === "running" && now.round === record.round && now.phase === record.phase;
     if (record.phase === "work" && work.hasVerify) {
-      await rows.changeJob((now) => (isSame(now) ? { phase: "verify", phaseAtMs: nowMs(parts) } : undefined), signal);
+      const begun = await rows.changeJob((now) => (isSame(now) ? { phase: "verify", phaseAtMs: nowMs(parts) } : undefined), signal);
+      isBegun ||= begun.isChanged;
       continue;
     }
     const { openRows, report } = await summaryOf(parts, record, signal);

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { DataKeys } from "envelock/fields";
-import { planRewrap, workWithBullMq, workWithPgBoss } from "envelock/jobs";
+import { type PgBossClient, planRewrap, workWithBullMq, workWithPgBoss } from "envelock/jobs";
 import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
 import { Pool } from "pg";
 import { fleetKeyring } from "./job-worker.ts";
@@ -16,18 +16,30 @@ export interface EngineTask {
   readonly redisPort?: number;
 }
 
+/** Makes a pg-boss. Version 10 is what its package exports, version 12 is in it. */
+export function newPgBoss(beside: string, connectionString: string): PgBossClient & PgBossLife {
+  const loaded = createRequire(beside)("pg-boss");
+  return new (loaded.PgBoss ?? loaded)({ connectionString });
+}
+
+export interface PgBossLife {
+  on(event: "error", listener: (error: Error) => void): unknown;
+  start(): Promise<unknown>;
+  stop(options: { readonly graceful: boolean; readonly timeout?: number }): Promise<void>;
+}
+
 const [, script = "", argument] = process.argv;
 if (script.endsWith("job-engine-worker.ts") && argument !== undefined) {
   const { url, id, beside, redisPort }: EngineTask = JSON.parse(argument);
   const load = createRequire(beside);
   const client = new Pool({ connectionString: url, max: 4 });
   const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store: postgresStore({ client }) });
-  const job = await planRewrap({ id, dataKeys, jobs: postgresJobStore({ client }), partitions: 16 });
+  const job = await planRewrap({ id, dataKeys, jobs: postgresJobStore({ client }), partitions: 8 });
   const slice = { leaseMs: 3000, concurrency: 1, onPage: () => process.stdout.write("page\n") };
   if (redisPort === undefined) {
-    const boss = new (load("pg-boss"))({ connectionString: url });
+    const boss = newPgBoss(beside, url);
     await boss.start();
-    await workWithPgBoss(boss, job, { queue: "rewrap", ...slice });
+    await workWithPgBoss(boss, job, { queue: id, ...slice });
   } else {
     const { Queue, Worker } = load("bullmq");
     const connection = { host: "127.0.0.1", port: redisPort, maxRetriesPerRequest: null };

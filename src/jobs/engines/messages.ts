@@ -1,7 +1,8 @@
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { sleep } from "../../core/base/wait.ts";
 import { advance, beginRound, type Standing } from "../barrier.ts";
 import { type FleetJob, partsOf } from "../fleet-job.ts";
-import type { JobPhase, JobState } from "../records.ts";
+import type { JobPhase, JobState, PartitionRecord } from "../records.ts";
 import { sliceSettings } from "../run-partitions.ts";
 import { type SliceOptions, workSlice } from "../slice.ts";
 
@@ -34,27 +35,44 @@ export async function sendFree(job: FleetJob, send: Send): Promise<JobState> {
   const known = await parts.rows.requireJob();
   if (known.kind !== job.kind) return known.state;
   if (known.state === "failing" && known.waitMs === 0) await beginRound(parts, false);
-  const { record, partitions }: Standing = await advance(parts);
-  for (const { id, state, leaseMs, attempts } of partitions) {
-    if (state === "done" || leaseMs > 0) continue;
-    const key = [job.id, `${id.round}-${id.phase}`, id.part, `${attempts}`].map(encodeURIComponent).join("/");
-    await send({ job: job.id, round: id.round, phase: id.phase, part: id.part }, key);
-  }
-  return record.state;
+  const standing = await advance(parts);
+  await sendAll(job, freeOf(standing), send);
+  return standing.record.state;
 }
 
 /**
- * Works on one slice of what a message names, then sends what can be worked on next: the rest of the partition, or the next phase.
+ * Works on one slice of what a message names, then sends what this slice has made possible: the rest of the partition and the part that was
+ * cut off it, or the next phase. So a slice sends one message and seldom more, however many partitions wait. `reconcile` sends the others.
  *
  * @throws `invalid-argument` if the message is of another job, or the job of another kind: the engine gives it to another worker
  */
 export async function workOnMessage(job: FleetJob, data: unknown, options: SliceOptions, send: Send): Promise<void> {
   const message = readMessage(data);
   if (message.job !== job.id) throw invalidArgument("the message is of another job", "Give each job a queue of its own.");
-  const { kind } = await partsOf(job).rows.requireJob();
+  const parts = partsOf(job);
+  const { kind } = await parts.rows.requireJob();
   if (kind !== job.kind) throw new EnvelockError("invalid-argument", "the job is of a kind that this worker does not know");
-  await workSlice(job, message, sliceSettings(options));
-  await sendFree(job, send);
+  const settings = sliceSettings(options);
+  const { end, waitMs } = await workSlice(job, message, settings);
+  if (end === "held" || end === "lost" || end === "stopped") return; // the worker that holds the partition sends what follows
+  if (end === "throttled") await sleep(parts.clock, Math.min(waitMs, MOST_WAIT_MS), settings.signal);
+  const standing = await advance(parts);
+  const { round, phase, part } = message;
+  const isOwn = ({ id }: PartitionRecord): boolean =>
+    id.round === round && id.phase === phase && (id.part === part || id.part.startsWith(`${part}.`));
+  await sendAll(job, standing.isBegun ? freeOf(standing) : freeOf(standing).filter(isOwn), send);
+}
+
+function freeOf({ partitions }: Standing): readonly PartitionRecord[] {
+  return partitions.filter(({ state, leaseMs }) => state === "open" && leaseMs === 0);
+}
+
+/** Names each message by the attempt too, so that the rest of a partition is not taken for the message that is worked on. */
+async function sendAll(job: FleetJob, partitions: readonly PartitionRecord[], send: Send): Promise<void> {
+  for (const { id, attempts } of partitions) {
+    const key = [job.id, `${id.round}-${id.phase}`, id.part, `${attempts}`].map(encodeURIComponent).join("/");
+    await send({ job: job.id, round: id.round, phase: id.phase, part: id.part }, key);
+  }
 }
 
 function readMessage(data: unknown): SliceMessage {
@@ -66,3 +84,6 @@ function readMessage(data: unknown): SliceMessage {
   }
   throw invalidArgument("the message is not of envelock: expected { job, round, phase, part }", "Give each job a queue of its own.");
 }
+
+/** The time that a worker waits for a partition that rests. A longer rest is left to `reconcile`. */
+const MOST_WAIT_MS = 10_000;

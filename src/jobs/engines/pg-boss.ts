@@ -6,7 +6,7 @@ import { SLICE_OPTIONS, sliceSettings } from "../run-partitions.ts";
 import type { SliceOptions } from "../slice.ts";
 import { type EngineFleet, type SliceMessage, sendFree, workOnMessage } from "./messages.ts";
 
-/** The methods of pg-boss that are called. Tested with version 10.4. */
+/** The methods of pg-boss that are called. Tested with versions 10.4 and 12.38. */
 export interface PgBossClient {
   createQueue(name: string, options: { name: string; policy: "stately" }): Promise<unknown>;
   send(name: string, data: object, options: { singletonKey: string; retryLimit: number; retryDelay: number }): Promise<unknown>;
