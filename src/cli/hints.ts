@@ -99,5 +99,9 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
   [/field\(\)/, "run it again: the store is read anew"],
   [/expiresAtMs|secretAccessKey/, "--debug shows what the login answered"],
   [/keyType/, "the key in the vault is of another type than was expected: name another key"],
+  [/`open` to Tenants/, "--openers names the file that says what tenants may bring (docs/cli.md)"],
+  [/store of data keys to Tenants/, "--data-keys names the store of the tenants' data keys"],
+  [/`platform` to Tenants/, "--platform names your own key; or `stage` a key of the tenant's"],
+  [/retire with `force`/, "run `move`, which goes on from where it stands; or retire with --force if data under the old keys may be lost"],
   [/reuse data keys/, "wait a moment and run it again; fewer --concurrency asks the vault for less at once"],
 ];

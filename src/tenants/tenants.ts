@@ -322,16 +322,16 @@ export class Tenants {
   }
 
   /**
-   * Reports the health of all tenants by id, without a call of any key.
+   * Reports the health of all tenants by id, without a call of any key. A record that cannot be read comes as its id and the error.
    *
    * @throws `invalid-argument` for bad options; what the stores throw
    */
-  async *health(options: ReportOptions = {}): AsyncGenerator<TenantReport, void, undefined> {
+  async *health(options: ReportOptions = {}): AsyncGenerator<TenantReport | UnreadableTenant, void, undefined> {
     const signal = callSignal(options, { ...LIST_OPTIONS, ...HEALTH_OPTIONS }, "Tenants.health");
     const { after } = options;
     const counts = await this.#reporter.counts(options);
     const listed = this.list({ ...(after !== undefined && { after }), ...(signal !== undefined && { signal }) });
-    for await (const record of listed) if (!("error" in record)) yield this.#reporter.report(record, counts);
+    for await (const record of listed) yield "error" in record ? record : this.#reporter.report(record, counts);
   }
 
   /** Reports the health of one tenant, without a call of its key. @throws as `health`, and `key-not-found` */

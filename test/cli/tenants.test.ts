@@ -2,9 +2,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { awsTenantKeys } from "../../providers/aws-kms/index.ts";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
+import { policyOfPairs } from "../../src/cli/tenants/policy-pairs.ts";
 import { fileStore, fileTenantStore } from "../../src/stores/file.ts";
 import { Tenants } from "../../src/tenants/index.ts";
 import { AwsKmsEmulator } from "../../src/testing/aws-kms-emulator/index.ts";
+import { refusalCode } from "../support/refusal.ts";
 import { type Run, run, scratch } from "./runner.ts";
 
 const { at, read, write } = scratch();
@@ -51,6 +53,7 @@ async function application<T>(use: (tenants: Tenants) => Promise<T>): Promise<T>
     store: fileTenantStore(records),
     dataKeyStore: fileStore(dataKeys),
     open,
+    refreshMs: 1000,
     platform: keysetProviders(await readKeysetFile(platform)).slice(0, 1),
   });
   return await use(all).finally(() => all.close());
@@ -97,7 +100,8 @@ describe("the life of a tenant at a shell", () => {
     expect(failed.exitCode).toBe(1);
     expect(failed.text).toMatch(/^failed +\S+ +tenant +/m);
     emulator.setState(KEY, "Enabled");
-    await application(async (all) => await all.unstage("acme")); // the pause between two checks is the record's
+    expect(await done(["unstage", "acme", ...STORE])).toMatch(/^acme is active/);
+    await refusedWith("invalid-argument", ["unstage", "acme", ...STORE]);
     await done(["stage", "acme", "aws-kms", KEY, ...KEYS]);
     await expect.poll(async () => (await tenants(["verify", "acme", ...KEYS])).exitCode, { timeout: 20_000, interval: 1000 }).toBe(0);
   });
@@ -106,6 +110,31 @@ describe("the life of a tenant at a shell", () => {
     expect(await done(["move", "acme", ...KEYS, "--no-wait"])).toMatch(/^dual: 0 keys wrapped anew; run it again in \d+ s$/m);
     expect(await done(["show", "acme", ...STORE])).toMatch(/^move +.*dual since/m);
     await refusedWith("invalid-argument", ["move", "acme", ...STORE, "--openers", openers]);
+  });
+
+  test("set-policy bounds a tenant, and refuses what nothing would enforce", async () => {
+    const set = ["set-policy", "acme", ...KEYS];
+    expect(await done([...set, "cacheMaxAgeMs=60000", "autoRestore=true", "regions=eu-west-1,eu-central-1"])).toBe(
+      [
+        "cacheMaxAgeMs   60000",
+        "reuseMaxAgeMs   default",
+        "autoRestore     true",
+        "maxConcurrent   default",
+        "callsPerSecond  default",
+        "regions         eu-central-1,eu-west-1",
+        "",
+      ].join("\n"),
+    );
+    expect(await done(["show", "acme", ...STORE])).toMatch(
+      /^policy +cacheMaxAgeMs=60000\n +autoRestore=true\n +regions=eu-central-1,eu-west-1$/m,
+    );
+    expect(await refusedWith("access-denied", [...set, "regions=us-east-1"])).toContain("eu-central-1");
+    expect(await refusedWith("invalid-argument", ["set-policy", "acme", ...STORE, "regions=eu-central-1"])).toContain("--openers");
+    expect(await refusedWith("invalid-argument", [...set, "escrow=platform"])).toContain("nothing would enforce it");
+    expect(await refusedWith("invalid-argument", [...set, "cacheMaxAge=1"])).toContain("did you mean `cacheMaxAgeMs`");
+    const reset: unknown = JSON.parse(await done([...set, "regions=default", "autoRestore=false", "--json"]));
+    expect(reset).toMatchObject({ policy: { cacheMaxAgeMs: 60_000, autoRestore: false, regions: null } });
+    expect(emulator.takeRequests()).toEqual([]);
   });
 
   test("suspend and revoke call no key, restore asks it", async () => {
@@ -125,10 +154,37 @@ describe("the life of a tenant at a shell", () => {
     expect(opened).toBe("ada@acme.example");
   });
 
-  test("health shows the bound of a revocation", async () => {
+  test("health shows the bound of a revocation, and the key versions that data keys name", async () => {
     expect(await done(["health", "acme", ...KEYS, "--check"])).toMatch(/^acme +active .* \d+ s +/m);
+    await refusedWith("invalid-argument", ["health", ...KEYS, "--check"]);
+    expect(await done(["health", ...KEYS, "--count-records"])).toMatch(/^tenant +data keys +provider +wrapped by\nacme +1 +local +\S+$/m);
+    expect(await done(["health", "acme", ...KEYS, "--count-records", "--max-rows", "1"])).toMatch(/^acme +>=1 +local +/m);
+    await refusedWith("invalid-argument", ["health", ...STORE, "--count-records"]);
     const [report]: readonly { revocationBoundMs: number }[] = JSON.parse(await done(["health", ...KEYS, "--json"]));
     expect(report?.revocationBoundMs).toBeGreaterThan(0);
+  });
+
+  test("cancel-move goes back, and the same key can be staged again", async () => {
+    expect(await done(["cancel-move", "acme", ...STORE])).toMatch(/^acme is active, generation 3$/m);
+    expect(await refusedWith("invalid-argument", ["cancel-move", "acme", ...STORE])).toContain("moves to no other key");
+    expect(await done(["show", "acme", ...STORE])).not.toMatch(/^move/m);
+    await done(["stage", "acme", "aws-kms", KEY, ...KEYS]);
+    await done(["verify", "acme", ...KEYS]);
+  });
+
+  test("retire and forget ask for the id where data may be lost", async () => {
+    await refusedWith("invalid-argument", ["retire", "acme", ...STORE]);
+    await application(async (all) => {
+      while ((await all.move("acme", { wait: false })).step !== "announced") await new Promise((resolve) => setTimeout(resolve, 200));
+    });
+    expect(await refusedWith("invalid-argument", ["retire", "acme", ...STORE])).toContain("--force");
+    await refusedWith("invalid-argument", ["retire", "acme", ...STORE, "--force"], "acne\n");
+    await refusedWith("invalid-argument", ["forget", "acme", ...STORE], "acme\n");
+    expect(await done(["retire", "acme", ...STORE, "--force"], "acme\n")).toMatch(/^acme is active, generation 5$/m);
+    await refusedWith("invalid-argument", ["cancel-move", "acme", ...STORE]);
+    await refusedWith("invalid-argument", ["forget", "acme", ...STORE], "");
+    expect(await done(["forget", "acme", ...STORE], "acme\n")).toMatch(/^acme is active, generation 6$/m);
+    expect(await done(["show", "acme", ...STORE])).not.toContain("platform");
   });
 
   test("offboard and shred ask for the id again, and destroy no key that the vendor did not make", async () => {
@@ -142,6 +198,31 @@ describe("the life of a tenant at a shell", () => {
     expect(emulator.takeRequests().map(({ path }) => path)).not.toContain("POST /ScheduleKeyDeletion");
     await refusedWith("key-shredded", ["suspend", "acme", ...STORE]);
   });
+});
+
+test.each([
+  { cacheMaxAgeMs: "1e3" },
+  { reuseMaxAgeMs: "" },
+  { maxConcurrent: "-1" },
+  { callsPerSecond: "5.5" },
+  { autoRestore: "yes" },
+  { autoRestore: "default" },
+  { cacheMaxAge: "1" },
+])("%o is no part of a policy", async (pairs) => {
+  expect(await refusalCode(async () => policyOfPairs(pairs))).toBe("invalid-argument");
+});
+
+test("a record that cannot be read hides no other, and fails", async () => {
+  const store = at("broken.json");
+  await done(["invite", "bolt", "--store", `file:${store}`, "--create", "--policy", "autoRestore=true"]);
+  await fileTenantStore(store).insertIfAbsent({ kind: "tenant", id: "broken", revision: 1, document: "{}" });
+  for (const verb of ["list", "health"]) {
+    const { exitCode, stderr, text } = await tenants([verb, "--store", `file:${store}`]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^envelock: provider-failure: broken: /);
+    expect(text).toMatch(/^bolt +invited/m);
+  }
+  expect(await done(["show", "bolt", "--store", `file:${store}`])).toMatch(/^policy +autoRestore=true$/m);
 });
 
 describe("a file of openers", () => {

@@ -1,7 +1,13 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Command } from "commander";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseKeyset } from "../../providers/local/index.ts";
+import { addBlobs } from "../../src/cli/blobs/blobs.ts";
+import { completedCommands } from "../../src/cli/completion.ts";
+import { addJobs } from "../../src/cli/jobs/jobs.ts";
+import { addKeys } from "../../src/cli/keys/keys.ts";
+import { addTenants } from "../../src/cli/tenants/tenants.ts";
 import { toHex } from "../../src/core/base/bytes.ts";
 import { ok, ROOT, refused, run, scratch, start } from "./runner.ts";
 
@@ -39,6 +45,23 @@ describe("help", () => {
     for (const option of options) expect(section).toContain(`\`${option}`);
     for (const option of [...AZURE, ...STORES, "--name-context"]) expect(cliPage).toContain(`\`${option} `);
     expect(cliPage).toContain("`--no-name-context`");
+  });
+
+  test.each([
+    ["keys", addKeys],
+    ["jobs", addJobs],
+    ["blobs", addBlobs],
+    ["tenants", addTenants],
+  ])("of %s: every verb and option stands in docs/cli.md", (group, add) => {
+    const program = new Command("envelock");
+    add(program);
+    const section = cliPage.split(/^## /m).find((part) => (part.split("\n")[0] ?? "").includes(group)) ?? "";
+    const [, ...verbs] = completedCommands(program).filter(({ path }) => path !== "");
+    expect(verbs.length).toBeGreaterThan(2);
+    for (const { path, options } of verbs) {
+      expect(section).toMatch(new RegExp(`\`(envelock )?(${group} )?${path.slice(group.length + 1)}[ \`]`));
+      for (const { flags } of options) if (flags[0] !== "--help") expect(cliPage, path).toMatch(new RegExp(`${flags[0]}(?![\\w-])`));
+    }
   });
 
   test("of the command names every verb and the exit codes", async () => {

@@ -212,6 +212,7 @@ test("list and health go over all tenants, and one record that cannot be read hi
   for await (const report of tenants.health()) reports.push(report);
   expect(reports).toMatchObject([
     { tenant: "acme", state: "active", generation: 1, revocationBoundMs: 910_000, keys: [{ number: 1, kind: "fake", role: "wrap" }] },
+    { id: "broken", error: { code: "provider-failure" } },
     { tenant: "zeta", state: "invited", whose: "tenant" },
   ]);
   expect(JSON.stringify(reports)).not.toContain("vaults/acme");

@@ -1,4 +1,6 @@
-import type { TenantKey, TenantRecord } from "../../tenants/index.ts";
+import type { TenantKey, TenantPolicy, TenantRecord, UnreadableTenant } from "../../tenants/index.ts";
+import { tellFailure } from "../failure.ts";
+import { plainError } from "../keys/describe.ts";
 import { terminalText } from "../terminal-text.ts";
 
 /** One line on a key: its number, kind, name and role. */
@@ -14,4 +16,22 @@ export function timeText(unixMs: number): string {
 export function stateLine({ id, state, generation, epoch }: TenantRecord): string {
   const life = epoch === 1 ? "" : `, epoch ${epoch}`;
   return terminalText(`${id} is ${state}, generation ${generation}${life}`);
+}
+
+/** One row for each member of a policy. */
+export function policyRows(policy: TenantPolicy): readonly (readonly [name: string, value: string])[] {
+  return Object.entries(policy).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : `${value ?? "default"}`] as const);
+}
+
+/** Tells of records that cannot be read on standard error, and makes the command fail. */
+export function tellUnreadable(found: readonly (object | UnreadableTenant)[], isDebug: boolean): void {
+  for (const tenant of found) {
+    if (!("error" in tenant)) continue;
+    tellFailure(tenant.error, isDebug, terminalText(tenant.id));
+    process.exitCode = 1;
+  }
+}
+
+export function plainUnreadable({ id, error }: UnreadableTenant): unknown {
+  return { id, error: plainError(error) };
 }

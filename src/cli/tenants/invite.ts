@@ -5,9 +5,11 @@ import { printLines } from "../output.ts";
 import { terminalJson } from "../terminal-text.ts";
 import { stateLine } from "./describe.ts";
 import { addReasonOption, addTenantsOptions, changeOf, type ReasonOptions, type TenantsOptions, withTenants } from "./open-tenants.ts";
+import { policyOfPairs } from "./policy-pairs.ts";
 
 interface InviteOptions extends TenantsOptions, ReasonOptions {
   readonly identity?: Context;
+  readonly policy?: Context;
 }
 
 export function addTenantInvite(group: Command): void {
@@ -20,11 +22,13 @@ export function addTenantInvite(group: Command): void {
     .addOption(
       new Option("--identity <name=value>", "what you sign in to its key service with, never a secret (repeatable)").argParser(collectPair),
     )
+    .addOption(new Option("--policy <name=value>", "a part of its policy, as for set-policy (repeatable)").argParser(collectPair))
     .option("--create", "make the file of a store that is not there");
   command.action(invite);
 }
 
-async function invite(id: string, { identity = {}, json = false, ...options }: InviteOptions): Promise<void> {
-  const record = await withTenants(options, (tenants) => tenants.invite(id, { identity, ...changeOf(options) }));
+async function invite(id: string, { identity = {}, policy: pairs = {}, json = false, ...options }: InviteOptions): Promise<void> {
+  const policy = policyOfPairs(pairs);
+  const record = await withTenants(options, (tenants) => tenants.invite(id, { identity, policy, ...changeOf(options) }));
   await printLines(json ? terminalJson(record) : `${stateLine(record)}\nexternal id: ${record.externalId}`);
 }

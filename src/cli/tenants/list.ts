@@ -2,11 +2,9 @@ import { type Command, Option } from "commander";
 import type { TenantRecord, UnreadableTenant } from "../../tenants/index.ts";
 import { TENANT_STATES } from "../../tenants/record/document.ts";
 import { columns } from "../columns.ts";
-import { tellFailure } from "../failure.ts";
-import { plainError } from "../keys/describe.ts";
 import { printLines } from "../output.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { timeText } from "./describe.ts";
+import { plainUnreadable, tellUnreadable, timeText } from "./describe.ts";
 import { addTenantsOptions, type TenantsOptions, withTenants } from "./open-tenants.ts";
 
 interface ListOptions extends TenantsOptions {
@@ -27,16 +25,8 @@ async function list({ state, json = false, debug = false, ...options }: ListOpti
   await withTenants(options, async (tenants) => {
     for await (const tenant of tenants.list()) if (state === undefined || "error" in tenant || tenant.state === state) found.push(tenant);
   });
-  await printLines(json ? terminalJson(found.map(plain)) : table(found));
-  for (const tenant of found) {
-    if (!("error" in tenant)) continue;
-    tellFailure(tenant.error, debug, terminalText(tenant.id));
-    process.exitCode = 1;
-  }
-}
-
-function plain(tenant: TenantRecord | UnreadableTenant): unknown {
-  return "error" in tenant ? { id: tenant.id, error: plainError(tenant.error) } : tenant;
+  await printLines(json ? terminalJson(found.map((tenant) => ("error" in tenant ? plainUnreadable(tenant) : tenant))) : table(found));
+  tellUnreadable(found, debug);
 }
 
 function table(found: readonly (TenantRecord | UnreadableTenant)[]): string {

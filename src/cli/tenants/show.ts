@@ -3,7 +3,7 @@ import type { TenantRecord } from "../../tenants/index.ts";
 import { columns } from "../columns.ts";
 import { printLines } from "../output.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { keyLine, timeText } from "./describe.ts";
+import { keyLine, policyRows, timeText } from "./describe.ts";
 import { addTenantsOptions, type TenantsOptions, withTenants } from "./open-tenants.ts";
 
 export function addTenantShow(group: Command): void {
@@ -21,7 +21,7 @@ async function show(id: string, { json = false, ...options }: TenantsOptions): P
 }
 
 function rowsOf(record: TenantRecord): readonly (readonly string[])[] {
-  const { id, state, sinceMs, epoch, generation, externalId, identity, keys, staged, move, verification, health } = record;
+  const { id, state, sinceMs, epoch, generation, externalId, identity, keys, staged, move, policy, verification, health } = record;
   const pairs = Object.entries(identity).map(([name, value]) => terminalText(`${name}=${value}`));
   const verified = verification && `${verification.level} at ${timeText(verification.atMs)}, key ${verification.key}`;
   return [
@@ -34,6 +34,9 @@ function rowsOf(record: TenantRecord): readonly (readonly string[])[] {
     ...keys.map((key, at) => [at === 0 ? "keys" : "", keyLine(key)]),
     ...(staged === null ? [] : [["staged", keyLine(staged)]]),
     ...(move === null ? [] : [["move", `${move.from.join(", ")} -> ${move.to}: ${move.step} since ${timeText(move.sinceMs)}`]]),
+    ...policyRows(policy)
+      .filter(([, value]) => value !== "default")
+      .map(([name, value], at) => [at === 0 ? "policy" : "", `${name}=${value}`]),
     ...(verified === null ? [] : [["verified", verified]]),
     ...(health === null ? [] : [["health", `${health.outcome} at ${timeText(health.atMs)}`]]),
   ];

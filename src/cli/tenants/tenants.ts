@@ -4,7 +4,7 @@ import { addTenantHealth } from "./health.ts";
 import { addTenantInvite } from "./invite.ts";
 import { addTenantsList } from "./list.ts";
 import { addTenantMove } from "./move.ts";
-import { addTenantOffboard } from "./offboard.ts";
+import { addTenantSetPolicy } from "./set-policy.ts";
 import { addTenantShow } from "./show.ts";
 import { addTenantShred } from "./shred.ts";
 import { addTenantStage } from "./stage.ts";
@@ -15,8 +15,8 @@ export function addTenants(program: Command): void {
     .command("tenants")
     .summary("look after tenants that bring their own keys")
     .description("Invites tenants, checks and moves their keys, stops them and ends them, in the application's own store of tenants.");
-  const verbs = [addTenantsList, addTenantShow, addTenantInvite, addTenantStage, addTenantVerify, addTenantChanges, addTenantMove];
-  for (const addVerb of [...verbs, addTenantOffboard, addTenantShred, addTenantHealth]) addVerb(group);
+  const before = [addTenantsList, addTenantShow, addTenantInvite, addTenantStage, addTenantVerify, addTenantMove];
+  for (const addVerb of [...before, addTenantChanges, addTenantSetPolicy, addTenantShred, addTenantHealth]) addVerb(group);
   group.addHelpText(
     "after",
     `
@@ -27,6 +27,8 @@ Examples:
   envelock tenants verify acme --store postgres://app@db.example/app --openers openers.json
   envelock tenants activate acme --store postgres://app@db.example/app
   envelock tenants move acme --store postgres://app@db.example/app --openers openers.json --platform keys.json
-  envelock tenants suspend acme --store postgres://app@db.example/app --reason "invoice 7"`,
+  envelock tenants set-policy acme cacheMaxAgeMs=60000 autoRestore=true --store postgres://app@db.example/app
+  envelock tenants suspend acme --store postgres://app@db.example/app --reason "invoice 7"
+  envelock tenants health --count-records --store postgres://app@db.example/app`,
   );
 }

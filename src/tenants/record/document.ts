@@ -108,10 +108,10 @@ function moveOf(fields: Fields): TenantMove {
 
 function policyOf(fields: Fields): TenantPolicy {
   const policy: TenantPolicy = {
+    // four members are absent in older records
     cacheMaxAgeMs: fields.integerOrNull("cacheMaxAgeMs"),
-    autoRestore: fields.boolean("autoRestore"),
-    // absent in records of before these members
     reuseMaxAgeMs: fields.has("reuseMaxAgeMs") ? fields.integerOrNull("reuseMaxAgeMs") : null,
+    autoRestore: fields.boolean("autoRestore"),
     maxConcurrent: fields.has("maxConcurrent") ? fields.integerOrNull("maxConcurrent", 1) : null,
     callsPerSecond: fields.has("callsPerSecond") ? fields.integerOrNull("callsPerSecond", 1) : null,
     regions: fields.has("regions") ? fields.listOrNull("regions", MOST_REGIONS, regionOf) : null,

@@ -19,10 +19,7 @@ export const DEFAULT_POLICY: TenantPolicy = {
  * @throws `invalid-argument`
  */
 export function policyOf(given: Partial<TenantPolicy>, standing: TenantPolicy): TenantPolicy {
-  const refused = UNENFORCED.find(({ name }) => hasMember(given, name));
-  if (refused !== undefined)
-    throw invalidArgument(`the policy of a tenant has no \`${refused.name}\`: nothing would enforce it`, refused.hint);
-  refuseUnknown(given, POLICY, "the policy of a tenant");
+  requireEnforced(given);
   const { cacheMaxAgeMs = standing.cacheMaxAgeMs, reuseMaxAgeMs = standing.reuseMaxAgeMs, autoRestore = standing.autoRestore } = given;
   const { maxConcurrent = standing.maxConcurrent, callsPerSecond = standing.callsPerSecond, regions = standing.regions } = given;
   if (typeof autoRestore !== "boolean") throw invalidArgument("autoRestore is true or false");
@@ -34,6 +31,14 @@ export function policyOf(given: Partial<TenantPolicy>, standing: TenantPolicy): 
     callsPerSecond: integerOrNull("callsPerSecond", callsPerSecond, 1, MOST_CALLS),
     regions: regionsOf(regions),
   };
+}
+
+/** Requires that a policy has known members alone. @throws `invalid-argument`, also for members that nothing would enforce */
+export function requireEnforced(given: Partial<Readonly<Record<keyof TenantPolicy, unknown>>>): void {
+  const refused = UNENFORCED.find(({ name }) => hasMember(given, name));
+  if (refused !== undefined)
+    throw invalidArgument(`the policy of a tenant has no \`${refused.name}\`: nothing would enforce it`, refused.hint);
+  refuseUnknown(given, POLICY, "the policy of a tenant");
 }
 
 /** The vendor's own bounds. */
@@ -103,7 +108,7 @@ const UNENFORCED: readonly { readonly name: string; readonly hint: string }[] = 
   { name: "escrow", hint: "A keyring never tries an escrow key by itself. Make a keyring of your own with that key in wrapWith." },
   { name: "dual", hint: "Give an opener that returns bothOf(platform, tenant) of envelock/providers/composite." },
 ];
-const POLICY: OptionNames<Partial<TenantPolicy>> = {
+const POLICY: OptionNames<TenantPolicy> = {
   cacheMaxAgeMs: true,
   reuseMaxAgeMs: true,
   autoRestore: true,
