@@ -71,6 +71,7 @@ function hpkeKek(suite: HpkeSuite, publicKey: Uint8Array, secretKey: Uint8Array 
   const keyPair = secretKey && suite.kem.keyPair(secretKey);
   if (keyPair !== undefined) requireHalves(keyPair.publicKey, publicKey);
   return {
+    isInstant: true,
     wrap: (dek, aad) => wrapped(suite, publicKey, aad, dek),
     unwrap(wrapped, aad) {
       if (keyPair === undefined) throw publicKeyAlone();
@@ -86,6 +87,7 @@ function heldHpkeKek(suite: HpkeSuite, publicKey: Uint8Array, keyPair: HeldKeyPa
   requireHalves(keyPair.publicKey, publicKey);
   const { encBytes } = suite.kem;
   return {
+    isInstant: false,
     wrap: (dek, aad) => wrapped(suite, publicKey, aad, dek),
     async unwrap(given, aad) {
       if (given.length !== encBytes + SEALED_DEK_BYTES) return undefined;

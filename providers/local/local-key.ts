@@ -73,6 +73,7 @@ function aesKek(key: OwnedBytes): Kek {
   const cipher = new Xaes256Gcm(key);
   wipe(key);
   return {
+    isInstant: true,
     wrap(dek, aad) {
       const wrapped = new Uint8Array(WRAPPED_BYTES);
       cipher.sealFresh(aad, dek, wrapped, 0);
@@ -88,6 +89,7 @@ function aesKek(key: OwnedBytes): Kek {
 function heldAesKek(key: HeldKey): Kek {
   const cipher = new HeldXaes256Gcm(key);
   return {
+    isInstant: false,
     wrap: (dek, aad) => wipingLate(copyOf(dek), (copy) => cipher.sealFresh(aad, copy)),
     async unwrap(wrapped, aad) {
       return wrapped.length === WRAPPED_BYTES ? await cipher.open(aad, copyOf(wrapped)) : undefined;

@@ -3,21 +3,38 @@ import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { singleFlight } from "../../src/core/base/single-flight.ts";
 import { throwIfAborted } from "../../src/core/contracts/call-signal.ts";
+import { withInstantKey } from "../../src/core/contracts/instant-key.ts";
 import type { KeyProvider, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 
 /** One version of a KEK, ready for use. */
-export interface Kek {
+export type Kek = InstantKek | SlowKek;
+
+/** A KEK whose bytes are at hand. */
+export interface InstantKek {
+  readonly isInstant: true;
+  /** Neither keeps nor changes its arguments. */
+  wrap(dek: Uint8Array, aad: Uint8Array): Uint8Array;
+  /** Returns 32 bytes, or undefined if this version did not wrap them with this AAD. */
+  unwrap(wrapped: Uint8Array, aad: Uint8Array): OwnedBytes | undefined;
+  /** Wipes what can be wiped. */
+  destroy(): void;
+}
+
+/** A KEK whose bytes WebCrypto holds. Otherwise like `InstantKek`. */
+export interface SlowKek {
+  readonly isInstant: false;
   /** Reads `dek` before it returns. */
   wrap(dek: Uint8Array, aad: Uint8Array): Uint8Array | Promise<Uint8Array>;
-  /** Returns 32 bytes, or undefined if this version did not wrap them with this AAD. Reads `wrapped` before it returns. */
-  unwrap(wrapped: Uint8Array, aad: Uint8Array): OwnedBytes | undefined | Promise<OwnedBytes | undefined>;
-  /** Wipes what can be wiped. */
+  /** Reads `wrapped` before it returns. */
+  unwrap(wrapped: Uint8Array, aad: Uint8Array): Promise<OwnedBytes | undefined>;
   destroy(): void;
 }
 
 /** A KEK that is there, or that is loaded when first used. */
 export interface KekSource {
+  /** The KEK, once it is there. */
+  readonly ready: Kek | undefined;
   use(): Kek | Promise<Kek>;
   destroy(): void;
 }
@@ -50,7 +67,7 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
     return kek;
   };
 
-  return {
+  const provider: Required<KeyProvider> = {
     name: NAME,
     owns: (keyId) => keyIds.has(keyId),
     async wrap(dek, options) {
@@ -84,10 +101,24 @@ export function localProvider({ alg, versions, primary }: LocalProviderOptions):
       open = undefined;
     },
   };
+  return withInstantKey(provider, {
+    wrapNow(dek, wrapAad) {
+      const kek = readyIn(open?.primary);
+      return kek && { provider: NAME, keyId: primary, alg, wrapped: kek.wrap(dek, wrapAad(primary)) };
+    },
+    unwrapNow({ provider: name, keyId, alg: given, wrapped }, wrapAad) {
+      return name === NAME && given === alg ? readyIn(open?.byKeyId.get(keyId))?.unwrap(wrapped, wrapAad(keyId)) : undefined;
+    },
+  });
+}
+
+function readyIn(source: KekSource | undefined): InstantKek | undefined {
+  const { ready } = source ?? {};
+  return ready?.isInstant === true ? ready : undefined;
 }
 
 export function readyKek(kek: Kek): KekSource {
-  return { use: () => kek, destroy: () => kek.destroy() };
+  return { ready: kek, use: () => kek, destroy: () => kek.destroy() };
 }
 
 /**
@@ -102,6 +133,9 @@ export function lazyKek(load: () => Promise<Kek>, secret?: Uint8Array): KekSourc
     return kek;
   });
   return {
+    get ready() {
+      return kek;
+    },
     use: () => kek ?? loading(),
     destroy() {
       wipe(secret);

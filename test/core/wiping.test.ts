@@ -265,8 +265,9 @@ describe("partDigests", () => {
     });
     const digests = partDigests(pieces(), CHUNK);
     await (refused ? expect(digests).rejects.toThrow("the disk is gone") : digests);
-    expect([...targets].some(({ length }) => length === CHUNK)).toBe(true);
-    for (const target of targets) expect(isZero(target)).toBe(true);
+    const buffers = [...targets].filter(({ length }) => length === CHUNK); // the test runner's own messages are copied meanwhile
+    expect(buffers).not.toEqual([]);
+    for (const buffer of buffers) expect(isZero(buffer)).toBe(true);
   });
 });
 

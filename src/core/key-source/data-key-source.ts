@@ -16,7 +16,7 @@ import type { DataKeyOrigin } from "../telemetry/events.ts";
 import { errorCodeOf, type Observer } from "../telemetry/observer.ts";
 import { type CacheOptions, type DataKeyCache, dataKeyCacheOf, storeOf } from "./data-key-cache.ts";
 import { type ForgetFilter, meets } from "./forget-filter.ts";
-import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, wrapForAll } from "./recipients.ts";
+import { type Candidate, type Candidates, candidatesOf, isStale, unwrapAny, unwrapNow, wrapForAll } from "./recipients.ts";
 import { ReusedDataKey, type ReuseOptions, type WrappedDataKey } from "./reused-data-key.ts";
 import { SharedDataKey } from "./shared-data-key.ts";
 import { UnwrapFlights } from "./unwrap-flights.ts";
@@ -101,8 +101,8 @@ export class DataKeySource {
   }
 
   /** Returns a data key to encrypt `bytes` with; the caller releases it. @throws what `wrap` throws */
-  forEncryption(bytes: number, operation: Operation): Promise<WrappedDataKey> {
-    return this.#reused === undefined ? this.fresh(operation) : this.#reuse(this.#reused, bytes, operation);
+  forEncryption(bytes: number, operation: Operation): WrappedDataKey | Promise<WrappedDataKey> {
+    return this.#reused === undefined ? (this.#freshNow(operation) ?? this.fresh(operation)) : this.#reuse(this.#reused, bytes, operation);
   }
 
   /** Makes a data key that no other call uses. @throws what the providers' `wrap` and the generator throw */
@@ -111,9 +111,9 @@ export class DataKeySource {
     const dataKey = random === undefined ? generateDataKey(this.#keyContext) : await this.#mixed(random, operation);
     try {
       const recipients = await this.wrap(dataKey, operation);
-      const key = new SharedDataKey(dataKey, recipients);
-      note(operation, key, "new", 0);
-      return { key, record: { suite: SUITE, keyCommit: commitmentOf(dataKey), recipients } };
+      const wrapped = freshlyWrapped(dataKey, recipients);
+      note(operation, wrapped.key, "new", 0);
+      return wrapped;
     } catch (error) {
       dataKey.destroy();
       throw error;
@@ -133,7 +133,11 @@ export class DataKeySource {
   unwrap(record: KeyRecord, operation: Operation): SharedDataKey | Promise<SharedDataKey> {
     operation.throwIfAborted();
     const candidates = candidatesOf(this.#providers, record);
-    return this.#cached(candidates, record, operation) ?? this.#unwrapped(candidates, record, operation);
+    return (
+      this.#cached(candidates, record, operation) ??
+      this.#unwrappedNow(candidates, record) ??
+      this.#unwrapped(candidates, record, operation)
+    );
   }
 
   /** Unwraps like `unwrap`, to a key that the caller alone holds and destroys. */
@@ -162,6 +166,33 @@ export class DataKeySource {
   close(): void {
     this.#reused?.close();
     if (this.#ownsCache) this.#cache?.forget();
+  }
+
+  /** Makes a data key at once, if its keys are all in this process. Undefined leaves it to `fresh`, which says what is wrong. */
+  #freshNow(operation: Operation): WrappedDataKey | undefined {
+    if (this.#random !== undefined || !this.wrapWith.every(({ isInstant }) => isInstant)) return undefined;
+    operation.throwIfAborted();
+    const dataKey = generateDataKey(this.#keyContext);
+    const recipients: Recipient[] = [];
+    try {
+      for (const provider of this.wrapWith) {
+        const recipient = provider.wrapNow(secretBytesOf(dataKey), this.#keyContext);
+        if (recipient === undefined) break;
+        recipients.push(recipient);
+      }
+    } catch {
+      recipients.length = 0;
+    }
+    if (recipients.length === this.wrapWith.length) return freshlyWrapped(dataKey, recipients);
+    dataKey.destroy();
+    return undefined;
+  }
+
+  /** Unwraps at once, if the one key that can is in this process and nothing is to be kept. Undefined leaves it to `#unwrapped`. */
+  #unwrappedNow([candidate, ...others]: Candidates, { keyCommit }: KeyRecord): SharedDataKey | undefined {
+    if (others.length > 0 || this.#store !== undefined) return undefined;
+    const dataKey = unwrapNow(candidate, keyCommit, this.#keyContext);
+    return dataKey && new SharedDataKey(dataKey, [candidate.recipient]);
   }
 
   async #mixed(random: GuardedRandom, operation: Operation): Promise<DataKey> {
@@ -255,6 +286,10 @@ export class DataKeySource {
       },
     };
   }
+}
+
+function freshlyWrapped(dataKey: DataKey, recipients: readonly Recipient[]): WrappedDataKey {
+  return { key: new SharedDataKey(dataKey, recipients), record: { suite: SUITE, keyCommit: commitmentOf(dataKey), recipients } };
 }
 
 function isSameKey(a: Recipient, b: Recipient): boolean {

@@ -76,6 +76,20 @@ export async function unwrapAny(
 }
 
 /**
+ * Unwraps at once with a key in this process.
+ *
+ * @returns a data key that meets the commitment, which the caller destroys; undefined leaves it to `unwrapAny`, which says what is wrong
+ */
+export function unwrapNow({ provider, recipient }: Candidate, keyCommit: Uint8Array, keyContext: KeyContext): DataKey | undefined {
+  try {
+    const secret = provider.unwrapNow(recipient, keyContext);
+    return secret && committed(secret, keyContext, keyCommit);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * Whether wrapping anew would change the recipients: one is missing, of an older key version, or of no provider given.
  *
  * @throws the provider's error

@@ -41,7 +41,8 @@ export class Envelopes {
       async (operation, call) => {
         const given = this.#operations.input(plaintext, "plaintext");
         const { length } = given;
-        const { key, header, valueContext } = await this.#startEncrypt(length, call, operation);
+        const started = this.#startEncrypt(length, call, operation);
+        const { key, header, valueContext } = started instanceof Promise ? await started : started;
         try {
           requireAttached(given, length);
           const envelope = allocate(header.headerBytes + bodyBytes(length));
@@ -63,7 +64,8 @@ export class Envelopes {
       async (operation, call) => {
         const given = this.#operations.input(plaintext, "plaintext");
         const { length } = given;
-        const { key, header, valueContext } = await this.#startEncrypt(length, call, operation);
+        const started = this.#startEncrypt(length, call, operation);
+        const { key, header, valueContext } = started instanceof Promise ? await started : started;
         try {
           requireAttached(given, length);
           const body = allocate(bodyBytes(length));
@@ -166,21 +168,32 @@ export class Envelopes {
     );
   }
 
-  #startEncrypt(plaintextBytes: number, { valueContext, minHeaderBytes }: EncryptCall, operation: Operation): Promise<Encryption> {
+  #startEncrypt(
+    plaintextBytes: number,
+    { valueContext, minHeaderBytes }: EncryptCall,
+    operation: Operation,
+  ): Encryption | Promise<Encryption> {
     const { source } = this.#operations;
     return this.#newEnvelope(valueContext, minHeaderBytes, () => source.forEncryption(plaintextBytes, operation));
   }
 
-  async #newEnvelope(valueContext: Uint8Array, minBytes: number | undefined, source: () => Promise<WrappedDataKey>): Promise<Encryption> {
+  #newEnvelope(
+    valueContext: Uint8Array,
+    minBytes: number | undefined,
+    source: () => WrappedDataKey | Promise<WrappedDataKey>,
+  ): Encryption | Promise<Encryption> {
     const minHeaderBytes = checkedMinHeaderBytes(minBytes ?? 0);
     this.#operations.requireWrapWith();
-    const { key, record } = await source();
-    try {
-      return { key, valueContext, header: prepareHeader(record, minHeaderBytes) };
-    } catch (error) {
-      key.release();
-      throw error;
-    }
+    const begin = ({ key, record }: WrappedDataKey): Encryption => {
+      try {
+        return { key, valueContext, header: prepareHeader(record, minHeaderBytes) };
+      } catch (error) {
+        key.release();
+        throw error;
+      }
+    };
+    const wrapped = source();
+    return wrapped instanceof Promise ? wrapped.then(begin) : begin(wrapped);
   }
 
   async #open({ record, body, bodyLength, plaintextBytes, valueContext }: OpenCall, operation: Operation): Promise<OwnedBytes> {

@@ -39,6 +39,11 @@ export class Guard {
     return this.breaker.isClosed && this.#host?.breaker.isClosed !== false;
   }
 
+  /** Whether an answer would change nothing. */
+  get isUntroubled(): boolean {
+    return this.isClosed && this.breaker.consecutiveFailures === 0;
+  }
+
   /** Returns the breaker that refuses a call now, with its host if it is the host's. */
   refusing(now: number): { readonly breaker: Breaker; readonly host?: string } | undefined {
     if (!this.breaker.admits(now)) return { breaker: this.breaker };

@@ -76,6 +76,11 @@ export class GuardedBackend<B extends Backend> implements RetriedProvider {
     return this.#guard.isClosed || this.#guard.refusing(this.#clock.monotonicMs()) === undefined;
   }
 
+  /** Whether a call that answers at once needs nothing else: no report, no turn among tenants, and no breaker that has failures to forget. */
+  protected get isPlain(): boolean {
+    return this.#observer === undefined && this.#limits === undefined && this.#guard.isUntroubled;
+  }
+
   /** Turns whatever an attempt threw into an error of the library's, which names the tenant and the party where they are known. */
   failureOf(error: unknown): EnvelockError {
     const failure = providerError(this.backend, error);
