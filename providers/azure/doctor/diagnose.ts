@@ -57,7 +57,7 @@ async function keyFindings(vault: KeyVault, key: KeyLocation, options: AzureDiag
     read,
     ...state,
     ...(await roundTrip(options)),
-    await rotationFinding(vault, key),
+    version?.isOfCertificate === true ? CERTIFICATE_ROTATION : await rotationFinding(vault, key),
     await versionsFinding(vault, key),
     await rightsFinding(vault, key),
   ];
@@ -136,4 +136,5 @@ async function attempt<T>(check: AzureCheck, call: () => Promise<T>, message: st
 
 const STATE_CHECKS: readonly AzureCheck[] = ["key-type", "enabled", "validity", "key-operations", "recovery"];
 const KEY_CHECKS: readonly AzureCheck[] = ["read", ...STATE_CHECKS, "wrap", "unwrap", "rotation", "versions", "excess-rights"];
+const CERTIFICATE_ROTATION: AzureFinding = skipped("rotation", "the key belongs to a certificate: the policy of that renews it");
 const WRAP_OPTIONS: WrapOptions = { keyContext: {}, wrapAad: () => new Uint8Array(0) };

@@ -21,25 +21,28 @@ function typeFinding({ keyType, publicKey }: KeyVersion): AzureFinding {
   return failed("key-type", `a key of type ${keyType} cannot wrap keys`, "make a key of type RSA, RSA-HSM or oct-HSM");
 }
 
-function validityFinding({ notBeforeMs, expiresMs }: KeyVersion, nowMs: number): AzureFinding {
+function validityFinding({ notBeforeMs, expiresMs, isOfCertificate }: KeyVersion, nowMs: number): AzureFinding {
   if (notBeforeMs !== undefined && nowMs < notBeforeMs) {
     return failed("validity", `the newest version is not valid before ${dateOf(notBeforeMs)}`, "wait, or change its activation date");
   }
   if (expiresMs === undefined) return { ...ok("validity", "the newest version has no expiry"), notAfterMs: null };
+  const renew = isOfCertificate ? "renew its certificate" : "rotate the key";
   if (nowMs >= expiresMs) {
-    const past = failed("validity", `the newest version expired on ${dateOf(expiresMs)}`, "rotate the key; what it wrapped still unwraps");
+    const past = failed("validity", `the newest version expired on ${dateOf(expiresMs)}`, `${renew}; what it wrapped still unwraps`);
     return { ...past, notAfterMs: expiresMs };
   }
   const days = Math.floor((expiresMs - nowMs) / DAY_MS);
   if (days >= NEAR_EXPIRY_DAYS) return { ...ok("validity", `the newest version expires on ${dateOf(expiresMs)}`), notAfterMs: expiresMs };
-  const advice = "rotate the key before that, or nothing more can be wrapped";
+  const advice = `${renew} before that, or nothing more can be wrapped`;
   return { ...warning("validity", `the newest version expires in ${days} days`, advice), notAfterMs: expiresMs };
 }
 
-function operationsFinding({ operations }: KeyVersion): AzureFinding {
+function operationsFinding({ operations, isOfCertificate }: KeyVersion): AzureFinding {
   const missing = ["wrapKey", "unwrapKey"].filter((operation) => operations !== undefined && !operations.includes(operation));
   if (missing.length === 0) return ok("key-operations", "wrapKey and unwrapKey are among the key's operations");
-  const advice = "az keyvault key set-attributes --ops wrapKey unwrapKey ...";
+  const advice = isOfCertificate
+    ? "make the certificate anew with the key usage keyEncipherment in its policy"
+    : "az keyvault key set-attributes --ops wrapKey unwrapKey ...";
   return failed("key-operations", `the key's operations lack ${missing.join(" and ")}`, advice);
 }
 

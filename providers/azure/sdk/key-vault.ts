@@ -14,6 +14,8 @@ export interface KeyVersion extends VersionState {
   readonly operations: readonly string[] | undefined;
   /** The effect of a deletion, such as `Recoverable+Purgeable`. */
   readonly recoveryLevel: string | undefined;
+  /** Whether the key belongs to a certificate, which alone renews and deletes it. */
+  readonly isOfCertificate: boolean;
   /** Modulus and exponent, where the service shows them. */
   readonly publicKey: { readonly n: OwnedBytes; readonly e: OwnedBytes } | undefined;
 }
@@ -181,7 +183,9 @@ function bareKey(key: KeyLocation, version: string): KeyVaultKey {
 function keyVersion({ key, keyType, keyOperations, properties }: KeyVaultKey, asked: Asked): KeyVersion {
   if (keyType === undefined) throw brokenAnswer(asked, "names no key type");
   const publicKey = isBytes(key?.n) && isBytes(key.e) ? { n: copyOf(key.n), e: copyOf(key.e) } : undefined;
-  return { ...versionStateOf(properties, asked), keyType, operations: keyOperations, recoveryLevel: properties.recoveryLevel, publicKey };
+  const { recoveryLevel, managed } = properties;
+  const traits = { keyType, operations: keyOperations, recoveryLevel, isOfCertificate: managed === true, publicKey };
+  return { ...versionStateOf(properties, asked), ...traits };
 }
 
 /** A copy of its own. The SDK's result is a view of memory that Node shares out, and is wiped. */

@@ -1,9 +1,13 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
-import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { refuseUnknown } from "../../core/base/options.ts";
 import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
 import { LoopbackServer } from "../emulator/loopback-server.ts";
 import { type Answer, asLibraryError, forbidden, keyNotFound } from "./answer.ts";
+import { policyIn } from "./certificate-requests.ts";
+import { CertificateStore, type KeyUsage } from "./certificate-store.ts";
+import { API_VERSIONS, EMULATOR_OPTIONS, type EmulatorOptions, TENANT } from "./emulator-options.ts";
 import { isFaultName, type OwnFault } from "./faults.ts";
+import { JsonFields } from "./json-fields.ts";
 import { keyIdOf } from "./key-bundle.ts";
 import { type Curve, type KeyType, keyKind, newMaterial } from "./key-material.ts";
 import { durationSeconds, keptKind } from "./key-requests.ts";
@@ -17,33 +21,6 @@ import { type Shield, VaultService } from "./service.ts";
 import { TransactionLimits } from "./transaction-limits.ts";
 import type { Flavour } from "./vault.ts";
 
-export interface EmulatorOptions {
-  /** Default `premium`. */
-  readonly flavour?: Flavour;
-  /** A port on 127.0.0.1. Default: a free one. */
-  readonly port?: number;
-  /** The source of time. Default: the machine's clock. */
-  readonly clock?: Clock;
-  /** Whether the documented transaction limits of a vault hold. Default false. */
-  readonly hasLimits?: boolean;
-  /** Seconds to name in `Retry-After` when a limit is met. Default: none are named, as the service mostly does. */
-  readonly retryAfterSeconds?: number;
-  /** The delay after which a new version becomes visible. Default 0. */
-  readonly replicationLagMs?: number;
-  /** Accepted values of `api-version`. Default: those from 7.0 to 2026-04-01. */
-  readonly apiVersions?: readonly string[];
-  /** Days during which a deleted key can be recovered, 7 to 90. Default 90. */
-  readonly retentionDays?: number;
-  /** Default false. */
-  readonly isPurgeProtected?: boolean;
-  /** Emulators of one geography read each other's backups. Default `europe`. */
-  readonly geography?: string;
-  /** The Entra tenant that issues tokens. Default: a made-up id. */
-  readonly tenantId?: string;
-  /** Called after each request with its log entry. */
-  readonly onRequest?: (request: LoggedRequest) => void;
-}
-
 /** The description of a new key. */
 export interface KeySpec extends VersionAttributes {
   readonly type: KeyType;
@@ -51,6 +28,21 @@ export interface KeySpec extends VersionAttributes {
   readonly bits?: number;
   /** The curve of an EC key. Default P-256. */
   readonly curve?: Curve;
+}
+
+/** The description of a certificate, which signs itself. */
+export interface CertificateSpec {
+  /** Default RSA. */
+  readonly type?: KeyType;
+  /** Bits of an RSA key. Default 2048. */
+  readonly bits?: number;
+  readonly curve?: Curve;
+  /** Default `digitalSignature` and `keyEncipherment`; the second allows wrapping. */
+  readonly keyUsage?: readonly KeyUsage[];
+  /** Default 12. */
+  readonly validityMonths?: number;
+  /** Whether the next version keeps the key. Default false. */
+  readonly reuseKey?: boolean;
 }
 
 /** The attributes of a version that a test can change. Times are Unix time in seconds. */
@@ -102,6 +94,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   readonly #tokens: TokenAuthority;
   readonly #keys: KeyStore;
   readonly #secrets: SecretStore;
+  readonly #certificates: CertificateStore;
   readonly #service: VaultService;
   readonly #server: LoopbackServer<LoggedRequest, OwnFault>;
   readonly #endpoints: ManagedIdentityEndpoint[] = [];
@@ -110,17 +103,20 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     refuseUnknown(given, EMULATOR_OPTIONS, "AzureEmulator.start");
     const { hasLimits = false, retryAfterSeconds, onRequest } = given;
     const { clock = systemClock, flavour = "premium", retentionDays = 90, isPurgeProtected = false, replicationLagMs = 0 } = given;
-    const { apiVersions = API_VERSIONS, geography = "europe", tenantId = TENANT } = given;
+    const { transitionMs = 0, apiVersions = API_VERSIONS, geography = "europe", tenantId = TENANT } = given;
     const tokenResource = flavour === "managed-hsm" ? "https://managedhsm.azure.net" : "https://vault.azure.net";
     const tokens = new TokenAuthority(clock, tokenResource, tenantId);
     const limits = new TransactionLimits(() => clock.unixMs());
-    const keys = new KeyStore({ clock, retentionDays, isPurgeProtected, replicationLagMs });
-    const secrets = new SecretStore(clock);
+    const rules = { clock, retentionDays, isPurgeProtected, transitionMs };
+    const keys = new KeyStore({ ...rules, replicationLagMs });
+    const secrets = new SecretStore(rules);
+    const certificates = new CertificateStore(rules, keys, secrets);
     const service = new VaultService(tokens, apiVersions, () => ({
       url: `https://${server.host}`,
       flavour,
       keys,
       secrets,
+      certificates,
       retentionDays,
       isPurgeProtected,
       geography,
@@ -141,6 +137,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     this.limits = limits;
     this.#keys = keys;
     this.#secrets = secrets;
+    this.#certificates = certificates;
     this.#service = service;
     this.#server = server;
   }
@@ -195,7 +192,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
       const kind = keptKind({ flavour: this.#flavour }, keyKind(spec.type, spec.bits, spec.curve));
       const material = await newMaterial(kind);
       this.#keys.forget(name);
-      return this.#keys.add(name, kind, material, spec, ageMs).id;
+      return this.#keys.add(name, kind, material, spec, { ageMs }).id;
     });
   }
 
@@ -210,7 +207,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     return await inTime(async () => {
       this.#keys.key(name);
       const kind = keptKind({ flavour: this.#flavour }, keyKind(spec.type, spec.bits, spec.curve));
-      return this.#keys.add(name, kind, await newMaterial(kind), spec, ageMs).id;
+      return this.#keys.add(name, kind, await newMaterial(kind), spec, { ageMs }).id;
     });
   }
 
@@ -242,6 +239,26 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     directly(() => this.#keys.recover(name));
   }
 
+  /**
+   * Makes a certificate with its key and its secret, or the next version of the certificate of this name.
+   *
+   * @param ageMs how long ago it was made
+   * @returns the version, which the key and the secret have too: 32 hex digits
+   * @throws `invalid-argument`
+   */
+  async createCertificate(name: string, spec: CertificateSpec = {}, ageMs = 3_600_000): Promise<string> {
+    const { type = "RSA", bits, curve, keyUsage, validityMonths, reuseKey } = spec;
+    const policy = {
+      issuer: { name: "Self" },
+      key_props: { kty: type, key_size: bits, crv: curve, reuse_key: reuseKey, exportable: !type.endsWith("-HSM") },
+      x509_props: { subject: `CN=${name}`, validity_months: validityMonths, ...(keyUsage !== undefined && { key_usage: keyUsage }) },
+    };
+    return await inTime(async () => {
+      const { versions } = await this.#certificates.add(name, policyIn({ flavour: this.#flavour }, JsonFields.of(policy)), { ageMs });
+      return versions.at(-1)?.id ?? "";
+    });
+  }
+
   /** @returns the new version: 32 hex digits @throws `invalid-argument` */
   setSecret(name: string, value: string, attributes?: SecretAttributes): string {
     return directly(() => this.#secrets.add(name, value, attributes)).id;
@@ -255,9 +272,14 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     );
   }
 
-  /** Forgets every version. @throws `key-not-found` */
+  /** Deletes a secret; it can be recovered. @throws `key-not-found` */
   deleteSecret(name: string): void {
     directly(() => this.#secrets.delete(name));
+  }
+
+  /** @throws `key-not-found` */
+  recoverSecret(name: string): void {
+    directly(() => this.#secrets.recover(name));
   }
 
   /** Refuses an operation to every caller until the test allows it again. */
@@ -306,7 +328,7 @@ async function newVersion(keys: KeyStore, clock: Clock, name: string, ageMs: num
   const { kind, operations, tags } = newest;
   const lifeSeconds = rotationPolicy?.expiryTime === undefined ? undefined : durationSeconds(rotationPolicy.expiryTime);
   const exp = lifeSeconds === undefined ? undefined : Math.floor((clock.unixMs() - ageMs) / 1000) + lifeSeconds;
-  return keys.add(name, kind, await newMaterial(kind), { operations, tags, exp }, ageMs);
+  return keys.add(name, kind, await newMaterial(kind), { operations, tags, exp }, { ageMs });
 }
 
 /** Runs an operation for a caller in this process and turns the service's errors into those of the library. */
@@ -325,36 +347,3 @@ async function inTime<T>(work: () => Promise<T>): Promise<T> {
     throw asLibraryError(error);
   }
 }
-
-/** The API versions of the data plane until 2026. */
-const API_VERSIONS: readonly string[] = [
-  "7.0",
-  "7.1",
-  "7.2",
-  "7.3",
-  "7.4",
-  "7.5",
-  "7.6-preview.1",
-  "7.6-preview.2",
-  "7.6",
-  "2025-06-01-preview",
-  "2025-07-01",
-  "2026-01-01-preview",
-  "2026-04-01",
-];
-const TENANT = "11111111-2222-3333-4444-555555555555";
-
-const EMULATOR_OPTIONS: OptionNames<EmulatorOptions> = {
-  flavour: true,
-  port: true,
-  clock: true,
-  hasLimits: true,
-  retryAfterSeconds: true,
-  replicationLagMs: true,
-  apiVersions: true,
-  retentionDays: true,
-  isPurgeProtected: true,
-  geography: true,
-  tenantId: true,
-  onRequest: true,
-};

@@ -4,11 +4,13 @@ export type { HeldRequest } from "../emulator/loopback-server.ts";
 export { Answer, type AnswerBody, forbidden, keyNotFound, throttled } from "./answer.ts";
 export {
   AzureEmulator,
+  type CertificateSpec,
   type EmulatorConnection,
-  type EmulatorOptions,
   type KeySpec,
   type VersionChange,
 } from "./azure-emulator.ts";
+export type { KeyUsage } from "./certificate-store.ts";
+export type { EmulatorOptions } from "./emulator-options.ts";
 export type { Fault, FaultName } from "./faults.ts";
 export type { Curve, KeyType } from "./key-material.ts";
 export type { KeyOperation } from "./key-store.ts";

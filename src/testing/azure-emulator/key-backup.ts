@@ -16,7 +16,12 @@ export function sealBackup(key: StoredKey, geography: string): Buffer {
 /** @throws Answer for a backup of another geography or a changed one */
 export function openBackup(backup: Buffer, geography: string): StoredKey {
   const fields = JsonFields.parse(opened(backup, geography));
-  return { name: fields.text("name") ?? "", versions: fields.objects("versions").map(storedVersion), rotationPolicy: undefined };
+  return {
+    name: fields.text("name") ?? "",
+    versions: fields.objects("versions").map(storedVersion),
+    isManaged: false,
+    rotationPolicy: undefined,
+  };
 }
 
 function storedVersion(fields: JsonFields): StoredVersion {

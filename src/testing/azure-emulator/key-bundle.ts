@@ -1,5 +1,6 @@
 import { publicJwk } from "./key-material.ts";
-import type { DeletedKey, RotationPolicy, StoredVersion } from "./key-store.ts";
+import type { RotationPolicy, StoredKey, StoredVersion } from "./key-store.ts";
+import type { Deleted } from "./recycle-bin.ts";
 import type { Vault } from "./vault.ts";
 
 export function keyIdOf({ url }: Pick<Vault, "url">, name: string, version?: string): string {
@@ -7,21 +8,21 @@ export function keyIdOf({ url }: Pick<Vault, "url">, name: string, version?: str
 }
 
 /** The JWK and attributes of a version, as `GET /keys/{name}/{version}` shows them. */
-export function bundleOf(vault: Vault, name: string, version: StoredVersion): object {
+export function bundleOf(vault: Vault, { name, isManaged }: Pick<StoredKey, "name" | "isManaged">, version: StoredVersion): object {
   const { id, kind, material, operations, tags } = version;
   const key = { kid: keyIdOf(vault, name, id), kty: kind.type, key_ops: operations, ...publicJwk(kind, material) };
-  return { key, attributes: attributesOf(vault, version), ...(tags && { tags }) };
+  return { key, attributes: attributesOf(vault, version), ...(tags && { tags }), ...(isManaged && { managed: true }) };
 }
 
 /** The item of a list of keys or versions. */
-export function listItemOf(vault: Vault, kid: string, version: StoredVersion): object {
+export function listItemOf(vault: Vault, kid: string, { isManaged }: Pick<StoredKey, "isManaged">, version: StoredVersion): object {
   const { tags } = version;
-  return { kid, attributes: attributesOf(vault, version), ...(tags && { tags }) };
+  return { kid, attributes: attributesOf(vault, version), ...(tags && { tags }), ...(isManaged && { managed: true }) };
 }
 
-/** The members that a deleted key has before those of its bundle or list item. */
-export function deletionOf({ url }: Vault, { key, deletedDate, scheduledPurgeDate }: DeletedKey): object {
-  return { recoveryId: `${url}/deletedkeys/${key.name}`, deletedDate, scheduledPurgeDate };
+/** The members that a deleted object has before those of its bundle or list item. @param path such as `deletedkeys/orders` */
+export function deletionOf({ url }: Vault, path: string, { deletedDate, scheduledPurgeDate }: Deleted<unknown>): object {
+  return { recoveryId: `${url}/${path}`, deletedDate, scheduledPurgeDate };
 }
 
 export function rotationPolicyOf(vault: Vault, name: string, policy: RotationPolicy | undefined): object {

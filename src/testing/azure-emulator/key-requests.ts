@@ -5,34 +5,37 @@ import { type CipherInput, decryptUnder, encryptUnder, unwrapUnder, wrapUnder } 
 import { openBackup, sealBackup } from "./key-backup.ts";
 import { bundleOf, deletionOf, keyIdOf, listItemOf, rotationPolicyOf } from "./key-bundle.ts";
 import { importedKey, type KeyKind, keyKind, newMaterial, unwrappedKey } from "./key-material.ts";
-import { type DeletedKey, isKeyOperation, type KeyOperation, type StoredVersion, type VersionAttributes } from "./key-store.ts";
+import { isKeyOperation, type KeyOperation, type StoredKey, type StoredVersion, type VersionAttributes } from "./key-store.ts";
 import { pageOf } from "./pages.ts";
+import type { Deleted } from "./recycle-bin.ts";
 import { openTransfer, parseTransferFile } from "./transfer-key.ts";
 import type { Vault, VaultCall } from "./vault.ts";
 
 export function readKey({ vault, name, version }: VaultCall): object {
-  return bundleOf(vault, vault.keys.key(name).name, counted(vault, vault.keys.version(name, version)));
+  return bundleOf(vault, vault.keys.key(name), counted(vault, vault.keys.version(name, version)));
 }
 
 export function listKeys(call: VaultCall): object {
   const { vault } = call;
-  const items = vault.keys.keys.flatMap(({ name }) => {
-    const newest = vault.keys.visibleVersions(name).at(-1);
-    return newest === undefined ? [] : [listItemOf(vault, keyIdOf(vault, name), newest)];
+  const items = vault.keys.keys.flatMap((key) => {
+    const newest = vault.keys.visibleVersions(key.name).at(-1);
+    return newest === undefined ? [] : [listItemOf(vault, keyIdOf(vault, key.name), key, newest)];
   });
   return pageOf(items, "/keys", call);
 }
 
 export function listVersions(call: VaultCall): object {
   const { vault, name } = call;
-  const items = vault.keys.visibleVersions(name).map((version) => listItemOf(vault, keyIdOf(vault, name, version.id), version));
+  const key = vault.keys.key(name);
+  const items = vault.keys.visibleVersions(name).map((version) => listItemOf(vault, keyIdOf(vault, name, version.id), key, version));
   return pageOf(items, `/keys/${name}/versions`, call);
 }
 
 export async function createKey({ vault, name, body }: VaultCall): Promise<object> {
   const kind = keptKind(vault, keyKind(body.text("kty") ?? "", body.number("key_size"), body.text("crv")));
   if (vault.limits?.takeCreation(kind) === false) throw throttled(vault.retryAfterSeconds);
-  return bundleOf(vault, name, vault.keys.add(name, kind, await newMaterial(kind), attributesIn(body, body.texts("key_ops"))));
+  const version = vault.keys.add(name, kind, await newMaterial(kind), attributesIn(body, body.texts("key_ops")));
+  return bundleOf(vault, vault.keys.key(name), version);
 }
 
 /** Imports a key in the clear, or a `.byok` file that an HSM made for a key of this vault. */
@@ -42,23 +45,25 @@ export function importKey({ vault, name, body }: VaultCall): object {
   const isHsm = body.flag("Hsm") === true || transfer !== undefined;
   const { kind, material } =
     transfer === undefined ? importedKey(jwk, isHsm) : unwrappedKey(jwk.text("kty") ?? "", transferred(vault, transfer));
-  return bundleOf(vault, name, vault.keys.add(name, keptKind(vault, kind), material, attributesIn(body, jwk.texts("key_ops"))));
+  const version = vault.keys.add(name, keptKind(vault, kind), material, attributesIn(body, jwk.texts("key_ops")));
+  return bundleOf(vault, vault.keys.key(name), version);
 }
 
 export function updateKey({ vault, name, version, body }: VaultCall): object {
   const stored = vault.keys.version(name, version);
+  const key = vault.keys.ownKey(name);
   const { enabled, nbf, exp, operations, tags } = attributesIn(body, body.texts("key_ops"));
   const changes = { enabled, nbf, exp, operations, tags };
   Object.assign(stored, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)), {
     updated: vault.nowSeconds,
   });
-  return bundleOf(vault, name, stored);
+  return bundleOf(vault, key, stored);
 }
 
 export async function rotateKey({ vault, name }: VaultCall): Promise<object> {
-  const { rotationPolicy } = vault.keys.key(name);
-  if (vault.flavour === "managed-hsm" && rotationPolicy === undefined) throw badParameter("The key has no rotation policy.");
-  return bundleOf(vault, name, await vault.newVersion(name));
+  const key = vault.keys.ownKey(name);
+  if (vault.flavour === "managed-hsm" && key.rotationPolicy === undefined) throw badParameter("The key has no rotation policy.");
+  return bundleOf(vault, key, await vault.newVersion(name));
 }
 
 export function rotationPolicy({ vault, name }: VaultCall): object {
@@ -66,7 +71,7 @@ export function rotationPolicy({ vault, name }: VaultCall): object {
 }
 
 export function setRotationPolicy({ vault, name, body }: VaultCall): object {
-  const key = vault.keys.key(name);
+  const key = vault.keys.ownKey(name);
   const expiryTime = body.object("attributes").text("expiryTime");
   if (expiryTime !== undefined && durationSeconds(expiryTime) === undefined) throw badParameter("expiryTime is a duration such as P90D.");
   const created = key.rotationPolicy?.created ?? vault.nowSeconds;
@@ -80,25 +85,27 @@ export function setRotationPolicy({ vault, name, body }: VaultCall): object {
 }
 
 export function backUpKey({ vault, name }: VaultCall): object {
-  return { value: sealBackup(vault.keys.key(name), vault.geography).toString("base64url") };
+  return { value: sealBackup(vault.keys.ownKey(name), vault.geography).toString("base64url") };
 }
 
 export function restoreKey({ vault, body }: VaultCall): object {
   const key = openBackup(body.bytes("value") ?? Buffer.alloc(0), vault.geography);
   vault.keys.restore(key);
-  return bundleOf(vault, key.name, vault.keys.version(key.name, ""));
+  return bundleOf(vault, key, vault.keys.version(key.name, ""));
 }
 
 export function deleteKey({ vault, name }: VaultCall): object {
+  vault.keys.ownKey(name);
   return deletedBundle(vault, vault.keys.delete(name));
 }
 
 export function listDeletedKeys(call: VaultCall): object {
   const { vault } = call;
   const items = vault.keys.deletedKeys.flatMap((deleted) => {
-    const newest = deleted.key.versions.at(-1);
+    const { item: key } = deleted;
+    const newest = key.versions.at(-1);
     if (newest === undefined) return [];
-    return [{ ...deletionOf(vault, deleted), ...listItemOf(vault, keyIdOf(vault, deleted.key.name), newest) }];
+    return [{ ...deletionOf(vault, `deletedkeys/${key.name}`, deleted), ...listItemOf(vault, keyIdOf(vault, key.name), key, newest) }];
   });
   return pageOf(items, "/deletedkeys", call);
 }
@@ -108,11 +115,14 @@ export function readDeletedKey({ vault, name }: VaultCall): object {
 }
 
 export function recoverKey({ vault, name }: VaultCall): object {
+  vault.keys.ownDeletedKey(name);
   const key = vault.keys.recover(name);
-  return bundleOf(vault, key.name, vault.keys.version(name, ""));
+  const newest = key.versions.at(-1);
+  return newest === undefined ? {} : bundleOf(vault, key, newest);
 }
 
 export function purgeKey({ vault, name }: VaultCall): undefined {
+  vault.keys.ownDeletedKey(name);
   vault.keys.purge(name);
 }
 
@@ -220,9 +230,10 @@ function lifetimeAction(action: JsonFields): object {
   return { trigger: { ...(timeAfterCreate && { timeAfterCreate }), ...(timeBeforeExpiry && { timeBeforeExpiry }) }, action: { type } };
 }
 
-function deletedBundle(vault: Vault, deleted: DeletedKey): object {
-  const newest = deleted.key.versions.at(-1);
-  return { ...deletionOf(vault, deleted), ...(newest && bundleOf(vault, deleted.key.name, newest)) };
+function deletedBundle(vault: Vault, deleted: Deleted<StoredKey>): object {
+  const { item: key } = deleted;
+  const newest = key.versions.at(-1);
+  return { ...deletionOf(vault, `deletedkeys/${key.name}`, deleted), ...(newest && bundleOf(vault, key, newest)) };
 }
 
 function cipherInput({ body }: VaultCall, algorithm: string, value: Buffer): CipherInput {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../../core/base/clock.ts";
-import { Answer, badParameter, keyNotFound } from "./answer.ts";
+import { Answer, badParameter, forbidden, keyNotFound } from "./answer.ts";
 import { isEc, isRsa, type KeyKind, type KeyMaterial } from "./key-material.ts";
+import { type Deleted, type DeletionRules, RecycleBin } from "./recycle-bin.ts";
 
 export type KeyOperation = "encrypt" | "decrypt" | "sign" | "verify" | "wrapKey" | "unwrapKey" | "import" | "export";
 
@@ -34,6 +34,8 @@ export interface StoredVersion {
 export interface StoredKey {
   readonly name: string;
   readonly versions: StoredVersion[];
+  /** Whether it belongs to a certificate, and changes with that alone. */
+  readonly isManaged: boolean;
   rotationPolicy: RotationPolicy | undefined;
 }
 
@@ -45,18 +47,15 @@ export interface RotationPolicy {
   readonly updated: number;
 }
 
-export interface DeletedKey {
-  readonly key: StoredKey;
-  /** Unix time in seconds. */
-  readonly deletedDate: number;
-  readonly scheduledPurgeDate: number;
+/** What makes a version beside its key. */
+export interface VersionOrigin {
+  /** How long ago it was made. */
+  readonly ageMs?: number;
+  /** The certificate's version, for the key of a certificate. */
+  readonly certificateVersion?: string;
 }
 
-export interface KeyStoreOptions {
-  readonly clock: Clock;
-  /** The period during which a deleted key can be recovered. */
-  readonly retentionDays: number;
-  readonly isPurgeProtected: boolean;
+export interface KeyStoreOptions extends DeletionRules {
   /** The delay until a new version reaches the answering region. */
   readonly replicationLagMs: number;
 }
@@ -65,28 +64,37 @@ export interface KeyStoreOptions {
 export class KeyStore {
   readonly #options: KeyStoreOptions;
   readonly #keys = new Map<string, StoredKey>();
-  readonly #deleted = new Map<string, DeletedKey>();
+  readonly #bin: RecycleBin<StoredKey>;
 
   constructor(options: KeyStoreOptions) {
     this.#options = options;
+    this.#bin = new RecycleBin(options, keyNotFound);
   }
 
   /** Removes every key of this name, deleted ones included. */
   forget(name: string): void {
     this.#keys.delete(name.toLowerCase());
-    this.#deleted.delete(name.toLowerCase());
+    this.#bin.forget(name);
   }
 
   /** Adds a version to the key of this name, or makes the key. @throws Answer while a deleted key has the name */
-  add(name: string, kind: KeyKind, material: KeyMaterial, attributes: VersionAttributes = {}, ageMs = 0): StoredVersion {
+  add(
+    name: string,
+    kind: KeyKind,
+    material: KeyMaterial,
+    attributes: VersionAttributes = {},
+    { ageMs = 0, certificateVersion }: VersionOrigin = {},
+  ): StoredVersion {
     if (!/^[0-9a-z-]{1,127}$/i.test(name)) throw badParameter("A name has 1 to 127 letters, digits and hyphens.");
-    this.#requireFree(name);
-    const key = this.#keys.get(name.toLowerCase()) ?? { name, versions: [], rotationPolicy: undefined };
+    this.#bin.requireFree(name);
+    const isManaged = certificateVersion !== undefined;
+    const key = this.#keys.get(name.toLowerCase()) ?? { name, versions: [], isManaged, rotationPolicy: undefined };
+    if (key.isManaged !== isManaged) throw isManaged ? nameTaken() : managedKey();
     this.#keys.set(name.toLowerCase(), key);
     const createdMs = this.#options.clock.unixMs() - ageMs;
     const created = Math.floor(createdMs / 1000);
     const { enabled = true, nbf, exp, operations = defaultOperations(kind), tags } = attributes;
-    const id = randomBytes(16).toString("hex");
+    const id = certificateVersion ?? randomBytes(16).toString("hex");
     const replicatedAtMs = createdMs + this.#options.replicationLagMs;
     const version = { id, kind, material, created, updated: created, enabled, nbf, exp, operations, tags, replicatedAtMs };
     key.versions.push(version);
@@ -96,12 +104,19 @@ export class KeyStore {
   /** @throws Answer */
   key(name: string): StoredKey {
     const key = this.#keys.get(name.toLowerCase());
-    if (key === undefined) throw keyNotFound(name);
+    if (key === undefined || this.#bin.isArriving(name)) throw keyNotFound(name);
+    return key;
+  }
+
+  /** Finds a key that its own requests may change. @throws Answer for the key of a certificate */
+  ownKey(name: string): StoredKey {
+    const key = this.key(name);
+    if (key.isManaged) throw managedKey();
     return key;
   }
 
   get keys(): readonly StoredKey[] {
-    return [...this.#keys.values()];
+    return [...this.#keys.values()].filter(({ name }) => !this.#bin.isArriving(name));
   }
 
   /** @param version empty for the newest, as in `/keys/orders//wrapkey` @throws Answer */
@@ -119,63 +134,58 @@ export class KeyStore {
   }
 
   /** @throws Answer */
-  delete(name: string): DeletedKey {
+  delete(name: string): Deleted<StoredKey> {
     const key = this.key(name);
-    const deletedDate = this.#nowSeconds;
-    const deleted = { key, deletedDate, scheduledPurgeDate: deletedDate + this.#options.retentionDays * DAY_SECONDS };
     this.#keys.delete(name.toLowerCase());
-    this.#deleted.set(name.toLowerCase(), deleted);
-    return deleted;
+    return this.#bin.add(name, key);
   }
 
-  get deletedKeys(): readonly DeletedKey[] {
-    return [...this.#deleted.values()].filter(({ scheduledPurgeDate }) => scheduledPurgeDate > this.#nowSeconds);
+  get deletedKeys(): readonly Deleted<StoredKey>[] {
+    return this.#bin.all;
   }
 
   /** @throws Answer */
-  deletedKey(name: string): DeletedKey {
-    const deleted = this.deletedKeys.find(({ key }) => key.name.toLowerCase() === name.toLowerCase());
-    if (deleted === undefined) throw keyNotFound(name);
+  deletedKey(name: string): Deleted<StoredKey> {
+    return this.#bin.find(name);
+  }
+
+  /** Finds a deleted key that its own requests may change. @throws Answer for the key of a certificate */
+  ownDeletedKey(name: string): Deleted<StoredKey> {
+    const deleted = this.#bin.find(name);
+    if (deleted.item.isManaged) throw managedKey();
     return deleted;
   }
 
   /** @throws Answer */
   recover(name: string): StoredKey {
-    const { key } = this.deletedKey(name);
-    this.#deleted.delete(name.toLowerCase());
-    this.#keys.set(name.toLowerCase(), key);
-    return key;
+    const { item } = this.#bin.recover(name);
+    this.#keys.set(name.toLowerCase(), item);
+    return item;
   }
 
   /** @throws Answer also where purge protection is on */
   purge(name: string): void {
-    this.deletedKey(name);
-    if (this.#options.isPurgeProtected) {
-      throw new Answer(403, { code: "Forbidden", message: "Purge protection is on.", innerCode: "ForbiddenByPolicy" });
-    }
-    this.#deleted.delete(name.toLowerCase());
+    this.#bin.purge(name);
   }
 
   /** Restores a key from a backup with its version ids. @throws Answer if its name is taken */
   restore(key: StoredKey): void {
-    this.#requireFree(key.name);
-    if (this.#keys.has(key.name.toLowerCase())) throw new Answer(409, { code: "Conflict", message: "A key of this name exists." });
+    this.#bin.requireFree(key.name);
+    if (this.#keys.has(key.name.toLowerCase())) throw nameTaken();
     this.#keys.set(key.name.toLowerCase(), key);
-  }
-
-  get #nowSeconds(): number {
-    return Math.floor(this.#options.clock.unixMs() / 1000);
-  }
-
-  #requireFree(name: string): void {
-    if (!this.deletedKeys.some(({ key }) => key.name.toLowerCase() === name.toLowerCase())) return;
-    const message = `The key ${name} is deleted and can be recovered or purged; until then its name is taken.`;
-    throw new Answer(409, { code: "Conflict", message, innerCode: "ObjectIsDeletedButRecoverable" });
   }
 }
 
 export function isKeyOperation(text: string): text is KeyOperation {
   return OPERATIONS.has(text);
+}
+
+function nameTaken(): Answer {
+  return new Answer(409, { code: "Conflict", message: "A key of this name exists." });
+}
+
+function managedKey(): Answer {
+  return forbidden("KeyManagedByKeyVault", {}, "The key belongs to a certificate, and changes with that alone.");
 }
 
 function defaultOperations({ type }: KeyKind): readonly KeyOperation[] {
@@ -184,4 +194,3 @@ function defaultOperations({ type }: KeyKind): readonly KeyOperation[] {
 }
 
 const OPERATIONS: ReadonlySet<string> = new Set(["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey", "import", "export"]);
-const DAY_SECONDS = 86_400;

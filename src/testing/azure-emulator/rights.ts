@@ -36,4 +36,13 @@ const RIGHTS = {
   random: ["rng/action", "keys random", "RandomBytesGet"],
   readsecret: ["secrets/getSecret/action", "secrets get", "SecretGet"],
   writesecret: ["secrets/setSecret/action", "secrets set", "SecretSet"],
+  deletesecret: ["secrets/delete", "secrets delete", "SecretDelete"],
+  recoversecret: ["secrets/recover/action", "secrets recover", "SecretRecover"],
+  purgesecret: ["secrets/purge/action", "secrets purge", "SecretPurge"],
+  readcertificate: ["certificates/read", "certificates get", "CertificateGet"],
+  createcertificate: ["certificates/create/action", "certificates create", "CertificateCreate"],
+  updatecertificate: ["certificates/update/action", "certificates update", "CertificateUpdate"],
+  deletecertificate: ["certificates/delete", "certificates delete", "CertificateDelete"],
+  recovercertificate: ["certificates/recover/action", "certificates recover", "CertificateRecover"],
+  purgecertificate: ["certificates/purge/action", "certificates purge", "CertificatePurge"],
 } as const;

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { badParameter } from "./answer.ts";
+import * as certificates from "./certificate-requests.ts";
 import * as keys from "./key-requests.ts";
 import type { Right } from "./rights.ts";
 import * as secrets from "./secret-requests.ts";
@@ -12,6 +13,8 @@ export interface Route {
   readonly path: RegExp;
   readonly right: Right;
   readonly needsBody?: boolean;
+  /** The status of an answer with a body. Default 200. */
+  readonly status?: number;
   /** The kind of vault that has the route; undefined for all kinds. */
   readonly only?: readonly Flavour[];
   /** @returns nothing for an answer without a body @throws Answer */
@@ -44,18 +47,56 @@ export const ROUTES: readonly Route[] = [
   { method: "POST", path: at("/keys/{name}/{version}/sign"), right: "sign", needsBody: true, answer: keys.sign },
   { method: "POST", path: at("/keys/{name}/{version}/verify"), right: "verify", needsBody: true, answer: keys.verify },
   { method: "POST", path: at("/rng"), right: "random", needsBody: true, only: ["managed-hsm"], answer: randomOf },
-  { method: "GET", path: at("/secrets/{name}/versions"), right: "readsecret", only: ["standard", "premium"], answer: secrets.listVersions },
-  { method: "GET", path: at("/secrets/{name}"), right: "readsecret", only: ["standard", "premium"], answer: secrets.readSecret },
-  { method: "GET", path: at("/secrets/{name}/{version}"), right: "readsecret", only: ["standard", "premium"], answer: secrets.readSecret },
-  {
-    method: "PUT",
-    path: at("/secrets/{name}"),
-    right: "writesecret",
-    needsBody: true,
-    only: ["standard", "premium"],
-    answer: secrets.setSecret,
-  },
+  ...inVaults([
+    { method: "GET", path: at("/secrets"), right: "readsecret", answer: secrets.listSecrets },
+    { method: "GET", path: at("/secrets/{name}/versions"), right: "readsecret", answer: secrets.listVersions },
+    { method: "GET", path: at("/secrets/{name}"), right: "readsecret", answer: secrets.readSecret },
+    { method: "GET", path: at("/secrets/{name}/{version}"), right: "readsecret", answer: secrets.readSecret },
+    { method: "PUT", path: at("/secrets/{name}"), right: "writesecret", needsBody: true, answer: secrets.setSecret },
+    { method: "PATCH", path: at("/secrets/{name}/{version}"), right: "writesecret", needsBody: true, answer: secrets.updateSecret },
+    { method: "DELETE", path: at("/secrets/{name}"), right: "deletesecret", answer: secrets.deleteSecret },
+    { method: "GET", path: at("/deletedsecrets"), right: "readsecret", answer: secrets.listDeletedSecrets },
+    { method: "GET", path: at("/deletedsecrets/{name}"), right: "readsecret", answer: secrets.readDeletedSecret },
+    { method: "POST", path: at("/deletedsecrets/{name}/recover"), right: "recoversecret", answer: secrets.recoverSecret },
+    { method: "DELETE", path: at("/deletedsecrets/{name}"), right: "purgesecret", answer: secrets.purgeSecret },
+    {
+      method: "POST",
+      path: at("/certificates/{name}/create"),
+      right: "createcertificate",
+      needsBody: true,
+      status: 202,
+      answer: certificates.createCertificate,
+    },
+    { method: "GET", path: at("/certificates"), right: "readcertificate", answer: certificates.listCertificates },
+    { method: "GET", path: at("/certificates/{name}/pending"), right: "readcertificate", answer: certificates.readOperation },
+    { method: "GET", path: at("/certificates/{name}/policy"), right: "readcertificate", answer: certificates.readPolicy },
+    { method: "GET", path: at("/certificates/{name}/versions"), right: "readcertificate", answer: certificates.listVersions },
+    { method: "GET", path: at("/certificates/{name}"), right: "readcertificate", answer: certificates.readCertificate },
+    { method: "GET", path: at("/certificates/{name}/{version}"), right: "readcertificate", answer: certificates.readCertificate },
+    {
+      method: "PATCH",
+      path: at("/certificates/{name}/{version}"),
+      right: "updatecertificate",
+      needsBody: true,
+      answer: certificates.updateCertificate,
+    },
+    { method: "DELETE", path: at("/certificates/{name}"), right: "deletecertificate", answer: certificates.deleteCertificate },
+    { method: "GET", path: at("/deletedcertificates"), right: "readcertificate", answer: certificates.listDeletedCertificates },
+    { method: "GET", path: at("/deletedcertificates/{name}"), right: "readcertificate", answer: certificates.readDeletedCertificate },
+    {
+      method: "POST",
+      path: at("/deletedcertificates/{name}/recover"),
+      right: "recovercertificate",
+      answer: certificates.recoverCertificate,
+    },
+    { method: "DELETE", path: at("/deletedcertificates/{name}"), right: "purgecertificate", answer: certificates.purgeCertificate },
+  ]),
 ];
+
+/** A Managed HSM keeps keys alone. */
+function inVaults(routes: readonly Omit<Route, "only">[]): readonly Route[] {
+  return routes.map((route) => ({ ...route, only: ["standard", "premium"] }));
+}
 
 function randomOf({ body }: VaultCall): object {
   const count = body.number("count") ?? 0;

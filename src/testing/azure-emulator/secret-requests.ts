@@ -1,14 +1,16 @@
 import { badParameter, forbidden, throttled } from "./answer.ts";
-import { recoveryOf } from "./key-bundle.ts";
+import { deletionOf, keyIdOf, recoveryOf } from "./key-bundle.ts";
 import { pageOf } from "./pages.ts";
-import type { StoredSecret } from "./secret-store.ts";
+import type { Deleted } from "./recycle-bin.ts";
+import { requireOwnSecret, type SecretVersions, type StoredSecret } from "./secret-store.ts";
 import type { Vault, VaultCall } from "./vault.ts";
 
 export function readSecret({ vault, name, version }: VaultCall): object {
   const secret = vault.secrets.version(name, version);
   if (vault.limits?.takeSecret() === false) throw throttled(vault.retryAfterSeconds);
   if (!secret.enabled) throw forbidden("SecretDisabled", {}, "The secret is disabled.");
-  return { value: secret.value, ...itemOf(vault, name, secret) };
+  const { isManaged } = vault.secrets.secret(name);
+  return { value: secret.value, ...itemOf(vault, name, secret), ...(isManaged && { managed: true, kid: keyIdOf(vault, name, secret.id) }) };
 }
 
 export function setSecret({ vault, name, body }: VaultCall): object {
@@ -25,10 +27,71 @@ export function setSecret({ vault, name, body }: VaultCall): object {
   return { value, ...itemOf(vault, name, secret) };
 }
 
+export function updateSecret({ vault, name, version, body }: VaultCall): object {
+  requireOwnSecret(vault.secrets.secret(name));
+  const secret = vault.secrets.version(name, version);
+  const attributes = body.object("attributes");
+  const changes = { enabled: attributes.flag("enabled"), nbf: attributes.number("nbf"), exp: attributes.number("exp") };
+  Object.assign(secret, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)), {
+    updated: vault.nowSeconds,
+  });
+  return itemOf(vault, name, secret);
+}
+
+export function listSecrets(call: VaultCall): object {
+  const { vault } = call;
+  return pageOf(
+    vault.secrets.all.flatMap((secret) => newestOf(vault, secret)),
+    "/secrets",
+    call,
+  );
+}
+
 export function listVersions(call: VaultCall): object {
   const { vault, name } = call;
-  const items = vault.secrets.versions(name).map((secret) => itemOf(vault, name, secret));
+  const { versions, isManaged } = vault.secrets.secret(name);
+  const items = versions.map((secret) => ({ ...itemOf(vault, name, secret), ...(isManaged && { managed: true }) }));
   return pageOf(items, `/secrets/${name}/versions`, call);
+}
+
+export function deleteSecret({ vault, name }: VaultCall): object {
+  requireOwnSecret(vault.secrets.secret(name));
+  return deletedItem(vault, vault.secrets.delete(name));
+}
+
+export function listDeletedSecrets(call: VaultCall): object {
+  const { vault } = call;
+  return pageOf(
+    vault.secrets.deletedSecrets.map((deleted) => deletedItem(vault, deleted)),
+    "/deletedsecrets",
+    call,
+  );
+}
+
+export function readDeletedSecret({ vault, name }: VaultCall): object {
+  return deletedItem(vault, vault.secrets.deletedSecret(name));
+}
+
+export function recoverSecret({ vault, name }: VaultCall): object {
+  requireOwnSecret(vault.secrets.deletedSecret(name).item);
+  const [item = {}] = newestOf(vault, vault.secrets.recover(name));
+  return item;
+}
+
+export function purgeSecret({ vault, name }: VaultCall): undefined {
+  requireOwnSecret(vault.secrets.deletedSecret(name).item);
+  vault.secrets.purge(name);
+}
+
+/** A deleted secret, without its value. */
+function deletedItem(vault: Vault, deleted: Deleted<SecretVersions>): object {
+  const { name } = deleted.item;
+  return { ...deletionOf(vault, `deletedsecrets/${name}`, deleted), ...newestOf(vault, deleted.item)[0] };
+}
+
+function newestOf(vault: Vault, { name, versions, isManaged }: SecretVersions): readonly object[] {
+  const newest = versions.at(-1);
+  return newest === undefined ? [] : [{ ...itemOf(vault, name, newest), ...(isManaged && { managed: true }) }];
 }
 
 function itemOf(vault: Vault, name: string, { id, contentType, enabled, nbf, exp, created, updated, tags }: StoredSecret): object {

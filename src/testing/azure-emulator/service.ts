@@ -83,7 +83,7 @@ export class VaultService implements EmulatedService<LoggedRequest, OwnFault> {
     principal.require(route.right);
     if (body === "" && route.needsBody === true) throw new Answer(400, { code: "BadParameter", message: "The request has no body." });
     const json = await route.answer({ vault, name, version, query: url.searchParams, body: JsonFields.parse(body) });
-    return json === undefined ? { status: 204, text: "" } : { status: 200, text: JSON.stringify(json) };
+    return json === undefined ? { status: 204, text: "" } : { status: route.status ?? 200, text: JSON.stringify(json) };
   }
 
   async #rotateKeyIn(path: string): Promise<void> {

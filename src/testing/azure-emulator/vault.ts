@@ -1,3 +1,4 @@
+import type { CertificateStore } from "./certificate-store.ts";
 import type { JsonFields } from "./json-fields.ts";
 import type { KeyStore, StoredVersion } from "./key-store.ts";
 import type { SecretStore } from "./secret-store.ts";
@@ -13,6 +14,7 @@ export interface Vault {
   readonly flavour: Flavour;
   readonly keys: KeyStore;
   readonly secrets: SecretStore;
+  readonly certificates: CertificateStore;
   /** The period during which deleted keys and secrets can be recovered. */
   readonly retentionDays: number;
   readonly isPurgeProtected: boolean;

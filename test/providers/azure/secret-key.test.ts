@@ -130,6 +130,20 @@ describe("a KEK in a secret", () => {
     await unwrapOne(provider, recipient);
   });
 
+  test("that is deleted is not found once it is read again, and opens again when it is recovered", async () => {
+    const clock = fakeClock();
+    emulator.setSecret("deleted", base64("deleted"));
+    const provider = open("deleted", { clock, versionCacheMs: 60_000 });
+    const recipient = await wrapOne(provider);
+    emulator.deleteSecret("deleted");
+    await unwrapOne(provider, recipient);
+    clock.advanceNow(60_000);
+    for (const call of [() => unwrapOne(provider, recipient), () => wrapOne(provider)])
+      expect(await refusal(call)).toMatchObject({ code: "key-not-found", retryable: false });
+    emulator.recoverSecret("deleted");
+    await unwrapOne(provider, recipient);
+  });
+
   test("that is young does not wrap while there is an older one", async () => {
     const clock = fakeClock();
     await using young = await AzureEmulator.start({ clock });

@@ -1,6 +1,7 @@
 import { constants, createPublicKey, publicEncrypt, randomBytes } from "node:crypto";
 import { afterAll, describe, expect, test } from "vitest";
 import { AzureEmulator } from "../../../src/testing/azure-emulator/index.ts";
+import { fakeClock } from "../../support/fake-clock.ts";
 import { type AnswerFields, ask } from "./ask.ts";
 
 // The emulator against what the service documents, without a client between.
@@ -180,6 +181,43 @@ describe("a deleted key", () => {
   });
 });
 
+describe("a deletion and a recovery that take their time", () => {
+  test.each([
+    ["keys", "deletedkeys", "KeyNotFound"],
+    ["secrets", "deletedsecrets", "SecretNotFound"],
+    ["certificates", "deletedcertificates", "CertificateNotFound"],
+  ])("of %s: meanwhile every other request about the object is a conflict, and no reader finds it", async (kind, deleted, notFound) => {
+    const clock = fakeClock();
+    await using own = await AzureEmulator.start({ clock, transitionMs: 1000 });
+    if (kind === "keys") await own.createKey("orders", { type: "oct-HSM" });
+    else if (kind === "secrets") own.setSecret("orders", "value");
+    else await own.createCertificate("orders", { type: "EC" });
+    const gist = async (method: string, path: string, json?: object): Promise<string> =>
+      (await ask(own, method, path, json && { json })).gist;
+    const create = (): Promise<string> => {
+      if (kind === "keys") return gist("POST", "/keys/orders/create", { kty: "oct-HSM" });
+      return kind === "secrets"
+        ? gist("PUT", "/secrets/orders", { value: "x" })
+        : gist("POST", "/certificates/orders/create", certificate({ key_props: { kty: "EC" } }));
+    };
+    expect(await gist("DELETE", `/${kind}/orders`)).toBe("200");
+    for (const path of [`/${kind}/orders`, `/${deleted}/orders`]) expect(await gist("GET", path)).toBe(`404 ${notFound}`);
+    expect(await create()).toBe("409 Conflict ObjectIsBeingDeleted");
+    clock.advanceNow(1000);
+    expect(await gist("GET", `/${deleted}/orders`)).toBe("200");
+    expect(await create()).toBe("409 Conflict ObjectIsDeletedButRecoverable");
+    expect(await gist("POST", `/${deleted}/orders/recover`)).toBe("200");
+    for (const path of [`/${kind}/orders`, `/${deleted}/orders`]) expect(await gist("GET", path)).toBe(`404 ${notFound}`);
+    expect(await create()).toBe("409 Conflict ObjectIsBeingRecovered");
+    clock.advanceNow(1000);
+    expect(await gist("GET", `/${kind}/orders`)).toBe("200");
+    expect(await gist("DELETE", `/${kind}/orders`)).toBe("200");
+    clock.advanceNow(90 * 86_400_000);
+    expect(await gist("GET", `/${deleted}/orders`), "its time is up").toBe(`404 ${notFound}`);
+    expect(await create()).toMatch(/^20[02]$/);
+  });
+});
+
 describe("a backup", () => {
   test("brings every version back under its id, in the same geography alone", async () => {
     await using near = await AzureEmulator.start();
@@ -228,8 +266,49 @@ describe("secrets", () => {
     expect((await ask(emulator, "GET", "/secrets/kek")).gist).toBe("404 SecretNotFound");
   });
 
+  test("that are deleted can be recovered or purged, and hold their name until then", async () => {
+    const version = emulator.setSecret("gone", "value", { tags: { a: "b" } });
+    const { body: deleted } = await ask(emulator, "DELETE", "/secrets/gone");
+    expect(deleted).toEqual({
+      recoveryId: `${emulator.url}/deletedsecrets/gone`,
+      deletedDate: expect.any(Number),
+      scheduledPurgeDate: expect.any(Number),
+      id: emulator.secretUrl("gone", version),
+      attributes: secretAttributes(),
+      tags: { a: "b" },
+    });
+    expect((await ask(emulator, "GET", "/deletedsecrets/gone")).body).toEqual(deleted);
+    expect((await ask(emulator, "GET", "/deletedsecrets?maxresults=25")).body).toMatchObject({ value: expect.arrayContaining([deleted]) });
+    for (const path of ["/secrets/gone", `/secrets/gone/${version}`, "/secrets/gone/versions"])
+      expect((await ask(emulator, "GET", path)).gist).toBe("404 SecretNotFound");
+    const again = { json: { value: "other" } };
+    expect((await ask(emulator, "PUT", "/secrets/gone", again)).gist).toBe("409 Conflict ObjectIsDeletedButRecoverable");
+    expect((await ask(emulator, "POST", "/deletedsecrets/gone/recover")).body).toMatchObject({ id: emulator.secretUrl("gone", version) });
+    expect((await ask(emulator, "GET", "/secrets/gone")).body.value).toBe("value");
+    expect((await ask(emulator, "DELETE", "/secrets/nobody")).gist).toBe("404 SecretNotFound");
+    await ask(emulator, "DELETE", "/secrets/gone");
+    expect((await ask(emulator, "DELETE", "/deletedsecrets/gone")).status).toBe(204);
+    for (const [method, path] of [
+      ["POST", "/deletedsecrets/gone/recover"],
+      ["GET", "/deletedsecrets/gone"],
+      ["DELETE", "/deletedsecrets/gone"],
+    ] as const)
+      expect((await ask(emulator, method, path)).gist).toBe("404 SecretNotFound");
+    expect((await ask(emulator, "PUT", "/secrets/gone", again)).status).toBe(200);
+    await ask(emulator, "DELETE", "/secrets/gone");
+    emulator.recoverSecret("gone");
+    expect(kidsOf((await ask(emulator, "GET", "/secrets?maxresults=25")).body).length).toBeGreaterThan(0);
+  });
+
+  test("are changed in what is given alone", async () => {
+    const version = emulator.setSecret("changed", "value", { tags: { a: "b" } });
+    const { body } = await ask(emulator, "PATCH", `/secrets/changed/${version}`, { json: { attributes: { enabled: false } } });
+    expect(body).toMatchObject({ attributes: { enabled: false }, tags: { a: "b" } });
+    expect((await ask(emulator, "GET", "/secrets/changed")).gist).toBe("403 Forbidden SecretDisabled");
+  });
+
   test("are in no Managed HSM, and random bytes nowhere else", async () => {
-    expect((await ask(hsm, "GET", "/secrets/kek")).gist).toBe("404 NotFound");
+    for (const path of ["/secrets/kek", "/certificates/orders"]) expect((await ask(hsm, "GET", path)).gist).toBe("404 NotFound");
     expect((await ask(emulator, "POST", "/rng", { json: { count: 1 } })).gist).toBe("404 NotFound");
     const { body } = await ask(hsm, "POST", "/rng", { json: { count: 128 } });
     expect(Buffer.from(`${body.value}`, "base64url")).toHaveLength(128);
@@ -243,7 +322,15 @@ describe("what is refused", () => {
   test.each([
     ["GET", "/keys/nobody", undefined, "404 KeyNotFound"],
     ["GET", `/keys/orders/${"0".repeat(32)}`, undefined, "404 KeyNotFound"],
-    ["GET", "/certificates/orders", undefined, "404 NotFound"],
+    ["GET", "/certificates/orders", undefined, "404 CertificateNotFound"],
+    ["POST", "/certificates/x/create", { policy: {} }, "400 BadParameter"],
+    ["POST", "/certificates/x/create", certificate({ issuer: { name: "Unknown" } }), "400 BadParameter"],
+    ["POST", "/certificates/x/create", certificate({ key_props: { kty: "oct-HSM" } }), "400 BadParameter"],
+    ["POST", "/certificates/x/create", certificate({ key_props: { kty: "RSA-HSM", exportable: true } }), "400 BadParameter"],
+    ["POST", "/certificates/x/create", certificate({ x509_props: { subject: "orders" } }), "400 BadParameter"],
+    ["POST", "/certificates/x/create", certificate({ x509_props: { subject: "CN=x", key_usage: ["dance"] } }), "400 BadParameter"],
+    ["POST", "/certificates/x/create", certificate({ x509_props: { subject: "CN=x", validity_months: 0 } }), "400 BadParameter"],
+    ["GET", "/storage", undefined, "404 NotFound"],
     ["POST", `/keys/orders/${version}/polish`, {}, "405 MethodNotAllowed"],
     ["DELETE", "/keys/orders/versions", undefined, "405 MethodNotAllowed"],
     ["POST", "/keys/x/create", { kty: "RSA", key_size: 1024 }, "400 BadParameter"],
@@ -291,6 +378,10 @@ test("what the public half wrapped elsewhere is unwrapped", async () => {
   const { body } = await ask(emulator, "POST", `/keys/orders/${version}/unwrapkey`, { json });
   expect(body).toEqual({ kid: emulator.keyUrl("orders", version), value: dek.toString("base64url") });
 });
+
+function certificate(more: object): object {
+  return { policy: { issuer: { name: "Self" }, x509_props: { subject: "CN=x" }, ...more } };
+}
 
 function secretAttributes(): object {
   return {
