@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { awsKmsKey } from "../../providers/aws-kms/index.ts";
-import { type AzureConnectionOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
+import { type AzureConnectionOptions, type AzureKeyOptions, azureKey, azureSecretKey } from "../../providers/azure/index.ts";
 import { gcpKmsKey } from "../../providers/gcp-kms/index.ts";
 import { hybridKeys } from "../../providers/local/hybrid.ts";
 import { type Keyset, keysetProviders, parseKeyset } from "../../providers/local/index.ts";
@@ -26,7 +26,7 @@ import { vaultKeyOptions } from "./vault-connection.ts";
  * @returns the provider of the primary key, then the others; the caller closes them
  * @throws `key-not-found`, `access-denied`, `invalid-argument`, `provider-failure`
  */
-async function openKey(argument: string, azure: AzureConnectionOptions): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
+async function openKey(argument: string, azure: AzureOpenOptions): Promise<readonly [KeyProvider, ...KeyProvider[]]> {
   const [, scheme, rest = ""] = SCHEME.exec(argument) ?? [];
   switch (scheme?.toLowerCase()) {
     case undefined:
@@ -47,6 +47,8 @@ async function openKey(argument: string, azure: AzureConnectionOptions): Promise
       throw unknownScheme(argument, scheme ?? "");
   }
 }
+
+type AzureOpenOptions = AzureConnectionOptions & Pick<AzureKeyOptions, "minVersionAgeMs">;
 
 /** A keyring for as long as `use` takes: the first `--key` and every `--recipient` wrap, all of them unwrap. */
 export async function withKeyring<T>(
@@ -86,7 +88,8 @@ export async function withProviders<T>(
 ): Promise<T> {
   const readers = [...wrapping, ...unwrapping, ...inputs].filter((argument) => argument === STANDARD_STREAM);
   if (readers.length > 1) throw usageError("standard input can be read once", "name a file in place of one of the -");
-  const azure = azureConnection(options); // one for all keys: each credential signs in by itself
+  const ages = options.countsYoungVersions === true ? { minVersionAgeMs: 0 } : {};
+  const azure = { ...azureConnection(options), ...ages }; // one for all keys: each credential signs in by itself
   const wrapWith: KeyProvider[] = [];
   const unwrapWith: KeyProvider[] = [];
   try {
@@ -148,7 +151,7 @@ function keysetIn(text: string | Uint8Array, name: string): Keyset {
   }
 }
 
-function azureProvider(url: string, connection: AzureConnectionOptions): KeyProvider {
+function azureProvider(url: string, connection: AzureOpenOptions): KeyProvider {
   return url.includes("/secrets/") ? azureSecretKey({ ...connection, secretUrl: url }) : azureKey({ ...connection, keyUrl: url });
 }
 

@@ -15,6 +15,8 @@ export interface AzureOptions {
   readonly credential?: CredentialKind;
   readonly allowHost?: readonly string[];
   readonly tokenResource?: string;
+  /** Whether a new version is current from its first moment, for verbs that only look. A verb that wraps waits until every replica has it. */
+  readonly countsYoungVersions?: boolean;
 }
 
 export type CredentialKind = (typeof CREDENTIAL_KINDS)[number];

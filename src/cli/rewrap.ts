@@ -62,7 +62,7 @@ async function rewrap(files: readonly string[], options: RewrapOptions): Promise
   if (inBatch && options.out !== undefined) throw usageError("--out takes one envelope", "without --out, each is rewrapped in place");
   requireFileOut(options);
   const stores = new Stores(options);
-  await withKeyring(options, files, async (keyring) => {
+  await withKeyring({ ...options, countsYoungVersions: options.check === true }, files, async (keyring) => {
     if (inBatch) return await runBatch(files, stores, options, isEnvelope, ({ source }) => rewrapOne(keyring, source, options));
     const { text } = await rewrapOne(keyring, await stores.source(files[0] ?? STANDARD_STREAM), options);
     if (text !== undefined) await printLines(text);

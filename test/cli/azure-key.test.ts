@@ -43,6 +43,11 @@ describe("--credential", () => {
     await silent(["encrypt", plain, ...key, "--out", envelope]);
     await silent(["decrypt", envelope, ...key, "--out", at("again")]);
     expect(read("again")).toEqual(read("plain"));
+    expect((await silent(["rewrap", "--check", envelope, ...key])).text).toMatch(/^current /);
+    await emulator.rotate("orders");
+    const checked = await run(["rewrap", "--check", envelope, ...key], undefined, { env: ENV });
+    expect([checked.exitCode, checked.text], "a version that is too young to wrap").toEqual([1, expect.stringMatching(/^stale {4}/)]);
+    expect((await silent(["rewrap", envelope, ...key])).text).toMatch(/^current /);
     await emulator.rotate("orders", 3_600_000);
     expect((await run(["rewrap", "--check", envelope, ...key], undefined, { env: ENV })).text).toMatch(/^stale {4}/);
     expect((await silent(["rewrap", envelope, ...key])).text).toMatch(/^rewrapped {2}/);

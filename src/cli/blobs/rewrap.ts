@@ -29,7 +29,7 @@ export function addBlobsRewrap(group: Command): void {
 }
 
 async function rewrap(argument: string, { dryRun = false, json = false, ...options }: RewrapOptions): Promise<void> {
-  await withBlobs(argument, options, async (store, page) => {
+  await withBlobs(argument, { ...options, countsYoungVersions: dryRun }, async (store, page) => {
     if (dryRun) return await printStale(store, page, json);
     const counts = new Map<RewrappedBlob["outcome"], number>(OUTCOMES.map((outcome) => [outcome, 0]));
     const { onProgress, end } = progressOn(process.stderr, undefined, undefined, (blobs) => `${blobs} ${blobs === 1 ? "blob" : "blobs"}`);

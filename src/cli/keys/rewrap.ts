@@ -30,7 +30,7 @@ export function addKeysRewrap(group: Command): void {
 async function rewrap({ dryRun = false, checkpoint, ...options }: RewrapOptions): Promise<void> {
   const kept = checkpoint === undefined ? {} : { checkpoint: fileCheckpoint(checkpoint) };
   await runJob(
-    options,
+    { ...options, countsYoungVersions: dryRun },
     dryRun ? 1 : 2,
     (dataKeys, job) => dataKeys.rewrapAll({ ...job, dryRun, ...kept }),
     (report) => table(report, dryRun),
