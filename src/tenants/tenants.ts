@@ -8,7 +8,6 @@ import type { DataKeys } from "../fields/data-keys.ts";
 import type { SkippedScope } from "../fields/jobs/scope-keyrings.ts";
 import { Residents } from "./access/residents.ts";
 import { noSuchTenant, stateRefusal } from "./access/states.ts";
-import { contextOf, EPOCH } from "./access/tenant-keyrings.ts";
 import { AuditQueue } from "./audit/audit-queue.ts";
 import { CHANGE_OPTIONS, type ChangeOptions, changeOptions, TenantChanges } from "./changes.ts";
 import { Canaries } from "./health/canaries.ts";
@@ -22,6 +21,7 @@ import { stagedKeyOf, type TenantKeyDescription } from "./keys/staged-key.ts";
 import { PLATFORM_KEY, type TenantChange } from "./life-cycle/change.ts";
 import { type MoveOptions, type MoveReport, TenantMover } from "./moves/mover.ts";
 import { type ShredReport, TenantShredder } from "./moves/shredder.ts";
+import { lifeOfContext } from "./record/life.ts";
 import { DEFAULT_POLICY, heldMsOf, policyOf } from "./record/policy.ts";
 import { TenantRecords, type UnreadableTenant } from "./record/records.ts";
 import { settingsOf } from "./record/settings.ts";
@@ -297,11 +297,12 @@ export class Tenants {
    * @throws what the store and the openers throw
    */
   async keyringOf(scope: Context): Promise<Keyring | SkippedScope> {
-    const { tenant: id, [EPOCH]: epoch } = scope ?? {};
-    if (id === undefined) return { skip: "no tenant" };
-    const record = await this.#residents.read(tenantId(id));
+    const life = lifeOfContext(scope ?? {});
+    if (life === undefined) return { skip: "no tenant" };
+    const { id } = life;
+    const record = await this.#residents.read(id);
     if (record === undefined) return { skip: "tenant unknown" };
-    if (epoch !== contextOf(record)[EPOCH]) return { skip: "tenant of another epoch" };
+    if (life.epoch !== record.epoch) return { skip: "tenant of another epoch" };
     const refusal = stateRefusal(id, record.state, "write");
     return refusal === undefined ? (await this.#residents.open(id, "write")).jobKeyring : { skip: refusal.detail ?? refusal.code };
   }

@@ -45,6 +45,7 @@ export class TenantSlot {
     this.maxConcurrent = policy.maxConcurrent ?? 0;
     this.callsPerSecond = policy.callsPerSecond ?? 0;
     if (state !== this.state) this.canaries = 0;
+    if (epoch !== this.epoch) this.answered(); // the keys of an earlier life say nothing about those of this one
     this.state = state;
     this.epoch = epoch;
     this.generation = generation;

@@ -1,8 +1,9 @@
 import type { CallOptions } from "../../core/base/call-options.ts";
-import { EnvelockError } from "../../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { RecentMap } from "../../core/base/recent-map.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
 import type { GateRequest } from "../../core/keyring/gate.ts";
+import { isOfLife } from "../record/life.ts";
 import type { TenantRecords } from "../record/records.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 import { KnownTenants, type TenantSlot } from "./known-tenants.ts";
@@ -172,7 +173,10 @@ export class Residents {
         resident.calls.note(error, durationMs);
       },
     };
-    const gate = ({ operation, isSync }: GateRequest) => this.admit(record.id, slot, WRITES.has(operation) ? "write" : "read", isSync);
+    const gate = ({ operation, isSync, keyContext }: GateRequest) => {
+      if (!isOfLife(keyContext, record)) throw ofAnotherLife(record);
+      return this.admit(record.id, slot, WRITES.has(operation) ? "write" : "read", isSync);
+    };
     const opened = await this.keyrings.openKeys(record, record.keys, { calls, slot });
     resident = new Resident(record, slot, opened.own, {
       requests: this.keyrings.keyringOf(record, opened, { use, isCached: true, lane: "request", gate }),
@@ -236,6 +240,12 @@ export class Residents {
 function requireState(id: string, { state }: TenantSlot, use: TenantUse): undefined {
   const refusal = stateRefusal(id, state, use);
   if (refusal !== undefined) throw refusal;
+}
+
+/** What is kept under the context of another life would outlive a shred, and open in that life. */
+function ofAnotherLife({ id, epoch }: TenantRecord): EnvelockError {
+  const hint = "Choose another name for the pair `tenant-epoch`: the library fills it in.";
+  return invalidArgument(`this context is not one of tenant ${id} in epoch ${epoch}`, hint);
 }
 
 const WRITES: ReadonlySet<GateRequest["operation"]> = new Set<GateRequest["operation"]>([

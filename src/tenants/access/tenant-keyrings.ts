@@ -11,6 +11,7 @@ import type { KeyClaims } from "../keys/claims.ts";
 import { identityOf } from "../keys/openers.ts";
 import { type TenantCalls, tenantProvider, whoseOfOwnKey, whoseOfPlatformKey } from "../keys/tenant-provider.ts";
 import { PLATFORM_KEY } from "../life-cycle/change.ts";
+import { contextOfLife } from "../record/life.ts";
 import { reuseOf } from "../record/policy.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
@@ -81,7 +82,7 @@ export class TenantKeyrings {
     return new Keyring({
       wrapWith: isReading ? [] : of("wrap"),
       unwrapWith: isReading ? [...of("wrap"), ...of("unwrap")] : of("unwrap"),
-      context: contextOf(record),
+      context: contextOfLife(record),
       tenant: {
         id: record.id,
         generation: record.generation,
@@ -200,10 +201,4 @@ function budgetOf(slot: TenantSlot | undefined): TenantBudget | undefined {
   return { ...(maxConcurrent > 0 && { maxConcurrent }), ...(perSecond > 0 && { perSecond }) };
 }
 
-/** The key context of a tenant. A later life of an id has another one, so that it opens nothing of an earlier life. */
-export function contextOf({ id, epoch }: Pick<TenantRecord, "id" | "epoch">): Readonly<Record<string, string>> {
-  return epoch === 1 ? { tenant: id } : { tenant: id, [EPOCH]: `${epoch}` };
-}
-
-export const EPOCH = "tenant-epoch";
 const ONE_ATTEMPT = { retry: false, attemptDeadlineMs: 10_000, deadlineMs: 10_000 } as const;

@@ -5,7 +5,7 @@ import { parseKeyRecord } from "../../core/format/key-record.ts";
 import type { KeyVersion } from "../../core/telemetry/events.ts";
 import { namesIn, versionNamed } from "../../fields/jobs/key-versions.ts";
 import { contextOfScope } from "../../fields/scope.ts";
-import { contextOf, EPOCH } from "../access/tenant-keyrings.ts";
+import { lifeOfContext, type TenantLife } from "../record/life.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
 /** The key versions that stored data keys of one tenant name. Read from the records, and not verified. */
@@ -35,12 +35,11 @@ export class RecordCounts {
    */
   static async count(store: DataKeyStore, of: TenantRecord | undefined, maxRows: number, options: CallOptions): Promise<RecordCounts> {
     const counts = new RecordCounts();
-    const only = of && lifeOf(contextOf(of));
     let rows = 0;
     for (let after: RowPlace | undefined; ; ) {
       const limit = Math.min(PAGE, maxRows - rows);
       const page = limit === 0 ? [] : await store.scan({ after, limit }, options);
-      for (const row of page) counts.#note(row, only);
+      for (const row of page) counts.#note(row, of);
       rows += page.length;
       after = page.at(-1);
       counts.#isComplete = page.length < limit;
@@ -49,18 +48,18 @@ export class RecordCounts {
   }
 
   of(record: TenantRecord): CountedRecords {
-    const tally = this.#tallies.get(lifeOf(contextOf(record))) ?? newTally();
+    const tally = this.#tallies.get(nameOf(record)) ?? newTally();
     const keyVersions = [...tally.named].sort().map(([name, records]) => ({ ...versionNamed(name), records }));
     return { keyVersions, unreadable: tally.unreadable, isComplete: this.#isComplete };
   }
 
-  #note(row: StoredDataKey, only: string | undefined): void {
-    const context = contextOfScope(row.scope);
-    if (row.state === "shredded" || context === undefined) return; // a row without a readable scope may be any tenant's
-    const life = lifeOf(context);
-    if (only !== undefined && life !== only) return;
-    const tally = this.#tallies.get(life) ?? newTally();
-    this.#tallies.set(life, tally);
+  #note(row: StoredDataKey, only: TenantLife | undefined): void {
+    const life = lifeOfContext(contextOfScope(row.scope) ?? {});
+    if (row.state === "shredded" || life === undefined) return; // a row without a readable scope may be any tenant's
+    const name = nameOf(life);
+    if (only !== undefined && name !== nameOf(only)) return;
+    const tally = this.#tallies.get(name) ?? newTally();
+    this.#tallies.set(name, tally);
     const names = namesOf(row);
     if (names === undefined) tally.unreadable++;
     for (const name of names ?? []) tally.named.set(name, (tally.named.get(name) ?? 0) + 1);
@@ -76,8 +75,8 @@ function newTally(): Tally {
   return { named: new Map(), unreadable: 0 };
 }
 
-function lifeOf({ tenant = "", [EPOCH]: epoch = "1" }: Readonly<Record<string, string>>): string {
-  return `${epoch} ${tenant}`;
+function nameOf({ id, epoch }: TenantLife): string {
+  return `${epoch} ${id}`;
 }
 
 /** @returns the names of the KEK versions; undefined for a row that cannot be read */

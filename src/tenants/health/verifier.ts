@@ -3,11 +3,11 @@ import { waitFor } from "../../core/base/wait.ts";
 import type { TenantKeyName, TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
 import type { Residents } from "../access/residents.ts";
 import { noSuchTenant } from "../access/states.ts";
-import { contextOf } from "../access/tenant-keyrings.ts";
 import type { ChangeOptions, TenantChanges } from "../changes.ts";
 import type { KeyClaims } from "../keys/claims.ts";
 import { identityOf } from "../keys/openers.ts";
 import { PLATFORM_KEY, type TenantChange } from "../life-cycle/change.ts";
+import { contextOfLife } from "../record/life.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import type { Canaries } from "./canaries.ts";
@@ -93,7 +93,7 @@ export class TenantVerifier {
     const check = verifyKey({
       key: ref,
       identity,
-      context: contextOf(record),
+      context: contextOfLife(record),
       accept,
       opener,
       clock: policy.clock,

@@ -4,7 +4,7 @@ import type { DataKeyStore, RowPlace, StoredDataKey } from "../../core/contracts
 import { Failures } from "../../fields/jobs/failures.ts";
 import { failureOf, type KeyRowFailure } from "../../fields/jobs/key-rows.ts";
 import { contextOfScope } from "../../fields/scope.ts";
-import { contextOf, EPOCH } from "../access/tenant-keyrings.ts";
+import { isOfLife } from "../record/life.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
 /** The result of a pass that destroys the data keys of a tenant. */
@@ -88,10 +88,7 @@ function isReadable({ scope, state }: StoredDataKey): boolean {
 /** Whether a row belongs to this life of the tenant, and not to an earlier or a later one. A row without a readable scope may. */
 function mayBeOf({ scope }: StoredDataKey, record: TenantRecord): boolean {
   const context = contextOfScope(scope);
-  if (context === undefined) return true;
-  const { tenant, [EPOCH]: epoch } = context;
-  const own = contextOf(record);
-  return tenant === record.id && epoch === own[EPOCH];
+  return context === undefined || isOfLife(context, record);
 }
 
 const PAGE = 500;
