@@ -11,9 +11,9 @@ import {
   randomFillSync,
   timingSafeEqual,
 } from "node:crypto";
-import { copyOf, type OwnedBytes, ownedBytes, toBase64Url } from "../../base/bytes.ts";
+import { copyOf, type OwnedBytes, ownedBytes, toBase64Url, wipe } from "../../base/bytes.ts";
 import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
-import { TAG_BYTES } from "../../contracts/suite.ts";
+import { DATA_KEY_BYTES, TAG_BYTES } from "../../contracts/suite.ts";
 import type { BlockCipher, ChunkCipher, Engine, OneTimeGcm, X25519 } from "./engine.ts";
 import { nodeHmac } from "./node-hmac.ts";
 import { nodeKeyWrap } from "./node-key-wrap.ts";
@@ -118,6 +118,14 @@ const x25519: X25519 = {
   },
 };
 
+// node:crypto moves an array of this size out of the collector's heap before it fills it, which costs more than this copy.
+function randomKey(bytes: number): OwnedBytes {
+  if (bytes !== KEY_SCRATCH.length) return randomFillSync(new Uint8Array(bytes));
+  const key = copyOf(randomFillSync(KEY_SCRATCH));
+  wipe(KEY_SCRATCH);
+  return key;
+}
+
 /**
  * Makes a key and encodes its public half within the one call. An export afterwards would hold the key's lock while it allocates, and the
  * collector may then finalize the finished call, which wants the same lock: Node 20 stands still for ever, after some thousand keys.
@@ -161,6 +169,7 @@ const TAG_OPTION = { authTagLength: TAG_BYTES } as const;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
 const SPKI_DER = { publicKeyEncoding: { type: "spki", format: "der" } } as const;
+const KEY_SCRATCH: OwnedBytes = new Uint8Array(new ArrayBuffer(DATA_KEY_BYTES));
 const X25519_SPKI: Uint8Array = Buffer.from("302a300506032b656e032100", "hex");
 const X25519_PKCS8: Uint8Array = Buffer.from("302e020100300506032b656e04220420", "hex");
 
@@ -175,7 +184,7 @@ export const engine: Engine = {
   name: "node",
   allocate: (bytes) => (bytes < ZEROED_BYTES ? new Uint8Array(bytes) : new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)),
   randomNonce: createNoncePool((target) => randomFillSync(target)),
-  randomKey: (bytes) => randomFillSync(new Uint8Array(bytes)),
+  randomKey,
   text: nodeText,
   timingSafeEqual: (a, b) => a.length === b.length && timingSafeEqual(a, b),
   hmac: (hash, key, ...parts) => nodeHmac(hash, key, parts),
