@@ -8,7 +8,7 @@ import { requireRange } from "../core/resilience/checks.ts";
 import type { SeekableBlob } from "../core/stream/seekable.ts";
 import type { BlobDescription } from "./description.ts";
 import type { PinnedSource } from "./pinned-source.ts";
-import { type BlobProgress, progressTo } from "./progress.ts";
+import { type BlobProgress, checkedListener, progressTo } from "./progress.ts";
 import type { SequentialRun } from "./sequential-run.ts";
 
 export interface BlobStreamOptions extends CallOptions {
@@ -78,7 +78,7 @@ export class EncryptedBlob {
    */
   stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: BlobStreamOptions = {}): ReadableStream<OwnedBytes> {
     const given = callSignal(options, STREAM_OPTIONS, "stream");
-    const { onProgress } = options;
+    const onProgress = checkedListener(options.onProgress);
     requireRange(start, end);
     const stop = new AbortController();
     const signal = given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]);

@@ -91,8 +91,10 @@ export function requireKey(key: BlobKey): void {
 
 /** @throws `invalid-argument` */
 export function checkedTap(tap: BlobTap | undefined): BlobTap | undefined {
-  if (tap === undefined || typeof tap?.onPiece === "function") return tap;
-  throw invalidArgument("a tap has a method onPiece");
+  if (tap === undefined) return tap;
+  const isTap = typeof tap?.onPiece === "function" && (tap.onEnd === undefined || typeof tap.onEnd === "function");
+  if (isTap) return tap;
+  throw invalidArgument("a tap has a method onPiece, and may have a method onEnd");
 }
 
 export const STORE_OPTIONS: OptionNames<EncryptedStoreOptions> = { context: true, ledger: true, clock: true };

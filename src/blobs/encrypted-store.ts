@@ -34,6 +34,7 @@ import { blobMissing } from "./failures.ts";
 import { keyDigestsOf } from "./key-digest.ts";
 import { checkedName } from "./name.ts";
 import { PinnedSource } from "./pinned-source.ts";
+import { checkedListener } from "./progress.ts";
 import { type Persistence, repeated } from "./retries.ts";
 import { type BlobSource, knownBytesOf, sealUpload } from "./seal-upload.ts";
 import { type BlobHandlerOptions, blobHandler } from "./serve.ts";
@@ -92,9 +93,9 @@ export class EncryptedStore {
    *
    * @param source read once, block by block, in bounded memory; bytes must not change before the promise settles
    * @param options read when the method is called
-   * @throws `invalid-argument`, with `detail` `blob-exists` or `blob-changed` where the condition does not hold, `source-truncated`,
-   *   `too-large` or `other-length` for what is wrong with the source; what the source and the tap throw; as `Keyring.encrypt`; and the
-   *   store's errors, after five attempts
+   * @throws `invalid-argument`, with `detail` `blob-exists` or `blob-changed` where the condition does not hold, `source-used`,
+   *   `source-truncated`, `too-large` or `other-length` for what is wrong with the source; what the source and the tap throw; as
+   *   `Keyring.encrypt`; and the store's errors, after five attempts
    */
   async put(name: string, source: BlobSource, options: PutOptions = {}): Promise<PutResult> {
     const signal = callSignal(options, PUT_OPTIONS, "put");
@@ -112,7 +113,7 @@ export class EncryptedStore {
       description: describe === undefined ? undefined : checkedDescription(describe),
       tap: checkedTap(tap),
       condition: conditionOf(options),
-      onProgress,
+      onProgress: checkedListener(onProgress),
       signal,
     };
     const note = async (header: Uint8Array): Promise<void> => await this.#ledger?.note(own, keysOf(header));

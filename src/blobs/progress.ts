@@ -1,4 +1,5 @@
 import type { Clock } from "../core/base/clock.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import { quietly } from "../core/base/quietly.ts";
 
 /** How far a transfer has come. */
@@ -9,6 +10,12 @@ export interface BlobProgress {
   readonly totalBytes: number | undefined;
   /** The mean rate since the start. */
   readonly bytesPerSecond: number;
+}
+
+/** @throws `invalid-argument` for what is no function */
+export function checkedListener(listener: ((progress: BlobProgress) => void) | undefined): typeof listener {
+  if (listener === undefined || typeof listener === "function") return listener;
+  throw invalidArgument("onProgress must be a function");
 }
 
 /** Makes a function that adds bytes and tells the listener. What the listener throws is dropped. */

@@ -22,8 +22,8 @@ export interface SealUploadOptions {
  * `EncryptedStore.put` does this itself. Use it before `keyring.encryptPieces` and the like, and commit only after the last piece.
  *
  * @returns pieces, for one iteration
- * @throws `invalid-argument` for unknown or bad options and for what is no source; the iteration throws it with `detail`
- *   `source-truncated`, `too-large` or `other-length`, and else what the source throws
+ * @throws `invalid-argument` for unknown or bad options, for what is no source, and with `detail` `source-used` for a stream that was read
+ *   before; the iteration throws it with `detail` `source-truncated`, `too-large` or `other-length`, and else what the source throws
  * @example
  * ```ts
  * import type { Keyring } from "envelock";
@@ -41,7 +41,11 @@ export function sealUpload(source: BlobSource, options: SealUploadOptions = {}):
   const expected = checkedBytes(expectedBytes, "expectedBytes");
   const most = checkedBytes(maxBytes, "maxBytes");
   if (expected !== undefined && most !== undefined && expected > most) throw tooLarge(most);
-  const pieces = readArgument("the source", () => piecesOf(source));
+  const pieces = readArgument("the source", () => {
+    const given = piecesOf(source);
+    requireUnused(source);
+    return given;
+  });
   return whole(source, pieces, expected, most);
 }
 
@@ -59,6 +63,8 @@ async function* whole(
   expected: number | undefined,
   most: number | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  requireUnused(source);
+  if (givesOnce(source)) USED.add(source);
   let taken = 0;
   for await (const piece of untorn(pieces)) {
     if (!isBytes(piece)) throw invalidArgument(`a source gives Uint8Arrays, not ${typeInWords(piece)}`);
@@ -77,6 +83,22 @@ function requireWhole(source: object): void {
   const marks = ["truncated", "readableAborted", "aborted"].filter((mark) => Reflect.get(source, mark) === true);
   const isTornOff = Reflect.get(source, "readableEnded") === false && Reflect.get(source, "destroyed") === true;
   if (marks.length > 0 || isTornOff) throw truncated(marks[0] ?? "destroyed");
+}
+
+/** Refuses a stream whose bytes were given to another reader: it would end at once, as if it were empty. */
+function requireUnused(source: object): void {
+  const isLocked = Reflect.get(source, "locked") === true && "getReader" in source;
+  if (!isLocked && !USED.has(source) && Reflect.get(source, "readableEnded") !== true) return;
+  throw new EnvelockError("invalid-argument", "the source was read before, and gives its bytes once", {
+    detail: "source-used",
+    hint: isLocked ? "release the reader that locks the stream" : "take the upload before a body parser reads it, and a new stream for a retry",
+  });
+}
+
+/** Whether a second iteration would find nothing: true for streams and for iterators, such as those of generators. */
+function givesOnce(source: BlobSource): boolean {
+  if (isBytes(source) || (typeof Blob === "function" && source instanceof Blob)) return false;
+  return "getReader" in source || "next" in source || "readableEnded" in source;
 }
 
 /** Gives the same pieces, and a typed error for a stream that was destroyed before its end. */
@@ -102,9 +124,9 @@ function piecesOf(source: BlobSource): AsyncIterable<Uint8Array> {
   const given: unknown = source;
   if (typeof Blob === "function" && source instanceof Blob) return streamPieces(source.stream());
   if (typeof given === "object" && given !== null) {
-    if ("getReader" in source) return streamPieces(source);
-    if (Symbol.asyncIterator in source) return source;
-    if (Symbol.iterator in source) return eachPiece(source);
+    if ("getReader" in source && typeof source.getReader === "function") return streamPieces(source);
+    if (Symbol.asyncIterator in source && typeof source[Symbol.asyncIterator] === "function") return source;
+    if (Symbol.iterator in source && typeof source[Symbol.iterator] === "function") return eachPiece(source);
   }
   throw invalidArgument(
     `a source is bytes, a Blob, a stream or an iterable of bytes, not ${typeInWords(given)}`,
@@ -130,3 +152,5 @@ function otherLength(expected: number, found: string): EnvelockError {
 
 const OPTIONS: OptionNames<SealUploadOptions> = { expectedBytes: true, maxBytes: true };
 const PIECE_BYTES = 1024 * 1024;
+/** Streams and iterators whose reading has begun here. */
+const USED: WeakSet<object> = new WeakSet();

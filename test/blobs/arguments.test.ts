@@ -41,13 +41,19 @@ describe("blobs of a caller without types refuse", () => {
   test("conditions, searches and extents that are none", async () => {
     await refused(NO_TEXT, (ifMatch) => store.put("b", new Uint8Array(1), { ifMatch }));
     await refused([null, "no", 1, revoked()], (replace) => store.put("b", new Uint8Array(1), { replace }));
-    await refused([null, {}, revoked()], (tap) => store.put("b", new Uint8Array(1), { tap }));
+    await refused([null, {}, { onPiece() {}, onEnd: 5 }, revoked()], (tap) => store.put("b", new Uint8Array(1), { tap }));
+    await refused([null, 5, "no", revoked()], (onProgress) => store.put("b", new Uint8Array(1), { onProgress }));
     await refused(NO_TEXT, (ifMatch) => store.delete("a", { ifMatch }));
     await refused(NO_TEXT, (prefix) => store.list({ prefix }).next());
     await refused(NO_TEXT, (after) => store.findStale({ after }).next());
     await refused([null, 5, {}, { provider: "local" }, revoked()], (wrappedBy) => store.findStale({ wrappedBy }).next());
     await refused([null, "some", Symbol("x"), revoked()], (extent) => store.verify("a", extent));
     await refused(NO_TEXT, (disposition) => store.httpHandler({ name: () => "a", disposition }));
+  });
+
+  test("sources that only look like one", async () => {
+    const looks = [{ getReader: 5 }, { [Symbol.asyncIterator]: 5 }, { [Symbol.iterator]: "no" }];
+    await refused([null, 5, "text", Symbol("x"), revoked(), ...looks], (source) => store.put("b", source));
   });
 
   test("a URL that is no text", async () => {

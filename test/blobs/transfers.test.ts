@@ -182,6 +182,23 @@ describe("sealUpload", () => {
     await expect(take(sealUpload(new Readable({ read: (): void => undefined }).destroy(error)))).rejects.toBe(error);
   });
 
+  test("refuses what was read before: its end would look like an empty file", async () => {
+    const consumed = Readable.from([noise(5)]);
+    for await (const _ of consumed);
+    const locked = new Blob([noise(5)]).stream();
+    locked.getReader();
+    const [node, web, generator] = [Readable.from([noise(5)]), new Blob([noise(5)]).stream(), inPieces(noise(5), 2)];
+    const backing = memoryBlobs();
+    for (const source of [node, web, generator]) expect((await storeOf(backing).put("x", source, { replace: true })).plaintextBytes).toBe(5);
+    for (const source of [consumed, locked, node, web, generator]) {
+      const refused = await refusal(() => storeOf(backing).put("y", source));
+      expect(refused).toMatchObject({ code: "invalid-argument", detail: "source-used", hint: expect.any(String) });
+    }
+    expect(await backing.open("y", 1)).toBeUndefined();
+    const list = [noise(2), noise(3)]; // gives its bytes as often as they are asked for
+    for (const name of ["y", "z"]) expect((await storeOf(backing).put(name, list)).plaintextBytes).toBe(5);
+  });
+
   test("is read by encryptPieces too", async () => {
     const keyring = keyringOf("old");
     const envelope: Uint8Array[] = [];
