@@ -3,6 +3,7 @@ import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, readArgument, refuseUnknown } from "../core/base/options.ts";
 import { typeInWords } from "../core/format/looks-like.ts";
 import { checkedBytes } from "../core/resilience/checks.ts";
+import { holdErrors } from "../core/stream/input-pieces.ts";
 import { streamPieces } from "../core/stream/stream-pieces.ts";
 
 /** What an upload comes from: bytes, a Blob or File, a web stream, a Node stream, or any iterable of bytes. */
@@ -44,6 +45,7 @@ export function sealUpload(source: BlobSource, options: SealUploadOptions = {}):
   const pieces = readArgument("the source", () => {
     const given = piecesOf(source);
     requireUnused(source);
+    holdErrors(source);
     return given;
   });
   return whole(source, pieces, expected, most);
@@ -91,7 +93,9 @@ function requireUnused(source: object): void {
   if (!isLocked && !USED.has(source) && Reflect.get(source, "readableEnded") !== true) return;
   throw new EnvelockError("invalid-argument", "the source was read before, and gives its bytes once", {
     detail: "source-used",
-    hint: isLocked ? "release the reader that locks the stream" : "take the upload before a body parser reads it, and a new stream for a retry",
+    hint: isLocked
+      ? "release the reader that locks the stream"
+      : "take the upload before a body parser reads it, and a new stream for a retry",
   });
 }
 

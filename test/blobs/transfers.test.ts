@@ -2,8 +2,12 @@ import { PassThrough, Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { faultyBlobs } from "../../src/blobs/conformance/index.ts";
 import { memoryBlobs, sealUpload } from "../../src/blobs/index.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
+import { deferred } from "../support/deferred.ts";
+import { kek, watched } from "../support/keks.ts";
 import { refusal } from "../support/refusal.ts";
 import { inPieces, keyringOf, storeOf, wholeOf } from "./set-up.ts";
 
@@ -116,6 +120,36 @@ describe("uploads over a bad connection", () => {
     expect(await backing.open("x", 1)).toBeUndefined();
   });
 
+  test("a source that fails while the key service is asked ends the put, and not the process", async () => {
+    const asked = deferred();
+    const sound = kek("slow");
+    const wrap: KeyProvider["wrap"] = async (dataKey, options) => {
+      await asked.promise;
+      return await sound.wrap(dataKey, options);
+    };
+    const keyring = new Keyring(watched(sound, { wrap }));
+    const error = new Error("the client is gone");
+    const uncaught: unknown[] = [];
+    const note = (found: unknown): unknown => uncaught.push(found);
+    process.on("uncaughtException", note);
+    for (const begin of [
+      (source: Readable) => storeOf(memoryBlobs(), keyring).put("x", source),
+      async (source: Readable) => {
+        for await (const _ of keyring.encryptPieces(source));
+      },
+      (source: Readable) => keyring.decryptPieces(source).next(),
+    ]) {
+      const source = new PassThrough();
+      const pending = begin(source);
+      source.destroy(error);
+      await new Promise((resolve) => source.once("close", resolve));
+      asked.resolve();
+      await expect(pending).rejects.toBe(error);
+    }
+    process.off("uncaughtException", note);
+    expect(uncaught).toEqual([]);
+  });
+
   test("idle abort", async () => {
     const backing = memoryBlobs({ blocks: SMALL });
     const source = new PassThrough();
@@ -189,7 +223,8 @@ describe("sealUpload", () => {
     locked.getReader();
     const [node, web, generator] = [Readable.from([noise(5)]), new Blob([noise(5)]).stream(), inPieces(noise(5), 2)];
     const backing = memoryBlobs();
-    for (const source of [node, web, generator]) expect((await storeOf(backing).put("x", source, { replace: true })).plaintextBytes).toBe(5);
+    for (const source of [node, web, generator])
+      expect((await storeOf(backing).put("x", source, { replace: true })).plaintextBytes).toBe(5);
     for (const source of [consumed, locked, node, web, generator]) {
       const refused = await refusal(() => storeOf(backing).put("y", source));
       expect(refused).toMatchObject({ code: "invalid-argument", detail: "source-used", hint: expect.any(String) });

@@ -15,6 +15,7 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   taken = 0;
 
   constructor(pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal, expectedBytes?: number) {
+    holdErrors(pieces);
     this.#source = pieces[Symbol.asyncIterator]();
     this.#signal = signal;
     this.#expectedBytes = expectedBytes;
@@ -93,9 +94,18 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   }
 }
 
-/** Requires an async iterable. @throws `invalid-argument` for anything else, such as an array or a stream of an older browser */
+/**
+ * Keeps a stream of Node from ending the process: it may fail before its first piece is asked for, while a key service is, and an `error`
+ * event without a listener is an uncaught exception. The iteration throws the error all the same.
+ */
+export function holdErrors(source: object): void {
+  const on: unknown = "readableEnded" in source ? Reflect.get(source, "on") : undefined;
+  if (typeof on === "function") on.call(source, "error", () => undefined);
+}
+
+/** Takes an async iterable over. @throws `invalid-argument` for anything else, such as an array or a stream of an older browser */
 export function requirePieces(pieces: unknown, what: string): void {
-  if (typeof pieces === "object" && pieces !== null && Symbol.asyncIterator in pieces) return;
+  if (typeof pieces === "object" && pieces !== null && Symbol.asyncIterator in pieces) return holdErrors(pieces);
   throw invalidArgument(`${what} takes an async iterable of Uint8Arrays`, "pipe a web stream through encryptStream or decryptStream");
 }
 
