@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { type AzureBlobsOptions, type AzureContainerClient, azureBlobs } from "../../src/blobs/azure/index.ts";
 import { blobConformance } from "../../src/blobs/conformance/index.ts";
 import type { BlobFetch, BlobRequest } from "../../src/blobs/http.ts";
-import { encryptedStore } from "../../src/blobs/index.ts";
+import { encryptedStore, rewrapStale } from "../../src/blobs/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { containerClient, startAzurite } from "../support/azurite.ts";
 import { expectSameBytes } from "../support/bytes.ts";
@@ -22,6 +22,18 @@ describe("by a client of @azure/storage-blob", () => {
 describe("by fetch and a SAS", () => {
   for (const { name, run } of blobConformance({ open: () => azureBlobs(SAS) })) test(name, run);
 });
+
+/** The client, of an identity that has no right to tags unless its permissions have `t`. */
+function denyingTags(permissions = "t"): AzureContainerClient {
+  if (permissions.includes("t")) return client;
+  const denied = Object.assign(new Error("denied"), { statusCode: 403, code: "AuthorizationPermissionMismatch" });
+  const { listBlobsFlat, findBlobsByTags } = client;
+  return {
+    listBlobsFlat: listBlobsFlat.bind(client),
+    findBlobsByTags: findBlobsByTags.bind(client),
+    getBlockBlobClient: (name) => Object.assign(client.getBlockBlobClient(name), { getTags: () => Promise.reject(denied) }),
+  };
+}
 
 describe.each([
   ["client", () => azureBlobs(client)],
@@ -98,6 +110,38 @@ describe.each([
     expect(await storeOf(holder, keyringOf("new", "old")).rewrap(name)).toBe("rewrapped");
   });
 
+  test("tags that the caller may not read are not wiped by a rewrap: it refuses", async () => {
+    const name = `${way}/others-tags`;
+    const opened = (options: AzureBlobsOptions, permissions?: string) =>
+      azureBlobs(way === "SAS" ? { ...SAS, sas: azurite.sas(container, permissions) } : denyingTags(permissions), options);
+    await storeOf(opened({ indexTags: false })).put(name, noise(100));
+    const blob = client.getBlockBlobClient(name);
+    const narrow = storeOf(opened({ indexTags: false }, "rw"), keyringOf("new", "old"));
+    expect(await narrow.rewrap(name)).toBe("rewrapped"); // it is stated that there are none
+    await blob.setTags({ project: "seven" });
+    for (const options of [{}, { indexTags: false }]) {
+      const store = storeOf(opened(options, "rw"), keyringOf("newer", "new"));
+      const refused = await refusal(() => store.rewrap(name));
+      expect(refused).toMatchObject({ code: "access-denied", hint: expect.stringContaining("indexTags: false") });
+    }
+    expect((await blob.getTags()).tags).toEqual({ project: "seven" });
+    expect(await storeOf(opened({ indexTags: false }), keyringOf("newer", "new")).rewrap(name)).toBe("rewrapped");
+    expect((await blob.getTags()).tags).toEqual({ project: "seven" }); // kept, although none of ours are written
+  });
+
+  test("an archived blob is not possible to rewrap, and ends no search", async () => {
+    const backing = open();
+    const old = storeOf(backing);
+    for (const name of ["a", "b", "c"]) await old.put(`${way}/archive/${name}`, noise(10));
+    await client.getBlockBlobClient(`${way}/archive/b`).setAccessTier("Archive");
+    const mover = storeOf(backing, keyringOf("new", "old"));
+    expect(await mover.rewrap(`${way}/archive/b`)).toBe("not-possible");
+    expect(await refusal(() => mover.get(`${way}/archive/b`))).toMatchObject({ detail: "archived", hint: expect.any(String) });
+    const outcomes: string[] = [];
+    for await (const { name, outcome } of rewrapStale(mover, { prefix: `${way}/archive/` })) outcomes.push(`${name.at(-1)} ${outcome}`);
+    expect(outcomes).toEqual(["a rewrapped", "b not-possible", "c rewrapped"]);
+  });
+
   test("stale blobs are found by their index tags", async () => {
     const backing = open();
     const old = storeOf(backing, keyringOf(`old-${way}`));
@@ -126,6 +170,17 @@ describe("by fetch alone", () => {
     };
   }
 
+  /** Adds headers to what the service says of a blob, and notes each request with the encryption scope that it names. */
+  function describing(added: Readonly<Record<string, string>>, log: string[]): BlobFetch {
+    return async (url, request) => {
+      const { "x-ms-encryption-scope": scope, ...headers } = request.headers;
+      log.push(`${request.method} ${/comp=(\w+)/.exec(url)?.[1]} ${scope}`);
+      const answer = await fetch(url, { ...request, headers }); // Azurite knows no scopes
+      if (request.method !== "HEAD") return answer;
+      return new Response(null, { status: answer.status, headers: { ...Object.fromEntries(answer.headers), ...added } });
+    };
+  }
+
   test("tag race: the commit of a rewrap names the tag that it read", async () => {
     const log: { readonly method: string; readonly url: string; readonly request: BlobRequest }[] = [];
     const backing = azureBlobs({ ...SAS, fetch: watched(log) });
@@ -135,6 +190,46 @@ describe("by fetch alone", () => {
     expect(await storeOf(backing, keyringOf("new", "old")).rewrap("tagged")).toBe("rewrapped");
     const commit = log.find(({ method, url }) => method === "PUT" && url.includes("comp=blocklist"));
     expect(commit?.request.headers["x-ms-if-tags"]).toBe(`"envelock_1" = '${tags.envelock_1}'`);
+  });
+
+  test.each([
+    ["a policy", { "x-ms-immutability-policy-until-date": "Fri, 01 Jan 2027 00:00:00 GMT" }],
+    ["a legal hold", { "x-ms-legal-hold": "true" }],
+    ["a date on which it expires", { "x-ms-expiry-time": "Fri, 01 Jan 2027 00:00:00 GMT" }],
+  ])("a rewrap takes no blob away from %s", async (what, added) => {
+    const log: string[] = [];
+    const backing = azureBlobs({ ...SAS, fetch: describing(added, log) });
+    await storeOf(backing).put(`held by ${what}`, noise(10));
+    log.length = 0;
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap(`held by ${what}`)).toBe("not-possible");
+    expect(log.filter((line) => line.startsWith("PUT"))).toEqual([]);
+  });
+
+  test("a rewrap stays within the encryption scope of the blob", async () => {
+    const log: string[] = [];
+    const backing = azureBlobs({ ...SAS, fetch: describing({ "x-ms-encryption-scope": "acme" }, log) });
+    await storeOf(backing).put("scoped", noise(10));
+    log.length = 0;
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap("scoped")).toBe("rewrapped");
+    expect(log.filter((line) => line.startsWith("PUT"))).toEqual(["PUT block acme", "PUT blocklist acme"]);
+  });
+
+  test("an account with a hierarchical namespace has no tags to keep", async () => {
+    const answer = { status: 409, headers: { "x-ms-error-code": "FeatureNotYetSupportedForHierarchicalNamespaceAccounts" } };
+    const hierarchical: BlobFetch = async (url, request) =>
+      url.includes("comp=tags") ? new Response(null, answer) : await fetch(url, request);
+    const backing = azureBlobs({ ...SAS, sas: azurite.sas(container, "rwc"), fetch: hierarchical });
+    await storeOf(backing).put("hierarchical", noise(10));
+    expect(await storeOf(backing, keyringOf("new", "old")).rewrap("hierarchical")).toBe("rewrapped");
+  });
+
+  test("a caller that may only create is told so when it replaces", async () => {
+    const answer = { status: 403, headers: { "x-ms-error-code": "UnauthorizedBlobOverwrite" } };
+    const creating: BlobFetch = async (url, request) =>
+      url.includes("comp=blocklist") && request.method === "PUT" ? new Response(null, answer) : await fetch(url, request);
+    const store = storeOf(azureBlobs({ ...SAS, fetch: creating }));
+    expect(await refusal(() => store.put("made", noise(10)))).toMatchObject({ detail: "blob-exists" });
+    expect(await refusal(() => store.put("made", noise(10), { replace: true }))).toMatchObject({ code: "access-denied" });
   });
 
   test("a SAS of `cw` uploads without tags, and is told what it may not", async () => {

@@ -1,6 +1,6 @@
 import { concatBytes, toHex } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
-import { invalidArgument } from "../../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, readArgument, refuseUnknown } from "../../core/base/options.ts";
 import type { BlobContent, BlobStore, BlobUpload, HeaderChange, StoredBlob } from "../blob-store.ts";
 import { isSourceChanged, sourceChanged } from "../failures.ts";
@@ -15,7 +15,7 @@ export interface AzureBlobsOptions {
   /**
    * Whether a digest of each key is kept in blob index tags, so that `findStale` can search. Needs the right to tags, which accounts with a
    * hierarchical namespace do not have. Defaults to true for a client, for a SAS to whether it grants `t`, for a function that gives one to
-   * false.
+   * false. A rewrap reads the tags of a blob all the same, because its commit would wipe them: `false` states that these blobs have none.
    */
   readonly indexTags?: boolean;
   /** The lease of a blob, if this program holds one. */
@@ -96,7 +96,7 @@ interface Place {
 
 function callsOf(container: AzureContainerClient | AzureSasContainer, indexTags: boolean | undefined): AzureCalls {
   if (typeof container === "object" && container !== null) {
-    if ("getBlockBlobClient" in container) return clientCalls(container, indexTags ?? true);
+    if ("getBlockBlobClient" in container) return clientCalls(container, indexTags);
     if ("url" in container) {
       refuseUnknown(container, SAS_OPTIONS, "azureBlobs");
       return sasCalls(container, indexTags);
@@ -125,7 +125,8 @@ function upload({ calls, at, tier }: Place, name: string, content: BlobContent):
         tags: calls.hasTags ? tagsOf(content.keys) : {},
         tier,
       };
-      return await settled({ changed: "changed" as const }, async () => ({
+      const taken = { changed: "changed" as const, ...("ifNone" in condition && { taken: "changed" as const }) };
+      return await settled(taken, async () => ({
         etag: await calls.commitBlocks(name, ids, all, { ...at(name, signal), ...conditionsOf(condition) }),
       }));
     },
@@ -178,20 +179,26 @@ async function rewrapped(
   const { etag: listed, blocks } = await calls.committedBlocks(name, at(name, signal));
   if (listed !== etag) return "changed";
   const [first, ...others] = blocks;
-  const { metadata, headers, tier, bytes } = await calls.properties(name, conditions);
-  const tags = calls.hasTags ? await calls.tags(name, at(name, signal)) : {};
+  const { metadata, headers, tier, bytes, tagCount, encryptionScope, isHeld } = await calls.properties(name, conditions);
+  if (isHeld) return "not-possible";
+  const isTagged = tagCount > 0 || !calls.isWithoutTags;
+  const tags = isTagged ? await knownTags(() => calls.tags(name, at(name, signal))) : {};
   const ownTag = TAG_NAMES[0];
   const before = ownTag === undefined ? undefined : tags[ownTag];
   const content: AzureContent = {
     metadata: { ...metadata, envelock_keys: keys.join(".") },
     headers, // the MD5 property is not among them: it would no longer fit
-    tags: { ...Object.fromEntries(Object.entries(tags).filter(([tag]) => !TAG_NAMES.includes(tag))), ...(calls.hasTags && tagsOf(keys)) },
+    tags: {
+      ...Object.fromEntries(Object.entries(tags).filter(([tag]) => !TAG_NAMES.includes(tag))),
+      ...((calls.hasTags || before !== undefined) && tagsOf(keys)),
+    },
     tier,
+    encryptionScope,
   };
   const guarded = { ...conditions, ...(before !== undefined && { ifTags: `"${ownTag}" = '${before}'` }) };
   if (first?.bytes === ownHeaderBytes) {
     const id = toBase64(crypto.getRandomValues(new Uint8Array(base64Length(first.id))));
-    await calls.stageBlock(name, id, header, at(name, signal));
+    await calls.stageBlock(name, id, header, { ...at(name, signal), ...(encryptionScope !== undefined && { encryptionScope }) });
     await calls.commitBlocks(name, [id, ...others.map((block) => block.id)], content, guarded);
     return "replaced";
   }
@@ -201,6 +208,22 @@ async function rewrapped(
   if (all.length !== bytes) return "changed";
   await calls.putBlob(name, concatBytes(header, all.subarray(ownHeaderBytes)), content, guarded);
   return "replaced";
+}
+
+/** Reads tags that are sent again. @throws `access-denied` with a hint: a commit without them would wipe them */
+async function knownTags(read: () => Promise<Readonly<Record<string, string>>>): Promise<Readonly<Record<string, string>>> {
+  try {
+    return await settled({ unsupported: {} }, read); // an account with a hierarchical namespace has no tags
+  } catch (error) {
+    if (!EnvelockError.is(error) || error.code !== "access-denied") throw error;
+    const hint =
+      "grant the right to tags (`t` of a SAS, tags/read and tags/write of an identity), or state indexTags: false if these blobs have none";
+    throw new EnvelockError("access-denied", "a rewrap may not read the tags of the blob, which its commit would wipe", {
+      cause: error,
+      whose: "service",
+      hint,
+    });
+  }
 }
 
 function tagsOf(keys: readonly string[]): Readonly<Record<string, string>> {

@@ -22,7 +22,12 @@ export interface AzureBlockBlobClient {
     id: string,
     body: Uint8Array,
     length: number,
-    options: { abortSignal?: AbortSignal; conditions?: { leaseId?: string }; transactionalContentMD5: Uint8Array },
+    options: {
+      abortSignal?: AbortSignal;
+      conditions?: { leaseId?: string };
+      encryptionScope?: string;
+      transactionalContentMD5: Uint8Array;
+    },
   ): Promise<unknown>;
   commitBlockList(ids: string[], options: AzureCommitOptions): Promise<{ etag?: string }>;
   upload(body: Uint8Array, length: number, options: AzureCommitOptions): Promise<{ etag?: string }>;
@@ -51,6 +56,7 @@ export interface AzureCommitOptions extends AzureCallOptions {
   metadata?: Record<string, string>;
   tags?: Record<string, string>;
   tier?: string;
+  encryptionScope?: string;
   blobHTTPHeaders?: {
     blobContentType?: string;
     blobContentEncoding?: string;
@@ -82,6 +88,11 @@ export interface AzureClientProperties {
   readonly cacheControl?: string;
   readonly accessTier?: string;
   readonly accessTierInferred?: boolean;
+  readonly tagCount?: number;
+  readonly encryptionScope?: string;
+  readonly immutabilityPolicyExpiresOn?: Date;
+  readonly legalHold?: boolean;
+  readonly expiresOn?: Date;
 }
 
 export interface AzurePaged<Page> {
@@ -104,10 +115,11 @@ export interface AzureFoundPage {
 }
 
 /** Uses a client of the SDK, by structure. Its own retries stay as they are configured; for reads they are turned off, because they do not work there. */
-export function clientCalls(container: AzureContainerClient, hasTags: boolean): AzureCalls {
+export function clientCalls(container: AzureContainerClient, hasTags: boolean | undefined): AzureCalls {
   const blob = (name: string): AzureBlockBlobClient => container.getBlockBlobClient(name);
   return {
-    hasTags,
+    hasTags: hasTags ?? true,
+    isWithoutTags: hasTags === false,
     async download(name, start, end, conditions) {
       const what = "a read";
       const given = await calling(what, conditions, () =>
@@ -131,18 +143,22 @@ export function clientCalls(container: AzureContainerClient, hasTags: boolean): 
           ...(given.cacheControl !== undefined && { blobCacheControl: given.cacheControl }),
         },
         tier: given.accessTierInferred === true ? undefined : given.accessTier,
+        tagCount: given.tagCount ?? 0,
+        encryptionScope: given.encryptionScope,
+        isHeld: given.immutabilityPolicyExpiresOn !== undefined || given.legalHold === true || given.expiresOn !== undefined,
       };
     },
     async tags(name, conditions) {
       return { ...(await calling("a look at tags", conditions, () => blob(name).getTags(callOptions(conditions)))).tags };
     },
     async stageBlock(name, id, bytes, conditions) {
-      const { signal, leaseId } = conditions;
+      const { signal, leaseId, encryptionScope } = conditions;
       await calling("a block", conditions, () =>
         blob(name).stageBlock(id, bytes, bytes.length, {
           transactionalContentMD5: md5(bytes),
           ...(signal && { abortSignal: signal }),
           ...(leaseId !== undefined && { conditions: { leaseId } }),
+          ...(encryptionScope !== undefined && { encryptionScope }),
         }),
       );
     },
@@ -255,13 +271,14 @@ function callOptions({ signal, ifMatch, ifNoneMatch, ifTags, leaseId }: AzureCon
   return { conditions, ...(signal && { abortSignal: signal }) };
 }
 
-function commitOptions({ metadata, headers, tags, tier }: AzureContent, conditions: AzureConditions): AzureCommitOptions {
+function commitOptions({ metadata, headers, tags, tier, encryptionScope }: AzureContent, conditions: AzureConditions): AzureCommitOptions {
   return {
     ...callOptions(conditions),
     metadata: { ...metadata },
     blobHTTPHeaders: { ...headers },
     ...(Object.keys(tags).length > 0 && { tags: { ...tags } }),
     ...(tier !== undefined && { tier }),
+    ...(encryptionScope !== undefined && { encryptionScope }),
   };
 }
 

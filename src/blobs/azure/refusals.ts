@@ -1,12 +1,13 @@
 import { EnvelockError } from "../../core/base/errors.ts";
-import { statusFailure } from "../failures.ts";
+import { shown, statusFailure } from "../failures.ts";
 
 /**
- * An answer of the service that is no failure of the call: `missing`, `changed` (a condition does not hold), `held` (a lease, a policy or
- * the archive forbids the change), `empty` (a range of a blob without bytes).
+ * An answer of the service that is no failure of the call: `missing`, `changed` (a condition does not hold), `taken` (the caller may create
+ * this blob, and it is there), `held` (a lease, a policy or the archive forbids the change), `empty` (a range of a blob without bytes),
+ * `unsupported` (the account has no such thing).
  */
 export class AzureRefusal extends Error {
-  readonly kind: "missing" | "changed" | "held" | "empty";
+  readonly kind: "missing" | "changed" | "taken" | "held" | "empty" | "unsupported";
   /** The same as an error for the caller. */
   readonly failure: EnvelockError;
 
@@ -28,31 +29,56 @@ export function azureError(
   if (code === "ContainerNotFound") {
     return new EnvelockError("invalid-argument", `the container of ${what} is not there`, { cause, hint: "create the container first" });
   }
-  const failure = statusFailure(what, status, code, cause, retryAfterMs);
-  const kind = KIND_BY_CODE[code] ?? KIND_BY_STATUS[status];
+  const known = HINTED.get(code);
+  const failure = known === undefined ? statusFailure(what, status, code, cause, retryAfterMs) : hinted(what, status, code, known, cause);
+  const kind = KIND_BY_CODE.get(code) ?? KIND_BY_STATUS[status];
   return kind === undefined ? failure : new AzureRefusal(kind, failure);
 }
 
-const KIND_BY_CODE: Readonly<Record<string, AzureRefusal["kind"]>> = {
-  BlobNotFound: "missing",
-  ResourceNotFound: "missing",
-  ConditionNotMet: "changed",
-  TargetConditionNotMet: "changed",
-  BlobAlreadyExists: "changed",
-  UnauthorizedBlobOverwrite: "changed",
-  InvalidBlockList: "changed",
-  InvalidBlobOrBlock: "changed",
-  LeaseIdMissing: "held",
-  LeaseIdMismatchWithBlobOperation: "held",
-  LeaseIdMismatchWithLeaseOperation: "held",
-  LeaseNotPresentWithBlobOperation: "held",
-  LeaseLost: "held",
-  BlobArchived: "held",
-  BlobBeingRehydrated: "held",
-  BlobImmutableDueToPolicy: "held",
-  BlobImmutableDueToLegalHold: "held",
-  InvalidBlobType: "held",
-  InvalidRange: "empty",
+function hinted(what: string, status: number, code: string, known: Hinted, cause: unknown): EnvelockError {
+  return new EnvelockError("provider-failure", `the store answered ${status} ${shown(code)} to ${what}`, {
+    whose: "service",
+    ...known,
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+interface Hinted {
+  readonly hint: string;
+  readonly detail?: string;
+}
+
+const ARCHIVED: Hinted = { detail: "archived", hint: "rehydrate the blob first" };
+const OTHER_KEY: Hinted = {
+  hint: "blobs under a customer-provided key are not read: use an encryption scope, or a client that has the key",
 };
+const HINTED: ReadonlyMap<string, Hinted> = new Map([
+  ["BlobArchived", ARCHIVED],
+  ["BlobBeingRehydrated", ARCHIVED],
+  ["BlobUsesCustomerSpecifiedEncryption", OTHER_KEY],
+]);
+
+const KIND_BY_CODE: ReadonlyMap<string, AzureRefusal["kind"]> = new Map([
+  ["BlobNotFound", "missing"],
+  ["ResourceNotFound", "missing"],
+  ["ConditionNotMet", "changed"],
+  ["TargetConditionNotMet", "changed"],
+  ["BlobAlreadyExists", "changed"],
+  ["UnauthorizedBlobOverwrite", "taken"],
+  ["InvalidBlockList", "changed"],
+  ["InvalidBlobOrBlock", "changed"],
+  ["LeaseIdMissing", "held"],
+  ["LeaseIdMismatchWithBlobOperation", "held"],
+  ["LeaseIdMismatchWithLeaseOperation", "held"],
+  ["LeaseNotPresentWithBlobOperation", "held"],
+  ["LeaseLost", "held"],
+  ["BlobArchived", "held"],
+  ["BlobBeingRehydrated", "held"],
+  ["BlobImmutableDueToPolicy", "held"],
+  ["BlobImmutableDueToLegalHold", "held"],
+  ["InvalidBlobType", "held"],
+  ["InvalidRange", "empty"],
+  ["FeatureNotYetSupportedForHierarchicalNamespaceAccounts", "unsupported"],
+]);
 /** For answers without a code, such as those of some proxies. */
 const KIND_BY_STATUS: Readonly<Record<number, AzureRefusal["kind"]>> = { 404: "missing", 412: "changed", 416: "empty" };

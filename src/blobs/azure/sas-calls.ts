@@ -67,6 +67,7 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
   const textOf = async (what: string, request: Call): Promise<string> =>
     await textBodyOf(wire, what, await call(what, request), request.conditions.signal);
   return {
+    isWithoutTags: hasTags === false,
     hasTags: hasTags ?? (typeof given === "string" && /(?:^|[?&])sp=[a-z]*t/.test(given)),
     async download(name, start, end, conditions) {
       const what = "a read";
@@ -97,6 +98,12 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
           blobCacheControl: header("cache-control"),
         }),
         tier: isTierSet ? header("x-ms-access-tier") : undefined,
+        tagCount: Number(header("x-ms-tag-count") ?? 0),
+        encryptionScope: header("x-ms-encryption-scope"),
+        isHeld:
+          header("x-ms-immutability-policy-until-date") !== undefined ||
+          header("x-ms-legal-hold") === "true" ||
+          header("x-ms-expiry-time") !== undefined,
       };
     },
     async tags(name, conditions) {
@@ -104,7 +111,7 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
       return Object.fromEntries(elementsIn(xml, "Tag").map((tag) => [textIn(tag, "Key") ?? "", textIn(tag, "Value") ?? ""]));
     },
     async stageBlock(name, id, bytes, conditions) {
-      const headers = { "content-md5": toBase64(md5(bytes)) };
+      const headers = { "content-md5": toBase64(md5(bytes)), ...defined({ [SCOPE]: conditions.encryptionScope }) };
       await dropped(
         await call("a block", { name, method: "PUT", query: { comp: "block", blockid: id }, headers, body: bytes, conditions }),
       );
@@ -177,7 +184,7 @@ function conditionHeaders({ ifMatch, ifNoneMatch, ifTags, leaseId }: AzureCondit
   return defined({ "if-match": ifMatch, "if-none-match": ifNoneMatch, "x-ms-if-tags": ifTags, "x-ms-lease-id": leaseId });
 }
 
-function contentHeaders({ metadata, headers, tags, tier }: AzureContent): Record<string, string> {
+function contentHeaders({ metadata, headers, tags, tier, encryptionScope }: AzureContent): Record<string, string> {
   const tagText = Object.entries(tags)
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
     .join("&");
@@ -190,6 +197,7 @@ function contentHeaders({ metadata, headers, tags, tier }: AzureContent): Record
       "x-ms-blob-content-disposition": headers.blobContentDisposition,
       "x-ms-blob-cache-control": headers.blobCacheControl,
       "x-ms-access-tier": tier,
+      [SCOPE]: encryptionScope,
       "x-ms-tags": tagText === "" ? undefined : tagText,
     }),
   };
@@ -214,4 +222,5 @@ function defined<T extends Record<string, string | undefined>>(values: T): Recor
 }
 
 const METADATA = "x-ms-meta-";
+const SCOPE = "x-ms-encryption-scope";
 const VERSION = "2023-11-03";

@@ -21,7 +21,7 @@ export type S3RefusalKind = "missing" | "changed" | "conflict" | "gone" | "empty
 
 /** Translates a status and the service's own error code. */
 export function s3Error(what: string, status: number, code: string, cause?: unknown, retryAfterMs?: number): S3Refusal | EnvelockError {
-  const known = FAILURE_BY_CODE[code];
+  const known = FAILURE_BY_CODE.get(code);
   if (known !== undefined) {
     return new EnvelockError(known.code, `the store answered ${status} ${shown(code)} to ${what}`, {
       whose: known.code === "invalid-argument" ? "caller" : "service",
@@ -32,7 +32,7 @@ export function s3Error(what: string, status: number, code: string, cause?: unkn
     });
   }
   const failure = statusFailure(what, status, code, cause, retryAfterMs);
-  const kind = KIND_BY_CODE[code] ?? KIND_BY_STATUS[status];
+  const kind = KIND_BY_CODE.get(code) ?? KIND_BY_STATUS[status];
   return kind === undefined ? failure : new S3Refusal(kind, failure);
 }
 
@@ -67,23 +67,23 @@ export function failureOf(error: unknown): unknown {
   });
 }
 
-const KIND_BY_CODE: Readonly<Record<string, S3RefusalKind>> = {
-  NoSuchKey: "missing",
-  NotFound: "missing",
-  NoSuchAnnotation: "missing",
-  PreconditionFailed: "changed",
-  ConditionalRequestConflict: "conflict",
-  OperationAborted: "conflict",
-  NoSuchUpload: "gone",
-  InvalidRange: "empty",
-};
+const KIND_BY_CODE: ReadonlyMap<string, S3RefusalKind> = new Map([
+  ["NoSuchKey", "missing"],
+  ["NotFound", "missing"],
+  ["NoSuchAnnotation", "missing"],
+  ["PreconditionFailed", "changed"],
+  ["ConditionalRequestConflict", "conflict"],
+  ["OperationAborted", "conflict"],
+  ["NoSuchUpload", "gone"],
+  ["InvalidRange", "empty"],
+]);
 /** For answers without a code: those to HEAD, and those of some proxies. */
 const KIND_BY_STATUS: Readonly<Record<number, S3RefusalKind>> = { 404: "missing", 409: "conflict", 412: "changed", 416: "empty" };
 
 const WRONG_REGION = { code: "invalid-argument", hint: "state the region in which the bucket lies, and a URL of that region" } as const;
 const EXPIRED = { code: "access-denied", detail: "credential", hint: "give a function that renews the credentials" } as const;
 
-const FAILURE_BY_CODE: Readonly<Record<string, { readonly code: ErrorCode; readonly hint?: string; readonly detail?: string }>> = {
+const FAILURES: Readonly<Record<string, { readonly code: ErrorCode; readonly hint?: string; readonly detail?: string }>> = {
   NoSuchBucket: { code: "invalid-argument", hint: "create the bucket first" },
   PermanentRedirect: WRONG_REGION,
   TemporaryRedirect: WRONG_REGION,
@@ -103,3 +103,5 @@ const FAILURE_BY_CODE: Readonly<Record<string, { readonly code: ErrorCode; reado
   EntityTooLarge: { code: "invalid-argument", detail: "too-large", hint: "the object is larger than the store takes" },
   EntityTooSmall: { code: "provider-failure", hint: "the store wants larger parts than 5 MiB" },
 };
+/** A map, because a service chooses its codes: none of them finds a member that every object has. */
+const FAILURE_BY_CODE: ReadonlyMap<string, (typeof FAILURES)[string]> = new Map(Object.entries(FAILURES));
