@@ -1,7 +1,7 @@
 import { concatBytes, equalPublicBytes, isBytes } from "../core/base/bytes.ts";
 import { EnvelockError, malformed } from "../core/base/errors.ts";
 import { BODY_PREFIX_BYTES } from "../core/crypto/body-sizes.ts";
-import { HEADER_PREFIX_BYTES, headerBytesOf, parseDetachedHeader, parseHeader } from "../core/format/envelope.ts";
+import { beginsAsEnvelope, HEADER_PREFIX_BYTES, headerBytesOf, parseDetachedHeader, parseHeader } from "../core/format/envelope.ts";
 import type { StoredBlob } from "./blob-store.ts";
 import { shown } from "./failures.ts";
 import { gatheredBytes } from "./http.ts";
@@ -37,6 +37,13 @@ export async function headOf(name: string, blob: StoredBlob, signal: AbortSignal
   const bodyPrefix = start.subarray(headerBytes, headerBytes + BODY_PREFIX_BYTES);
   const overlay = overlayOf(name, blob, keyCommit);
   return { blob, ownHeaderBytes: headerBytes, header: overlay ?? own, isOverlaid: overlay !== undefined, keyCommit, bodyPrefix };
+}
+
+/** Whether a stored blob is one of this library's, in whatever state: it begins as an envelope does, or its metadata says so. */
+export function isOwnBlob(blob: StoredBlob): boolean {
+  requireStoredBlob(blob);
+  const { envelock } = blob.metadata;
+  return beginsAsEnvelope(blob.first) || envelock !== undefined;
 }
 
 function overlayOf(name: string, { overlay, etag }: StoredBlob, keyCommit: Uint8Array): Uint8Array | undefined {

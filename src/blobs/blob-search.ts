@@ -1,11 +1,10 @@
 import type { CallOptions } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { EnvelockError } from "../core/base/errors.ts";
-import { inspectEnvelope } from "../core/keyring/inspect.ts";
-import { type BlobHead, headOf } from "./blob-head.ts";
+import { type BlobHead, headOf, isOwnBlob } from "./blob-head.ts";
 import type { BlobEntry, BlobPage, BlobStore, StoredBlob } from "./blob-store.ts";
-import type { BlobLedger } from "./encrypted-store-options.ts";
 import { type BlobKey, keyDigest } from "./key-digest.ts";
+import type { BlobLedger } from "./ledger.ts";
 import { repeated } from "./retries.ts";
 
 /** Where blobs are looked for. */
@@ -53,8 +52,9 @@ export async function* listed(
 }
 
 /**
- * Finds the blobs whose header is meant. Candidates come from the index of the store or the ledger if a key is searched for, else from the
- * list; what is no envelope is passed over.
+ * Finds the blobs whose header is meant, and those whose header cannot be read: which keys they need is not known, and they must not end the
+ * search. Candidates come from the index of the store or the ledger if a key is searched for, else from the list. A blob that is no envelope
+ * is passed over.
  */
 export async function* found(
   places: BlobPlaces,
@@ -64,8 +64,25 @@ export async function* found(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string, void, undefined> {
   for await (const name of candidates(places, wrappedBy, page, signal)) {
-    const head = await headIn(places, name, signal).catch((error: unknown) => foreign(error));
-    if (head !== undefined && (await isMeant(head))) yield name;
+    const head = await headOrFault(places, name, signal);
+    if (head !== undefined && (head === "unreadable" || (await isMeant(head)))) yield name;
+  }
+}
+
+/** Returns undefined if there is no such blob, or it is no envelope. @throws what is wrong with the store, not with this blob */
+async function headOrFault(
+  places: BlobPlaces,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<BlobHead | "unreadable" | undefined> {
+  try {
+    const blob = await openedIn(places, name, signal);
+    if (blob === undefined || !isOwnBlob(blob)) return undefined;
+    return await repeated(() => headOf(name, blob, signal), { clock: places.clock, signal });
+  } catch (error) {
+    const isOfThisBlob = EnvelockError.is(error) && FAULTS_OF_A_BLOB.has(error.code) && !FAULTS_OF_THE_CALLER.has(error.detail ?? "");
+    if (isOfThisBlob) return "unreadable";
+    throw error;
   }
 }
 
@@ -92,11 +109,6 @@ async function* candidates(
   }
 }
 
-/** Lists the keys that wrap the data key of a header. */
-export function keysOf(header: Uint8Array): readonly BlobKey[] {
-  return inspectEnvelope(header, header.length).recipients.map(({ provider, keyId }) => ({ provider, keyId }));
-}
-
 /** A page that does not go on would be asked for again and again. Names with characters from U+D800 on have two orders. */
 function requirePage(entries: readonly BlobEntry[], after: string | undefined): void {
   const isList = Array.isArray(entries) && entries.every((entry) => typeof entry?.name === "string");
@@ -108,12 +120,6 @@ function requirePage(entries: readonly BlobEntry[], after: string | undefined): 
   });
 }
 
-/** A blob that is no envelope is none of ours: a search passes over it. */
-function foreign(error: unknown): undefined {
-  if (EnvelockError.is(error) && error.code === "malformed-envelope") return undefined;
-  throw error;
-}
-
 export function optional(signal: AbortSignal | undefined): CallOptions {
   return signal === undefined ? {} : { signal };
 }
@@ -121,3 +127,6 @@ export function optional(signal: AbortSignal | undefined): CallOptions {
 /** Header, salt, commitment and often the first chunk. With it a read of 1 MiB stays within 33 KiB of what was asked for, wherever it begins. */
 const FIRST_READ_BYTES = 16_368;
 const PAGE = 1000;
+const FAULTS_OF_A_BLOB: ReadonlySet<string> = new Set(["malformed-envelope", "unsupported-version", "access-denied", "provider-failure"]);
+/** Details of `access-denied` that hold for every blob. */
+const FAULTS_OF_THE_CALLER: ReadonlySet<string> = new Set(["credential", "clock"]);

@@ -6,6 +6,7 @@ import type { OptionNames } from "../core/base/options.ts";
 import type { BlobCondition } from "./blob-store.ts";
 import type { BlobDescription } from "./description.ts";
 import type { BlobKey } from "./key-digest.ts";
+import type { BlobLedger } from "./ledger.ts";
 import type { BlobProgress } from "./progress.ts";
 import type { SealUploadOptions } from "./seal-upload.ts";
 import type { BlobTap } from "./write-blob.ts";
@@ -20,18 +21,6 @@ export interface EncryptedStoreOptions {
   readonly ledger?: BlobLedger;
   /** Defaults to the machine's. */
   readonly clock?: Clock;
-}
-
-/** A place where an application notes which keys wrap which blob. It only says where to look: the header of the blob decides. */
-export interface BlobLedger {
-  /** Adds keys to those of a blob. Called before a change, so that no blob is ever under a key that is not noted. */
-  note(name: string, keys: readonly BlobKey[]): Promise<void>;
-  /** Leaves these keys of a blob and no other. Called after a change; without it a search looks at more blobs than it must. */
-  settle?(name: string, keys: readonly BlobKey[]): Promise<void>;
-  /** Removes a blob. */
-  forget(name: string): Promise<void>;
-  /** Gives the names of the blobs that were noted with this key. */
-  find(key: BlobKey): AsyncIterable<string>;
 }
 
 export interface PutOptions extends SealUploadOptions, CallOptions {

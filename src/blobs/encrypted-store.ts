@@ -1,20 +1,19 @@
 import { CALL_OPTIONS, type CallOptions, callSignal } from "../core/base/call-options.ts";
 import { type Clock, systemClock } from "../core/base/clock.ts";
 import type { Context } from "../core/base/context.ts";
-import { invalidArgument } from "../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { refuseUnknown, requireMethods, shownValue } from "../core/base/options.ts";
 import { type Keyring, requireKeyring, streamsOf } from "../core/keyring/keyring.ts";
 import { checkedBytes } from "../core/resilience/checks.ts";
 import { openSeekable } from "../core/stream/seekable.ts";
 import { streamPieces } from "../core/stream/stream-pieces.ts";
 import type { BlobHead } from "./blob-head.ts";
-import { type BlobPlaces, found, headIn, keysOf, listed, openedIn, optional } from "./blob-search.ts";
+import { type BlobPlaces, found, headIn, listed, openedIn, optional } from "./blob-search.ts";
 import type { BlobEntry, BlobStore } from "./blob-store.ts";
 import { type BlobDescription, checkedDescription, openedDescription } from "./description.ts";
 import { EncryptedBlob } from "./encrypted-blob.ts";
 import {
   type BlobDeleteOptions,
-  type BlobLedger,
   type BlobListOptions,
   checkedTap,
   conditionOf,
@@ -30,8 +29,9 @@ import {
   STALE_OPTIONS,
   STORE_OPTIONS,
 } from "./encrypted-store-options.ts";
-import { blobMissing } from "./failures.ts";
-import { keyDigestsOf } from "./key-digest.ts";
+import { blobMissing, isConditionError } from "./failures.ts";
+import { keyDigestsOf, keysOf } from "./key-digest.ts";
+import { type BlobLedger, checkedLedger, dropHeader, noteHeader } from "./ledger.ts";
 import { checkedName } from "./name.ts";
 import { PinnedSource } from "./pinned-source.ts";
 import { checkedListener } from "./progress.ts";
@@ -68,7 +68,7 @@ export function encryptedStore(keyring: Keyring, store: BlobStore, options: Encr
   const { context, ledger, clock = systemClock } = options;
   if (typeof context !== "function") throw invalidArgument("context must be a function that makes a blob's context from its name");
   requireMethods(store, ["create", "open", "delete", "list"], "encryptedStore takes a blob store");
-  return new EncryptedStore(requireKeyring(keyring, "keyring"), store, context, ledger, clock);
+  return new EncryptedStore(requireKeyring(keyring, "keyring"), store, context, checkedLedger(ledger), clock);
 }
 
 /** Encrypted blobs in a store. Use `encryptedStore`. */
@@ -116,10 +116,20 @@ export class EncryptedStore {
       onProgress: checkedListener(onProgress),
       signal,
     };
-    const note = async (header: Uint8Array): Promise<void> => await this.#ledger?.note(own, keysOf(header));
-    const { header, ...result } = await writeBlob(streamsOf(this.#keyring), this.#store, { ...call, note }, this.#clock);
-    await this.#ledger?.settle?.(own, keysOf(header));
-    return result;
+    let [before, noted]: readonly (Uint8Array | undefined)[] = [];
+    const note = async (header: Uint8Array): Promise<void> => {
+      if (!("ifNone" in call.condition)) before = await this.#notedHeader(own, signal);
+      await noteHeader(this.#ledger, own, header);
+      noted = header;
+    };
+    try {
+      const result = await writeBlob(streamsOf(this.#keyring), this.#store, { ...call, note }, this.#clock);
+      await dropHeader(this.#ledger, own, before);
+      return result;
+    } catch (error) {
+      if (isConditionError(error)) await dropHeader(this.#ledger, own, noted); // no other blob ever has this header
+      throw error;
+    }
   }
 
   /**
@@ -166,18 +176,19 @@ export class EncryptedStore {
     const signal = callSignal(options, CALL_OPTIONS, "rewrap");
     const own = checkedName(name);
     for (let attempt = 1; attempt <= REWRAP_ATTEMPTS; attempt++) {
-      const head = await headIn(this.#places, own, signal);
+      const head = await headIn(this.#places, own, signal).catch(archived);
+      if (head === "archived") return "not-possible";
       if (head === undefined) throw blobMissing(own);
       const isStale = await this.#keyring.needsRewrap(head.header, optional(signal));
       if (!isStale && !this.#mustFold(head)) return "current";
       const header = isStale ? await this.#keyring.rewrapHeader(head.header, optional(signal)) : head.header;
       const keys = await keyDigestsOf(header);
       const change = { ownHeaderBytes: head.ownHeaderBytes, header, keys };
-      await this.#ledger?.note(own, keysOf(header));
+      await noteHeader(this.#ledger, own, header);
       const outcome = await repeated(() => head.blob.replaceHeader(change, optional(signal)), this.#persistence(signal));
       if (outcome === "not-possible") return outcome;
       if (outcome === "replaced") {
-        await this.#ledger?.settle?.(own, keysOf(header));
+        if (isStale) await dropHeader(this.#ledger, own, head.header);
         return "rewrapped";
       }
     }
@@ -186,7 +197,8 @@ export class EncryptedStore {
 
   /**
    * Finds blobs that `rewrap` would change, or with `wrappedBy` those that a key wraps. Candidates come from the index or the ledger where
-   * there is one and `wrappedBy` asks for it, else from the list; the header of each decides.
+   * there is one and `wrappedBy` asks for it, else from the list; the header of each decides. A blob whose header cannot be read (archived,
+   * damaged, refused, of a later version) is among them: nothing tells that it does not need the key.
    *
    * @returns names, one at a time; `after` goes on from one of them, except with an index or a ledger
    * @throws the iteration throws as `Keyring.needsRewrap`, and the store's errors
@@ -241,8 +253,9 @@ export class EncryptedStore {
     requireText({ ifMatch });
     const own = checkedName(name);
     const condition = { ...optional(signal), ...(ifMatch !== undefined && { ifMatch }) };
+    const before = await this.#notedHeader(own, signal);
     const isDeleted = await repeated(() => this.#store.delete(own, condition), this.#persistence(signal));
-    if (isDeleted) await this.#ledger?.forget(own);
+    if (isDeleted) await dropHeader(this.#ledger, own, before);
     return isDeleted;
   }
 
@@ -253,6 +266,14 @@ export class EncryptedStore {
     requireText({ prefix, after });
     const page = { ...(prefix !== undefined && { prefix }), ...(after !== undefined && { after }) };
     return listed(this.#places, page, signal);
+  }
+
+  /** The header that is in force now, if there is a ledger: it is dropped once the blob has been replaced or removed. */
+  async #notedHeader(name: string, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+    if (this.#ledger === undefined) return undefined;
+    const head = await headIn(this.#places, name, signal).catch(() => undefined); // what cannot be read now stays noted
+    signal?.throwIfAborted();
+    return head?.header;
   }
 
   /** Whether a header that stands beside the blob belongs into it: in stores that keep none beside. */
@@ -267,6 +288,12 @@ export class EncryptedStore {
   #persistence(signal: AbortSignal | undefined): Persistence {
     return { clock: this.#clock, signal };
   }
+}
+
+/** A store that archived a blob gives its header to nobody. */
+function archived(error: unknown): "archived" {
+  if (EnvelockError.is(error) && error.detail === "archived") return "archived";
+  throw error;
 }
 
 /** Runs it at once, and gives its result or its failure later. */

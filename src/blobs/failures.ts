@@ -30,6 +30,11 @@ export function blobChanged(name: string): EnvelockError {
   });
 }
 
+/** Whether a put failed because its condition did not hold: then nothing was stored. */
+export function isConditionError(error: unknown): boolean {
+  return EnvelockError.is(error) && (error.detail === "blob-exists" || error.detail === "blob-changed");
+}
+
 /** Makes an error from the status of an HTTP answer of a store. */
 export function statusFailure(what: string, status: number, reason: string, cause?: unknown, retryAfterMs?: number): EnvelockError {
   const code = CODE_BY_STATUS[status] ?? (status >= 500 ? "unavailable" : "provider-failure");

@@ -17,7 +17,6 @@ export type { BlobStreamOptions, EncryptedBlob } from "./encrypted-blob.ts";
 export { type EncryptedStore, encryptedStore } from "./encrypted-store.ts";
 export type {
   BlobDeleteOptions,
-  BlobLedger,
   BlobListOptions,
   EncryptedStoreOptions,
   FindStaleOptions,
@@ -25,6 +24,7 @@ export type {
   RewrapOutcome,
 } from "./encrypted-store-options.ts";
 export type { BlobKey } from "./key-digest.ts";
+export type { BlobLedger } from "./ledger.ts";
 export type { BlobLock } from "./lock.ts";
 export { type MemoryBlobsOptions, memoryBlobs } from "./memory.ts";
 export {

@@ -16,8 +16,12 @@ export async function keyDigest({ provider, keyId }: BlobKey): Promise<string> {
   return toHex(new Uint8Array(digest)).slice(0, 32);
 }
 
+/** Lists the keys that wrap the data key of a header. */
+export function keysOf(header: Uint8Array): readonly BlobKey[] {
+  return inspectEnvelope(header, header.length).recipients.map(({ provider, keyId }) => ({ provider, keyId }));
+}
+
 /** The digests of all keys of a header, each once. */
 export async function keyDigestsOf(header: Uint8Array): Promise<readonly string[]> {
-  const { recipients } = inspectEnvelope(header, header.length);
-  return [...new Set(await Promise.all(recipients.map(keyDigest)))];
+  return [...new Set(await Promise.all(keysOf(header).map(keyDigest)))];
 }

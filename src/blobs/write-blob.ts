@@ -45,12 +45,7 @@ export interface PutResult {
 }
 
 /** Encrypts a source into a store: block by block, several in flight, and the commit last. On failure nothing appears. */
-export async function writeBlob(
-  access: StreamAccess,
-  store: BlobStore,
-  call: PutCall,
-  clock: Clock,
-): Promise<PutResult & { readonly header: Uint8Array }> {
+export async function writeBlob(access: StreamAccess, store: BlobStore, call: PutCall, clock: Clock): Promise<PutResult> {
   const stop = new AbortController();
   const signal = call.signal === undefined ? stop.signal : AbortSignal.any([call.signal, stop.signal]);
   const persistence: Persistence = { clock, signal };
@@ -81,7 +76,7 @@ export async function writeBlob(
     await call.note(header);
     const isOurs = startTest(store, call.name, sender.start, header.length, signal);
     const etag = await committed(upload, call, isOurs, persistence);
-    return { etag, plaintextBytes: counted.plaintextBytes, storedBytes: sender.sentBytes, header };
+    return { etag, plaintextBytes: counted.plaintextBytes, storedBytes: sender.sentBytes };
   } catch (error) {
     stop.abort(error);
     await encrypted.return().catch(() => undefined);

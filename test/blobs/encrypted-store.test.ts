@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { type BlobProgress, encryptedStore, memoryBlobs } from "../../src/blobs/index.ts";
+import { type BlobProgress, memoryBlobs } from "../../src/blobs/index.ts";
 import { CHUNK_BYTES } from "../../src/core/contracts/suite.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
@@ -308,59 +308,6 @@ describe("rewrap", () => {
     expect(await refusal(() => planted(own).get("x"))).toMatchObject({ detail: "overlay-foreign" });
     expectSameBytes(await (await planted('"of a version before"').get("x")).read(0, 10), noise(10)); // left behind by a replaced blob
   });
-
-  test("what is to be rewrapped is found by key, by ledger and by list", async () => {
-    const backing = memoryBlobs();
-    const noted = new Map<string, readonly { readonly keyId: string }[]>();
-    const ledger = {
-      note: async (name: string, keys: readonly { readonly keyId: string }[]) =>
-        void noted.set(name, [...(noted.get(name) ?? []), ...keys]),
-      settle: async (name: string, keys: readonly { readonly keyId: string }[]) => void noted.set(name, keys),
-      forget: async (name: string) => void noted.delete(name),
-      async *find(key: { readonly keyId: string }) {
-        for (const [name, keys] of noted) if (keys.some(({ keyId }) => keyId === key.keyId)) yield name;
-      },
-    };
-    const { findByKey: _, ...unindexed } = backing;
-    const context = (name: string) => ({ object: name });
-    const old = encryptedStore(keyringOf("old"), unindexed, { context, ledger });
-    const mover = encryptedStore(keyringOf("new", "old"), unindexed, { context, ledger });
-    for (const name of ["a", "b", "c", "d"]) await old.put(name, noise(10));
-    await (await backing.create("not-ours", { metadata: {}, keys: [] })).commit({ ifNone: "*" });
-    expect(await mover.rewrap("b")).toBe("rewrapped");
-    await mover.delete("d");
-    const wrappedBy = { provider: "local", keyId: "old" };
-    const indexed = storeOf(backing, keyringOf("new", "old"));
-    for (const found of [mover.findStale({ wrappedBy }), indexed.findStale({ wrappedBy }), mover.findStale(), indexed.findStale()]) {
-      expect(await namesIn(found)).toEqual(["a", "c"]);
-    }
-    expect(await namesIn(mover.findStale({ after: "a" }))).toEqual(["c"]);
-  });
-});
-
-test("a ledger knows of a key before a blob is under it", async () => {
-  const backing = memoryBlobs();
-  const noted: string[] = [];
-  const refuse = new Error("the table is locked");
-  let isLocked = false;
-  const ledger = {
-    async note(name: string, keys: readonly { readonly keyId: string }[]) {
-      if (isLocked) throw refuse;
-      noted.push(`${name} ${keys.map(({ keyId }) => keyId)} ${(await backing.open(name, 1))?.etag ?? "none"}`);
-    },
-    forget: async () => undefined,
-    async *find() {},
-  };
-  const context = (name: string) => ({ object: name });
-  const { etag } = await encryptedStore(keyringOf("old"), backing, { context, ledger }).put("x", noise(10));
-  const mover = encryptedStore(keyringOf("new", "old"), backing, { context, ledger });
-  isLocked = true;
-  await expect(mover.rewrap("x")).rejects.toBe(refuse);
-  await expect(mover.put("y", noise(10))).rejects.toBe(refuse);
-  expect([(await backing.open("x", 1))?.etag, await backing.open("y", 1)]).toEqual([etag, undefined]);
-  isLocked = false;
-  expect(await mover.rewrap("x")).toBe("rewrapped");
-  expect(noted).toEqual(["x old none", `x new ${etag}`]);
 });
 
 describe("verify", () => {
@@ -390,12 +337,6 @@ describe("verify", () => {
 function inspectedHeaderBytes(envelope: Uint8Array): number {
   const seen = inspect(envelope);
   return seen.kind === "envelope" ? seen.headerBytes : 0;
-}
-
-async function namesIn(found: AsyncIterable<string>): Promise<readonly string[]> {
-  const names: string[] = [];
-  for await (const name of found) names.push(name);
-  return names;
 }
 
 function untypedly(options: object): object {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { type BlobKey, type BlobLedger, type BlobStore, encryptedStore, rewrapStale } from "../../src/blobs/index.ts";
+import { type BlobStore, encryptedStore, rewrapStale } from "../../src/blobs/index.ts";
 import { s3Blobs, s3Presigner } from "../../src/blobs/s3/index.ts";
 import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
@@ -13,6 +13,7 @@ import { untyped } from "../support/untyped.ts";
 import { memoryOverlays } from "./overlay-table.ts";
 import { client, emulators, inTurn, openByClient, openS3, sdk, signedBy, WAYS } from "./s3-places.ts";
 import { collected, hurried, inPieces, keyringOf, storeOf, wholeOf } from "./set-up.ts";
+import { TableLedger } from "./table-ledger.ts";
 
 const { aws } = emulators;
 const MIB = 2 ** 20;
@@ -291,15 +292,7 @@ describe("annotations", () => {
 
 describe("a ledger", () => {
   test("finds the blobs of a key, also after a rewrap that was cut short", async () => {
-    const noted = new Map<string, BlobKey[]>();
-    const ledger: BlobLedger = {
-      note: async (name, keys) => void noted.set(name, [...(noted.get(name) ?? []), ...keys]),
-      settle: async (name, keys) => void noted.set(name, [...keys]),
-      forget: async (name) => void noted.delete(name),
-      async *find({ keyId }) {
-        for (const [name, keys] of noted) if (keys.some((key) => key.keyId === keyId)) yield name;
-      },
-    };
+    const ledger = new TableLedger();
     const backing = openS3("aws");
     const prefix = newName();
     const of = (...keys: [string, ...string[]]) =>

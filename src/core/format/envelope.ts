@@ -46,6 +46,11 @@ export function headerBytesOf(bytes: Uint8Array): number {
   return HEADER_PREFIX_BYTES + area;
 }
 
+/** Whether bytes may be the beginning of an envelope, of this version or another: the first byte says so. */
+export function beginsAsEnvelope(bytes: Uint8Array): boolean {
+  return bytes[0] === ENVELOPE_HEAD;
+}
+
 /**
  * Parses a detached header: exactly a header, nothing after it.
  *
