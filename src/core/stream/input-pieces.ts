@@ -105,8 +105,9 @@ export function holdErrors(source: object): void {
 
 /** Takes an async iterable over. @throws `invalid-argument` for anything else, such as an array or a stream of an older browser */
 export function requirePieces(pieces: unknown, what: string): void {
-  if (typeof pieces === "object" && pieces !== null && Symbol.asyncIterator in pieces) return holdErrors(pieces);
-  throw invalidArgument(`${what} takes an async iterable of Uint8Arrays`, "pipe a web stream through encryptStream or decryptStream");
+  if (typeof pieces !== "object" || pieces === null || !(Symbol.asyncIterator in pieces))
+    throw invalidArgument(`${what} takes an async iterable of Uint8Arrays`, "pipe a web stream through encryptStream or decryptStream");
+  holdErrors(pieces);
 }
 
 const OVER: IteratorResult<Uint8Array> = { done: true, value: undefined };
