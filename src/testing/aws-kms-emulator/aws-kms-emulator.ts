@@ -110,6 +110,16 @@ export class AwsKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     this.#key(keyArn).state = state;
   }
 
+  /**
+   * Makes a key one of imported material that expires, or of material of the service, which does not.
+   *
+   * @param atMs milliseconds since 1970. Undefined for never
+   * @throws `key-not-found`
+   */
+  setExpiry(keyArn: string, atMs: number | undefined): void {
+    this.#key(keyArn).validToMs = atMs;
+  }
+
   /** Credentials of a new principal. */
   issueCredentials(traits: PrincipalTraits = {}): EmulatedCredentials {
     return this.#state.principals.issue(traits);

@@ -14,7 +14,10 @@ import { checkSignature } from "./signatures.ts";
 /** One request, as the audit trail records it. */
 export interface LoggedRequest extends LogEntry {
   readonly requestId: string;
-  /** The operation, such as `Encrypt`; undefined for the metadata services. Faults are ordered by it: the path is `POST /Encrypt`. */
+  /**
+   * The operation, such as `Encrypt`; undefined for the metadata services. The path is `POST /Encrypt`. Faults match the path, followed by a
+   * space and the `KeyId` of the request if it has one.
+   */
   readonly operation: string | undefined;
   /** The ARN of the caller, if the signature was good. */
   principal: string | undefined;
@@ -46,7 +49,9 @@ export class AwsService implements EmulatedService<LoggedRequest, OwnFault> {
     const target = headers["x-amz-target"]?.toString();
     const operation = target === undefined ? stsOperation(headers["content-type"], body) : target.replace(/^TrentService\./, "");
     const path = operation === undefined ? base.path : `${base.method} /${operation}`;
-    return { ...base, path, requestId: randomUUID(), operation, principal: undefined };
+    const keyId = target === undefined ? undefined : KEY_ID.exec(body)?.[1];
+    const matched = keyId === undefined ? path : `${path} ${keyId}`;
+    return { ...base, path, matched, requestId: randomUUID(), operation, principal: undefined };
   }
 
   headersOf({ requestId }: LoggedRequest): Readonly<Record<string, string>> {
@@ -106,3 +111,5 @@ function stsOperation(contentType = "", body: string): string | undefined {
 function isOfSts(operation: string | undefined): operation is string {
   return operation === "AssumeRole" || operation === "AssumeRoleWithWebIdentity" || operation === "GetCallerIdentity";
 }
+
+const KEY_ID = /"KeyId":\s*"([^"\\]*)"/;

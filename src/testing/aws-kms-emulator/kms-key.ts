@@ -54,6 +54,8 @@ export class KmsKey {
   state: KmsKeyState = "Enabled";
   deletionAtMs: number | undefined;
   isRotated = false;
+  /** When imported key material expires, in milliseconds since 1970. */
+  validToMs: number | undefined;
   readonly #shared: Shared;
   readonly #traits: KmsKeyTraits;
 
@@ -61,6 +63,7 @@ export class KmsKey {
     this.arn = arn;
     this.spec = traits.spec ?? "SYMMETRIC_DEFAULT";
     this.createdAtMs = nowMs;
+    this.validToMs = traits.validToMs;
     this.#traits = traits;
     this.#shared = shared;
   }
@@ -77,10 +80,6 @@ export class KmsKey {
   /** The same key in another region. */
   replicate(region: string, nowMs: number): KmsKey {
     return new KmsKey(arnOf(region, this.account, this.id), this.#traits, nowMs, this.#shared);
-  }
-
-  get validToMs(): number | undefined {
-    return this.#traits.validToMs;
   }
 
   /** The key policy as JSON. Without one of its own, that of the service, which leaves everything to the account. */

@@ -18,6 +18,8 @@ export interface LogEntry {
   readonly method: string;
   /** Method and path, such as `GET /keys/orders`, without host and query. Faults match this text. */
   readonly path: string;
+  /** The text that faults match, where the path tells requests apart too little. Default: the path. */
+  readonly matched?: string;
   /** The body as received, data keys included. Empty where a service takes bytes. */
   readonly body: string;
   /** Unix time in milliseconds. */
@@ -184,7 +186,7 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     const gate = this.#gate;
     this.#gate = undefined;
     await gate?.pass();
-    return this.faults.take(entry.path);
+    return this.faults.take(entry.matched ?? entry.path);
   }
 
   async #respond(request: ServedRequest, entry: Entry, fault: CommonFault | OwnFault | undefined, response: ServerResponse): Promise<void> {

@@ -2,6 +2,7 @@ import { systemClock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown, shownValue } from "../../core/base/options.ts";
 import type { TenantKeyOpener } from "../../core/contracts/tenant-keys.ts";
+import type { Fault as AwsFault, AwsKmsEmulator } from "../aws-kms-emulator/index.ts";
 import type { AzureEmulator, Fault as AzureFault } from "../azure-emulator/index.ts";
 import type { Fault as GcpFault, GcpKmsEmulator } from "../gcp-kms-emulator/index.ts";
 import type { VaultEmulator, Fault as VaultFault } from "../vault-emulator/index.ts";
@@ -156,27 +157,82 @@ export function azureKeyHost(options: AzureKeyHostOptions): TenantKeyHost {
       return { key: { kind: opener.kind, key: emulator.keyUrl(name) }, identity: { directoryId: emulator.tenantId } };
     },
     expire(name, isExpiring) {
-      const exp = isExpiring ? Math.floor(systemClock.unixMs() / 1000) + 30 * 86_400 : undefined;
+      const exp = isExpiring ? Math.floor(inThirtyDaysMs() / 1000) : undefined;
       emulator.change(name, emulator.newestVersion(name), { exp });
     },
   });
 }
 
+export interface AwsKeyHostOptions {
+  readonly emulator: AwsKmsEmulator;
+  /** `awsTenantKeys` with the connection of the emulator, and its `url` as `stsEndpoint`. */
+  readonly opener: TenantKeyOpener;
+  /** The account of all fake tenants, with their keys and a role for each. Default `444455556666`. */
+  readonly account?: string;
+}
+
+/**
+ * Keeps the keys of fake tenants in an `AwsKmsEmulator`, each in the region `eu-central-1` and behind a role that asks for the tenant's
+ * external id: call `trust` for a tenant that the test itself invites. The mode `expiring` gives the key imported material with an end in 30
+ * days.
+ *
+ * @throws `invalid-argument` for an unknown option
+ * @example
+ * ```ts
+ * import { awsTenantKeys } from "envelock/providers/aws-kms";
+ * import { AwsKmsEmulator } from "envelock/testing/aws-kms-emulator";
+ * import { awsKeyHost, FakeTenants } from "envelock/testing/tenants";
+ *
+ * const emulator = await AwsKmsEmulator.start();
+ * const opener = awsTenantKeys({ ...emulator.connection, stsEndpoint: emulator.url, vendorAccounts: ["111122223333"] });
+ * const fake = await FakeTenants.start({ tenants: { acme: "denied" }, host: awsKeyHost({ emulator, opener }) });
+ * await fake.close();
+ * await emulator.close();
+ * ```
+ */
+export function awsKeyHost(options: AwsKeyHostOptions): TenantKeyHost {
+  refuseUnknown(options, AWS_OPTIONS, "awsKeyHost");
+  const { emulator, opener, account = "444455556666" } = options;
+  if (typeof account !== "string" || !/^\d{12}$/.test(account)) throw invalidArgument("account is the number of an account, of 12 digits");
+  const roleOf = (name: string): string => `arn:aws:iam::${account}:role/envelock-${name}`;
+  return hostOf<AwsFault>({
+    emulator,
+    opener,
+    faults: {
+      slow: "slow:800",
+      throttled: "ThrottlingException",
+      denied: "AccessDeniedException",
+      disabled: "DisabledException",
+      deleted: "NotFoundException",
+      unreachable: "reset",
+      hanging: "hang",
+    },
+    pathOf: (_name, { key }) => new RegExp(` ${key.key}$`),
+    make: (name) => ({
+      key: { kind: opener.kind, key: emulator.createKey({ account, region: "eu-central-1" }) },
+      identity: { roleArn: roleOf(name) },
+    }),
+    expire: (_name, isExpiring, { key }) => emulator.setExpiry(key.key, isExpiring ? inThirtyDaysMs() : undefined),
+    trust: (name, externalId) => emulator.addRole(roleOf(name), { externalId }),
+  });
+}
+
 interface EmulatedHost<Fault> {
   readonly emulator: {
-    readonly requests: readonly { readonly path: string }[];
+    readonly requests: readonly { readonly path: string; readonly matched?: string }[];
     failWhile(fault: Fault, on: RegExp): () => void;
   };
   readonly opener: TenantKeyOpener;
   /** The fault of each mode. */
   readonly faults: Readonly<Partial<Record<FakeKeyMode, Fault>>>;
   /** Matches the requests for one key. */
-  pathOf(name: string): RegExp;
+  pathOf(name: string, hosted: HostedKey): RegExp;
   make(name: string): HostedKey | Promise<HostedKey>;
-  expire?(name: string, isExpiring: boolean): void;
+  expire?(name: string, isExpiring: boolean, hosted: HostedKey): void;
+  trust?(name: string, externalId: string): void;
 }
 
-function hostOf<Fault>({ emulator, opener, faults, pathOf, make, expire }: EmulatedHost<Fault>): TenantKeyHost {
+function hostOf<Fault>({ emulator, opener, faults, pathOf, make, expire, trust }: EmulatedHost<Fault>): TenantKeyHost {
   if (typeof emulator?.failWhile !== "function") throw invalidArgument("emulator must be an emulator that was started");
   if (typeof opener?.open !== "function" || typeof opener.accept !== "function") throw invalidArgument("opener must be a TenantKeyOpener");
   const hosted = new Map<string, { readonly key: HostedKey; end: () => void }>();
@@ -198,15 +254,26 @@ function hostOf<Fault>({ emulator, opener, faults, pathOf, make, expire }: Emula
       if (found === undefined) throw noSuchKey(tenant);
       found.end();
       const fault = faults[checked];
-      found.end = fault === undefined ? () => undefined : emulator.failWhile(fault, pathOf(keyNameOf(tenant)));
-      expire?.(keyNameOf(tenant), checked === "expiring");
+      found.end = fault === undefined ? () => undefined : emulator.failWhile(fault, pathOf(keyNameOf(tenant), found.key));
+      expire?.(keyNameOf(tenant), checked === "expiring", found.key);
     },
     callsOf(tenant) {
-      if (!hosted.has(tenant)) throw noSuchKey(tenant);
-      const path = pathOf(keyNameOf(tenant));
-      return emulator.requests.filter((request) => path.test(request.path)).length;
+      const found = hosted.get(tenant);
+      if (found === undefined) throw noSuchKey(tenant);
+      const on = pathOf(keyNameOf(tenant), found.key);
+      return emulator.requests.filter(({ path, matched = path }) => on.test(matched)).length;
     },
+    ...(trust !== undefined && {
+      trust(tenant, externalId) {
+        if (!hosted.has(tenant)) throw noSuchKey(tenant);
+        trust(keyNameOf(tenant), externalId);
+      },
+    }),
   };
+}
+
+function inThirtyDaysMs(): number {
+  return systemClock.unixMs() + 30 * 86_400_000;
 }
 
 function keyNameOf(tenant: string): string {
@@ -221,3 +288,4 @@ function noSuchKey(tenant: string): Error {
 const VAULT_OPTIONS: OptionNames<VaultKeyHostOptions> = { emulator: true, opener: true, mount: true };
 const GCP_OPTIONS: OptionNames<GcpKeyHostOptions> = { emulator: true, opener: true, project: true };
 const AZURE_OPTIONS: OptionNames<AzureKeyHostOptions> = { emulator: true, opener: true };
+const AWS_OPTIONS: OptionNames<AwsKeyHostOptions> = { emulator: true, opener: true, account: true };

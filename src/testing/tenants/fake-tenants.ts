@@ -177,7 +177,8 @@ export class FakeTenants {
       return;
     }
     const { key, identity } = await this.host.describeKey(id);
-    await this.tenants.invite(id, { actor, ...(identity !== undefined && { identity }) });
+    const { externalId } = await this.tenants.invite(id, { actor, ...(identity !== undefined && { identity }) });
+    this.host.trust?.(id, externalId);
     await this.tenants.stage(id, key, { actor });
     const { level, findings } = await this.#finished(this.tenants.verify(id, { actor }));
     if (level === "failed") {

@@ -1,6 +1,8 @@
 export { type ClosingCheck, type ClosingReport, requireClosing } from "./closing-check.ts";
 export {
+  type AwsKeyHostOptions,
   type AzureKeyHostOptions,
+  awsKeyHost,
   azureKeyHost,
   type GcpKeyHostOptions,
   gcpKeyHost,

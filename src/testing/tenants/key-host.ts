@@ -13,6 +13,14 @@ export interface TenantKeyHost {
   /** Makes the key of a tenant, if it is not there, and describes it. @throws `invalid-argument` for an id that no key can be named after */
   describeKey(tenant: string): HostedKey | Promise<HostedKey>;
 
+  /**
+   * Lets in a vendor that shows this external id, which `invite` returned. Called before the key is used. Absent where the key service asks
+   * for none.
+   *
+   * @throws `invalid-argument` for a tenant without a key
+   */
+  trust?(tenant: string, externalId: string): void;
+
   /** Makes the key of a tenant behave otherwise from now on. @throws `invalid-argument` for an unknown mode or tenant */
   setMode(tenant: string, mode: FakeKeyMode): void;
 

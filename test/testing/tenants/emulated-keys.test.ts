@@ -1,9 +1,19 @@
+import { awsTenantKeys } from "envelock/providers/aws-kms";
 import { azureTenantKeys } from "envelock/providers/azure";
 import { gcpTenantKeys } from "envelock/providers/gcp-kms";
 import { vaultTenantKeys } from "envelock/providers/vault";
+import { AwsKmsEmulator } from "envelock/testing/aws-kms-emulator";
 import { AzureEmulator } from "envelock/testing/azure-emulator";
 import { GcpKmsEmulator } from "envelock/testing/gcp-kms-emulator";
-import { azureKeyHost, type FakeKeyMode, FakeTenants, gcpKeyHost, type TenantKeyHost, vaultKeyHost } from "envelock/testing/tenants";
+import {
+  awsKeyHost,
+  azureKeyHost,
+  type FakeKeyMode,
+  FakeTenants,
+  gcpKeyHost,
+  type TenantKeyHost,
+  vaultKeyHost,
+} from "envelock/testing/tenants";
 import { VaultEmulator } from "envelock/testing/vault-emulator";
 import { afterAll, describe, expect, test } from "vitest";
 import { refusal } from "../../support/refusal.ts";
@@ -12,8 +22,9 @@ import { untyped } from "../../support/untyped.ts";
 const vault = await VaultEmulator.start();
 const gcp = await GcpKmsEmulator.start();
 const azure = await AzureEmulator.start({ isPurgeProtected: true });
+const aws = await AwsKmsEmulator.start();
 afterAll(async () => {
-  for (const emulator of [vault, gcp, azure]) await emulator.close();
+  for (const emulator of [vault, gcp, azure, aws]) await emulator.close();
 });
 
 const HOSTS: readonly (readonly [name: string, host: () => TenantKeyHost])[] = [
@@ -37,6 +48,7 @@ const HOSTS: readonly (readonly [name: string, host: () => TenantKeyHost])[] = [
       return azureKeyHost({ emulator: azure, opener: azureTenantKeys({ ...connection, credential: () => credential, vendorDirectories }) });
     },
   ],
+  ["AWS KMS", () => awsKeyHost({ emulator: aws, opener: awsTenantKeys({ ...aws.connection, stsEndpoint: aws.url, vendorAccounts: [] }) })],
 ];
 
 const ENDS: Readonly<Partial<Record<FakeKeyMode, string>>> = {
@@ -91,12 +103,16 @@ test("what an emulator cannot do to one key is refused, and what it can is named
   for (const call of [() => host.setMode("nobody", "denied"), () => host.callsOf("nobody"), () => host.describeKey("../x")])
     expect(await refusal(call)).toMatchObject({ code: "invalid-argument" });
   const { opener } = host;
+  const ofAws = HOSTS.at(-1)?.[1]();
+  expect(await refusal(() => ofAws?.trust?.("nobody", "x"))).toMatchObject({ code: "invalid-argument" });
   for (const call of [
     () => vaultKeyHost(untyped({ emulator: vault, openr: opener })),
     () => vaultKeyHost({ emulator: untyped({}), opener }),
     () => vaultKeyHost({ emulator: vault, opener: untyped({}) }),
     () => gcpKeyHost(untyped({ emulator: gcp, opener, ring: "x" })),
     () => azureKeyHost(untyped({ emulator: azure, opener, mount: "x" })),
+    () => awsKeyHost(untyped({ emulator: aws, opener, role: "x" })),
+    () => awsKeyHost({ emulator: aws, opener, account: "acme" }),
   ])
     expect(await refusal(call)).toMatchObject({ code: "invalid-argument" });
 });
