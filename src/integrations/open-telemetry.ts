@@ -77,6 +77,7 @@ interface Instruments {
   readonly providerCallDuration: Histogram;
   readonly retries: Counter;
   readonly breakerState: Gauge;
+  readonly breakerChanges: Counter;
   readonly cacheRequests: Counter;
   readonly cacheEvictions: Counter;
   readonly refreshes: Counter;
@@ -92,6 +93,7 @@ function instrumentsOf(meter: Meter): Instruments {
     providerCallDuration: meter.createHistogram("envelock.provider.call.duration", { unit: "s" }),
     retries: meter.createCounter("envelock.retries", { description: "Further attempts, by the code of the failure before" }),
     breakerState: meter.createGauge("envelock.breaker.state", { description: "0 closed, 1 half-open, 2 open" }),
+    breakerChanges: meter.createCounter("envelock.breaker.changes", { description: "Changes of breakers, by the new state" }),
     cacheRequests: meter.createCounter("envelock.cache.requests", { description: "Data keys looked for, by result" }),
     cacheEvictions: meter.createCounter("envelock.cache.evictions", { description: "Data keys wiped, by reason" }),
     refreshes: meter.createCounter("envelock.data_key.refreshes", { description: "Fetches ahead of expiry, by outcome" }),
@@ -115,6 +117,7 @@ function record(to: Instruments, event: KeyringEvent): void {
       break;
     case "breaker":
       to.breakerState.record(BREAKER_STATES[event.state], { "envelock.provider": event.provider });
+      to.breakerChanges.add(1, { "envelock.provider": event.provider, "envelock.state": event.state });
       break;
     case "cache":
       to.cacheRequests.add(1, { "envelock.result": event.result });

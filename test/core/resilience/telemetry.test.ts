@@ -139,6 +139,10 @@ test("metrics count operations, bytes, attempts, retries, cache, breaker and age
   expect(points["envelock.cache.evictions"]).toEqual([
     { attributes: { "envelock.provider": "local", "envelock.reason": "forgotten" }, value: 1 },
   ]);
+  expect(points["envelock.breaker.changes"]).toEqual([
+    { attributes: { "envelock.provider": "local", "envelock.state": "open" }, value: 2 },
+    { attributes: { "envelock.provider": "local", "envelock.state": "half-open" }, value: 1 },
+  ]);
   expect(points["envelock.breaker.state"]).toMatchObject([{ attributes: { "envelock.provider": "local" }, value: 2 }]);
   expect(points["envelock.data_key.age"]).toEqual(
     expect.arrayContaining([
