@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
+import type { Clock } from "envelock";
 import { httpsFetch } from "envelock/node";
+import { localKey } from "envelock/providers/local";
 import { vaultTenantKeys } from "envelock/providers/vault";
 import { type PostgresClient, postgresStore, postgresTenantStore } from "envelock/stores/postgres";
-import { Tenants } from "envelock/tenants";
+import { type TenantKeyOpener, Tenants, type TenantsOptions } from "envelock/tenants";
 import { Pool } from "pg";
 
 // A process of a vendor, for tests that need several, or that kill one. Its arguments are a `TenantTask` as JSON.
@@ -9,7 +12,8 @@ import { Pool } from "pg";
 export interface TenantTask {
   readonly job: "serve" | "move";
   readonly url: string;
-  readonly vault: VaultPlace;
+  /** Where the keys of `serve` are. Those of `move` are `keysInProcess`. */
+  readonly vault?: VaultPlace;
   /** What each tenant has, by its id, for `serve`. */
   readonly served?: Readonly<Record<string, Served>>;
   /** The tenant of `move`, and the statement, counted from 1, at which the process kills itself. */
@@ -33,18 +37,55 @@ export interface VaultPlace {
   readonly token: string;
 }
 
+/** A vendor of which the keys of tenants are in a key service. */
 export function tenantsOn(client: PostgresClient, { address, ca, token }: VaultPlace): Tenants {
   const placeOf = ({ tenant }: { readonly tenant: string }) => ({ mount: `tenants/${tenant}/transit`, token: async () => ({ token }) });
-  return new Tenants({
+  const open = vaultTenantKeys({ clusters: { main: { address, fetch: httpsFetch({ ca }), placeOf } } });
+  return new Tenants({ ...settingsOn(client), open, resilience: { retry: false } });
+}
+
+/**
+ * A vendor of which the keys of tenants are in its process, and whose time runs ten times as fast: what a move does then takes longer than its
+ * waits, so that many moves can be killed. It reads held data keys again so seldom that this takes no time from the move.
+ */
+export function fastTenantsOn(client: PostgresClient): Tenants {
+  const resilience = { retry: false, deadlineMs: HOUR_MS, attemptDeadlineMs: HOUR_MS } as const;
+  const ages = { cache: { maxAgeMs: HOUR_MS }, dataKeys: { refreshMs: HOUR_MS }, maxStaleMs: HOUR_MS };
+  return new Tenants({ ...settingsOn(client), ...ages, open: keysInProcess, clock: fastClock, resilience });
+}
+
+function settingsOn(client: PostgresClient): TenantsOptions {
+  return {
     store: postgresTenantStore({ client }),
     dataKeyStore: postgresStore({ client }),
-    open: vaultTenantKeys({ clusters: { main: { address, fetch: httpsFetch({ ca }), placeOf } } }),
     cache: { maxAgeMs: 3000 },
     refreshMs: 1000,
     grantSpreadMs: 0,
-    resilience: { retry: false },
-  });
+  };
 }
+
+/** Every name is a key, the same in each process. */
+const keysInProcess: TenantKeyOpener = {
+  kind: "in-process",
+  accept: ({ key }, { tenant }) => ({ name: `${tenant}/${key}`, payer: tenant }),
+  open: ({ key }, { tenant }) => {
+    const keyId = `${tenant}/${key}`;
+    return localKey({ keyId, key: new Uint8Array(createHash("sha256").update(keyId).digest()) });
+  },
+};
+
+const HOUR_MS = 3_600_000;
+const SPEED = 10;
+const fastClock: Clock = {
+  monotonicMs: () => performance.now() * SPEED,
+  unixMs: () => Date.now() * SPEED,
+  random: Math.random,
+  after(delayMs, run, kind) {
+    const timer = setTimeout(run, delayMs / SPEED);
+    if (kind === "idle") timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 /** Reads each tenant's data again and again, and prints a line whenever one has opened or closed. */
 async function serve(tenants: Tenants, served: Readonly<Record<string, Served>>): Promise<never> {
@@ -96,8 +137,8 @@ if (script.endsWith("tenant-worker.ts")) {
   const { job, url, vault, served = {}, tenant = "", killAt = Number.POSITIVE_INFINITY, fromStep }: TenantTask = JSON.parse(given);
   const pool = new Pool({ connectionString: url, max: 2 });
   pool.on("error", () => undefined);
-  const tenants = tenantsOn(killing(pool, killAt, fromStep), vault);
-  if (job === "serve") await serve(tenants, served);
+  if (job === "serve" && vault !== undefined) await serve(tenantsOn(pool, vault), served);
+  const tenants = fastTenantsOn(killing(pool, killAt, fromStep));
   await tenants.move(tenant);
   await tenants.close();
   await pool.end();
