@@ -128,7 +128,7 @@ const CLOCK_SKEW: Meaning = meaning("provider-failure", "clock-skew", "set the c
 const CUSTOM_KEY_STORE: Meaning = meaning("unavailable", "custom-key-store", "look at the connection of the custom key store");
 const UNAVAILABLE: Meaning = { code: "unavailable" };
 /** The names of errors, without the ending `Exception`. facts: the error lists of the KMS and STS service models */
-const MEANINGS: readonly (readonly [names: string, meaning: Meaning])[] = [
+export const MEANINGS: readonly (readonly [names: string, meaning: Meaning])[] = [
   ["InvalidCiphertext IncorrectKey", { code: "unwrap-rejected" }],
   ["NotFound InvalidArn", { code: "key-not-found", hint: "check the ARN; a new replica takes a moment" }],
   ["Disabled", meaning("key-disabled", "disabled", "enable the key, or cancel its deletion")],

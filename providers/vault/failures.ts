@@ -104,7 +104,7 @@ const KEY_NOT_FOUND: Meaning = {
 };
 type Row = readonly [text: RegExp, meaning: Meaning];
 /** Texts of Vault and OpenBao at both directions, with status 400. facts: openbao builtin/logical/transit and sdk/helper/keysutil */
-const CRYPTO: readonly Row[] = [
+export const CRYPTO: readonly Row[] = [
   [
     /too old/,
     {
@@ -126,7 +126,7 @@ const CRYPTO: readonly Row[] = [
   ],
 ];
 /** Texts at a decryption, also with status 500: servers of 1.4 to 1.6 answered so, and for RSA all still do. */
-const DECRYPT: readonly Row[] = [
+export const DECRYPT: readonly Row[] = [
   [
     /version is too new/,
     {

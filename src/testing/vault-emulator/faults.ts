@@ -31,7 +31,7 @@ export function namedAnswer(name: Exclude<OwnFault, VaultAnswer>): VaultAnswer {
   return isAnswerName(name) ? ANSWERS[name]() : quotaExceeded(numberOf("quota", name));
 }
 
-function isAnswerName(name: string): name is FaultAnswerName {
+export function isAnswerName(name: string): name is FaultAnswerName {
   return Object.hasOwn(ANSWERS, name);
 }
 
