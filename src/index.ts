@@ -27,7 +27,8 @@ export { type InspectedRecipient, type Inspection, inspect } from "./core/keyrin
 export { Keyring } from "./core/keyring/keyring.ts";
 export type { KeyringOptions, KeyringStatus } from "./core/keyring/keyring-options.ts";
 export type { BreakerOptions } from "./core/resilience/breaker.ts";
-export { FairLimits, type FairLimitsOptions, type FairLimitsStatus, type Lane, type TenantBudget } from "./core/resilience/fair-limits.ts";
+export { FairLimits, type FairLimitsOptions, type FairLimitsStatus } from "./core/resilience/fair-limits.ts";
+export type { Lane, TenantBudget } from "./core/resilience/fair-queues.ts";
 export type { ProviderStatus } from "./core/resilience/guarded-backend.ts";
 export { type GuardOptions, ProviderGuards, type ProviderGuardsOptions, type ResilienceOptions } from "./core/resilience/policy.ts";
 export type { RetryOptions } from "./core/resilience/retry.ts";

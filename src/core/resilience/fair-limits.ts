@@ -7,12 +7,9 @@ import { type WaitBounds, waitWithin } from "../base/wait.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import { count } from "./checks.ts";
-import { Payer, type Rates, Tenant, type Waiter } from "./fair-queues.ts";
+import { type Lane, Payer, type Rates, Tenant, type TenantBudget, type Waiter } from "./fair-queues.ts";
 import { noteLimits, QUEUE_FULL } from "./known-limits.ts";
 import { checkedRate, type RateLimit } from "./token-bucket.ts";
-
-/** The urgency of a keyring's calls: those that a user waits for, or those of jobs such as rewraps and health checks. */
-export type Lane = "request" | "background";
 
 export interface FairLimitsOptions {
   /** The most attempts of one tenant in flight. Default 8. */
@@ -39,14 +36,6 @@ export interface FairLimitsOptions {
   readonly backgroundShare?: number;
   /** The time source, for tests. */
   readonly clock?: Clock;
-}
-
-/** The bounds of one tenant's attempts. */
-export interface TenantBudget {
-  /** The most in flight. Default `perTenant`. */
-  readonly maxConcurrent?: number;
-  /** The most a second. Default `tenantRate`. */
-  readonly perSecond?: number;
 }
 
 export interface FairLimitsStatus {

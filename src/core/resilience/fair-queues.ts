@@ -1,6 +1,16 @@
 import { count } from "./checks.ts";
-import type { Lane, TenantBudget } from "./fair-limits.ts";
 import { checkedRate, partOf, type RateLimit, TokenBucket } from "./token-bucket.ts";
+
+/** The urgency of a keyring's calls: those that a user waits for, or those of jobs such as rewraps and health checks. */
+export type Lane = "request" | "background";
+
+/** The bounds of one tenant's attempts. */
+export interface TenantBudget {
+  /** The most in flight. Default `perTenant`. */
+  readonly maxConcurrent?: number;
+  /** The most a second. Default `tenantRate`. */
+  readonly perSecond?: number;
+}
 
 /** The rates of one set of limits. */
 export interface Rates {

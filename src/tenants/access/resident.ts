@@ -2,7 +2,7 @@ import { invalidArgument } from "../../core/base/errors.ts";
 import { quietly } from "../../core/base/quietly.ts";
 import type { KeyProvider } from "../../core/contracts/key-provider.ts";
 import type { Keyring } from "../../core/keyring/keyring.ts";
-import type { Lane } from "../../core/resilience/fair-limits.ts";
+import type { Lane } from "../../core/resilience/fair-queues.ts";
 import { DataKeys } from "../../fields/data-keys.ts";
 import { makesSameKeyring } from "../record/policy.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FairLimits, type FairLimitsOptions, type Lane, type Place } from "../../../src/core/resilience/fair-limits.ts";
+import { FairLimits, type FairLimitsOptions, type Place } from "../../../src/core/resilience/fair-limits.ts";
+import type { Lane } from "../../../src/core/resilience/fair-queues.ts";
 import { runs } from "../../support/arbitraries.ts";
 import { type FakeClock, fakeClock } from "../../support/fake-clock.ts";
 import { kek } from "../../support/keks.ts";
