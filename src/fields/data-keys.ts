@@ -1,3 +1,4 @@
+import { oldestOf } from "../core/base/ages.ts";
 import { CALL_OPTIONS, type CallOptions } from "../core/base/call-options.ts";
 import { type Context, KeyContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
@@ -104,7 +105,8 @@ export class DataKeys {
       onTick: () => this.#makeRoom(this.#maxScopes),
       time: { nowMs: clock.monotonicMs() },
     };
-    const ends = [life.onForget((filter) => this.#forget(filter, life.tenant)), life.onClose(() => this.#end())];
+    const oldestMs = (): number | undefined => oldestOf([...this.#scopes.values()].map((keys) => keys.oldestMs()));
+    const ends = [life.watch({ forget: (filter) => this.#forget(filter, life.tenant), oldestMs }), life.onClose(() => this.#end())];
     this.#stopListening = () => {
       for (const end of ends) end();
     };

@@ -25,6 +25,10 @@ export class FetchedKeys {
     return this.#held.get(kid);
   }
 
+  oldestMs(nowMs: number): number | undefined {
+    return this.#held.oldestMs(nowMs);
+  }
+
   /** Takes ownership of a key. */
   put(kid: string, key: DataKey, nowMs: number): void {
     this.#held.put(kid, key, nowMs);

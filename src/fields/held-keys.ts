@@ -1,3 +1,4 @@
+import { oldestOf } from "../core/base/ages.ts";
 import { toHex } from "../core/base/bytes.ts";
 import type { DataKey } from "../core/data-key/data-key.ts";
 import { TOKEN_PREFIX_BYTES } from "../core/format/token.ts";
@@ -26,6 +27,11 @@ export class HeldKeys {
   ageMs(kid: string, nowMs: number): number {
     const held = this.#keys.get(kid);
     return held === undefined ? 0 : nowMs - held.bornAt;
+  }
+
+  /** The time since the oldest key was unwrapped. Undefined if none is held. */
+  oldestMs(nowMs: number): number | undefined {
+    return oldestOf([...this.#keys.values()].map(({ bornAt }) => nowMs - bornAt));
   }
 
   /** Takes ownership of a key. */

@@ -1,3 +1,4 @@
+import { oldestOf } from "../core/base/ages.ts";
 import type { CallOptions } from "../core/base/call-options.ts";
 import { authenticationFailed, EnvelockError, isDeliberateRefusal } from "../core/base/errors.ts";
 import type { StoredDataKey } from "../core/contracts/data-key-store.ts";
@@ -205,6 +206,12 @@ export class ScopeKeys {
     this.#refresh.detach();
     this.#encrypting = undefined;
     return this.#held.dropAll() + this.#fetched.dropAll();
+  }
+
+  /** The age of the oldest key that is held. Undefined if none is. */
+  oldestMs(): number | undefined {
+    const nowMs = this.#policy.clock.monotonicMs();
+    return oldestOf([this.#held.oldestMs(nowMs), this.#fetched.oldestMs(nowMs)]);
   }
 
   /** Whether one of the rows names a key version. */

@@ -7,16 +7,19 @@ test("forget and close reach those that keep data keys beside the keyring, also 
   await keyring.decrypt(await keyring.encrypt(new Uint8Array(1)));
   const life = lifeOf(keyring);
   const heard: unknown[] = [];
-  life.onForget(() => {
+  const failing = (): number => {
     throw new Error("a listener's own fault");
-  });
-  const stop = life.onForget((filter) => heard.push(filter));
+  };
+  life.watch({ forget: failing, oldestMs: () => undefined });
+  const stop = life.watch({ forget: (filter) => heard.push(filter), oldestMs: () => 2 ** 40 });
+  expect(keyring.status().oldestDataKeyMs).toBe(2 ** 40);
   life.onClose(() => {
     throw new Error("a listener's own fault");
   });
   life.onClose(() => heard.push("closed"));
   expect(keyring.forget({ context: {} })).toBe(2); // one in the cache, one beside it
   stop();
+  expect(keyring.status().oldestDataKeyMs).toBe(undefined);
   keyring.forget();
   expect(life.isClosed).toBe(false);
   await keyring.close();

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
+import type { Keyring } from "../../src/core/keyring/keyring.ts";
 import { AuditQueue } from "../../src/tenants/audit/audit-queue.ts";
 import type { TenantAuditEvent } from "../../src/tenants/audit/events.ts";
 import { revocationBoundOf, SERVICE_LAGS } from "../../src/tenants/health/revocation-bound.ts";
+import type { TenantsOptions } from "../../src/tenants/tenants-options.ts";
+import type { FakeKeyMode } from "../../src/testing/tenants/index.ts";
 import { deferred } from "../support/deferred.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
-import { vendor } from "./bench.ts";
+import { type Vendor, vendor } from "./bench.ts";
 
 const EVENT: TenantAuditEvent = { type: "cache", result: "hit" };
 
@@ -136,6 +139,138 @@ describe("the bound of a revocation", () => {
     });
   });
 });
+
+describe("the report", () => {
+  test("has state, since when, epoch, generation and the keys in use, without what they are called", async () => {
+    const { tenants, onboard, clock, service } = vendor();
+    const name = await onboard("acme");
+    const began = clock.unixMs() - 600_000;
+    expect(await tenants.healthOf("acme")).toMatchObject({
+      tenant: "acme",
+      state: "active",
+      sinceMs: began,
+      epoch: 1,
+      generation: 1,
+      keys: [{ number: 1, kind: "fake", role: "wrap", verifiedAtMs: began, notAfterMs: null, expiry: "unknown" }],
+    });
+    service.addKey("vaults/acme/keys/second");
+    await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/second" });
+    await tenants.verify("acme");
+    await clock.finish(tenants.move("acme"));
+    const moved = await tenants.healthOf("acme");
+    expect(moved).toMatchObject({ state: "active", sinceMs: began, generation: 3 });
+    expect(moved.keys.map(({ number, role }) => `${number} ${role}`)).toEqual(["1 unwrap", "2 wrap"]);
+    await tenants.suspend("acme");
+    expect(await tenants.healthOf("acme")).toMatchObject({ state: "suspended", sinceMs: clock.unixMs() });
+    await tenants.offboard("acme");
+    await tenants.shred("acme");
+    await tenants.invite("acme");
+    const again = await tenants.healthOf("acme");
+    expect(again).toMatchObject({ state: "invited", epoch: 2, keys: [] });
+    expect(JSON.stringify([moved, again])).not.toContain(name);
+  });
+
+  test.each<readonly [FakeKeyMode, { readonly state: string; readonly outcome: string; readonly whose: string }]>([
+    ["denied", { state: "revoked", outcome: "access-denied", whose: "tenant" }],
+    ["disabled", { state: "revoked", outcome: "key-disabled", whose: "tenant" }],
+    ["deleted", { state: "revoked", outcome: "key-not-found", whose: "tenant" }],
+    ["unreachable", { state: "degraded", outcome: "unavailable", whose: "service" }],
+  ])("says how a key that is %s has ended, and whose that is", async (mode, expected) => {
+    const { tenants, onboard, service, clock } = vendor();
+    const name = await onboard("acme");
+    const keyring = await tenants.keyring("acme");
+    expect(await tenants.healthOf("acme")).toMatchObject({ outcome: undefined, whose: undefined, refusals: 0, failures: 0, codes: {} });
+    service.setMode(name, mode);
+    for (let turn = 0; turn < 3; turn++) await refusalCode(() => keyring.encryptText("x"));
+    await clock.advance(0);
+    const report = await tenants.healthOf("acme");
+    expect(report).toMatchObject(expected);
+    expect(expected.whose === "tenant" ? report.refusals : report.failures).toBeGreaterThanOrEqual(2);
+    service.setMode(name, "healthy");
+    if (expected.state === "revoked") await tenants.restore("acme");
+    else await clock.finish((await tenants.keyring("acme")).encryptText("x"));
+    await clock.advance(0);
+    expect(await tenants.healthOf("acme")).toMatchObject({ state: "active", outcome: "ok", whose: undefined, refusals: 0, failures: 0 });
+  });
+
+  test("names the vendor where it has stopped the tenant, and the tenant where its key is awaited", async () => {
+    const { tenants, onboard } = vendor();
+    await tenants.invite("new");
+    expect((await tenants.healthOf("new")).whose).toBe("tenant");
+    await onboard("acme");
+    await tenants.revoke("acme");
+    expect(await tenants.healthOf("acme")).toMatchObject({ whose: "tenant", outcome: undefined });
+    for (const stop of ["suspend", "offboard", "shred"] as const) {
+      await tenants[stop]("acme");
+      expect((await tenants.healthOf("acme")).whose).toBe("vendor");
+    }
+  });
+
+  test("has the median and the slowest of the last calls, and counts failures by code", async () => {
+    const { tenants, onboard, service, clock } = vendor({ resilience: { retry: false, breaker: { failures: 100 } } });
+    const name = await onboard("acme");
+    const keyring = await tenants.keyring("acme");
+    expect(await tenants.healthOf("acme")).toMatchObject({ p50Ms: undefined, p99Ms: undefined });
+    for (let turn = 0; turn < 5; turn++) await keyring.encryptText("x");
+    service.setMode(name, "slow");
+    await clock.finish(keyring.encryptText("x"));
+    expect(await tenants.healthOf("acme")).toMatchObject({ p50Ms: 0, p99Ms: 800, codes: {} });
+    for (const [mode, times] of [
+      ["throttled", 2],
+      ["unreachable", 1],
+    ] as const) {
+      service.setMode(name, mode);
+      for (let turn = 0; turn < times; turn++) await refusalCode(() => clock.finish(keyring.encryptText("x")));
+    }
+    expect((await tenants.healthOf("acme")).codes).toEqual({ "rate-limited": 2, unavailable: 1 });
+    service.setMode(name, "healthy");
+    for (let turn = 0; turn < 64; turn++) await keyring.encryptText("x");
+    expect(await tenants.healthOf("acme")).toMatchObject({ p99Ms: 0 }); // the slow call is not among the last 64
+  });
+
+  test.each<readonly [string, Partial<TenantsOptions>, (bench: Vendor) => Promise<unknown>]>([
+    ["the cache", {}, async ({ tenants }) => await opened(await tenants.keyring("acme"))],
+    ["a reused key", { reuse: { maxAgeMs: 200_000 } }, async ({ tenants }) => await (await tenants.keyring("acme")).encryptText("x")],
+    ["data keys", {}, async ({ tenants }) => await (await tenants.dataKeys("acme")).field({ table: "users", column: "email" })],
+  ])("has the age of the oldest data key of %s, and none once it is wiped", async (_what, options, use) => {
+    const bench = vendor(options);
+    const { tenants, clock } = bench;
+    for (const id of ["acme", "other"]) await bench.onboard(id);
+    const ageMs = async (id = "acme"): Promise<number | undefined> => (await tenants.healthOf(id)).oldestDataKeyMs;
+    expect(await ageMs()).toBe(undefined);
+    await use(bench);
+    expect(await ageMs()).toBe(0);
+    await clock.advance(20_000);
+    await use(bench);
+    expect(await ageMs()).toBe(20_000);
+    expect(await ageMs("other")).toBe(undefined);
+    const { cacheMs, reuseMs } = await tenants.healthOf("acme");
+    for (let turn = 0; turn < 60; turn++) {
+      await clock.advance(10_000);
+      expect((await ageMs()) ?? 0).toBeLessThanOrEqual(Math.max(cacheMs, reuseMs)); // as the bound of a revocation promises
+    }
+    await use(bench);
+    await tenants.suspend("acme");
+    expect(await ageMs()).toBe(undefined);
+  });
+
+  test("counts the data keys that a keyring of before a move still keeps", async () => {
+    const { tenants, onboard, clock, service } = vendor();
+    await onboard("acme");
+    await opened(await tenants.keyring("acme"));
+    await clock.advance(1000);
+    service.addKey("vaults/acme/keys/second");
+    await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/second" });
+    await tenants.verify("acme");
+    await tenants.move("acme", { wait: false });
+    expect((await tenants.healthOf("acme")).oldestDataKeyMs).toBe(1000);
+  });
+});
+
+/** Leaves a data key in the cache. */
+async function opened(keyring: Keyring): Promise<void> {
+  await keyring.decryptText(await keyring.encryptText("x"));
+}
 
 describe("the audit queue", () => {
   test("tells a sink at once, in order, and waits for its promises for each tenant apart", async () => {

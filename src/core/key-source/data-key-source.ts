@@ -1,4 +1,5 @@
 import { engine } from "#engine";
+import { oldestOf } from "../base/ages.ts";
 import { copyOf, wipe } from "../base/bytes.ts";
 import type { KeyContext } from "../base/context.ts";
 import { isDeliberateRefusal } from "../base/errors.ts";
@@ -87,6 +88,11 @@ export class DataKeySource {
 
   get hasReusedDataKey(): boolean {
     return this.#reused?.isHolding === true;
+  }
+
+  /** The age of the oldest data key that serves from cache and reuse: of the tenant of this source, or of all in the cache. */
+  get oldestMs(): number | undefined {
+    return oldestOf([this.#reused?.heldMs, this.#store?.oldestMs(this.#policy.tenant?.id)]);
   }
 
   /** Makes the bounds of one call. */

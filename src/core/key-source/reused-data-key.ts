@@ -54,6 +54,11 @@ export class ReusedDataKey {
     return this.#current !== undefined;
   }
 
+  /** The time since the key that is kept was made. Undefined if none is kept. */
+  get heldMs(): number | undefined {
+    return this.#current && this.#supply.clock.monotonicMs() - this.#current.bornAt;
+  }
+
   /** The time since the key was made. */
   ageMs(wrapped: WrappedDataKey): number {
     const current = this.#current;

@@ -33,6 +33,16 @@ export class TenantShares {
     if (share?.size === 0) this.#shares.delete(tenant);
   }
 
+  /** Lists the places of a tenant's entries. */
+  placesOf(tenant: string): readonly number[] {
+    return (
+      this.#shares
+        .get(tenant)
+        ?.entries()
+        .map(([place]) => place) ?? []
+    );
+  }
+
   #begin(tenant: string): RecentMap<number, true> {
     const share = new RecentMap<number, true>({ maxEntries: this.#maxEntries, onLeave: (_, place) => this.#evict(place) });
     this.#shares.set(tenant, share);

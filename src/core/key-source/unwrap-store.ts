@@ -1,3 +1,4 @@
+import { oldestOf } from "../base/ages.ts";
 import { equalPublicBytes, readUint32 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { KeyContext } from "../base/context.ts";
@@ -76,6 +77,12 @@ export class UnwrapStore {
     return this.#clock.monotonicMs() - bornAt;
   }
 
+  /** The age of the oldest key that still serves, of one tenant or of all. Undefined if none does. */
+  oldestMs(tenant?: string): number | undefined {
+    const kept = tenant === undefined ? this.#entries.entries().map(([, stored]) => stored) : this.#keptOf(tenant);
+    return oldestOf(kept.filter((stored) => this.ageMs(stored) < stored.maxAgeMs).map((stored) => this.ageMs(stored)));
+  }
+
   /** Finds the key of an identity. @returns a key that the caller must `hold` before anything else happens */
   find(identity: UnwrapIdentity): StoredKey | undefined {
     if (this.#entries.size === 0) return undefined;
@@ -151,6 +158,10 @@ export class UnwrapStore {
     if (identity.tenant !== undefined) this.#shares.delete(identity.tenant.id, place);
     key.release();
     onEvict(this.#evictionReason);
+  }
+
+  #keptOf(tenant: string): readonly StoredKey[] {
+    return this.#shares.placesOf(tenant).flatMap((place) => this.#entries.peek(place) ?? []);
   }
 
   #maxAgeOf({ tenant }: UnwrapIdentity): number {

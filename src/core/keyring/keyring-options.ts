@@ -55,6 +55,11 @@ export interface KeyringStatus {
   readonly cachedDataKeys: number;
   /** Whether a data key is kept for reuse. */
   readonly hasReusedDataKey: boolean;
+  /**
+   * The time since the oldest data key that serves from memory was unwrapped or made, in milliseconds: in the cache, for reuse, and by the
+   * `DataKeys` of this keyring. With the option `tenant` the cache counts with the keys of that tenant alone. Undefined if none serves.
+   */
+  readonly oldestDataKeyMs: number | undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createLanePool } from "#lanes";
+import { oldestOf } from "../base/ages.ts";
 import type { OwnedBytes } from "../base/bytes.ts";
 import type { CallOptions, DataKeyOptions, ValueOptions } from "../base/call-options.ts";
 import { type Context, KeyContext } from "../base/context.ts";
@@ -309,8 +310,8 @@ export class Keyring {
 
   /** Returns the state of the providers and the cache, for a health check or a test. */
   status(): KeyringStatus {
-    const { providers, randomness, cachedDataKeys, hasReusedDataKey } = this.#operations.source;
-    return { providers, randomness, cachedDataKeys, hasReusedDataKey };
+    const { providers, randomness, cachedDataKeys, hasReusedDataKey, oldestMs } = this.#operations.source;
+    return { providers, randomness, cachedDataKeys, hasReusedDataKey, oldestDataKeyMs: oldestOf([oldestMs, this.#life.oldestMs()]) };
   }
 
   /**

@@ -1,3 +1,4 @@
+import { oldestOf } from "../../core/base/ages.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { quietly } from "../../core/base/quietly.ts";
 import type { KeyProvider } from "../../core/contracts/key-provider.ts";
@@ -77,6 +78,12 @@ export class Resident {
     const own = { context: { tenant: this.record.id } }; // the cache is that of all tenants
     this.keyring.forget(own);
     for (const { keyring } of Object.values(this.#uncached)) keyring.forget(own);
+  }
+
+  /** The age of the oldest data key that serves from memory. Undefined if none does. */
+  get oldestDataKeyMs(): number | undefined {
+    const keyrings = [this.keyring, ...Object.values(this.#uncached).map(({ keyring }) => keyring)];
+    return oldestOf(keyrings.map((keyring) => keyring.status().oldestDataKeyMs));
   }
 
   close(): void {

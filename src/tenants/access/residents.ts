@@ -1,3 +1,4 @@
+import { oldestOf } from "../../core/base/ages.ts";
 import type { CallOptions } from "../../core/base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { RecentMap } from "../../core/base/recent-map.ts";
@@ -106,6 +107,12 @@ export class Residents {
     this.#residents.peek(id)?.forget();
     for (const resident of this.#superseded.keys()) if (resident.record.id === id) resident.forget();
     this.keyrings.cache.forget({ tenant: id });
+  }
+
+  /** The age of the oldest data key of a tenant that serves from memory, also by keyrings of older generations. */
+  oldestDataKeyMs(id: string): number | undefined {
+    const older = [...this.#superseded.keys()].filter(({ record }) => record.id === id);
+    return oldestOf([this.#residents.peek(id), ...older].map((resident) => resident?.oldestDataKeyMs));
   }
 
   /** Closes every keyring. */

@@ -28,6 +28,11 @@ export interface TenantReport extends RevocationBound {
   readonly p99Ms: number | undefined;
   /** Failed calls of this process by code, since the keyring was opened. */
   readonly codes: Readonly<Partial<Record<ErrorCode, number>>>;
+  /**
+   * The time since the oldest data key of the tenant that serves from the memory of this process was unwrapped or made, in milliseconds.
+   * Undefined if none serves. While the key service answers it stays within `cacheMs` or `reuseMs`, whichever is greater.
+   */
+  readonly oldestDataKeyMs: number | undefined;
   /** The key versions that stored data keys of the tenant name. Undefined unless they were counted. */
   readonly records: CountedRecords | undefined;
 }
@@ -48,13 +53,14 @@ export interface ReportedNow extends Omit<RevocationBound, "revocationBoundMs" |
   /** Milliseconds since 1970. */
   readonly nowMs: number;
   readonly records: CountedRecords | undefined;
+  readonly oldestDataKeyMs: number | undefined;
 }
 
 export function reportOf(
   record: TenantRecord,
   slot: TenantSlot | undefined,
   resident: Resident | undefined,
-  { nowMs, records, ...times }: ReportedNow,
+  { nowMs, records, oldestDataKeyMs, ...times }: ReportedNow,
 ): TenantReport {
   const { id: tenant, state, sinceMs, epoch, generation, keys, health } = record;
   const reported = keys.map(({ number, kind, role, verifiedAtMs, notAfterMs }): ReportedKey => {
@@ -76,6 +82,7 @@ export function reportOf(
     p50Ms: resident?.calls.durationMs(0.5),
     p99Ms: resident?.calls.durationMs(0.99),
     codes: resident?.calls.codes ?? {},
+    oldestDataKeyMs,
     records,
   };
 }

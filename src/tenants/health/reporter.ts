@@ -52,6 +52,7 @@ export class Reporter {
       attemptMs: attemptDeadlineMs,
       nowMs: clock.unixMs(),
       records: counts?.of(record),
+      oldestDataKeyMs: this.#residents.oldestDataKeyMs(record.id),
     });
   }
 }

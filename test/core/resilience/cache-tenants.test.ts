@@ -94,6 +94,23 @@ describe("tenants in one shared cache", () => {
     expect(await refusalCode(() => cache.forget(JSON.parse('{ "tenant": 7 }')))).toBe("invalid-argument");
   });
 
+  test("the status has the age of the oldest data key: of a keyring's tenant, or of the whole cache", async () => {
+    const clock = fakeClock();
+    const cache = new DataKeyCache({ maxAgeMs: 5000, clock });
+    const open = (id?: string): Keyring => new Keyring({ wrapWith: [kek(id)], cache, clock, ...(id !== undefined && { tenant: { id } }) });
+    const [acme, globex, plain] = [open("acme"), open("globex"), open()];
+    const ages = (): unknown => [acme, globex, plain].map((keyring) => keyring.status().oldestDataKeyMs);
+    expect(ages()).toEqual([undefined, undefined, undefined]);
+    await acme.decrypt(await acme.encrypt(noise(1)));
+    await clock.advance(1000);
+    await globex.decrypt(await globex.encrypt(noise(1)));
+    expect(ages()).toEqual([1000, 0, 1000]);
+    await clock.advance(4000);
+    expect(ages()).toEqual([undefined, 4000, 4000]); // an expired key serves no more, also before it is wiped
+    cache.forget();
+    expect(ages()).toEqual([undefined, undefined, undefined]);
+  });
+
   test.each([
     [{}, 10],
     [{ maxEntries: 100 }, 8],
