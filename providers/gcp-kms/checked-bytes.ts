@@ -1,7 +1,7 @@
 import { type OwnedBytes, wellFormedUtf8, wipe } from "../../src/core/base/bytes.ts";
+import { crc32c } from "../../src/core/base/crc32c.ts";
 import { fromBase64, toBase64 } from "../http/base64.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
-import { crc32c } from "./crc32c.ts";
 import { brokenAnswer, checksumFailure, type GcpOperation } from "./failures.ts";
 
 /** A byte string of a request with its checksum. int64 is a decimal text in this protocol. */

@@ -1,4 +1,4 @@
-/** CRC32C (Castagnoli), bit by bit. The provider uses a table, so that each checks the other. */
+/** CRC32C (Castagnoli), bit by bit. The library uses tables, so that each checks the other. */
 export function crc32c(bytes: Uint8Array): number {
   let rest = 0xffffffff;
   for (const byte of bytes) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { crc32c } from "../../../providers/gcp-kms/crc32c.ts";
+import { Crc32c, crc32c } from "../../../src/core/base/crc32c.ts";
 import { crc32c as bitwise } from "../../../src/testing/gcp-kms-emulator/crc32c.ts";
 
 test.each([
@@ -13,6 +13,14 @@ test.each([
   expect(crc32c(bytes)).toBe(checksum);
 });
 
-test("the table agrees with the bits", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => crc32c(bytes) === bitwise(bytes)));
+test("the tables agree with the bits, in one piece and in two", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (bytes, cut) => {
+      const checksum = new Crc32c();
+      checksum.update(bytes.subarray(0, cut));
+      const copy = checksum.copy();
+      checksum.update(bytes.subarray(cut));
+      return crc32c(bytes) === bitwise(bytes) && checksum.value() === bitwise(bytes) && copy.value() === bitwise(bytes.subarray(0, cut));
+    }),
+  );
 });
