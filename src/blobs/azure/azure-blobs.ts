@@ -8,7 +8,7 @@ import { base64Length, conditionsOf, gatheredBytes, toBase64 } from "../http.ts"
 import { PageMarkers } from "../page-markers.ts";
 import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
 import { type AzureContainerClient, clientCalls } from "./client-calls.ts";
-import { AzureRefusal } from "./refusals.ts";
+import { AzureRefusal, type AzureRefusalKind } from "./refusals.ts";
 import { type AzureSasContainer, sasCalls } from "./sas-calls.ts";
 
 export interface AzureBlobsOptions {
@@ -230,10 +230,8 @@ function tagsOf(keys: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(TAG_NAMES.flatMap((tag, at) => (keys[at] === undefined ? [] : [[tag, keys[at] ?? ""]])));
 }
 
-type Kind = AzureRefusal["kind"];
-
 /** Takes some refusals for results; others become errors. */
-async function settled<T, R>(results: Readonly<Partial<Record<Kind, R>>>, work: () => Promise<T>): Promise<T | R> {
+async function settled<T, R>(results: Readonly<Partial<Record<AzureRefusalKind, R>>>, work: () => Promise<T>): Promise<T | R> {
   try {
     return await work();
   } catch (error) {

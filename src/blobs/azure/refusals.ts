@@ -1,22 +1,15 @@
 import { EnvelockError } from "../../core/base/errors.ts";
 import { shown, statusFailure } from "../failures.ts";
+import { Refusal } from "../refusal.ts";
 
 /**
  * An answer of the service that is no failure of the call: `missing`, `changed` (a condition does not hold), `taken` (the caller may create
  * this blob, and it is there), `held` (a lease, a policy or the archive forbids the change), `empty` (a range of a blob without bytes),
  * `unsupported` (the account has no such thing).
  */
-export class AzureRefusal extends Error {
-  readonly kind: "missing" | "changed" | "taken" | "held" | "empty" | "unsupported";
-  /** The same as an error for the caller. */
-  readonly failure: EnvelockError;
+export class AzureRefusal extends Refusal<AzureRefusalKind> {}
 
-  constructor(kind: AzureRefusal["kind"], failure: EnvelockError) {
-    super(failure.message, { cause: failure });
-    this.kind = kind;
-    this.failure = failure;
-  }
-}
+export type AzureRefusalKind = "missing" | "changed" | "taken" | "held" | "empty" | "unsupported";
 
 /** Translates a status and the service's own error code. */
 export function azureError(
@@ -58,7 +51,7 @@ const HINTED: ReadonlyMap<string, Hinted> = new Map([
   ["BlobUsesCustomerSpecifiedEncryption", OTHER_KEY],
 ]);
 
-const KIND_BY_CODE: ReadonlyMap<string, AzureRefusal["kind"]> = new Map([
+const KIND_BY_CODE: ReadonlyMap<string, AzureRefusalKind> = new Map([
   ["BlobNotFound", "missing"],
   ["ResourceNotFound", "missing"],
   ["ConditionNotMet", "changed"],
@@ -81,4 +74,4 @@ const KIND_BY_CODE: ReadonlyMap<string, AzureRefusal["kind"]> = new Map([
   ["FeatureNotYetSupportedForHierarchicalNamespaceAccounts", "unsupported"],
 ]);
 /** For answers without a code, such as those of some proxies. */
-const KIND_BY_STATUS: Readonly<Record<number, AzureRefusal["kind"]>> = { 404: "missing", 412: "changed", 416: "empty" };
+const KIND_BY_STATUS: Readonly<Record<number, AzureRefusalKind>> = { 404: "missing", 412: "changed", 416: "empty" };

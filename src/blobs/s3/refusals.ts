@@ -1,21 +1,12 @@
 import { EnvelockError, type ErrorCode } from "../../core/base/errors.ts";
 import { shown, statusFailure } from "../failures.ts";
+import { Refusal, type Results, settledRefusal } from "../refusal.ts";
 
 /**
  * An answer of the service that is no failure of the call: `missing`, `changed` (a condition does not hold), `conflict` (another change of
  * the same object is under way), `gone` (the upload by parts is no longer there), `empty` (a range of an object without bytes).
  */
-export class S3Refusal extends Error {
-  readonly kind: S3RefusalKind;
-  /** The same as an error for the caller. */
-  readonly failure: EnvelockError;
-
-  constructor(kind: S3RefusalKind, failure: EnvelockError) {
-    super(failure.message, { cause: failure });
-    this.kind = kind;
-    this.failure = failure;
-  }
-}
+export class S3Refusal extends Refusal<S3RefusalKind> {}
 
 export type S3RefusalKind = "missing" | "changed" | "conflict" | "gone" | "empty";
 
@@ -37,14 +28,8 @@ export function s3Error(what: string, status: number, code: string, cause?: unkn
 }
 
 /** Takes some refusals for results; others become errors. */
-export async function settled<T, R>(results: Readonly<Partial<Record<S3RefusalKind, () => R>>>, work: () => Promise<T>): Promise<T | R> {
-  try {
-    return await work();
-  } catch (error) {
-    const result = error instanceof S3Refusal ? results[error.kind] : undefined;
-    if (result !== undefined) return result();
-    throw failureOf(error);
-  }
+export async function settled<T, R>(results: Results<S3RefusalKind, R>, work: () => Promise<T>): Promise<T | R> {
+  return await settledRefusal((error) => error instanceof S3Refusal, failureOf, results, work);
 }
 
 /** Takes no refusal for a result. */
