@@ -66,6 +66,11 @@ export interface BlobContent {
   readonly keys: readonly string[];
   /** The exact length, if it is known. */
   readonly storedBytes?: number;
+  /**
+   * The condition that the commit will state, if it is known. A store that can state it only when a blob is begun needs it for a blob of
+   * several blocks, and refuses a commit with another one.
+   */
+  readonly condition?: BlobCondition;
 }
 
 /** When a change is made: only if the name is free, or only if it has this version. */
@@ -76,6 +81,8 @@ export interface BlobUpload {
   /**
    * Stores block `index`, counted from 0. The same index may be given again after a failure. The bytes do not change before the promise
    * settles. Once it has resolved they do, because their memory is used for further blocks.
+   *
+   * @throws `invalid-argument` with `detail` `blob-exists` or `blob-changed` where the store finds already that the condition does not hold
    */
   put(index: number, bytes: Uint8Array, options?: CallOptions): Promise<void>;
 

@@ -66,7 +66,7 @@ export async function writeBlob(access: StreamAccess, store: BlobStore, call: Pu
     const total = call.plaintextBytes === undefined ? undefined : encryptedBytes(call.plaintextBytes, header);
     const sizes = new BlockSizes(store.blocks, total);
     const metadata = { envelock: "1", envelock_keys: keys.join("."), ...(about !== undefined && { envelock_about: about }) };
-    const content = { metadata, keys, ...(total !== undefined && { storedBytes: total }) };
+    const content = { metadata, keys, condition: call.condition, ...(total !== undefined && { storedBytes: total }) };
     upload = await repeated(() => store.create(call.name, content, { signal }), persistence);
     const memory = new BlockMemory();
     const blocks = blocksOf(encrypted, sizes, store.blocks.isHeaderApart ? header.length : undefined, memory);

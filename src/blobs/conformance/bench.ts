@@ -31,8 +31,10 @@ export function newDigest(): string {
   return toHex(crypto.getRandomValues(new Uint8Array(16)));
 }
 
+/** What stands beside a blob that is to be created. */
 export function contentOf(keys: readonly string[] = [newDigest()]): BlobContent {
-  return { metadata: { envelock: "1", envelock_keys: keys.join("."), envelock_about: "dGV4dA_-" }, keys };
+  const metadata = { envelock: "1", envelock_keys: keys.join("."), envelock_about: "dGV4dA_-" };
+  return { metadata, keys, condition: { ifNone: "*" } };
 }
 
 /** Stores a blob of these blocks. @returns its ETag, or `changed` */
@@ -43,7 +45,7 @@ export async function written(
   condition: BlobCondition = { ifNone: "*" },
   content: BlobContent = contentOf(),
 ): Promise<string> {
-  const upload = await store.create(name, content);
+  const upload = await store.create(name, { ...content, condition });
   let index = 0;
   for (const block of blocks) await upload.put(index++, block);
   const result = await upload.commit(condition);

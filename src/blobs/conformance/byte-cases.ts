@@ -104,7 +104,7 @@ async function hidesUnfinished(open: () => Promise<BlobStore>): Promise<void> {
   await upload.abort();
   check((await store.open(name, 16)) === undefined, "nothing must be seen after an abort");
   await created(store, name, [before]);
-  const other = await store.create(name, contentOf());
+  const other = await store.create(name, { ...contentOf(), condition: { always: true } });
   for (const [index, block] of blocks.entries()) await other.put(index, block);
   await other.abort();
   await checkStands(store, name, before, "after the abort of a replacement");

@@ -1,3 +1,5 @@
+import { concatBytes } from "../../core/base/bytes.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import { check } from "../../core/contracts/conformance-checks.ts";
 import type { BlobStore } from "../blob-store.ts";
 import { type Case, checkGone, checkStands, contentOf, created, newName, noiseOf, openedBlob, readOf, written } from "./bench.ts";
@@ -10,6 +12,7 @@ export function conditionCases(): readonly Case[] {
     { name: "a replacement with ifMatch replaces that version alone", run: replacesOne },
     { name: "of many replacements of one version one wins", run: oneReplaces },
     { name: "a replacement without a condition always holds", run: replacesAny },
+    { name: "a blob of several blocks keeps to its condition", run: keepsToCondition },
     { name: "a version that was replaced or deleted is source-changed", run: noticesChange },
     { name: "delete with ifMatch removes that version alone", run: deletesOne },
   ];
@@ -60,6 +63,19 @@ async function replacesAny(open: () => Promise<BlobStore>): Promise<void> {
     check((await written(store, name, [each], { always: true })) !== "changed", "a commit without a condition must hold");
   }
   await checkStands(store, name, bytes, "after a replacement");
+}
+
+async function keepsToCondition(open: () => Promise<BlobStore>): Promise<void> {
+  const [store, name, bytes] = [await open(), newName(), noiseOf(61)];
+  const blocks = [noiseOf(Math.max(store.blocks.leastBytes, 300)), noiseOf(100)];
+  const first = await created(store, name, [noiseOf(60)]);
+  const second = await written(store, name, [bytes], { ifMatch: first });
+  const outcome = await written(store, name, blocks, { ifMatch: first }).catch((error: unknown) => error);
+  const isRefused = outcome === "changed" || (EnvelockError.is(outcome) && outcome.detail === "blob-changed");
+  check(isRefused, "several blocks for an older version must be refused: `changed` of commit, or blob-changed of put");
+  await checkStands(store, name, bytes, "after a replacement that was refused");
+  check((await written(store, name, blocks, { ifMatch: second })) !== "changed", "several blocks must replace the present version");
+  await checkStands(store, name, concatBytes(...blocks), "after a replacement by several blocks");
 }
 
 async function noticesChange(open: () => Promise<BlobStore>): Promise<void> {

@@ -147,6 +147,20 @@ export const MUTANTS: readonly Mutant[] = [
     })),
   },
   {
+    fault: "forgets the condition of what has several blocks",
+    noticedBy: "a blob of several blocks keeps to its condition",
+    change: uploading((upload) => {
+      let count = 0;
+      return {
+        put: (index, bytes, options) => {
+          count++;
+          return upload.put(index, bytes, options);
+        },
+        commit: (condition, options) => upload.commit(count > 1 ? { always: true } : condition, options),
+      };
+    }),
+  },
+  {
     fault: "reads whatever is there now",
     noticedBy: "a version that was replaced or deleted is source-changed",
     change: (sound) => opening((_blob, name) => ({ read: readAny(sound, name) }))(sound),
