@@ -1,16 +1,6 @@
 import { type CommonFault, isCommonFaultName } from "../emulator/fault-plan.ts";
-import {
-  checksumMismatch,
-  ciphertextInvalid,
-  ciphertextRefused,
-  denied,
-  exhausted,
-  externalFailure,
-  GcpAnswer,
-  notEnabled,
-  notFound,
-  unauthenticated,
-} from "./answer.ts";
+import { denied, GcpAnswer, unauthenticated } from "../emulator/google-answer.ts";
+import { checksumMismatch, ciphertextInvalid, ciphertextRefused, exhausted, externalFailure, notEnabled, notFound } from "./answer.ts";
 
 /** A fault of Cloud KMS, beside the faults common to all emulators: an error by name, a whole answer, or a wrong answer. */
 export type OwnFault = FaultAnswerName | WrongAnswerName | GcpAnswer;

@@ -3,16 +3,16 @@ import { EnvelockError } from "../../core/base/errors.ts";
 import type { HttpFetch } from "../../core/base/http-fetch.ts";
 import { httpsFetch } from "../../core/base/https-fetch.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
+import { GcpAnswer } from "../emulator/google-answer.ts";
+import { IdentityServices } from "../emulator/google-identity.ts";
+import { Principals, type PrincipalTraits } from "../emulator/google-principals.ts";
 import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
 import { LoopbackServer } from "../emulator/loopback-server.ts";
-import { GcpAnswer } from "./answer.ts";
 import type { VersionState } from "./enums.ts";
 import { isFaultName, type OwnFault } from "./faults.ts";
-import { IdentityServices } from "./identity.ts";
 import { KeyRings } from "./key-rings.ts";
 import type { KeyTraits } from "./kms-key.ts";
 import { KmsService, type KmsState, type LoggedRequest } from "./kms-service.ts";
-import { Principals, type PrincipalTraits } from "./principals.ts";
 
 export interface GcpKmsEmulatorOptions {
   /** A port on 127.0.0.1. Default: a free one. */
@@ -60,7 +60,7 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
   private constructor(given: GcpKmsEmulatorOptions) {
     refuseUnknown(given, EMULATOR_OPTIONS, "GcpKmsEmulator.start");
     const { clock = systemClock, keyRing = DEFAULT_KEY_RING, onRequest } = given;
-    const principals = new Principals(clock);
+    const principals = new Principals(clock, ["cloudkms"]);
     const identity = new IdentityServices(clock, principals);
     const state: KmsState = { clock, rings: new KeyRings(clock), principals, identity, quota: undefined };
     const server = new LoopbackServer<LoggedRequest, OwnFault>(new KmsService(state), { clock, onRequest });

@@ -1,10 +1,10 @@
 export type { Clock } from "../../core/base/clock.ts";
 export type { Meanwhile, RawAnswer } from "../emulator/fault-plan.ts";
+export { GcpAnswer, type Violation } from "../emulator/google-answer.ts";
+export type { Grants, PrincipalTraits } from "../emulator/google-principals.ts";
 export type { HeldRequest } from "../emulator/loopback-server.ts";
-export { GcpAnswer, type Violation } from "./answer.ts";
 export type { KeyAlgorithm, ProtectionLevel, VersionState } from "./enums.ts";
 export type { Fault } from "./faults.ts";
 export { GcpKmsEmulator, type GcpKmsEmulatorConnection, type GcpKmsEmulatorOptions } from "./gcp-kms-emulator.ts";
 export type { KeyTraits } from "./kms-key.ts";
 export type { LoggedRequest } from "./kms-service.ts";
-export type { Grants, PrincipalTraits } from "./principals.ts";

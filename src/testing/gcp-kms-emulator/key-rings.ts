@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/base/clock.ts";
-import { GcpAnswer, invalid, notFound } from "./answer.ts";
+import { GcpAnswer } from "../emulator/google-answer.ts";
+import { invalid, notFound } from "./answer.ts";
 import { type KeyTraits, type KeyVersion, KmsKey } from "./kms-key.ts";
 
 /** The key rings of a service and the keys in them, by their whole names. Rings and keys cannot be deleted, as in the service. */

@@ -1,15 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
 import type { RawAnswer } from "../emulator/fault-plan.ts";
+import { GcpAnswer } from "../emulator/google-answer.ts";
+import type { IdentityServices } from "../emulator/google-identity.ts";
+import { isGranted, type Principal, type Principals, requireGrant } from "../emulator/google-principals.ts";
 import type { EmulatedService, LogEntry, ServedRequest } from "../emulator/loopback-server.ts";
-import { exhausted, GcpAnswer, invalid, notFound } from "./answer.ts";
+import { exhausted, invalid, notFound } from "./answer.ts";
 import { checksumOf, describedKey, describedPublicKey, describedVersion, timeText } from "./described.ts";
 import { ENUMS, enumName, withNumbers } from "./enums.ts";
 import { isWrongAnswerName, namedAnswer, type OwnFault, type WrongAnswerName, wrongAnswer } from "./faults.ts";
-import type { IdentityServices } from "./identity.ts";
 import type { KeyRings } from "./key-rings.ts";
 import type { KeyVersion, KmsKey } from "./kms-key.ts";
-import { isGranted, type Principal, type Principals, requireGrant } from "./principals.ts";
 import { RequestFields } from "./request-fields.ts";
 
 /** One request, as the audit log records it. */

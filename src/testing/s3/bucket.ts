@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { S3Answer } from "./answer.ts";
+import type { Capacity } from "../emulator/stored-bytes.ts";
 import type { Checksum, ChecksumAlgorithm, ChecksumType } from "./checksums.ts";
 
 /** What a caller states of an object beside its bytes. */
@@ -67,27 +67,6 @@ export interface StoredPart {
   readonly etag: string;
   readonly checksum: string | undefined;
   readonly modifiedMs: number;
-}
-
-/** The bytes that an emulator may hold. */
-export class Capacity {
-  readonly #most: number;
-  #held = 0;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  /** @throws `StorageFull` */
-  hold(bytes: number): void {
-    if (this.#held + bytes > this.#most)
-      throw new S3Answer("StorageFull", `The emulator holds at most ${this.#most} bytes: start it with a greater mostStoredBytes`);
-    this.#held += bytes;
-  }
-
-  release(bytes: number): void {
-    this.#held -= bytes;
-  }
 }
 
 /** A bucket in memory. */
@@ -217,18 +196,6 @@ export function md5(pieces: readonly Uint8Array[]): Buffer {
   const hash = createHash("md5");
   for (const piece of pieces) hash.update(piece);
   return hash.digest();
-}
-
-/** The bytes from `start` to before `end` of what pieces hold together. */
-export function sliceOf(pieces: readonly Buffer[], start: number, end: number): Buffer[] {
-  const found: Buffer[] = [];
-  let at = 0;
-  for (const piece of pieces) {
-    const [from, to] = [Math.max(start - at, 0), Math.min(end - at, piece.length)];
-    if (from < to) found.push(piece.subarray(from, to));
-    at += piece.length;
-  }
-  return found;
 }
 
 /** Deletions that a bucket remembers: older ones are older than any request that is under way. */

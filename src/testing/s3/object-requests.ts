@@ -1,6 +1,7 @@
 import type { RawAnswer } from "../emulator/fault-plan.ts";
+import { type ByteRange, rangeIn, sliceOf } from "../emulator/stored-bytes.ts";
 import { invalidArgument, S3Answer } from "./answer.ts";
-import { type Bucket, etagOf, type ObjectTraits, type StoredObject, sliceOf } from "./bucket.ts";
+import { type Bucket, etagOf, type ObjectTraits, type StoredObject } from "./bucket.ts";
 import { type Checksum, checksumElement, checksumHeader, checksumOf } from "./checksums.ts";
 import { isKnown, requireCondition, requireCopySource } from "./conditions.ts";
 import { CONTENT_HEADERS, requireReadable, tagsIn, traitHeaders, traitsOf } from "./object-traits.ts";
@@ -257,29 +258,13 @@ function overrides(call: S3Call): Record<string, string> {
   return present(Object.fromEntries(CONTENT_HEADERS.map((name) => [name, call.query(`response-${name}`)])));
 }
 
-interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
-
 /** @returns undefined for the whole @throws `InvalidRange` */
 function askedRange(call: S3Call, object: StoredObject): ByteRange | undefined {
   const part = call.query("partNumber");
   if (part !== undefined) return rangeOfPart(object, part);
-  return rangeIn(call.header("range"), object.size);
-}
-
-function rangeIn(header: string | undefined, size: number): ByteRange | undefined {
-  const [, first = "", last = ""] = /^bytes=([0-9]{0,15})-([0-9]{0,15})$/.exec(header ?? "") ?? [];
-  if (first === "" && last === "") return undefined; // no range, or one that the service overlooks, such as two at once
-  const range =
-    first === ""
-      ? { start: Math.max(0, size - Number(last)), end: size }
-      : { start: Number(first), end: last === "" ? size : Math.min(size, Number(last) + 1) };
-  if (first !== "" && last !== "" && Number(last) < Number(first)) return undefined;
-  if (range.start >= size || range.start >= range.end)
-    throw new S3Answer("InvalidRange", undefined, { RangeRequested: header ?? "", ActualObjectSize: `${size}` });
-  return range;
+  const range = rangeIn(call.header("range"), object.size);
+  if (range !== "outside") return range;
+  throw new S3Answer("InvalidRange", undefined, { RangeRequested: call.header("range") ?? "", ActualObjectSize: `${object.size}` });
 }
 
 function rangeOfPart({ parts, size }: StoredObject, text: string): ByteRange {

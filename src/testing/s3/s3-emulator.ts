@@ -6,9 +6,10 @@ import { closest, type OptionNames, refuseUnknown, shownValue } from "../../core
 import type { EmulatedCredentials } from "../emulator/aws-credentials.ts";
 import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
 import { LoopbackServer } from "../emulator/loopback-server.ts";
+import { byteCount, Capacity } from "../emulator/stored-bytes.ts";
 import { AccessKeys, type AccessTraits } from "./access-keys.ts";
 import { S3Answer } from "./answer.ts";
-import { type Bucket, Capacity } from "./bucket.ts";
+import type { Bucket } from "./bucket.ts";
 import { addBucket } from "./bucket-requests.ts";
 import { isFaultName, type OwnFault } from "./faults.ts";
 import { type PresignOptions, presignedUrl } from "./presigned-url.ts";
@@ -81,7 +82,7 @@ export class S3Emulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
       scheme: https ? "https" : "http",
       buckets: new Map(),
       keys: new AccessKeys(clock),
-      capacity: new Capacity(byteCount(given.mostStoredBytes, 2 ** 30, "mostStoredBytes")),
+      capacity: new Capacity(byteCount(given.mostStoredBytes, 2 ** 30, "mostStoredBytes"), (text) => new S3Answer("StorageFull", text)),
       skewMs: 0,
       tick: 0,
     };
@@ -164,13 +165,6 @@ export interface BucketTraits {
   readonly region?: string;
   /** Whether it keeps versions. Default: no. */
   readonly versioning?: boolean;
-}
-
-function byteCount(given: number | undefined, otherwise: number, name: string): number {
-  const bytes = given ?? otherwise;
-  if (!Number.isSafeInteger(bytes) || bytes < 1)
-    throw invalidArgument(`${name} must be a whole number of bytes from 1, not ${shownValue(bytes)}`);
-  return bytes;
 }
 
 function unknownService(given: string): EnvelockError {

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { allows } from "../emulator/aws-credentials.ts";
+import { uploadCutOf } from "../emulator/body-faults.ts";
 import type { RawAnswer } from "../emulator/fault-plan.ts";
 import type { EmulatedService, LogEntry, ServedRequest } from "../emulator/loopback-server.ts";
 import { requireAllowed } from "./access-keys.ts";
 import { notImplemented, S3Answer } from "./answer.ts";
-import { distorted, errorOf, isBodyFault, type OwnFault, uploadCutOf } from "./faults.ts";
+import { errorOf, type OwnFault, spoiled } from "./faults.ts";
 import { OPERATIONS, type Operation } from "./operations.ts";
 import { payloadOf } from "./payload.ts";
 import { S3Call, type S3State } from "./s3-call.ts";
@@ -75,8 +76,7 @@ export class S3Service implements EmulatedService<LoggedRequest, OwnFault> {
       const text = new S3Answer("InternalError").xml(entry.requestId, resourceOf(entry));
       return { status: 200, text, headers: { "content-type": "application/xml" } };
     }
-    const answer = await this.answer(request, entry);
-    return typeof fault === "string" && isBodyFault(fault) ? distorted(fault, answer) : answer;
+    return spoiled(fault, await this.answer(request, entry));
   }
 
   async answer(request: ServedRequest, entry: LoggedRequest): Promise<RawAnswer> {

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { elementsIn, textIn } from "../../blobs/xml.ts";
 import type { RawAnswer } from "../emulator/fault-plan.ts";
+import { sliceOf } from "../emulator/stored-bytes.ts";
 import { invalidArgument, notImplemented, S3Answer } from "./answer.ts";
-import { etagOf, type MultipartUpload, md5, type StoredPart, sliceOf } from "./bucket.ts";
+import { etagOf, type MultipartUpload, md5, type StoredPart } from "./bucket.ts";
 import {
   type Checksum,
   type ChecksumAlgorithm,

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, verify } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
-import { denied, unauthenticated } from "./answer.ts";
+import { denied, unauthenticated } from "./google-answer.ts";
 
 /** The rights of a principal: permissions by the name of a resource, valid for all resources under it. `*` stands for any name. */
 export type Grants = Readonly<Record<string, readonly string[]>>;
@@ -22,12 +22,15 @@ export interface Principal {
 /** Service accounts, their keys and their tokens. */
 export class Principals {
   readonly #clock: Clock;
+  readonly #scopes: ReadonlySet<string>;
   readonly #tokens: Map<string, { readonly principal: Principal; readonly endMs: number }> = new Map();
   readonly #accounts: Map<string, { readonly principal: Principal; readonly publicKey: KeyObject }> = new Map();
   #count = 0;
 
-  constructor(clock: Clock) {
+  /** @param scopes any of which the service takes, such as `cloudkms` */
+  constructor(clock: Clock, scopes: readonly string[]) {
     this.#clock = clock;
+    this.#scopes = new Set([...scopes, "cloud-platform"].map((scope) => `https://www.googleapis.com/auth/${scope}`));
   }
 
   principal({ email, grants = EVERYTHING, ttlSeconds = HOUR_SECONDS }: PrincipalTraits): Principal {
@@ -65,7 +68,7 @@ export class Principals {
     const [head = "", claims = "", signature = ""] = assertion.split(".");
     const { iss, aud, iat, exp, scope } = claimsIn(claims);
     const account = typeof iss === "string" ? this.#accounts.get(iss) : undefined;
-    if (account === undefined || aud !== TOKEN_URI || typeof scope !== "string" || !SCOPES.test(scope)) return undefined;
+    if (account === undefined || aud !== TOKEN_URI || !this.#isScope(scope)) return undefined;
     if (!verify("sha256", Buffer.from(`${head}.${claims}`), account.publicKey, Buffer.from(signature, "base64url"))) return undefined;
     const nowSeconds = this.#clock.unixMs() / 1000;
     const isNow =
@@ -83,6 +86,11 @@ export class Principals {
     const held = this.#tokens.get(token);
     if (held === undefined || held.endMs <= this.#clock.unixMs()) throw unauthenticated();
     return held.principal;
+  }
+
+  /** Whether one of the scopes in a list, parted by blanks, is one that the service takes. */
+  #isScope(scopes: unknown): boolean {
+    return typeof scopes === "string" && scopes.split(" ").some((scope) => this.#scopes.has(scope));
   }
 
   revokeTokens(): void {
@@ -115,7 +123,6 @@ function claimsIn(text: string): Readonly<Record<string, unknown>> {
 }
 
 const TOKEN_URI = "https://oauth2.googleapis.com/token";
-const SCOPES = /^https:\/\/www\.googleapis\.com\/auth\/(?:cloudkms|cloud-platform)$/;
 const EVERYTHING: Grants = { "": ["*"] };
 const HOUR_SECONDS = 3600;
 const SKEW_SECONDS = 300;

@@ -1,10 +1,8 @@
 import type { Clock } from "../../core/base/clock.ts";
-import type { RawAnswer } from "../emulator/fault-plan.ts";
-import type { ServedRequest } from "../emulator/loopback-server.ts";
-import { denied } from "./answer.ts";
-import { timeText } from "./described.ts";
-import { type Principal, type Principals, requireGrant } from "./principals.ts";
-import { RequestFields } from "./request-fields.ts";
+import type { RawAnswer } from "./fault-plan.ts";
+import { denied } from "./google-answer.ts";
+import { type Principal, type Principals, requireGrant } from "./google-principals.ts";
+import type { ServedRequest } from "./loopback-server.ts";
 
 /** The services that issue tokens: the token endpoint, the metadata server and the impersonation of service accounts. */
 export class IdentityServices {
@@ -48,8 +46,8 @@ export class IdentityServices {
     const account = this.#principals.account(email);
     requireGrant(caller, "iam.serviceAccounts.getAccessToken", email);
     if (account === undefined) throw denied("iam.serviceAccounts.getAccessToken", email);
-    if (new RequestFields(body).texts("scope").length === 0) return oauthError("INVALID_ARGUMENT", "scope is required");
-    const expireTime = timeText(this.#clock.unixMs() + account.ttlSeconds * 1000);
+    if (!/"scope"\s*:\s*\[\s*"/.test(body)) return oauthError("INVALID_ARGUMENT", "scope is required");
+    const expireTime = new Date(this.#clock.unixMs() + account.ttlSeconds * 1000).toISOString();
     return json({ accessToken: this.#principals.issue(account), expireTime });
   }
 
