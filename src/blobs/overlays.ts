@@ -70,10 +70,9 @@ export interface OpenedBeside {
   readonly overlay: KeptOverlay | undefined;
 }
 
-/** Gives a store the headers that stand beside its blobs. */
+/** Gives a store the headers that stand beside its blobs. An index of the store is left out: it knows nothing of those headers. */
 export function blobsBeside(place: Beside): BlobStore {
   const { store, overlays, header } = place;
-  const { findByKey } = store;
   return {
     header,
     blocks: store.blocks,
@@ -96,7 +95,6 @@ export function blobsBeside(place: Beside): BlobStore {
       return isDeleted;
     },
     list: (page, options = {}) => store.list(page, options),
-    ...(findByKey !== undefined && { findByKey: findByKey.bind(store) }),
   };
 }
 

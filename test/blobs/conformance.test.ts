@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterAll, describe, test } from "vitest";
 import { blobConformance } from "../../src/blobs/conformance/index.ts";
 import { fileBlobs } from "../../src/blobs/files/index.ts";
-import { memoryBlobs } from "../../src/blobs/index.ts";
+import { memoryBlobs, overlaidBlobs } from "../../src/blobs/index.ts";
+import { memoryOverlays } from "./overlay-table.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "envelock-blobs-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -15,6 +16,11 @@ for (const header of ["block", "overlay", "copy"] as const) {
     for (const { name, run } of blobConformance({ open: () => store })) test(name, run);
   });
 }
+
+describe("memory, with a table of the application", () => {
+  const store = overlaidBlobs(memoryBlobs(), memoryOverlays());
+  for (const { name, run } of blobConformance({ open: () => store })) test(name, run);
+});
 
 describe("files", () => {
   for (const { name, run } of blobConformance({ open: () => fileBlobs(join(folder, "blobs")) })) test(name, run);
