@@ -11,6 +11,7 @@ export const ENTRIES = {
   "./blobs/azure": "src/blobs/azure/index.ts",
   "./blobs/conformance": "src/blobs/conformance/index.ts",
   "./blobs/files": "src/blobs/files/index.ts",
+  "./blobs/gcs": "src/blobs/gcs/index.ts",
   "./blobs/s3": "src/blobs/s3/index.ts",
   "./telemetry": "src/core/telemetry/index.ts",
   "./keyset-file": "providers/local/keyset-file.ts",
@@ -41,6 +42,7 @@ export const ENTRIES = {
   "./testing/gcp-kms-emulator": "src/testing/gcp-kms-emulator/index.ts",
   "./testing/vault-emulator": "src/testing/vault-emulator/index.ts",
   "./testing/s3": "src/testing/s3/index.ts",
+  "./testing/gcs": "src/testing/gcs/index.ts",
 };
 
 /**

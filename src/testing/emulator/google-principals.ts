@@ -80,12 +80,18 @@ export class Principals {
     return isNow ? account.principal : undefined;
   }
 
-  /** @throws GcpAnswer */
-  check(authorization: string | undefined): Principal {
+  /** Returns the principal of a valid token. */
+  holder(authorization: string | undefined): Principal | undefined {
     const [, token = ""] = /^Bearer (.+)$/.exec(authorization ?? "") ?? [];
     const held = this.#tokens.get(token);
-    if (held === undefined || held.endMs <= this.#clock.unixMs()) throw unauthenticated();
-    return held.principal;
+    return held === undefined || held.endMs <= this.#clock.unixMs() ? undefined : held.principal;
+  }
+
+  /** @throws GcpAnswer */
+  check(authorization: string | undefined): Principal {
+    const principal = this.holder(authorization);
+    if (principal === undefined) throw unauthenticated();
+    return principal;
   }
 
   /** Whether one of the scopes in a list, parted by blanks, is one that the service takes. */

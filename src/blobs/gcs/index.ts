@@ -1,0 +1,2 @@
+export { type GcsBlobsOptions, type GcsBucket, type GcsStorageClass, gcsBlobs } from "./gcs-blobs.ts";
+export type { GcsTokenClient, GcsTokenSource } from "./tokens.ts";
