@@ -230,6 +230,7 @@ export class Tenants {
   /**
    * Destroys the data keys of a tenant that is offboarding, and with them its data: in other processes within `refreshMs`. No other tenant
    * is touched. A key is destroyed in its service only if it was staged as `createdByUs` and its opener can. May be run again at any point.
+   * Envelopes carry their own data keys: the application deletes those of the tenant.
    *
    * A row that cannot be read is stepped over and listed. The tenant becomes `shredded` once no data key is left that can be read.
    *

@@ -3,20 +3,21 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { inspect } from "envelock";
+import { contextOfScope } from "envelock/fields";
 import { postgresStore, postgresTenantStore } from "envelock/stores/postgres";
 import type { Tenants } from "envelock/tenants";
 import { VaultEmulator } from "envelock/testing/vault-emulator";
 import { Pool } from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freshDatabase } from "../support/postgres.ts";
-import { fastTenantsOn, type Served, type TenantTask, tenantsOn, type VaultPlace } from "./tenant-worker.ts";
+import { fastTenantsOn, REFRESH_MS, type Served, type TenantSeen, type TenantTask, tenantsOn, type VaultPlace } from "./tenant-worker.ts";
 
 // Full sizes: ENVELOCK_TENANT_PROCESSES=8 ENVELOCK_KILLS=50 ENVELOCK_TENANT_RECORDS=1000
 const { ENVELOCK_TENANT_PROCESSES = "2", ENVELOCK_KILLS = "3", ENVELOCK_TENANT_RECORDS = "20" } = process.env;
 const [PROCESSES, KILLS, RECORDS] = [ENVELOCK_TENANT_PROCESSES, ENVELOCK_KILLS, ENVELOCK_TENANT_RECORDS].map(Number);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FROM_STEPS = [undefined, "rewrapped", "proved", "dual", undefined, "announced", "retired"] as const;
-const SERVED = ["disabled", "deleted", "denied", "kept"] as const;
+const SERVED = ["leaving", "disabled", "deleted", "denied", "kept"] as const;
 
 const emulator = await VaultEmulator.start({ mounts: SERVED.map((id) => `tenants/${id}/transit`) });
 const vault: VaultPlace = { address: emulator.url, ca: emulator.ca, token: emulator.connection.token };
@@ -47,17 +48,58 @@ afterAll(async () => {
   await emulator.close();
 });
 
-test("under traffic in several processes a key that is disabled, deleted or denied closes its tenant within the bound, and an outage closes none", async () => {
-  const served: Record<string, Served> = {};
-  for (const id of SERVED) {
-    const envelope = await (await tenants.keyring(id)).encryptText("x");
-    const field = await (await tenants.dataKeys(id)).field({ table: "notes", column: "text" });
-    served[id] = { envelope: Buffer.from(envelope).toString("base64"), token: field.encrypt("x") };
-  }
-  const seen = new Seen();
-  const children = Array.from({ length: PROCESSES ?? 2 }, (_, at) => seen.listen(started({ job: "serve", url, vault, served }), at));
-  try {
+describe("under traffic in several processes", () => {
+  let seen: Seen;
+  let children: readonly ChildProcess[] = [];
+
+  beforeAll(async () => {
+    seen = new Seen();
+    const served: Record<string, Served> = {};
+    for (const id of SERVED) {
+      const envelope = await (await tenants.keyring(id)).encryptText("x");
+      const field = await (await tenants.dataKeys(id)).field({ table: "notes", column: "text" });
+      served[id] = { envelope: Buffer.from(envelope).toString("base64"), token: field.encrypt("x") };
+    }
+    children = Array.from({ length: PROCESSES ?? 2 }, (_, at) => seen.listen(started({ job: "serve", url, vault, served }), at));
     for (const id of SERVED) await seen.all(id, "open", children.length);
+  }, 300_000);
+
+  afterAll(() => {
+    for (const child of children) child.kill("SIGKILL");
+  });
+
+  test("a shred closes its tenant in every process within the refresh interval, and touches no other tenant's rows and no key", async () => {
+    const others = await rowsBut("leaving");
+    emulator.takeRequests();
+    await tenants.offboard("leaving");
+    expect(seen.now("leaving")).toEqual(children.map(() => "open")); // for an export
+    const { shredded, failed, record } = await tenants.shred("leaving");
+    const shreddedAtMs = Date.now();
+    expect({ shredded, failed, state: record.state }).toEqual({ shredded: 1, failed: 0, state: "shredded" });
+    await seen.all("leaving", "closed", children.length);
+    // no read that began later has opened anything, however busy the machine is
+    const lastMs = seen.lastOpenMs("leaving").map((atMs) => atMs - shreddedAtMs);
+    console.log(`leaving: last read in ${children.length} processes began ${lastMs.join(", ")} ms after the shred, bound ${REFRESH_MS} ms`);
+    for (const ms of lastMs) expect(ms).toBeLessThanOrEqual(REFRESH_MS);
+    const { rows } = await pool.query("select count(*)::int rows from envelock_data_keys where record is null and state = 'shredded'");
+    expect(rows).toEqual([{ rows: 1 }]);
+
+    expect(await rowsBut("leaving")).toEqual(others);
+    for (const id of SERVED.slice(1)) expect(seen.now(id)).toEqual(children.map(() => "open"));
+    const operations = new Set(emulator.takeRequests().map(({ operation }) => operation));
+    for (const operation of operations) expect(["encrypt", "decrypt", "read-key"]).toContain(operation);
+
+    // the key is as it was, and a new life under it opens nothing of the old one
+    await tenants.invite("leaving");
+    await tenants.stage("leaving", { kind: "vault-transit", key: "saas" });
+    expect((await patiently(() => tenants.verify("leaving"))).level).not.toBe("failed");
+    await tenants.activate("leaving");
+    await (await tenants.keyring("leaving")).encryptText("y");
+    await new Promise((resolve) => setTimeout(resolve, 2 * REFRESH_MS));
+    expect(seen.now("leaving")).toEqual(children.map(() => "closed"));
+  }, 120_000);
+
+  test("a key that is disabled, deleted or denied closes its tenant within the bound, and an outage closes none", async () => {
     const levers = {
       disabled: () => emulator.softDelete("saas", true, "tenants/disabled/transit"),
       deleted: () => emulator.deleteKey("saas", "tenants/deleted/transit"),
@@ -84,10 +126,8 @@ test("under traffic in several processes a key that is disabled, deleted or deni
     console.log(`denied: closed in ${children.length} processes after ${Math.round(tookMs)} ms, bound ${revocationBoundMs} ms`);
     expect(tookMs).toBeLessThan(revocationBoundMs);
     for (const id of ["disabled", "deleted", "denied"]) expect(seen.now(id)).toEqual(children.map(() => "closed"));
-  } finally {
-    for (const child of children) child.kill("SIGKILL");
-  }
-}, 600_000);
+  }, 600_000);
+});
 
 test("killed at any statement of a move, every record opens, it ends when it is run again, and none names the old key", async () => {
   const vendor = fastTenantsOn(pool);
@@ -130,21 +170,26 @@ test("killed at any statement of a move, every record opens, it ends when it is 
 
 /** What the processes have said of each tenant. */
 class Seen {
-  readonly #states = new Map<string, string>();
+  readonly #said = new Map<string, TenantSeen>();
   #changed: () => void = () => undefined;
 
   listen(child: ChildProcess, at: number): ChildProcess {
     if (child.stdout === null) throw new Error("no output");
     createInterface({ input: child.stdout }).on("line", (line) => {
-      const { id, now }: { id: string; now: string } = JSON.parse(line);
-      this.#states.set(`${id} ${at}`, now);
+      const said: TenantSeen = JSON.parse(line);
+      this.#said.set(`${said.id} ${at}`, said);
       this.#changed();
     });
     return child;
   }
 
-  now(id: string): readonly (string | undefined)[] {
-    return [...this.#states].filter(([name]) => name.startsWith(`${id} `)).map(([, state]) => state);
+  now(id: string): readonly string[] {
+    return this.#of(id).map(({ now }) => now);
+  }
+
+  /** When the last read of each process began that has opened something. */
+  lastOpenMs(id: string): readonly number[] {
+    return this.#of(id).map(({ lastOpenMs }) => lastOpenMs);
   }
 
   async all(id: string, state: string, count: number): Promise<void> {
@@ -154,6 +199,19 @@ class Seen {
       });
     }
   }
+
+  #of(id: string): readonly TenantSeen[] {
+    return [...this.#said.values()].filter((said) => said.id === id);
+  }
+}
+
+/** The rows of data keys of every other tenant, as they are stored. */
+async function rowsBut(id: string): Promise<unknown> {
+  const { rows } = await pool.query("select * from envelock_data_keys order by scope, version");
+  return rows.filter(({ scope }: { scope: string }) => {
+    const { tenant } = contextOfScope(scope) ?? {};
+    return tenant !== id;
+  });
 }
 
 async function stageVerified(vendor: Tenants, key: string): Promise<void> {

@@ -30,6 +30,15 @@ export interface Served {
   readonly token: string;
 }
 
+/** What `serve` prints of a tenant whenever it opens or closes. */
+export interface TenantSeen {
+  readonly id: string;
+  /** `half` while one of its envelope and its token opens. */
+  readonly now: "open" | "half" | "closed";
+  /** When the last read began that has opened one of them, in milliseconds since 1970. */
+  readonly lastOpenMs: number;
+}
+
 /** The one place where the tenants of these tests have their keys: a mount for each. */
 export interface VaultPlace {
   readonly address: string;
@@ -59,7 +68,7 @@ function settingsOn(client: PostgresClient): TenantsOptions {
     store: postgresTenantStore({ client }),
     dataKeyStore: postgresStore({ client }),
     cache: { maxAgeMs: 3000 },
-    refreshMs: 1000,
+    refreshMs: REFRESH_MS,
     grantSpreadMs: 0,
   };
 }
@@ -74,6 +83,7 @@ const keysInProcess: TenantKeyOpener = {
   },
 };
 
+export const REFRESH_MS = 1000;
 const HOUR_MS = 3_600_000;
 const SPEED = 10;
 const fastClock: Clock = {
@@ -89,13 +99,15 @@ const fastClock: Clock = {
 
 /** Reads each tenant's data again and again, and prints a line whenever one has opened or closed. */
 async function serve(tenants: Tenants, served: Readonly<Record<string, Served>>): Promise<never> {
-  const was = new Map<string, string>();
+  const was = new Map<string, TenantSeen>();
   for (;;) {
     for (const [id, { envelope, token }] of Object.entries(served)) {
+      const begunMs = Date.now();
       const states = await Promise.all([stateOf(() => opened(tenants, id, envelope)), stateOf(() => decrypted(tenants, id, token))]);
       const now = states.every((state) => state === "open") ? "open" : states.every((state) => state !== "open") ? "closed" : "half";
-      if (was.get(id) !== now) console.log(JSON.stringify({ id, now }));
-      was.set(id, now);
+      const lastOpenMs = now === "closed" ? (was.get(id)?.lastOpenMs ?? 0) : begunMs;
+      if (was.get(id)?.now !== now) console.log(JSON.stringify({ id, now, lastOpenMs } satisfies TenantSeen));
+      was.set(id, { id, now, lastOpenMs });
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
