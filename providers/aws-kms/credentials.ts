@@ -1,6 +1,7 @@
 import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { Expiring } from "../http/expiring.ts";
+import { given } from "../http/given.ts";
 import type { HttpOptions } from "../http/http-service.ts";
 import { SharedCredentials } from "../http/shared.ts";
 import type { EndpointTraits, KeyArn } from "./arn.ts";
@@ -55,8 +56,8 @@ export function credentialsOf(source: AwsCredentialSource, place: LoginPlace): E
 async function loadedFrom(source: AwsCredentialSource, place: LoginPlace): Promise<AwsCredentials> {
   if (source instanceof AwsLogin) return await source.load(place);
   if (typeof source !== "function") return source;
-  const given = await asked(source);
-  if (areCredentials(given)) return given;
+  const found = await given(GIVER, place.http, async () => credentialsIn(await source()));
+  if (found !== undefined) return found;
   throw new EnvelockError("access-denied", "the function that gives AWS credentials gave none", {
     detail: "credential",
     hint: "it must resolve to { accessKeyId, secretAccessKey, sessionToken?, expiration? }",
@@ -66,18 +67,9 @@ async function loadedFrom(source: AwsCredentialSource, place: LoginPlace): Promi
 /** @throws `invalid-argument` */
 export function checkedSource(source: AwsCredentialSource): AwsCredentialSource {
   if (source instanceof AwsLogin || typeof source === "function") return source;
-  if (areCredentials(source)) return { ...source };
+  const found = credentialsIn(source);
+  if (found !== undefined) return found;
   throw invalidArgument("credentials are { accessKeyId, secretAccessKey, sessionToken? }, a function that gives them, or a login");
-}
-
-/** Asks a function of the caller's. @throws `access-denied` with what the function threw as its cause */
-export async function asked<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (cause) {
-    if (cause instanceof EnvelockError) throw cause;
-    throw new EnvelockError("access-denied", "the function that gives the AWS credential failed", { detail: "credential", cause });
-  }
 }
 
 /** When credentials end, in Unix milliseconds. */
@@ -89,22 +81,26 @@ function secretOf({ accessKeyId, secretAccessKey, sessionToken }: AwsCredentials
   return JSON.stringify([accessKeyId, secretAccessKey, sessionToken]);
 }
 
-export function areCredentials(value: AwsCredentials | undefined): boolean {
-  if (typeof value !== "object" || value === null) return false;
+/** Copies credentials, which their giver may change in place; undefined for a value that holds none. */
+export function credentialsIn(value: AwsCredentials | undefined): AwsCredentials | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = value;
-  return (
+  const isWhole =
     isHeaderText(accessKeyId) &&
     isHeaderText(secretAccessKey) &&
     (sessionToken === undefined || isHeaderText(sessionToken)) &&
-    (expiration === undefined || (expiration instanceof Date && !Number.isNaN(expiration.getTime())))
-  );
+    (expiration === undefined || (expiration instanceof Date && !Number.isNaN(expiration.getTime())));
+  if (!isWhole) return undefined;
+  return { accessKeyId, secretAccessKey, sessionToken, expiration: expiration && new Date(expiration) };
 }
 
-/** What may stand in a header. */
-function isHeaderText(value: unknown): boolean {
+/** Whether a value may stand in a header. */
+export function isHeaderText(value: unknown): boolean {
   return typeof value === "string" && /^[\x21-\x7e]{1,16384}$/.test(value);
 }
 
+/** The caller's function, in messages. */
+export const GIVER = "the function that gives the AWS credential";
 const SHARED: SharedCredentials<AwsCredentials> = new SharedCredentials();
 /** As AWS's own clients: the services give out credentials that have five minutes left. */
 const AHEAD_MS = 300_000;

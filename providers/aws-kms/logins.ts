@@ -2,16 +2,17 @@ import { systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { signedHeaders } from "../../src/core/base/sigv4.ts";
+import { given } from "../http/given.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
-import { credentialsIn } from "./answered-credentials.ts";
+import { answeredCredentials } from "./answered-credentials.ts";
 import { checkedRoleArn, originOf } from "./arn.ts";
 import {
   type AwsCredentialSource,
   type AwsCredentials,
   AwsLogin,
-  asked,
   checkedSource,
   credentialsOf,
+  GIVER,
   type LoginPlace,
 } from "./credentials.ts";
 import { brokenAnswer, isSkewed, refusesCredentials, serviceFailure } from "./failures.ts";
@@ -85,10 +86,10 @@ export function webIdentity(options: WebIdentityOptions): AwsLogin {
   if (typeof token !== "function") throw invalidArgument("a web identity needs a function token");
   const fields = roleFields(options);
   return new AwsLogin(async (place) => {
-    const given = await asked(token);
-    if (typeof given !== "string" || given === "")
+    const proof = await given(GIVER, place.http, token);
+    if (typeof proof !== "string" || proof === "")
       throw new EnvelockError("access-denied", "the function that gives the web identity's token gave none", { detail: "credential" });
-    const shown = { ...fields, WebIdentityToken: given.trim() };
+    const shown = { ...fields, WebIdentityToken: proof.trim() };
     return roleCredentials(await answer(WEB_IDENTITY, shown, { endpoint, place }), WEB_IDENTITY, fields.RoleArn);
   }, endpoint === undefined);
 }
@@ -130,20 +131,20 @@ async function answer(
   return isSkewed(first) && first.serverUnixMs !== undefined ? await send(first.serverUnixMs) : first;
 }
 
-function roleCredentials(given: HttpAnswer, operation: StsOperation, role: string): AwsCredentials {
-  if (given.status !== 200) throw serviceFailure(given, operation, role);
-  const found = credentialsIn(given.json, "SessionToken");
+function roleCredentials(answer: HttpAnswer, operation: StsOperation, role: string): AwsCredentials {
+  if (answer.status !== 200) throw serviceFailure(answer, operation, role);
+  const found = answeredCredentials(answer.json, "SessionToken");
   if (found === undefined) throw brokenAnswer(operation, role, "holds no credentials");
   return found;
 }
 
 /** The texts of the innermost elements as JSON of the key service, in which `__type` has the name of an error. */
-function withJson(given: HttpAnswer): HttpAnswer {
-  if (given.json !== undefined) return given;
-  const elements = [...given.text.matchAll(/<(\w{1,40})>([^<>]*)<\/\1>/g)].map(([, name = "", value = ""]) => [name, value] as const);
+function withJson(whole: HttpAnswer): HttpAnswer {
+  if (whole.json !== undefined) return whole;
+  const elements = [...whole.text.matchAll(/<(\w{1,40})>([^<>]*)<\/\1>/g)].map(([, name = "", value = ""]) => [name, value] as const);
   const fields: Readonly<Partial<Record<string, string>>> = Object.fromEntries(elements);
   const { Code: type } = fields;
-  return { ...given, json: { ...fields, __type: type } };
+  return { ...whole, json: { ...fields, __type: type } };
 }
 
 function roleFields({ roleArn, sessionName = "envelock", durationSeconds = 3600 }: RoleOptions): RoleFields {

@@ -1,8 +1,11 @@
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
+import { textFieldOf } from "../http/fields.ts";
+import { given } from "../http/given.ts";
 import { type HttpAnswer, type HttpOptions, HttpService } from "../http/http-service.ts";
-import { credentialsIn } from "./answered-credentials.ts";
-import { type AwsCredentials, AwsLogin, asked } from "./credentials.ts";
+import { wordOf } from "../http/transport-failures.ts";
+import { answeredCredentials } from "./answered-credentials.ts";
+import { type AwsCredentials, AwsLogin, GIVER, isHeaderText } from "./credentials.ts";
 import { brokenAnswer, serviceFailure } from "./failures.ts";
 
 export interface ContainerCredentialsOptions {
@@ -40,7 +43,9 @@ export function containerCredentials(options: ContainerCredentialsOptions): AwsL
   const open = (http: HttpOptions): HttpService => new HttpService(url.origin, http, [ECS_HOST, ...EKS_HOSTS]);
   open({}); // checks the origin
   return new AwsLogin(async ({ http }) => {
-    const shown = authorization === undefined ? undefined : (await asked(authorization)).trim();
+    const shown = authorization === undefined ? undefined : `${await given(GIVER, http, authorization)}`.trim();
+    if (shown !== undefined && !isHeaderText(shown))
+      throw new EnvelockError("access-denied", "the function that gives the container's authorization gave none", { detail: "credential" });
     const headers = shown === undefined ? {} : { authorization: shown };
     const path = `${url.pathname}${url.search}`;
     const answer = await open(http).send({ method: "GET", path, headers, what: "the container's credentials" }, undefined);
@@ -87,7 +92,12 @@ function checked(answer: HttpAnswer): HttpAnswer {
 
 function credentialsOf(answer: HttpAnswer, of: string): AwsCredentials {
   if (answer.status !== 200) throw serviceFailure(answer, "GetCredentials", of);
-  const found = credentialsIn(answer.json, "Token");
+  const code = wordOf(textFieldOf(answer.json, "Code"));
+  if (code !== undefined && code !== "Success") {
+    const hint = "check that the trust policy of the role lets this service use it";
+    throw new EnvelockError("access-denied", `${of} gives no credentials: ${code}`, { detail: "login", hint });
+  }
+  const found = answeredCredentials(answer.json, "Token");
   if (found === undefined) throw brokenAnswer("GetCredentials", of, "holds no credentials");
   return found;
 }

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { Expiring } from "../http/expiring.ts";
+import { given } from "../http/given.ts";
 import type { HttpOptions } from "../http/http-service.ts";
 import { SharedCredentials } from "../http/shared.ts";
 
@@ -41,7 +42,10 @@ export class GcpLogin {
 export function tokensOf(source: GcpTokenSource, http: HttpOptions): Expiring<HeldToken> {
   const { clock = systemClock } = http;
   return SHARED.of(checkedSource(source), http, "", () => {
-    const load = source instanceof GcpLogin ? source.open(http) : async () => heldToken(await given(source), clock);
+    const load =
+      source instanceof GcpLogin
+        ? source.open(http)
+        : () => given("the function that gives the access token", http, async () => heldToken(await source(), clock));
     return new Expiring({ clock, load, expiresAtMs: ({ expiresAtMs }) => expiresAtMs, secretOf: ({ token }) => token });
   });
 }
@@ -52,19 +56,9 @@ export function checkedSource(source: GcpTokenSource): GcpTokenSource {
   throw invalidArgument("a token comes from a function that gives { token, expiresAtMs? }, or from a login such as metadataServer()");
 }
 
-/** What a function of the caller's gives. Its error may hold the credential's own words, which the caller knows. */
-async function given(ask: () => Promise<GcpToken>): Promise<GcpToken> {
-  try {
-    return await ask();
-  } catch (cause) {
-    if (cause instanceof EnvelockError) throw cause;
-    throw new EnvelockError("access-denied", "the function that gives the access token failed", { detail: "credential", cause });
-  }
-}
-
-function heldToken(given: GcpToken, clock: Clock): HeldToken {
-  const token = given?.token;
-  const expiresAtMs = given?.expiresAtMs ?? clock.unixMs() + UNKNOWN_LIFE_MS;
+function heldToken(found: GcpToken, clock: Clock): HeldToken {
+  const token = found?.token;
+  const expiresAtMs = found?.expiresAtMs ?? clock.unixMs() + UNKNOWN_LIFE_MS;
   if (isTokenText(token) && Number.isFinite(expiresAtMs)) return { token, expiresAtMs };
   throw new EnvelockError("access-denied", "the token function gave no token", {
     detail: "credential",

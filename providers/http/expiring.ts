@@ -62,7 +62,7 @@ export class Expiring<T> {
       const value = await this.#options.load(kept?.value);
       const nowMs = clock.unixMs();
       const endMs = this.#options.expiresAtMs(value) ?? Number.POSITIVE_INFINITY;
-      this.#kept = { value, endMs, renewAtMs: endMs - Math.min(aheadMs, Math.max(0, endMs - nowMs) / 3) };
+      this.#kept = { value, endMs, renewAtMs: renewalOf(endMs, nowMs, aheadMs) };
       return value;
     } catch (error) {
       if (kept !== undefined && kept === this.#kept && kept.endMs - clock.unixMs() > LEAST_LEFT_MS) return kept.value;
@@ -71,5 +71,13 @@ export class Expiring<T> {
   }
 }
 
+function renewalOf(endMs: number, nowMs: number, aheadMs: number): number {
+  if (endMs === Number.POSITIVE_INFINITY) return endMs;
+  // ended by this machine's clock, which may be wrong: the service refuses what has ended
+  return endMs <= nowMs ? nowMs + LEAST_KEPT_MS : endMs - Math.min(aheadMs, (endMs - nowMs) / 3);
+}
+
 const DEFAULT_AHEAD_MS = 120_000;
 const LEAST_LEFT_MS = 5_000;
+/** The time for which a value is kept that had ended when it came. Without it a clock that is ahead would cause a login for each call. */
+const LEAST_KEPT_MS = 30_000;

@@ -1,10 +1,11 @@
 import type { Clock } from "../../src/core/base/clock.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
+import { given } from "../http/given.ts";
 import type { HttpAnswer } from "../http/http-service.ts";
 import { brokenAnswer, serverFailure } from "./failures.ts";
 import { checkedPath } from "./paths.ts";
 import type { VaultServer } from "./server.ts";
-import { given, type HeldToken, TOKEN, VaultLogin } from "./tokens.ts";
+import { GIVER, type HeldToken, TOKEN, VaultLogin } from "./tokens.ts";
 
 /**
  * Makes a login at an auth method.
@@ -18,7 +19,7 @@ export function loginAt(mount: string, fields: () => Promise<Readonly<Record<str
   return new VaultLogin((server, clock) => async (kept) => {
     const renewed = kept?.renewableMs === undefined ? undefined : await lengthened(kept.token, kept.renewableMs, server, clock);
     if (renewed !== undefined) return renewed;
-    const body = JSON.stringify(await given(fields));
+    const body = JSON.stringify(await given(GIVER, { clock }, fields));
     const request = { operation: "login", of: place, method: "POST", path: `/v1/auth/${place}/login`, body } as const;
     const answer = await server.send(request, undefined, undefined);
     if (answer.status !== 200) throw serverFailure(answer, "login", place);

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { Expiring } from "../http/expiring.ts";
+import { given } from "../http/given.ts";
 import type { HttpOptions } from "../http/http-service.ts";
 import { SharedCredentials } from "../http/shared.ts";
 import type { VaultServer } from "./server.ts";
@@ -43,7 +44,8 @@ export function tokensOf(source: VaultTokenSource, server: VaultServer, http: Ht
   if (typeof source === "string" && TOKEN.test(source)) return make(async () => ({ token: source }));
   if (typeof source !== "function" && !(source instanceof VaultLogin))
     throw invalidArgument("token is a token, a function that gives one, or a login such as appRole()");
-  const load = typeof source === "function" ? async () => checkedToken(await given(source)) : source.open(server, clock);
+  const load =
+    typeof source === "function" ? () => given(GIVER, http, async () => checkedToken(await source())) : source.open(server, clock);
   return SHARED.of(source, http, JSON.stringify([server.origin, server.namespace]), () => make(load));
 }
 
@@ -60,24 +62,19 @@ export class VaultLogin {
 /** Gets a fresh token: the one that is given with a longer life, or another one. */
 export type TokenLoader = (kept: HeldToken | undefined) => Promise<HeldToken>;
 
-/** What a function of the caller's gives. Its error may hold the credential's own words, which the caller knows. */
-export async function given<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (cause) {
-    if (cause instanceof EnvelockError) throw cause;
-    throw new EnvelockError("access-denied", "the function that gives the vault credential failed", { detail: "credential", cause });
-  }
-}
-
-function checkedToken(given: VaultToken): VaultToken {
-  if (typeof given?.token === "string" && TOKEN.test(given.token)) return given;
+/** Copies a token, which its giver may change in place. */
+function checkedToken(found: VaultToken): VaultToken {
+  const { token, expiresAtMs = Number.POSITIVE_INFINITY } = found ?? {};
+  if (typeof token === "string" && TOKEN.test(token) && typeof expiresAtMs === "number" && !Number.isNaN(expiresAtMs))
+    return { token, expiresAtMs };
   throw new EnvelockError("access-denied", "the token function gave no token", {
     detail: "credential",
     hint: "it must resolve to { token, expiresAtMs? }",
   });
 }
 
+/** The caller's function, in messages. */
+export const GIVER = "the function that gives the vault credential";
 const SHARED: SharedCredentials<HeldToken> = new SharedCredentials();
 /** What may stand in a header. */
 export const TOKEN: RegExp = /^[\x21-\x7e]{1,2048}$/;

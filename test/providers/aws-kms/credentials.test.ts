@@ -115,6 +115,41 @@ test.each([
   expect(await refusal(() => open(credentials).current())).toMatchObject({ code: "provider-failure", detail: "broken-answer" });
 });
 
+test.each([
+  ["an instance", () => instanceCredentials({ endpoint }), /security-credentials\/./],
+  ["a container", () => containerCredentials({ uri: emulator.serveMetadata(ROLE) }), /^/],
+])("a refusal of %s that comes with status 200 is one", async (_what, source, on) => {
+  const credentials = source();
+  emulator.serveMetadata(ROLE);
+  const text = JSON.stringify({ Code: "AssumeRoleUnauthorizedAccess", Message: "EC2 cannot assume the role QUOTED" });
+  emulator.failNext({ status: 200, text }, on);
+  const error = await refusal(() => open(credentials).current());
+  expect(error).toMatchObject({ code: "access-denied", detail: "login", hint: expect.stringContaining("trust policy") });
+  expect(error.message).toContain("AssumeRoleUnauthorizedAccess");
+  expect(`${error.stack}${JSON.stringify(error)}`).not.toContain("QUOTED");
+});
+
+test.each([
+  '{"Error":{"Code":"AccessDenied","Message":"x"}}',
+  "<ErrorResponse><Error><Code>AccessDenied</Code><Message>x</Message></Error></ErrorResponse>",
+])("an answer of the token service with status 200 and an error in it gives no credentials: %s", async (text) => {
+  emulator.failNext({ status: 200, text }, /AssumeRole/);
+  const key = open(assumeRole({ roleArn: ROLE, externalId: "acme-7", source: emulator.credentials, endpoint }));
+  expect(await refusal(() => key.current())).toMatchObject({ code: "provider-failure", detail: "broken-answer" });
+  expect(await key.current(), "the next login is well").toBe(KEY_ARN);
+});
+
+test.each([
+  ["a line break", async () => "a\r\nx-evil: 1"],
+  ["nothing", async () => ""],
+])("an authorization for a container that is %s is never sent", async (_what, authorization) => {
+  const uri = emulator.serveMetadata(ROLE);
+  emulator.takeRequests();
+  const key = open(containerCredentials({ uri, authorization }));
+  expect(await refusal(() => key.current())).toMatchObject({ code: "access-denied", detail: "credential" });
+  expect(paths()).toEqual([]);
+});
+
 test("credentials that end between two calls are fetched once more", async () => {
   const issued = [emulator.issueCredentials({ lifeSeconds: 60 }), emulator.issueCredentials({ lifeSeconds: 10 * HOUR_SECONDS })];
   let asked = 0;

@@ -62,6 +62,28 @@ test("a value without an end is loaded once, until it is refused", async () => {
   expect(await text(), "the fresh one is kept").toBe("token 2");
 });
 
+test("a value without an end is loaded once, however early it would be renewed", async () => {
+  let count = 0;
+  const expiring = new Expiring<Token>({
+    clock: fakeClock(),
+    load: async () => ({ text: `token ${++count}`, endMs: undefined }),
+    expiresAtMs: ({ endMs }) => endMs,
+    secretOf: ({ text }) => text,
+    aheadMs: Number.POSITIVE_INFINITY,
+  });
+  for (let call = 0; call < 3; call++) expect((await expiring.get()).text).toBe("token 1");
+});
+
+test("a value that has ended by a clock that is ahead is kept for a while, for the service may take it", async () => {
+  const clock = fakeClock();
+  const { text } = tokens(clock, -3_600_000);
+  expect(await text()).toBe("token 1");
+  clock.advanceNow(29_999);
+  expect(await text()).toBe("token 1");
+  clock.advanceNow(1);
+  expect(await text()).toBe("token 2");
+});
+
 test("a refusal of an older value drops no newer one", async () => {
   const { expiring, count } = tokens(fakeClock(), undefined);
   const gates = [deferred(), deferred()];

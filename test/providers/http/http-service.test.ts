@@ -1,7 +1,10 @@
 import { createServer } from "node:http";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { HttpService } from "../../../providers/http/http-service.ts";
+import type { HttpFetch } from "../../../src/core/base/http-fetch.ts";
 import { httpsFetch } from "../../../src/node/index.ts";
+import { deferred } from "../../support/deferred.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 import { refusal } from "../../support/refusal.ts";
 import { untyped } from "../../support/untyped.ts";
@@ -78,6 +81,19 @@ describe("what is no good answer", () => {
     expect(server.requests.map(({ path }) => path)).toEqual(["POST /v1/keys", "POST /v1/keys"]);
   });
 
+  test("a small answer that unpacks to a large one is cut off where it gets too long", async () => {
+    const bomb = gzipSync(Buffer.alloc(50_000_000));
+    const packed = createServer((_request, response) => response.writeHead(200, { "content-encoding": "gzip" }).end(bomb));
+    await new Promise<void>((resolve) => packed.listen(0, "127.0.0.1", resolve));
+    const address = packed.address();
+    const local = new HttpService(`http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`, {});
+    const before = process.memoryUsage().arrayBuffers;
+    expect(await refusal(() => local.send(POST, undefined))).toMatchObject({ code: "provider-failure", detail: "transport" });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000);
+    packed.closeAllConnections();
+    await new Promise((resolve) => packed.close(resolve));
+  });
+
   test("exactly 64 KiB is read", async () => {
     server.faults.add({ status: 200, text: `"${"a".repeat(65_534)}"` }, /^/, 1);
     expect((await service.send(POST, undefined)).json).toHaveLength(65_534);
@@ -118,6 +134,35 @@ describe("a request ends", () => {
     expect(await outcome).toMatchObject({ code: "timeout", retryable: true, message: "the wrap did not answer in 500 ms" });
     held.release();
     expect(clock.timers).toBe(0);
+  });
+
+  test("at its deadline, however often a byte of the answer comes", async () => {
+    const clock = fakeClock();
+    const signals: (AbortSignal | undefined)[] = [];
+    let bytes = 0;
+    let drop = deferred();
+    const dripping: HttpFetch = async (_url, { signal }) => {
+      signals.push(signal);
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          await drop.promise;
+          drop = deferred();
+          controller.enqueue(new Uint8Array(1));
+          bytes++;
+        },
+      });
+      return { status: 200, headers: new Headers(), body };
+    };
+    const slow = new HttpService("https://vault.example", { fetch: dripping, clock, timeoutMs: 10_000 });
+    const outcome = refusal(() => slow.send(POST, undefined));
+    for (let second = 1; second < 10; second++) {
+      clock.advanceNow(1000);
+      drop.resolve();
+      await expect.poll(() => bytes).toBe(second);
+    }
+    clock.advanceNow(1000);
+    expect(await outcome).toMatchObject({ code: "timeout" });
+    expect(signals.map((signal) => signal?.aborted)).toEqual([true]);
   });
 
   test("with the caller's signal, and its reason", async () => {
