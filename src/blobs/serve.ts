@@ -24,8 +24,14 @@ export function blobHandler(
   if (disposition !== "attachment" && disposition !== "inline") {
     throw invalidArgument(`disposition is "attachment" or "inline", not ${shownValue(disposition)}`);
   }
+  if (contentType !== undefined && !(typeof contentType === "string" && HEADER_TEXT.test(contentType))) {
+    throw invalidArgument("contentType must be the text of a header");
+  }
   return async (request) => {
     requireRequest(request);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return new Response(null, { status: 405, headers: { ...SAFE, allow: "GET, HEAD" } }); // no key service is asked for it
+    }
     const name = await nameOf(request);
     const blob = isBlobName(name) ? await open(name, request.signal).catch(missing) : undefined;
     if (blob === undefined) return new Response(null, { status: 404, headers: SAFE });
@@ -35,7 +41,7 @@ export function blobHandler(
       const { status, headers, body } = await answer(request);
       for (const [header, value] of Object.entries(SAFE)) headers.set(header, value);
       headers.set("content-disposition", dispositionOf(disposition, fileName));
-      return new Response(closingAfter(body, blob), { status, headers });
+      return new Response(closingAfter(body, blob, request.signal), { status, headers });
     } catch (error) {
       blob.close();
       throw error;
@@ -55,11 +61,21 @@ function dispositionOf(disposition: string, fileName: string | undefined): strin
   return `${disposition}; filename*=UTF-8''${escaped}`;
 }
 
-function closingAfter(body: ReadableStream<Uint8Array> | null, blob: EncryptedBlob): ReadableStream<Uint8Array> | null {
-  if (body === null) {
+/** A client that goes away may leave a body that the server never reads: then the signal of the request closes the blob. */
+function closingAfter(
+  body: ReadableStream<Uint8Array> | null,
+  blob: EncryptedBlob,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> | null {
+  if (body === null || signal?.aborted === true) {
     blob.close();
-    return null;
+    return body;
   }
+  const close = (): void => {
+    signal?.removeEventListener("abort", close);
+    blob.close();
+  };
+  signal?.addEventListener("abort", close);
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>(
     {
@@ -67,21 +83,22 @@ function closingAfter(body: ReadableStream<Uint8Array> | null, blob: EncryptedBl
         try {
           const { done, value } = await reader.read();
           if (!done) return controller.enqueue(value);
-          blob.close();
+          close();
           controller.close();
         } catch (error) {
-          blob.close();
+          close();
           throw error;
         }
       },
       async cancel(reason) {
+        close();
         await reader.cancel(reason);
-        blob.close();
       },
     },
     { highWaterMark: 0 },
   );
 }
 
+const HEADER_TEXT = /^[\x20-\x7e]+$/;
 const OPTIONS: OptionNames<BlobHandlerOptions> = { name: true, contentType: true, disposition: true };
 const SAFE: Readonly<Record<string, string>> = { "x-content-type-options": "nosniff" };

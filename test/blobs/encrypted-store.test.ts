@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { type BlobProgress, memoryBlobs } from "../../src/blobs/index.ts";
+import { type BlobOverlays, type BlobProgress, memoryBlobs, overlaidBlobs } from "../../src/blobs/index.ts";
 import { CHUNK_BYTES } from "../../src/core/contracts/suite.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
@@ -8,6 +8,7 @@ import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { kek } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
+import { memoryOverlays } from "./overlay-table.ts";
 import { collected, inPieces, KEY_CONTEXT, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
 
 const SMALL = { bytes: 70_000, leastBytes: 1, mostBytes: 200_000 };
@@ -287,6 +288,28 @@ describe("rewrap", () => {
     expect(await refusal(() => blob.read(100_000, 200_000))).toMatchObject({ code: "malformed-envelope", detail: "source-changed" });
     await store.delete("x");
     expect(await refusal(() => blob.read(100_000, 200_000))).toMatchObject({ detail: "source-changed" });
+  });
+
+  test("second look: an overlay of a blob that was replaced while it was written is no success, and counts for nothing", async () => {
+    for (const times of [1, 2]) {
+      const backing = memoryBlobs({ header: "overlay" });
+      const table = memoryOverlays();
+      const old = storeOf(backing);
+      await old.put("x", noise(10));
+      let left = times;
+      const late: BlobOverlays = {
+        ...table,
+        async write(...call) {
+          const isWritten = await table.write(...call);
+          if (left-- > 0) await old.put("x", noise(20 + left), { replace: true });
+          return isWritten;
+        },
+      };
+      const mover = storeOf(overlaidBlobs(backing, late), keyringOf("new", "old"));
+      expect(await mover.rewrap("x")).toBe(times === 1 ? "rewrapped" : "changed");
+      const own = storeOf(overlaidBlobs(backing, table), keyringOf(times === 1 ? "new" : "old"));
+      expectSameBytes(await wholeOf(own, "x"), noise(20)); // the overlay wins only over the blob that it was written for
+    }
   });
 
   test("overlay with a foreign keyCommit", async () => {

@@ -2,11 +2,13 @@ import { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BlockMemory, BlockSizes, blocksOf } from "../../src/blobs/block-cutter.ts";
-import { memoryBlobs } from "../../src/blobs/index.ts";
+import { type EncryptedBlob, memoryBlobs } from "../../src/blobs/index.ts";
+import { blobHandler } from "../../src/blobs/serve.ts";
 import { concatBytes } from "../../src/core/base/bytes.ts";
 import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 import { keyringOf, storeOf } from "./set-up.ts";
 
 describe("httpHandler", () => {
@@ -50,7 +52,107 @@ describe("httpHandler", () => {
   });
 
   test("refuses bad options", async () => {
-    expect(await refusalCode(() => store.httpHandler(Object.assign({ name }, { cache: true })))).toBe("invalid-argument");
+    for (const wrong of [{ cache: true }, { contentType: "text/html\r\nset-cookie: a=b" }, { contentType: "" }, { contentType: 5 }]) {
+      expect(await refusalCode(() => store.httpHandler(untyped({ name, ...wrong })))).toBe("invalid-argument");
+    }
+  });
+
+  test.each([
+    ["HEAD tells of the whole, whatever range is asked for", "HEAD", { range: "bytes=0-4" }, 200, "1000", null],
+    ["a suffix longer than the blob is all of it", "GET", { range: "bytes=-5000" }, 206, "1000", "bytes 0-999/1000"],
+    ["an empty suffix is no range of it", "GET", { range: "bytes=-0" }, 416, null, "bytes */1000"],
+    ["what begins behind the end is no range of it", "GET", { range: "bytes=1000-1005" }, 416, null, "bytes */1000"],
+    ["what ends behind the end is cut", "GET", { range: "bytes=990-5000" }, 206, "10", "bytes 990-999/1000"],
+    ["what is no range is the whole", "GET", { range: "bytes=5-2" }, 200, "1000", null],
+    ["another unit is the whole", "GET", { range: "chunks=0-1" }, 200, "1000", null],
+    ["neighbouring ranges are one", "GET", { range: "bytes=0-4,5-9" }, 206, "10", "bytes 0-9/1000"],
+    [
+      "seventeen ranges are the whole",
+      "GET",
+      { range: `bytes=${Array.from({ length: 17 }, (_, at) => `${at * 9}-${at * 9}`)}` },
+      200,
+      "1000",
+      null,
+    ],
+    ["If-Range of another version is the whole", "GET", { range: "bytes=0-4", "if-range": '"other"' }, 200, "1000", null],
+    ["If-Range of a weak tag is the whole", "GET", { range: "bytes=0-4", "if-range": 'W/"tag"' }, 200, "1000", null],
+    ["If-None-Match of any version is not modified", "GET", { "if-none-match": "*" }, 304, null, null],
+    ["If-Match of another version fails", "GET", { "if-match": '"other"', range: "bytes=0-4" }, 412, null, null],
+  ] as const)("%s", async (_what, method, headers, status, length, range) => {
+    await store.put("requests", noise(1000), { replace: true });
+    const tagged = Object.fromEntries(Object.entries(headers).map(([header, text]) => [header, text]));
+    const answer = await ask("requests", tagged, method);
+    expect([answer.status, answer.headers.get("content-length"), answer.headers.get("content-range")]).toEqual([status, length, range]);
+    expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    if (method === "HEAD" || status > 299) return expect(bytes.length).toBe(0);
+    const [start, end] = range === null ? [0, 999] : (/(\d+)-(\d+)/.exec(range)?.slice(1).map(Number) ?? []);
+    expectSameBytes(bytes, noise(1000).subarray(start, (end ?? 0) + 1));
+  });
+
+  test("several ranges are parts with their own headers, and If-Range of this version lets them", async () => {
+    await store.put("parts", noise(100_000), { describe: { type: "video/mp4" } });
+    const etag = (await ask("parts", {}, "HEAD")).headers.get("etag") ?? "";
+    const answer = await ask("parts", { range: "bytes=0-9,50000-50009,-5", "if-range": etag });
+    expect(answer.status).toBe(206);
+    const body = Buffer.from(await answer.arrayBuffer());
+    expect(body.length).toBe(Number(answer.headers.get("content-length")));
+    const boundary = /^multipart\/byteranges; boundary=(\w+)$/.exec(answer.headers.get("content-type") ?? "")?.[1];
+    const parts = body.toString("latin1").split(`--${boundary}`).slice(1, -1);
+    expect(parts.map((part) => /content-type: (.*)\r\ncontent-range: (.*)\r\n/.exec(part)?.slice(1))).toEqual([
+      ["video/mp4", "bytes 0-9/100000"],
+      ["video/mp4", "bytes 50000-50009/100000"],
+      ["video/mp4", "bytes 99995-99999/100000"],
+    ]);
+    expect(body.includes(Buffer.from(noise(100_000).subarray(50_000, 50_010)))).toBe(true);
+  });
+
+  test.each([
+    'a"b.pdf',
+    "a\r\nset-cookie: b=c",
+    "a;filename=b.exe",
+    "a\u0000b",
+    "\u202egpj.exe",
+    "\u{1f511} na\u00efve.pdf",
+    "%0d%0a",
+    "../../etc/passwd",
+    "a'b(c)*",
+  ])("a file name is data in the header: %j", async (fileName) => {
+    await store.put("named", noise(1), { describe: { name: fileName }, replace: true });
+    const told = (await ask("named")).headers.get("content-disposition") ?? "";
+    const [, escaped = ""] = /^attachment; filename\*=UTF-8''([A-Za-z0-9!#$&+.^_`|~%-]+)$/.exec(told) ?? []; // RFC 8187 §3.2.1
+    expect(decodeURIComponent(escaped)).toBe(fileName);
+  });
+
+  test("a blob is closed when its answer has gone out, was cancelled, or was left by its client", async () => {
+    await store.put("closing", noise(3_000_000), { replace: true });
+    const opened: EncryptedBlob[] = [];
+    const open = async (asked: string): Promise<EncryptedBlob> => {
+      const blob = await store.get(asked);
+      opened.push(blob);
+      return blob;
+    };
+    const answer = blobHandler(open, { name });
+    const url = "http://blobs.example/closing";
+    const stop = new AbortController();
+    await (await answer(new Request(url))).arrayBuffer();
+    await answer(new Request(url, { method: "HEAD" }));
+    await answer(new Request(url, { headers: { range: "bytes=9000000-" } }));
+    await (await answer(new Request(url))).body?.cancel();
+    const begun = (await answer(new Request(url))).body?.getReader();
+    await begun?.read();
+    await begun?.cancel();
+    await answer(new Request(url, { signal: stop.signal })); // never read
+    stop.abort();
+    expect(opened.length).toBe(6);
+    for (const blob of opened) expect(await refusalCode(() => blob.read(0, 1))).toBe("closed");
+    await expect(answer(new Request(url, { signal: stop.signal })).then((late) => late.arrayBuffer())).rejects.toThrow();
+  });
+
+  test("other methods are answered without a look at the blob", async () => {
+    const untouched = blobHandler(() => Promise.reject(new Error("not to be opened")), { name: () => "x" });
+    const answer = await untouched(new Request("http://blobs.example/x", { method: "DELETE" }));
+    expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 });
 
