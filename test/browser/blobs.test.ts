@@ -12,7 +12,7 @@ import { S3Emulator } from "../../src/testing/s3/index.ts";
 import { startAzurite } from "../support/azurite.ts";
 import { bundled, finalTitleOf, WORKING_PAGE } from "../support/browser.ts";
 
-const { ENVELOCK_BROWSER_MEBIBYTES = "20" } = process.env;
+const { ENVELOCK_BROWSER_MEBIBYTES = "12" } = process.env;
 const servers: Server[] = [];
 let script = "";
 beforeAll(async () => {
@@ -53,7 +53,7 @@ test("a browser uploads by parts to S3 with URLs that a server signs, and plays 
   expect(await titleOfPage(store, { mebibytes }, presign)).toBe("done");
   expect(await store.verify("film.mp4", "all")).toMatchObject({ plaintextBytes: mebibytes * 2 ** 20 });
   expect(new Set(asked)).toEqual(new Set(["write", "read"]));
-  const parts = emulator.takeRequests().filter(({ method, path }) => method === "PUT" && path.includes("partNumber="));
+  const parts = emulator.takeRequests().filter(({ path }) => /UploadPart \d+$/.test(path));
   expect(parts.length).toBe(Math.ceil(mebibytes / 8));
 });
 

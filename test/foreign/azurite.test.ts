@@ -1,14 +1,19 @@
 import { spawnSync } from "node:child_process";
+import { CryptographyClient, KeyClient } from "@azure/keyvault-keys";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type AzureKey, azureKey } from "../../providers/azure/index.ts";
 import {
+  type AzureStorageEncryption,
   azureStorageEncryption,
   type BlobReadClient,
   type BlobUploadClient,
   localStorageKeys,
+  type StorageKeyResolver,
   type StorageMetadataClient,
   storedBlob,
   uploadEncrypted,
 } from "../../src/foreign/azure-storage/index.ts";
+import { AzureEmulator } from "../../src/testing/azure-emulator/index.ts";
 import { containerClient, startAzurite } from "../support/azurite.ts";
 import { fileOfPackages } from "../support/debian-packages.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -22,7 +27,9 @@ const OLD = { keyId: "local:old", key: plaintextOf(32) };
 const NEW = { keyId: "local:new", key: plaintextOf(32).reverse() };
 const ENCRYPTION = azureStorageEncryption({ keys: localStorageKeys([OLD]) });
 
-function client(name: string): BlobReadClient & BlobUploadClient & StorageMetadataClient {
+type BlobClient = BlobReadClient & BlobUploadClient & StorageMetadataClient & { downloadToBuffer(): Promise<Buffer> };
+
+function client(name: string): BlobClient {
   return container.getBlockBlobClient(name);
 }
 
@@ -88,6 +95,78 @@ describe("Azurite, with the client of Azure", () => {
     await blob.setMetadata({ kind: "wiped" });
     const source = await storedBlob(blob);
     expect((await refusal(() => ENCRYPTION.open(source))).detail).toBe("not-encrypted");
+  });
+});
+
+describe("a KEK in Key Vault", () => {
+  let vault: AzureEmulator;
+  let keys: KeyClient;
+  beforeAll(async () => {
+    vault = await AzureEmulator.start();
+    keys = new KeyClient(vault.url, vault.owner, vaultOptions());
+  });
+  afterAll(() => vault.close());
+  const vaultOptions = () => ({ tlsOptions: { ca: vault.ca }, disableChallengeResourceVerification: true });
+  const ours = (name: string): AzureKey =>
+    azureKey({ ...vault.connection, keyUrl: vault.keyUrl(name), minVersionAgeMs: 0, versionCacheMs: 0 });
+  /** A resolver of Microsoft's own clients, one for each version. */
+  const theirs = (currentId: string): StorageKeyResolver => {
+    const keyOf = (keyId: string) => {
+      const cryptography = new CryptographyClient(keyId, vault.owner, vaultOptions());
+      return {
+        keyId,
+        algorithm: "RSA-OAEP-256",
+        wrapKey: async (_algorithm: string, key: Uint8Array) => (await cryptography.wrapKey("RSA-OAEP-256", key)).result,
+        unwrapKey: async (_algorithm: string, key: Uint8Array) => (await cryptography.unwrapKey("RSA-OAEP-256", key)).result,
+      };
+    };
+    return { resolve: async (keyId) => keyOf(keyId), current: async () => keyOf(currentId) };
+  };
+
+  test("wraps, reads and rewraps blobs, as Microsoft's clients see them too", async () => {
+    const { id: first = "" } = await keys.createRsaKey("storage");
+    const encryption = azureStorageEncryption({ keys: [ours("storage")] });
+    const [blob, plaintext] = [client("vault"), plaintextOf(5_000_000)];
+    await uploadEncrypted(blob, await encryption.encryptStream(piecesOf(plaintext, 700_000)), { metadata: { kind: "invoice" } });
+    const keyOf = async (): Promise<{ readonly KeyId: string; readonly EncryptedKey: string; readonly Algorithm: string }> => {
+      const { encryptiondata = "" } = (await storedBlob(blob)).metadata ?? {};
+      return JSON.parse(encryptiondata).WrappedContentKey;
+    };
+    const { KeyId, EncryptedKey, Algorithm } = await keyOf();
+    expect([KeyId, Algorithm]).toEqual([first, "RSA-OAEP-256"]); // the exact version
+    const wrapped = Buffer.from(EncryptedKey, "base64");
+    const { result } = await new CryptographyClient(first, vault.owner, vaultOptions()).unwrapKey("RSA-OAEP-256", wrapped);
+    expect([result.length, Buffer.from(result.subarray(0, 8)).toString("latin1")]).toEqual([40, "2.0\0\0\0\0\0"]);
+    const whole = async (reader: AzureStorageEncryption): Promise<string> =>
+      sha256(await collected((await reader.open(await storedBlob(blob), { expectedBytes: plaintext.length })).stream()));
+    expect(await whole(azureStorageEncryption({ keys: theirs(first) }))).toBe(sha256(plaintext));
+
+    const { id: second = "" } = await keys.rotateKey("storage");
+    const body = sha256(await blob.downloadToBuffer());
+    expect(await encryption.rewrap(blob)).toBe("rewrapped");
+    expect(await encryption.rewrap(blob)).toBe("current");
+    expect((await keyOf()).KeyId).toBe(second);
+    expect(sha256(await blob.downloadToBuffer())).toBe(body);
+    expect((await storedBlob(blob)).metadata).toMatchObject({ kind: "invoice" });
+    await keys.updateKeyProperties("storage", first.split("/").at(-1) ?? "", { enabled: false });
+    for (const reader of [azureStorageEncryption({ keys: [ours("storage")] }), azureStorageEncryption({ keys: theirs(second) })]) {
+      expect(await whole(reader)).toBe(sha256(plaintext));
+    }
+  });
+
+  test("that Microsoft's clients wrapped with is read, and a version that is disabled, or of another key, is refused", async () => {
+    const { id = "" } = await keys.createRsaKey("theirs");
+    const blob = client("theirs");
+    await uploadEncrypted(blob, await azureStorageEncryption({ keys: theirs(id) }).encrypt(plaintextOf(1000), { protocol: "2.1" }));
+    const source = await storedBlob(blob);
+    expect(await (await azureStorageEncryption({ keys: [ours("theirs")] }).open(source)).read(0, 2000)).toEqual(plaintextOf(1000));
+    await keys.createRsaKey("other");
+    vault.takeRequests();
+    expect(await refusalCode(() => azureStorageEncryption({ keys: [ours("other")] }).open(source))).toBe("no-matching-provider");
+    expect(vault.takeRequests()).toEqual([]); // no call for a key that is not configured
+    await keys.updateKeyProperties("theirs", id.split("/").at(-1) ?? "", { enabled: false });
+    expect(await refusalCode(() => azureStorageEncryption({ keys: [ours("theirs")] }).open(source))).toBe("key-disabled");
+    expect(await refusalCode(() => azureStorageEncryption({ keys: [ours("theirs")] }).rewrap(blob))).toBe("key-disabled");
   });
 });
 
