@@ -21,6 +21,8 @@ export interface Row {
   readonly microseconds: number;
   /** Time relative to the baseline of the same repetition, the median of all repetitions: below 1 is faster. */
   readonly ratio: number;
+  /** The same of processor time, which other work on the machine does not lengthen. It counts all threads, so the collector's too. */
+  readonly cpuRatio: number;
 }
 
 /**
@@ -34,31 +36,54 @@ export async function runContest(
   await prove();
   const everybody = [baseline, ...contestants];
   for (const contestant of everybody) await measure(await batchOf(contestant), WARM_UP); // else what is timed is the compiler
-  const times = new Map<Contestant, number[]>(everybody.map((contestant) => [contestant, []]));
+  const slots = new Map<Contestant, Slot[]>(everybody.map((contestant) => [contestant, []]));
   for (let repetition = 0; repetition < repetitions; repetition++) {
     for (const contestant of shuffled(everybody, repetition)) {
-      const { p50 } = await measure(await batchOf(contestant), SLOT);
-      times.get(contestant)?.push(p50 / 1000 / BATCH);
+      slots.get(contestant)?.push(await slotOf(contestant));
     }
   }
-  const base = times.get(baseline) ?? [];
+  const base = slots.get(baseline) ?? [];
   return everybody.map((contestant) => {
-    const own = times.get(contestant) ?? [];
+    const own = slots.get(contestant) ?? [];
+    const ratioOf = (time: (slot: Slot | undefined) => number | undefined): number =>
+      median(own.map((slot, repetition) => (time(slot) ?? Number.NaN) / (time(base[repetition]) ?? Number.NaN)));
     return {
       contest: name,
       contestant: contestant.name,
-      microseconds: median(own),
-      ratio: median(own.map((time, repetition) => time / (base[repetition] ?? Number.NaN))),
+      microseconds: median(own.map(({ microseconds }) => microseconds)),
+      ratio: ratioOf((slot) => slot?.microseconds),
+      cpuRatio: ratioOf((slot) => slot?.cpuMicroseconds),
     };
   });
 }
 
+/** Times of one call, as one slot found them: the median by the clock, the mean of processor time. */
+interface Slot {
+  readonly microseconds: number;
+  readonly cpuMicroseconds: number;
+}
+
+async function slotOf(contestant: Contestant): Promise<Slot> {
+  const batch = await batchOf(contestant);
+  let batches = 0;
+  const counted = (): unknown => {
+    batches++;
+    return batch();
+  };
+  const before = process.cpuUsage();
+  const { p50 } = await measure(counted, SLOT);
+  const { user, system } = process.cpuUsage(before);
+  return { microseconds: p50 / 1000 / BATCH, cpuMicroseconds: (user + system) / batches / BATCH };
+}
+
 /** The rows as a Markdown table, as bench/README.md holds them. */
 export function tableOf(rows: readonly Row[]): string {
-  const lines = rows.map(({ contest, contestant, microseconds, ratio }) => {
-    return `| ${contest} | ${contestant} | ${microseconds.toFixed(2)} | ${ratio.toFixed(2)} |`;
+  const lines = rows.map(({ contest, contestant, microseconds, ratio, cpuRatio }) => {
+    return `| ${contest} | ${contestant} | ${microseconds.toFixed(2)} | ${ratio.toFixed(2)} | ${cpuRatio.toFixed(2)} |`;
   });
-  return ["| contest | contestant | µs | time against the baseline |", "| --- | --- | ---: | ---: |", ...lines].join("\n");
+  return ["| contest | contestant | µs | time against the baseline | CPU time |", "| --- | --- | ---: | ---: | ---: |", ...lines].join(
+    "\n",
+  );
 }
 
 export function median(values: readonly number[]): number {

@@ -1,4 +1,5 @@
 import { blobTable } from "./blobs.ts";
+import { compareTable } from "./compare.ts";
 import { engineTables } from "./engines.ts";
 import { entrySizeTable } from "./entry-size.ts";
 import { envelopeContests } from "./envelope.ts";
@@ -17,7 +18,7 @@ import { tenantsTable } from "./tenants.ts";
 import { fairnessTable } from "./tenants-fairness.ts";
 import { timingTable } from "./timing.ts";
 
-// npm run bench [-- name ...]: the suites of SUITES, or those named
+// npm run bench [-- name ...]: the suites of SUITES, or those named. npm run bench -- compare REV: against the build of a commit
 
 const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   "field-token": () => timed(fieldTokenContests()),
@@ -50,10 +51,16 @@ async function timed(contests: readonly Contest[]): Promise<string> {
 }
 
 const named = process.argv.slice(2);
+const [first, rev] = named;
+if (first === "compare" && rev !== undefined) {
+  console.log(`${describeMachine()}\n\n## now against ${rev}\n\n${await withStolenTime(() => compareTable(rev))}`);
+  process.exit();
+}
+
 const all = { ...SUITES, ...NAMED };
 const unknown = named.filter((name) => !(name in all));
 if (unknown.length > 0) {
-  console.error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(all).join(", ")}`);
+  console.error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(all).join(", ")}, and compare REV`);
   process.exit(2);
 }
 
