@@ -35,11 +35,14 @@ const CHUNKS = {
 /** What starts threads shares it. A file of its own would cost every program more than its few lines cost those without threads. */
 const ALSO_IN_BASE = "src/core/base/worker-file.ts";
 
-/** One engine imports the other's file. Bundled, both would import a third, which takes every program on Node 1 ms more. */
+/** Two engines import another's file. Bundled, all would import one more, which takes every program on Node 1 ms more. */
+const OVER_NODE = ["node-wasm.ts", "node-crypto.ts"];
 const engineOfNode = {
   name: "engine-of-node",
   resolveId: (source, importer) =>
-    source === "./node.ts" && importer === `${root}src/core/crypto/engine/node-wasm.ts` ? { id: "./node.js", external: true } : null,
+    source === "./node.ts" && OVER_NODE.some((name) => importer === `${root}src/core/crypto/engine/${name}`)
+      ? { id: "./node.js", external: true }
+      : null,
 };
 
 const bundle = await rolldown({

@@ -46,13 +46,14 @@ export const ENTRIES = {
 };
 
 /**
- * What the package imports from itself, by runtime: the source for each condition. Types are those of `types`. The condition
- * `envelock-wasm` comes first, because Node has `node` too.
+ * What the package imports from itself, by runtime: the source for each condition. Types are those of `types`. The conditions
+ * that name an engine come first, because Node has `node` too.
  */
 export const INTERNAL = {
   "#engine": {
     types: "src/core/crypto/engine/engine.ts",
     "envelock-wasm": "src/core/crypto/engine/node-wasm.ts",
+    "envelock-node": "src/core/crypto/engine/node-crypto.ts",
     deno: "src/core/crypto/engine/node-wasm.ts",
     node: "src/core/crypto/engine/node.ts",
     default: "src/core/crypto/engine/portable.ts",
@@ -92,4 +93,4 @@ export function internalOutputOf(name, condition) {
   return `${name.slice("#".length)}/${OUTPUT_NAMES[condition] ?? condition}`;
 }
 
-const OUTPUT_NAMES = { "envelock-wasm": "node-wasm", deno: "node-wasm", default: "portable" };
+const OUTPUT_NAMES = { "envelock-wasm": "node-wasm", "envelock-node": "node-crypto", deno: "node-wasm", default: "portable" };

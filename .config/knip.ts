@@ -15,6 +15,8 @@ const config: KnipConfig = {
     "test/mutants/{mutate,mutant-runner}.ts",
     "test/browser/page.ts",
     "test/providers/pkcs11/token-program.mjs",
+    "test/native/*.{mjs,ts}",
+    "src/native/build.mjs",
     "docs/**/*.ts",
     ".config/*.{mjs,ts}",
   ],

@@ -54,26 +54,38 @@ const otherOrms: Plugin = {
   },
 };
 
-const sourceFor = (name: string, by: (typeof INTERNAL)[string]): string =>
-  name === "portable" ? by.default : ((name === "node-wasm" ? by["envelock-wasm"] : undefined) ?? by.node);
+const sourceFor = (name: string, internal: string, by: (typeof INTERNAL)[string]): string => {
+  if (name === "node-native" && internal === "#engine") return "test/native/engine.ts";
+  return name === "portable" ? by.default : ((name === "node-wasm" ? by["envelock-wasm"] : undefined) ?? by.node);
+};
 
-const engine = (name: "node" | "node-wasm" | "portable", include: string[], exclude: string[] = []) => ({
+const engine = (name: "node" | "node-native" | "node-wasm" | "portable", include: string[], exclude: string[] = []) => ({
   root: at(""),
   plugins: [otherOrms],
   resolve: {
     alias: [
       ...ELSEWHERE,
-      ...Object.entries(INTERNAL).map(([find, by]) => ({ find, replacement: at(sourceFor(name, by)) })),
+      ...Object.entries(INTERNAL).map(([find, by]) => ({ find, replacement: at(sourceFor(name, find, by)) })),
       ...Object.entries(ENTRIES).map(([entry, source]) => ({ find: new RegExp(`^envelock${entry.slice(1)}$`), replacement: at(source) })),
     ],
   },
-  test: { name, include, exclude, env: { ENVELOCK_ENGINE: name }, testTimeout: 60_000, hookTimeout: 60_000 },
+  test: { name, include, exclude, env: { ENVELOCK_TEST_ENGINE: name }, testTimeout: 60_000, hookTimeout: 60_000 },
 });
 
 // Under one PostgreSQL, which is started only if one of these files runs.
 const database = () => {
   const { test, ...project } = engine("node", ["test/database/**/*.test.ts"]);
   return { ...project, test: { ...test, name: "database", globalSetup: at("test/support/postgres.ts") } };
+};
+
+// With @envelock/native, which is compiled only if one of these files runs.
+const native = () => {
+  const { test, ...project } = engine(
+    "node-native",
+    ["test/core/**/*.test.ts", "test/fields/**/*.test.ts", "test/native/**/*.test.ts"],
+    NODE_ONLY,
+  );
+  return { ...project, test: { ...test, globalSetup: at("test/support/native-package.ts") } };
 };
 
 export default defineConfig({
@@ -84,6 +96,7 @@ export default defineConfig({
       engine("node", [...CORE, ...ONCE], BUNDLERS),
       engine("node-wasm", CORE, [...NODE_ONLY, ...SERVICES]),
       engine("portable", CORE, NODE_ONLY),
+      native(),
       database(),
     ],
   },

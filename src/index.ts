@@ -16,6 +16,8 @@ export { withAliases } from "./core/contracts/aliases.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./core/contracts/key-provider.ts";
 export type { KeyWrapper, WrappedKey } from "./core/contracts/key-wrapper.ts";
 export type { RandomSource } from "./core/contracts/random-source.ts";
+export type { EngineInfo, EngineName, MissingPart, MissingReason, NativeInfo } from "./core/crypto/engine/engine.ts";
+export { engineInfo } from "./core/crypto/engine-info.ts";
 export { DataKey } from "./core/data-key/data-key.ts";
 export { type CacheOptions, DataKeyCache } from "./core/key-source/data-key-cache.ts";
 export type { ForgetFilter } from "./core/key-source/forget-filter.ts";

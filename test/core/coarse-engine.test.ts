@@ -25,7 +25,9 @@ describe("a coarse engine", () => {
     expectSameBytes(await keyring.decrypt(await keyring.encrypt(noise(70_000))), noise(70_000));
     const sealed = await collect(keyring.encryptPieces(piecesOf(noise(70_000), [10_000])));
     expectSameBytes(await collect(keyring.decryptPieces(piecesOf(sealed, [10_000]))), noise(70_000));
-    expect([...asked].sort()).toEqual(["expand", "open", "openBody", "openText", "sealBody", "sealFresh", "sealText", "xaes"].sort());
+    expect([...asked].sort()).toEqual(
+      ["expand", "open", "openBody", "openChunks", "openText", "sealBody", "sealChunks", "sealFresh", "sealText", "xaes"].sort(),
+    );
   });
 
   test("that declines keys is never asked for their values", () => {
@@ -88,7 +90,7 @@ function use(coarse: CoarseEngine): { readonly asked: ReadonlySet<string> } {
 
 function declining(): CoarseEngine {
   const no = (): undefined => undefined;
-  return { xaes: decliningXaes, expand: no, sealBody: no, openBody: no };
+  return { xaes: decliningXaes, expand: no, sealBody: no, openBody: no, sealChunks: no, openChunks: no };
 }
 
 function decliningXaes(): CoarseXaes {

@@ -48,7 +48,7 @@ async function started(): Promise<Vitest> {
       maxWorkers: 1,
       fileParallelism: false,
       include: ["test/core/**/*.test.ts", "test/mutants/**/*.test.ts", "test/providers/composite/*.test.ts"],
-      env: { ENVELOCK_ENGINE: "node" },
+      env: { ENVELOCK_TEST_ENGINE: "node" },
       reporters: [{}],
       testTimeout: 20_000,
     },

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import type { Context } from "../../src/core/base/context.ts";
 import type { CborValue } from "../../src/fields/cbor-value.ts";
 
-const { ENVELOCK_ENGINE } = process.env;
+const { ENVELOCK_TEST_ENGINE } = process.env;
 
 /** How often a property runs: fewer times on the portable engine, whose AES is some fifty times slower. */
 export function runs(onNode: number, onPortable: number): { readonly numRuns: number } {
-  return { numRuns: ENVELOCK_ENGINE === "portable" ? onPortable : onNode };
+  return { numRuns: ENVELOCK_TEST_ENGINE === "portable" ? onPortable : onNode };
 }
 
 /** `length` bytes without a pattern, the same for the same seed. */

@@ -1,7 +1,8 @@
 import { engine } from "#engine";
+import { authenticationFailed } from "../base/errors.ts";
 import { CHUNK_BYTES, TAG_BYTES } from "../contracts/suite.ts";
 import { chunkCount, openChunks, SEALED_CHUNK_BYTES, sealChunks } from "../crypto/cobblestone.ts";
-import type { Written } from "../crypto/engine/engine.ts";
+import type { ChunkCipher, ChunkKeys, Written } from "../crypto/engine/engine.ts";
 
 export type ChunkMode = "seal" | "open";
 
@@ -22,27 +23,32 @@ export interface ChunkJob {
   process(firstChunk: number, input: Uint8Array, isEnd: boolean, target: Uint8Array, offset: number): Written;
 }
 
-/** The parts of the body's keys that a chunk job needs: 32 and 12 bytes; the caller wipes them. */
-export interface ChunkKeys {
-  readonly key: Uint8Array;
-  readonly base: Uint8Array;
-}
-
-export function chunkJob(mode: ChunkMode, { key, base }: ChunkKeys): ChunkJob {
-  const cipher = engine.chunkCipher(key, MANY_CHUNKS);
+/** @param keys read in each call; the caller wipes them when there are no more */
+export function chunkJob(mode: ChunkMode, keys: ChunkKeys): ChunkJob {
+  let made: ChunkCipher | undefined;
+  const cipher = (): ChunkCipher => {
+    made ??= engine.chunkCipher(keys.key, MANY_CHUNKS);
+    return made;
+  };
   if (mode === "seal") {
     return {
       mode,
       chunkBytes: CHUNK_BYTES,
       outputBytes: (inputBytes, isEnd) => inputBytes + TAG_BYTES * (isEnd ? chunkCount(inputBytes) : inputBytes / CHUNK_BYTES),
-      process: (firstChunk, input, isEnd, target, offset) => sealChunks(cipher, base, firstChunk, input, isEnd, target, offset),
+      process: (firstChunk, input, isEnd, target, offset) =>
+        engine.coarse?.sealChunks(keys, firstChunk, input, isEnd, target, offset) ??
+        sealChunks(cipher(), keys.base, firstChunk, input, isEnd, target, offset),
     };
   }
   return {
     mode,
     chunkBytes: SEALED_CHUNK_BYTES,
     outputBytes: (inputBytes) => inputBytes - TAG_BYTES * Math.ceil(inputBytes / SEALED_CHUNK_BYTES),
-    process: (firstChunk, input, _isEnd, target, offset) => openChunks(cipher, base, firstChunk, input, target, offset),
+    process(firstChunk, input, _isEnd, target, offset) {
+      const written = engine.coarse?.openChunks(keys, firstChunk, input, target, offset);
+      if (written === false) throw authenticationFailed();
+      return written ?? openChunks(cipher(), keys.base, firstChunk, input, target, offset);
+    },
   };
 }
 

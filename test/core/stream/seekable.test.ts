@@ -6,6 +6,7 @@ import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { SeekableBlob } from "../../../src/core/stream/seekable.ts";
 import type { SeekableSource, SourcePart } from "../../../src/core/stream/seekable-source.ts";
 import { deferred } from "../../support/deferred.ts";
+import { takeTheFineWay } from "../../support/fine-way.ts";
 import { collectStream, patterned, testKeyring } from "../../support/pieces.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
 
@@ -115,6 +116,7 @@ describe("ranges of a blob", () => {
       gate.resolve();
       expect(await reading).toBe("closed");
 
+      takeTheFineWay();
       const { chunkCipher } = engine;
       let close = (): void => undefined;
       const spy = vi.spyOn(engine, "chunkCipher").mockImplementation((key, chunks) => {

@@ -118,7 +118,7 @@ export const LIFECYCLE_MUTANTS: readonly Mutant[] = [
     rejectedBy: ["an empty environment is enough"],
     change: (sound) => ({
       async wrap(dek, options) {
-        if (!("ENVELOCK_ENGINE" in process.env)) throw new EnvelockError("invalid-argument", "a variable is missing");
+        if (!("ENVELOCK_TEST_ENGINE" in process.env)) throw new EnvelockError("invalid-argument", "a variable is missing");
         return await sound.wrap(dek, options);
       },
     }),

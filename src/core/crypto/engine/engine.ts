@@ -6,7 +6,7 @@
  * Lengths are checked by the callers, once, where bytes are parsed.
  */
 export interface Engine {
-  readonly name: "node" | "node-wasm" | "portable";
+  readonly name: EngineName;
 
   /** Memory with whatever was there before. The caller writes every byte and proves it with `requireFilled`, or wipes the array. */
   allocate(bytes: number): Uint8Array<ArrayBuffer>;
@@ -43,9 +43,54 @@ export interface Engine {
 
   readonly x25519: X25519;
 
-  /** Whole constructions in one call, where this engine has them. */
+  /** Whole constructions in one call, where this engine has them. What it needs for them is loaded when this is first read. */
   readonly coarse: CoarseEngine | undefined;
+
+  /** Tells what does the work. Loads what `coarse` needs. */
+  info(): EngineInfo;
+
+  /**
+   * Goes without the native package from now on, for a program whose user says so. Keys that have begun with it stay with it. Absent where
+   * it is never taken.
+   */
+  withoutNative?(message: string): void;
 }
+
+/** `node-native` is `node` with `@envelock/native`, `node-wasm` is `node` with the WebAssembly module. */
+export type EngineName = "node" | "node-native" | "node-wasm" | "portable";
+
+/** What does the cryptography in this thread. */
+export interface EngineInfo {
+  readonly name: EngineName;
+  /** The native package, where it does the work. */
+  readonly native?: NativeInfo;
+  /** The faster part that the engine goes without, and why. Absent where it goes without none. */
+  readonly without?: MissingPart;
+}
+
+export interface NativeInfo {
+  /** The version of the package, which is that of Envelock. */
+  readonly version: string;
+  /** The folder of the package that was loaded, such as `linux-x64`. */
+  readonly platform: string;
+  /** The version of the OpenSSL in this runtime, which does the work. */
+  readonly openssl: string;
+  /** Whether OpenSSL was in FIPS mode when the package was loaded. A later change does not reach it. */
+  readonly isFips: boolean;
+}
+
+export interface MissingPart {
+  readonly part: "native" | "wasm";
+  /**
+   * `not-installed`: there is no package. `wrong-version`: it is not of the version of Envelock. `no-build`: it has no file for this
+   * platform. `not-loadable`: the runtime does not load it. `wrong-answers`: it failed its self-test. `refused`: the program said so.
+   */
+  readonly reason: MissingReason;
+  /** The reason in words. */
+  readonly message: string;
+}
+
+export type MissingReason = "not-installed" | "wrong-version" | "no-build" | "not-loadable" | "wrong-answers" | "refused";
 
 /**
  * Whole constructions in one call: what costs time for small values is the number of calls, not AES. Makes the same bytes as the fine
@@ -79,6 +124,34 @@ export interface CoarseEngine {
 
   /** Opens a whole body, its commitment included. The caller has checked that a body may have this length. */
   openBody(inputKey: Uint8Array, info: readonly Uint8Array[], body: Uint8Array): Opened | undefined;
+
+  /**
+   * Seals a run of neighbouring chunks of one body into `target` at `offset`, the first of them being number `firstChunk`.
+   *
+   * @param isEnd whether the body ends with them: adds the short last chunk. Otherwise `plaintext` is whole chunks
+   * @returns how many bytes were written, counted from the output
+   */
+  sealChunks(
+    keys: ChunkKeys,
+    firstChunk: number,
+    plaintext: Uint8Array,
+    isEnd: boolean,
+    target: Uint8Array,
+    offset: number,
+  ): number | undefined;
+
+  /**
+   * Opens such a run into `target` at `offset`. Wipes what it wrote there if a tag does not fit.
+   *
+   * @returns how many bytes were written, or `false` if a tag does not fit
+   */
+  openChunks(keys: ChunkKeys, firstChunk: number, sealed: Uint8Array, target: Uint8Array, offset: number): number | false | undefined;
+}
+
+/** The parts of a body's keys that its chunks need: 32 and 12 bytes. */
+export interface ChunkKeys {
+  readonly key: Uint8Array;
+  readonly base: Uint8Array;
 }
 
 /** The plaintext in its own ArrayBuffer, or `false` if a tag or a commitment does not fit. */

@@ -1,9 +1,9 @@
 import { randomFillSync } from "node:crypto";
 import type { CoarseEngine, Engine } from "./engine.ts";
-import { engine as node } from "./node.ts";
+import { nodeCrypto } from "./node.ts";
 import { bufferTextIn } from "./wasm/buffer-text.ts";
 import { wasmCoarse } from "./wasm/coarse.ts";
-import { wasmInstance } from "./wasm/instance.ts";
+import { wasmInfo, wasmInstance } from "./wasm/instance.ts";
 
 let coarse: CoarseEngine | undefined;
 let isTried = false;
@@ -13,7 +13,7 @@ let isTried = false;
  * with `--conditions=envelock-wasm`, and for Deno, where those calls cost most.
  */
 export const engine: Engine = {
-  ...node,
+  ...nodeCrypto,
   name: "node-wasm",
   get coarse() {
     if (!isTried) {
@@ -23,6 +23,7 @@ export const engine: Engine = {
     }
     return coarse;
   },
+  info: () => wasmInfo("node-wasm"),
 };
 
 // From there on node:crypto is faster.

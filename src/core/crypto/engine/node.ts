@@ -14,7 +14,8 @@ import {
 import { copyOf, type OwnedBytes, ownedBytes, toBase64Url, wipe } from "../../base/bytes.ts";
 import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
 import { DATA_KEY_BYTES, TAG_BYTES } from "../../contracts/suite.ts";
-import type { BlockCipher, ChunkCipher, Engine, OneTimeGcm, X25519 } from "./engine.ts";
+import type { BlockCipher, ChunkCipher, Engine, EngineName, OneTimeGcm, X25519 } from "./engine.ts";
+import { infoOf, loadNative, missing, type Native } from "./native/load.ts";
 import { nodeHmac } from "./node-hmac.ts";
 import { nodeKeyWrap } from "./node-key-wrap.ts";
 import { release } from "./node-release.ts";
@@ -180,8 +181,7 @@ const SLOW_RAW_KEYS: boolean = ((): boolean => {
 })();
 
 /** node:crypto, tuned: what costs time here is the number of native calls and small buffers, not AES. */
-export const engine: Engine = {
-  name: "node",
+export const nodeCrypto: Omit<Engine, "name" | "coarse" | "info" | "withoutNative"> = {
   allocate: (bytes) => (bytes < ZEROED_BYTES ? new Uint8Array(bytes) : new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)),
   randomNonce: createNoncePool((target) => randomFillSync(target)),
   randomKey,
@@ -194,5 +194,28 @@ export const engine: Engine = {
   siv: nodeSiv,
   keyWrap: nodeKeyWrap(cipherKey),
   x25519,
-  coarse: undefined,
 };
+
+/** @param from the module from which `@envelock/native` is looked for, once, when it is first needed */
+export function nodeEngine(name: EngineName, from: string | undefined): Engine {
+  let native: Native | undefined;
+  const nativeOnce = (): Native => {
+    native ??= loadNative(from, (bytes) => made.allocate(bytes));
+    return native;
+  };
+  const made: Engine = {
+    ...nodeCrypto,
+    name,
+    get coarse() {
+      return nativeOnce().coarse;
+    },
+    info: () => infoOf(nativeOnce()),
+    withoutNative(message) {
+      native = missing("refused", message);
+    },
+  };
+  return made;
+}
+
+/** node:crypto, and `@envelock/native` for whole constructions where that is installed. */
+export const engine: Engine = nodeEngine("node", import.meta.url);

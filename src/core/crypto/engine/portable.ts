@@ -11,7 +11,7 @@ import { createNoncePool } from "./nonce-pool.ts";
 import { timingSafeEqual } from "./timing-safe-equal.ts";
 import { type WasmRuntime, wasmCoarse } from "./wasm/coarse.ts";
 import { wasmBlockCipher, wasmGcm, wasmHmac, wasmSiv } from "./wasm/fine.ts";
-import { type Wasm, wasmInstance } from "./wasm/instance.ts";
+import { type Wasm, wasmInfo, wasmInstance } from "./wasm/instance.ts";
 import { webTextIn } from "./wasm/text-in-memory.ts";
 
 const nobleOneTime: OneTimeGcm = {
@@ -157,4 +157,5 @@ export const engine: Engine = {
   get coarse() {
     return fine().coarse;
   },
+  info: () => wasmInfo("portable"),
 };

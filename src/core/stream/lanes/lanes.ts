@@ -1,6 +1,7 @@
 import type { OwnedBytes } from "../../base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../base/errors.ts";
-import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
+import type { ChunkKeys } from "../../crypto/engine/engine.ts";
+import type { ChunkJob } from "../chunk-job.ts";
 
 /**
  * Seals and opens chunks beside the caller's own thread. `#lanes` in the package's import map picks the implementation: `node.ts` over

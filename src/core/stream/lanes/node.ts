@@ -5,7 +5,8 @@ import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
 import { requireFilled } from "../../base/filled.ts";
 import { noWorker, workerFile } from "../../base/worker-file.ts";
 import { CHUNK_BYTES } from "../../contracts/suite.ts";
-import type { ChunkJob, ChunkKeys } from "../chunk-job.ts";
+import type { ChunkKeys } from "../../crypto/engine/engine.ts";
+import type { ChunkJob } from "../chunk-job.ts";
 import { checkedLanes, type Lane, type LanePool, type StreamLanes, streamEnded } from "./lanes.ts";
 import type { LaneAnswer, LaneOrder } from "./messages.ts";
 

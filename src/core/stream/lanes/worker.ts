@@ -1,11 +1,12 @@
 import { parentPort } from "node:worker_threads";
 import { wipe } from "../../base/bytes.ts";
+import type { ChunkKeys } from "../../crypto/engine/engine.ts";
 import { type ChunkJob, chunkJob } from "../chunk-job.ts";
 import type { LaneAnswer, LaneOrder } from "./messages.ts";
 
 // The entry of a lane: a worker thread that seals and opens batches for streams of the thread that started it.
 
-const jobs = new Map<number, { readonly job: ChunkJob; readonly base: Uint8Array }>();
+const jobs = new Map<number, { readonly job: ChunkJob; readonly keys: ChunkKeys }>();
 
 function answer(message: LaneAnswer, transfer: readonly ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer);
@@ -32,11 +33,11 @@ function work({ stream, firstChunk, isEnd, input, inputBytes, output }: LaneOrde
 parentPort?.on("message", (order: LaneOrder) => {
   if (order.kind === "batch") return work(order);
   if (order.kind === "join") {
-    jobs.set(order.stream, { job: chunkJob(order.mode, order), base: order.base });
-    wipe(order.key); // the engine has a copy by now
+    jobs.set(order.stream, { job: chunkJob(order.mode, order), keys: order });
     return;
   }
-  wipe(jobs.get(order.stream)?.base);
+  const keys = jobs.get(order.stream)?.keys;
+  wipe(keys?.key, keys?.base);
   jobs.delete(order.stream);
 });
 answer({ kind: "ready" });

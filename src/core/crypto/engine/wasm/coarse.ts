@@ -1,9 +1,9 @@
 import { byteAt, utf8Length } from "../../../base/bytes.ts";
 import { COMMITMENT_BYTES, SALT_BYTES, TAG_BYTES, XAES_NONCE_BYTES } from "../../../contracts/suite.ts";
+import { copyIn, copyOut, taken } from "../copies.ts";
 import type { CoarseEngine, CoarseXaes, Opened } from "../engine.ts";
 import type { Wasm } from "./instance.ts";
-import { copyIn, copyOut, PIECE_BYTES, taken } from "./memory.ts";
-import { openPieces, sealPieces } from "./pieces.ts";
+import { openPieces, PIECE_BYTES, sealPieces } from "./pieces.ts";
 
 /** What differs between runtimes. */
 export interface WasmRuntime {
@@ -165,6 +165,8 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
       if (call.openBody(infoBytes, bytes) !== 1) return false;
       return taken(memory, at.io + PREFIX_BYTES, bytes);
     },
+    sealChunks: () => undefined,
+    openChunks: () => undefined,
   };
 }
 

@@ -1,12 +1,12 @@
 import { copyOf, wipe } from "../../../base/bytes.ts";
 import { TAG_BYTES, XAES_KEY_BYTES } from "../../../contracts/suite.ts";
+import { copyIn, taken } from "../copies.ts";
 import type { BlockCipher, OneTimeGcm, Siv } from "../engine.ts";
 import { sivOver } from "../siv.ts";
 import { timingSafeEqual } from "../timing-safe-equal.ts";
 import { AAD_BYTES, KEY_BYTES, scheduleOf, writeInfo } from "./coarse.ts";
 import type { Wasm } from "./instance.ts";
-import { copyIn, PIECE_BYTES, taken } from "./memory.ts";
-import { openPieces, sealPieces } from "./pieces.ts";
+import { openPieces, PIECE_BYTES, sealPieces } from "./pieces.ts";
 
 // Fine operations over the module, for an engine whose own are slower and not of constant time. AES-256 alone.
 

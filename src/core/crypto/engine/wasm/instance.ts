@@ -1,5 +1,6 @@
 import { toHex, wipe } from "../../../base/bytes.ts";
 import { XAES_KEY_BYTES, XAES_NONCE_BYTES } from "../../../contracts/suite.ts";
+import type { EngineInfo, EngineName } from "../engine.ts";
 import { MODULE } from "./module.ts";
 
 /** The functions of the module, which `source/index.ts` describes, and its memory, which never grows. */
@@ -69,6 +70,16 @@ export function wasmFailure(): unknown {
   return made !== undefined && "failure" in made ? made.failure : undefined;
 }
 
+/** Tells of an engine that has the module, or why it has not. Makes the instance if it was not made. */
+export function wasmInfo(name: EngineName): EngineInfo {
+  if (wasmInstance() !== undefined) return { name };
+  const failure = wasmFailure();
+  const message = `there is no WebAssembly module: ${failure instanceof Error ? failure.message : String(failure)}`;
+  return { name, without: { part: "wasm", reason: failure instanceof WrongAnswer ? "wrong-answers" : "not-loadable", message } };
+}
+
+class WrongAnswer extends Error {}
+
 function instantiate(): Wasm {
   const text = atob(MODULE);
   const bytes = new Uint8Array(text.length);
@@ -107,7 +118,7 @@ function checked(wasm: Wasm): Wasm {
     for (let index = 0; index < bytes; index++) memory[start + index] = (37 * index + 11) & 0xff;
   };
   const expectAt = (start: number, hex: string, what: string): void => {
-    if (toHex(memory.subarray(start, start + hex.length / 2)) !== hex) throw new Error(`wrong answer of the self-test: ${what}`);
+    if (toHex(memory.subarray(start, start + hex.length / 2)) !== hex) throw new WrongAnswer(`wrong answer of the self-test: ${what}`);
   };
   const schedule = (): void => {
     pattern(at.key, XAES_KEY_BYTES);
@@ -119,10 +130,10 @@ function checked(wasm: Wasm): Wasm {
   call.seal(0, 20, 75);
   expectAt(at.io + XAES_NONCE_BYTES + 75, SEALED_TAG, "XAES-256-GCM");
   schedule();
-  if (call.open(0, 20, 75) !== 1) throw new Error("wrong answer of the self-test: opening");
+  if (call.open(0, 20, 75) !== 1) throw new WrongAnswer("wrong answer of the self-test: opening");
   schedule();
   memory[at.io + XAES_NONCE_BYTES] = memory[at.io + XAES_NONCE_BYTES] === 0 ? 1 : 0;
-  if (call.open(0, 20, 75) !== 0) throw new Error("wrong answer of the self-test: refusing");
+  if (call.open(0, 20, 75) !== 0) throw new WrongAnswer("wrong answer of the self-test: refusing");
   pattern(at.key, XAES_KEY_BYTES);
   pattern(at.info, 130);
   call.derive(XAES_KEY_BYTES, 130, 77);
@@ -130,7 +141,7 @@ function checked(wasm: Wasm): Wasm {
   pattern(at.io, 20);
   expectAt(at.text, ENCODED, call.encode(0, 20) === 27 ? "base64url" : "the length of base64url");
   if (call.decode(1, 27) !== 20 || memory[at.io + 20] !== ((37 * 19 + 11) & 0xff))
-    throw new Error("wrong answer of the self-test: decoding");
+    throw new WrongAnswer("wrong answer of the self-test: decoding");
   wipe(memory.subarray(at.io, at.io + 140), memory.subarray(at.out, at.out + 77));
   return wasm;
 }

@@ -1,7 +1,6 @@
 import { TAG_BYTES } from "../../../contracts/suite.ts";
 import type { Opened } from "../engine.ts";
 import type { Wasm } from "./instance.ts";
-import { PIECE_BYTES } from "./memory.ts";
 
 // Messages that are longer than the module's memory has room for, or under a key of their own. The message was started.
 
@@ -46,3 +45,6 @@ export function openPieces({ call, memory, at }: Wasm, sealed: Uint8Array): Open
   memory.fill(0, at.io, at.io + Math.min(bytes, PIECE_BYTES));
   return plaintext;
 }
+
+/** The longest message that is in the memory at once: whole blocks, so that a longer one comes in pieces of this length. */
+export const PIECE_BYTES = 32768;

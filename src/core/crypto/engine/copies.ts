@@ -1,6 +1,6 @@
-import { byteAt } from "../../../base/bytes.ts";
+import { byteAt } from "../../base/bytes.ts";
 
-// The module's memory. Short copies are loops, because a call costs more than their bytes.
+// Copies into and out of memory that is shared with native code. Short ones are loops, because a call costs more than their bytes.
 
 /** Copies bytes into the memory. Returns where they end. */
 export function copyIn(memory: Uint8Array, bytes: Uint8Array, at: number): number {
@@ -23,6 +23,5 @@ export function taken(memory: Uint8Array, at: number, bytes: number): Uint8Array
   return copy;
 }
 
-/** The longest message that is in the memory at once: whole blocks, so that a longer one comes in pieces of this length. */
-export const PIECE_BYTES = 32768;
-const LOOPED_BYTES = 96;
+/** The longest copy that is a loop. */
+export const LOOPED_BYTES = 96;
