@@ -7,6 +7,7 @@ import { addDecrypt } from "./decrypt.ts";
 import { addDev } from "./dev.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEncrypt } from "./encrypt.ts";
+import { chooseEngine } from "./engine.ts";
 import { exitCodeOf, nameCommand, tellFailure } from "./failure.ts";
 import { addHsm } from "./hsm.ts";
 import { addInspect } from "./inspect.ts";
@@ -31,6 +32,7 @@ async function main(): Promise<void> {
     .configureOutput({ outputError: () => {} }) // errors are written below, all in one form
     .hook("preAction", (_program, command) => {
       isDebug = command.getOptionValue("debug") === true;
+      chooseEngine();
     });
   for (const addVerb of [
     addKeygen,

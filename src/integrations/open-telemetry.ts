@@ -137,6 +137,7 @@ function attributesOf(event: SpanEvent): Attributes {
     return {
       "envelock.operation": event.operation,
       "envelock.outcome": event.outcome,
+      "envelock.engine": event.engine,
       ...(event.dataKey !== undefined && { "envelock.data_key": event.dataKey }),
     };
   }

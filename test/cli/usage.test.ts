@@ -27,7 +27,7 @@ const VERBS: readonly (readonly [string, readonly string[]])[] = [
   ["verify", ["--key", "--key-context", "--context", "--all", "--json", "--recursive"]],
   ["rewrap", ["--key", "--key-context", "--recipient", "--check", "--out", "--force", "--recursive"]],
   ["inspect", ["--json", "--recursive"]],
-  ["doctor", ["--azure", "--vault", "--aws", "--gcp", "--json"]],
+  ["doctor", ["--azure", "--vault", "--aws", "--gcp", "--engine", "--json"]],
 ];
 
 describe("help", () => {

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../base/errors.ts";
+import type { EngineName } from "../crypto/engine/engine.ts";
 
 /** An event that a keyring reports to `onEvent`, for audit logs and metrics. Holds no secret, no plaintext and no value context. */
 export type KeyringEvent = OperationEvent | ProviderCallEvent | RetryEvent | BreakerEvent | CacheEvent | EvictionEvent | RefreshEvent;
@@ -42,6 +43,8 @@ export interface OperationEvent extends TenantEvent {
   readonly dataKeyAgeMs: number;
   /** The keyring's context. */
   readonly keyContext: Readonly<Record<string, string>>;
+  /** What does the cryptography in this thread: `engineInfo().name`. */
+  readonly engine: EngineName;
 }
 
 /** `reused` from an earlier encrypt, `cached` from an earlier unwrap. */

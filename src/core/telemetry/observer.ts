@@ -1,3 +1,4 @@
+import { engine } from "#engine";
 import type { Clock } from "../base/clock.ts";
 import type { Context } from "../base/context.ts";
 import { EnvelockError, type ErrorCode } from "../base/errors.ts";
@@ -72,7 +73,7 @@ export class Observer {
     const report: OperationReport = { bytes: 0, dataKey: undefined, dataKeyAgeMs: 0, keys: [] };
     operation.report = report;
     return this.timed(`envelock.${name}`, operation, run, (outcome, durationMs) => {
-      return { type: "operation", operation: name, outcome, durationMs, ...report, keyContext };
+      return { type: "operation", operation: name, outcome, durationMs, ...report, keyContext, engine: engine.info().name };
     });
   }
 

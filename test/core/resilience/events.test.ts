@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { engine } from "#engine";
 import type { ProviderFault } from "../../../providers/conformance/index.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
 import type { KeyringOptions } from "../../../src/core/keyring/keyring-options.ts";
@@ -28,6 +29,7 @@ describe("events", () => {
         dataKeyAgeMs: 0,
         keys,
         keyContext,
+        engine: engine.info().name,
       },
       { type: "provider-call", call: "unwrap", provider: "local", keyId: "k1", outcome: "ok", durationMs: 70, attempt: 1, keyContext },
       {
@@ -40,6 +42,7 @@ describe("events", () => {
         dataKeyAgeMs: 0,
         keys,
         keyContext,
+        engine: engine.info().name,
       },
     ]);
     expect(JSON.stringify(events)).not.toContain("secret row");

@@ -3,6 +3,7 @@ import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-ho
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { engine } from "#engine";
 import type { ProviderFault } from "../../../providers/conformance/index.ts";
 import type { KeyProvider } from "../../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../../src/core/keyring/keyring.ts";
@@ -118,7 +119,10 @@ test("metrics count operations, bytes, attempts, retries, cache, breaker and age
       { attributes: operation("encrypt", "ok", "new"), value: 1 },
       { attributes: operation("decrypt", "ok", "unwrapped"), value: 1 },
       { attributes: operation("decrypt", "ok", "cached"), value: 1 },
-      { attributes: { "envelock.operation": "decrypt", "envelock.outcome": "unavailable" }, value: 1 },
+      {
+        attributes: { "envelock.operation": "decrypt", "envelock.outcome": "unavailable", "envelock.engine": engine.info().name },
+        value: 1,
+      },
     ]),
   );
   expect(points["envelock.bytes"]).toEqual([
@@ -161,7 +165,7 @@ function shown(call: string, outcome: string) {
 }
 
 function operation(name: string, outcome: string, dataKey: string) {
-  return { "envelock.operation": name, "envelock.outcome": outcome, "envelock.data_key": dataKey };
+  return { "envelock.operation": name, "envelock.outcome": outcome, "envelock.engine": engine.info().name, "envelock.data_key": dataKey };
 }
 
 /** A keyring that is observed by the SDK, in memory. */
