@@ -6,24 +6,19 @@ import type { Keyring } from "../core/keyring/keyring.ts";
 import { positive } from "../core/resilience/checks.ts";
 import type { DataKeys } from "../fields/data-keys.ts";
 import type { SkippedScope } from "../fields/jobs/scope-keyrings.ts";
-import { Residents } from "./access/residents.ts";
 import { noSuchTenant, stateRefusal } from "./access/states.ts";
-import { AuditQueue } from "./audit/audit-queue.ts";
-import { CHANGE_OPTIONS, type ChangeOptions, changeOptions, TenantChanges } from "./changes.ts";
-import { Canaries } from "./health/canaries.ts";
-import { ACTOR, HealthChecks, type TenantCanary, type WatchHealthOptions } from "./health/health-checks.ts";
+import { CHANGE_OPTIONS, type ChangeOptions, changeOptions } from "./changes.ts";
+import type { TenantCanary, WatchHealthOptions } from "./health/health-checks.ts";
 import type { TenantReport } from "./health/report.ts";
-import { type HealthOptions, Reporter } from "./health/reporter.ts";
-import { TenantVerifier, type VerifyResult } from "./health/verifier.ts";
-import { TenantWatch } from "./health/watch.ts";
-import { KeyClaims } from "./keys/claims.ts";
+import type { HealthOptions } from "./health/reporter.ts";
+import type { VerifyResult } from "./health/verifier.ts";
 import { stagedKeyOf, type TenantKeyDescription } from "./keys/staged-key.ts";
 import { PLATFORM_KEY, type TenantChange } from "./life-cycle/change.ts";
-import { type MoveOptions, type MoveReport, TenantMover } from "./moves/mover.ts";
-import { type ShredReport, TenantShredder } from "./moves/shredder.ts";
+import type { MoveOptions, MoveReport } from "./moves/mover.ts";
+import type { ShredReport } from "./moves/shredder.ts";
 import { lifeOfContext } from "./record/life.ts";
 import { DEFAULT_POLICY, heldMsOf, policyOf } from "./record/policy.ts";
-import { TenantRecords, type UnreadableTenant } from "./record/records.ts";
+import type { UnreadableTenant } from "./record/records.ts";
 import { settingsOf } from "./record/settings.ts";
 import { tenantId } from "./record/tenant-id.ts";
 import type { TenantPolicy, TenantRecord } from "./record/tenant-record.ts";
@@ -42,7 +37,8 @@ import {
   type TenantsStatus,
   WATCH_OPTIONS,
 } from "./tenants-calls.ts";
-import { type TenantsOptions, type TenantsPolicy, tenantsPolicy } from "./tenants-options.ts";
+import type { TenantsOptions } from "./tenants-options.ts";
+import { type TenantsParts, tenantsParts } from "./tenants-parts.ts";
 
 /**
  * The tenants of a vendor: each under the platform's key or a key of its own, in a life cycle that decides before any call of a key. One
@@ -70,55 +66,11 @@ import { type TenantsOptions, type TenantsPolicy, tenantsPolicy } from "./tenant
  * ```
  */
 export class Tenants {
-  readonly #policy: TenantsPolicy;
-  readonly #records: TenantRecords;
-  readonly #claims: KeyClaims;
-  readonly #audit: AuditQueue;
-  readonly #residents: Residents;
-  readonly #changes: TenantChanges;
-  readonly #verifier: TenantVerifier;
-  readonly #health: HealthChecks;
-  readonly #mover: TenantMover;
-  readonly #shredder: TenantShredder;
-  readonly #reporter: Reporter;
+  readonly #parts: TenantsParts;
 
   /** @throws `invalid-argument` */
   constructor(options: TenantsOptions) {
-    const policy = tenantsPolicy(options);
-    const { store, clock } = policy;
-    this.#policy = policy;
-    const audit = new AuditQueue(policy.onEvent, policy.maxQueuedEvents);
-    const records = new TenantRecords(store, clock);
-    const claims = new KeyClaims(store, records, policy.openers);
-    const watch = new TenantWatch(
-      {
-        purge: (id) => this.#residents.purge(id),
-        hurry: (id) => this.#health.hurry(id),
-        change: (id, next) => void this.#changeQuietly(id, next),
-        unixMs: () => clock.unixMs(),
-        nowS: () => this.#residents.nowS,
-      },
-      policy.grantSpreadMs,
-    );
-    const residents = new Residents({ policy, records, claims, audit, watch });
-    const changes = new TenantChanges(records, residents, audit, clock);
-    const canaries = new Canaries(store);
-    this.#audit = audit;
-    this.#records = records;
-    this.#claims = claims;
-    this.#residents = residents;
-    this.#changes = changes;
-    this.#verifier = new TenantVerifier({ policy, residents, claims, canaries, changes });
-    this.#health = new HealthChecks({ policy, records, residents, canaries, changes, watch, audit });
-    this.#shredder = new TenantShredder({ policy, residents, changes });
-    this.#reporter = new Reporter(policy, residents);
-    this.#mover = new TenantMover({
-      policy,
-      residents,
-      changes,
-      audit,
-      dataKeysOf: async (id) => (await residents.open(id, "write")).dataKeys(policy, policy.cacheMaxAgeMs, "background"),
-    });
+    this.#parts = tenantsParts(options);
   }
 
   /**
@@ -136,7 +88,7 @@ export class Tenants {
       identity: settingsOf(identity, "identity"),
       policy: policyOf(policy, DEFAULT_POLICY),
     };
-    return await this.#changes.make(id, () => change, meta);
+    return await this.#parts.changes.make(id, () => change, meta);
   }
 
   /**
@@ -154,8 +106,8 @@ export class Tenants {
     const call = meta.signal && { signal: meta.signal };
     const record = await this.show(id, call);
     if (staged.kind === PLATFORM_KEY.kind) this.#requirePlatform();
-    else await this.#claims.claimKey(staged, { ...record, ...(given !== undefined && { identity: given }) }, call);
-    return await this.#changes.makeOf(id, () => ({ change: "stage", key: staged, identity: given }), meta);
+    else await this.#parts.claims.claimKey(staged, { ...record, ...(given !== undefined && { identity: given }) }, call);
+    return await this.#parts.changes.makeOf(id, () => ({ change: "stage", key: staged, identity: given }), meta);
   }
 
   /** Drops the staged key. @throws `invalid-argument` if there is none */
@@ -171,7 +123,7 @@ export class Tenants {
    *   throws
    */
   async verify(id: string, options: ChangeOptions = {}): Promise<VerifyResult> {
-    return await this.#verifier.verify(tenantId(id), changeOptions(options, CHANGE_OPTIONS, "Tenants.verify"));
+    return await this.#parts.verifier.verify(tenantId(id), changeOptions(options, CHANGE_OPTIONS, "Tenants.verify"));
   }
 
   /** Lets a tenant in, under its verified key, or under the platform's if none is staged. @throws `invalid-argument` without a verification */
@@ -181,7 +133,7 @@ export class Tenants {
       if (staged === null) this.#requirePlatform();
       return { change: "activate" };
     };
-    return await this.#changes.makeOf(tenantId(id), activate, meta);
+    return await this.#parts.changes.makeOf(tenantId(id), activate, meta);
   }
 
   /**
@@ -196,10 +148,10 @@ export class Tenants {
     const given = { ...policy, ...(regions !== null && { regions }) };
     const next = (record: TenantRecord): TenantChange => {
       const changed = policyOf(given, record.policy);
-      if (given.regions !== undefined) this.#policy.openers.requireRegions({ ...record, policy: changed });
+      if (given.regions !== undefined) this.#parts.policy.openers.requireRegions({ ...record, policy: changed });
       return { change: "set-policy", policy: changed };
     };
-    return await this.#changes.makeOf(tenantId(id), next, meta);
+    return await this.#parts.changes.makeOf(tenantId(id), next, meta);
   }
 
   /** Stops a tenant: at once in this process, within `refreshMs` in others, without a call of its key. Doing it again does nothing. */
@@ -219,7 +171,7 @@ export class Tenants {
    */
   async restore(id: string, options: ChangeOptions = {}): Promise<TenantRecord> {
     const meta = changeOptions(options, CHANGE_OPTIONS, "Tenants.restore");
-    return await this.#health.restore(await this.show(id, meta.signal && { signal: meta.signal }), meta);
+    return await this.#parts.health.restore(await this.show(id, meta.signal && { signal: meta.signal }), meta);
   }
 
   /** Ends the service for a tenant: its data can be read for an export, and nothing can be written. Doing it again does nothing. */
@@ -238,7 +190,7 @@ export class Tenants {
    * @throws `invalid-argument` in a state that forbids it, and without `dataKeyStore`; what the stores throw
    */
   async shred(id: string, options: ChangeOptions = {}): Promise<ShredReport> {
-    return await this.#shredder.shred(tenantId(id), changeOptions(options, CHANGE_OPTIONS, "Tenants.shred"));
+    return await this.#parts.shredder.shred(tenantId(id), changeOptions(options, CHANGE_OPTIONS, "Tenants.shred"));
   }
 
   /**
@@ -251,9 +203,9 @@ export class Tenants {
    */
   async move(id: string, options: MoveOptions = {}): Promise<MoveReport> {
     const given = changeOptions(options, MOVE_OPTIONS, "Tenants.move");
-    if (this.#policy.dataKeyStore === undefined)
+    if (this.#parts.policy.dataKeyStore === undefined)
       throw invalidArgument("Tenants has no dataKeyStore", "Give the store of data keys to Tenants.");
-    return await this.#mover.move(tenantId(id), given);
+    return await this.#parts.mover.move(tenantId(id), given);
   }
 
   /** Goes back to the old keys. Allowed until they are retired. Data keys under the new one still open. */
@@ -265,7 +217,7 @@ export class Tenants {
   async retire(id: string, options: RetireOptions = {}): Promise<TenantRecord> {
     const { force = false, ...meta } = changeOptions(options, RETIRE_OPTIONS, "Tenants.retire");
     if (typeof force !== "boolean") throw invalidArgument("force is true or false");
-    return await this.#changes.makeOf(tenantId(id), () => ({ change: "retire", force }), meta);
+    return await this.#parts.changes.makeOf(tenantId(id), () => ({ change: "retire", force }), meta);
   }
 
   /** Removes the retired keys from the record. What still names them elsewhere, such as blobs, opens no more. */
@@ -281,14 +233,14 @@ export class Tenants {
    */
   async keyring(id: string, options: CallOptions = {}): Promise<Keyring> {
     const signal = callSignal(options, CALL_OPTIONS, "Tenants.keyring");
-    return (await this.#residents.open(tenantId(id), "read", signal && { signal })).keyring;
+    return (await this.#parts.residents.open(tenantId(id), "read", signal && { signal })).keyring;
   }
 
   /** Returns the data keys of a tenant. `Tenants` closes them. @throws as `keyring`, and `invalid-argument` without `dataKeyStore` */
   async dataKeys(id: string, options: CallOptions = {}): Promise<DataKeys> {
     const signal = callSignal(options, CALL_OPTIONS, "Tenants.dataKeys");
-    const resident = await this.#residents.open(tenantId(id), "read", signal && { signal });
-    return resident.dataKeys(this.#policy, heldMsOf(resident.record, this.#policy));
+    const resident = await this.#parts.residents.open(tenantId(id), "read", signal && { signal });
+    return resident.dataKeys(this.#parts.policy, heldMsOf(resident.record, this.#parts.policy));
   }
 
   /**
@@ -301,17 +253,17 @@ export class Tenants {
     const life = lifeOfContext(scope ?? {});
     if (life === undefined) return { skip: "no tenant" };
     const { id } = life;
-    const record = await this.#residents.read(id);
+    const record = await this.#parts.residents.read(id);
     if (record === undefined) return { skip: "tenant unknown" };
     if (life.epoch !== record.epoch) return { skip: "tenant of another epoch" };
     const refusal = stateRefusal(id, record.state, "write");
-    return refusal === undefined ? (await this.#residents.open(id, "write")).jobKeyring : { skip: refusal.detail ?? refusal.code };
+    return refusal === undefined ? (await this.#parts.residents.open(id, "write")).jobKeyring : { skip: refusal.detail ?? refusal.code };
   }
 
   /** Returns the record of a tenant. @throws `key-not-found` if there is none; what the store throws */
   async show(id: string, options: CallOptions = {}): Promise<TenantRecord> {
     const signal = callSignal(options, CALL_OPTIONS, "Tenants.show");
-    const record = await this.#residents.read(tenantId(id), signal && { signal });
+    const record = await this.#parts.residents.read(tenantId(id), signal && { signal });
     if (record === undefined) throw noSuchTenant(id);
     return record;
   }
@@ -320,7 +272,7 @@ export class Tenants {
   async *list(options: ListTenantsOptions = {}): AsyncGenerator<TenantRecord | UnreadableTenant, void, undefined> {
     const signal = callSignal(options, LIST_OPTIONS, "Tenants.list");
     if (options.after !== undefined && typeof options.after !== "string") throw invalidArgument("after is the id of a tenant");
-    yield* this.#records.all(options.after, signal && { signal });
+    yield* this.#parts.records.all(options.after, signal && { signal });
   }
 
   /**
@@ -331,9 +283,9 @@ export class Tenants {
   async *health(options: ReportOptions = {}): AsyncGenerator<TenantReport | UnreadableTenant, void, undefined> {
     const signal = callSignal(options, { ...LIST_OPTIONS, ...HEALTH_OPTIONS }, "Tenants.health");
     const { after } = options;
-    const counts = await this.#reporter.counts(options);
+    const counts = await this.#parts.reporter.counts(options);
     const listed = this.list({ ...(after !== undefined && { after }), ...(signal !== undefined && { signal }) });
-    for await (const record of listed) yield "error" in record ? record : this.#reporter.report(record, counts);
+    for await (const record of listed) yield "error" in record ? record : this.#parts.reporter.report(record, counts);
   }
 
   /** Reports the health of one tenant, without a call of its key. @throws as `health`, and `key-not-found` */
@@ -341,12 +293,12 @@ export class Tenants {
     const signal = callSignal(options, HEALTH_OPTIONS, "Tenants.healthOf");
     const given = { ...options };
     const record = await this.show(id, signal && { signal });
-    return this.#reporter.report(record, await this.#reporter.counts(given, record));
+    return this.#parts.reporter.report(record, await this.#parts.reporter.counts(given, record));
   }
 
   /** Unwraps the canaries of a tenant now. Refusals count as in traffic. @returns none for a tenant under the platform's keys */
   async checkHealth(id: string, options: CallOptions = {}): Promise<readonly TenantCanary[]> {
-    return await this.#health.check(await this.show(id, options), options.signal);
+    return await this.#parts.health.check(await this.show(id, options), options.signal);
   }
 
   /**
@@ -358,22 +310,22 @@ export class Tenants {
     const signal = callSignal(options, WATCH_OPTIONS, "Tenants.watchHealth");
     const { perSecond = 28, everyMs = 60_000 } = options;
     if (signal === undefined) throw invalidArgument("watchHealth needs a signal", "Abort it to end the watch.");
-    await this.#health.watch({ signal, perSecond: positive(perSecond, "perSecond"), everyMs: positive(everyMs, "everyMs") });
+    await this.#parts.health.watch({ signal, perSecond: positive(perSecond, "perSecond"), everyMs: positive(everyMs, "everyMs") });
   }
 
   /** The number of tenants with a keyring in memory, of tenants known, and of events dropped. */
   get status(): TenantsStatus {
-    return { resident: this.#residents.size, known: this.#residents.known.size, droppedEvents: this.#audit.dropped() };
+    return { resident: this.#parts.residents.size, known: this.#parts.residents.known.size, droppedEvents: this.#parts.audit.dropped() };
   }
 
   /** Closes every keyring and wipes what is kept. Later calls throw `closed`. Stores, caches of the caller and platform keys stay open. */
   async close(): Promise<void> {
-    this.#residents.close();
+    this.#parts.residents.close();
   }
 
   async #change(id: string, change: TenantChange, options: ChangeOptions, what: string): Promise<TenantRecord> {
     const meta = changeOptions(options, CHANGE_OPTIONS, `Tenants.${what}`);
-    return await this.#changes.makeOf(tenantId(id), () => change, meta);
+    return await this.#parts.changes.makeOf(tenantId(id), () => change, meta);
   }
 
   /** A change to a state that the tenant is in already does nothing, so that a caller that lost the answer may ask again. */
@@ -385,19 +337,11 @@ export class Tenants {
     what: string,
   ): Promise<TenantRecord> {
     const meta = changeOptions(options, CHANGE_OPTIONS, `Tenants.${what}`);
-    return await this.#changes.makeOf(tenantId(id), ({ state }) => (state === to ? undefined : change), meta);
-  }
-
-  async #changeQuietly(id: string, next: (record: TenantRecord) => TenantChange | undefined): Promise<void> {
-    try {
-      await this.#changes.makeOf(id, next, { actor: ACTOR });
-    } catch {
-      // the next call of the key draws the same conclusion
-    }
+    return await this.#parts.changes.makeOf(tenantId(id), ({ state }) => (state === to ? undefined : change), meta);
   }
 
   #requirePlatform(): void {
-    if (this.#policy.platform.length === 0)
+    if (this.#parts.policy.platform.length === 0)
       throw invalidArgument("there is no platform key for a tenant that brings none", "Give `platform` to Tenants, or `stage` a key.");
   }
 }

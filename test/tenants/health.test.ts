@@ -3,6 +3,7 @@ import type { Keyring } from "../../src/core/keyring/keyring.ts";
 import { AuditQueue } from "../../src/tenants/audit/audit-queue.ts";
 import type { TenantAuditEvent } from "../../src/tenants/audit/events.ts";
 import { revocationBoundOf, SERVICE_LAGS } from "../../src/tenants/health/revocation-bound.ts";
+import { memoryTenantStore } from "../../src/tenants/stores/memory.ts";
 import type { TenantsOptions } from "../../src/tenants/tenants-options.ts";
 import type { FakeKeyMode } from "../../src/testing/tenants/index.ts";
 import { deferred } from "../support/deferred.ts";
@@ -78,6 +79,48 @@ describe("canaries", () => {
     service.setMode(name, "healthy");
     await clock.advance(3_700_000);
     expect((await tenants.show("acme")).state).toBe("active");
+    end.abort();
+    await clock.finish(watching);
+  });
+
+  test("count the traffic of other processes, which one of them notes in the store once in six hours", async () => {
+    const store = memoryTenantStore();
+    const stamps: string[] = [];
+    const bench = vendor({
+      store: {
+        ...store,
+        async insertIfAbsent(row, options) {
+          if (row.id.startsWith("used:")) stamps.push(row.id);
+          return await store.insertIfAbsent(row, options);
+        },
+        async compareAndSwap(row, revision, options) {
+          if (row.id.startsWith("used:")) stamps.push(row.id);
+          return await store.compareAndSwap(row, revision, options);
+        },
+      },
+    });
+    const { tenants, clock, events } = bench;
+    for (const id of ["busy", "quiet"]) await bench.onboard(id);
+    await tenants.invite("small");
+    await tenants.activate("small");
+    const serving = [tenants, bench.another()];
+    const use = async (): Promise<void> => {
+      for (const each of serving) for (const id of ["busy", "small"]) await (await each.keyring(id)).encryptText("x");
+    };
+    await use();
+    const end = new AbortController();
+    const watching = bench.another().watchHealth({ signal: end.signal });
+    await clock.advance(3_600_000);
+    events.length = 0; // the watch has learnt of the traffic with the second canary
+    await clock.advance(3_600_000);
+    const canaries = (id: string): number => events.filter((event) => event.type === "tenant.canary" && event.tenant === id).length;
+    expect(canaries("busy")).toBeGreaterThanOrEqual(10);
+    expect(canaries("quiet")).toBeLessThanOrEqual(2);
+    expect(stamps).toEqual(["used:busy"]); // a tenant under the platform's key has no canaries
+    await clock.advance(6 * 3_600_000);
+    await use();
+    await clock.advance(60_000);
+    expect(stamps).toEqual(["used:busy", "used:busy"]);
     end.abort();
     await clock.finish(watching);
   });

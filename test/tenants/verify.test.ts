@@ -58,6 +58,18 @@ describe("the onboarding check", () => {
     await tenants.verify("acme");
   });
 
+  test("is done once in ten seconds in all processes together", async () => {
+    const { tenants, another, onboard, clock, service } = vendor();
+    const name = await onboard("acme");
+    await tenants.verify("acme");
+    const calls = service.calls(name);
+    await clock.advance(4000);
+    expect(await refusal(() => another().verify("acme"))).toMatchObject({ code: "rate-limited", retryAfterMs: 6000, whose: "caller" });
+    expect(service.calls(name)).toBe(calls);
+    await clock.advance(6000);
+    expect((await another().verify("acme")).level).toBe("ok");
+  });
+
   test("counts for the key that it looked at, also if another is staged meanwhile", async () => {
     const { tenants, service, store, clock } = await staged(vendor());
     const slow = new Promise<void>((resolve) => setTimeout(resolve, 0));

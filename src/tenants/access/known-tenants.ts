@@ -17,6 +17,8 @@ export class TenantSlot {
   readAtS: number;
   /** When a call last used the tenant. */
   usedAtS: number = NEVER;
+  /** When the use was last noted in the store. */
+  stampedAtS: number = NEVER;
   /** When the next canary is due. */
   canaryAtS = 0;
   verifiedAtS: number = NEVER;

@@ -4,6 +4,7 @@ import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { RecentMap } from "../../core/base/recent-map.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
 import type { GateRequest } from "../../core/keyring/gate.ts";
+import { STAMP_EVERY_S, type UseStamps } from "../health/use-stamps.ts";
 import { isOfLife } from "../record/life.ts";
 import type { TenantRecords } from "../record/records.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
@@ -14,6 +15,7 @@ import { type KeyringsParts, TenantKeyrings } from "./tenant-keyrings.ts";
 
 export interface ResidentsParts extends KeyringsParts {
   readonly records: TenantRecords;
+  readonly uses: UseStamps;
 }
 
 /**
@@ -232,7 +234,8 @@ export class Residents {
     const worker = async (): Promise<void> => {
       for (const [id, { slot }] of queue) {
         try {
-          await this.read(id);
+          const record = await this.read(id);
+          if (record !== undefined && stateRefusal(id, record.state, "read") === undefined) await this.#stamp(record, slot);
         } catch (error) {
           if ((this.nowS - slot.readAtS) * 1000 >= this.#parts.policy.maxStaleMs) this.purge(id);
           else void error; // the next call, or the next turn, tries again
@@ -241,6 +244,14 @@ export class Residents {
     };
     await Promise.all(Array.from({ length: Math.min(READERS, due.length) }, worker));
     if (!this.#isClosed && this.#residents.size > 0) this.#cancelTick ??= this.#tickLater();
+  }
+
+  /** Notes the use of a tenant in the store, now and then. */
+  async #stamp(record: TenantRecord, slot: TenantSlot): Promise<void> {
+    const { nowS } = this;
+    if (nowS - slot.usedAtS >= STAMP_EVERY_S || nowS - slot.stampedAtS < STAMP_EVERY_S) return;
+    await this.#parts.uses.note(record, this.#parts.policy.clock.unixMs());
+    slot.stampedAtS = nowS;
   }
 }
 

@@ -10,6 +10,7 @@ import type { TenantRecords } from "../record/records.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import type { Canaries } from "./canaries.ts";
+import type { UseStamps } from "./use-stamps.ts";
 import { healthOf, type TenantWatch } from "./watch.ts";
 
 /** The end of one canary. */
@@ -36,6 +37,7 @@ export interface HealthParts {
   readonly records: TenantRecords;
   readonly residents: Residents;
   readonly canaries: Canaries;
+  readonly uses: UseStamps;
   readonly changes: TenantChanges;
   readonly watch: TenantWatch;
   readonly audit: AuditQueue;
@@ -108,7 +110,7 @@ export class HealthChecks {
         if ("error" in record || !WATCHED.has(record.state) || ownKeysOf(record).length === 0) continue;
         const slot = residents.known.note(record, residents.nowS);
         if (residents.nowS < slot.canaryAtS) continue;
-        slot.canaryAtS = residents.nowS + this.#delayS(record, slot);
+        slot.canaryAtS = residents.nowS + (await this.#delayS(record, slot));
         if (record.state === "revoked") slot.canaries++;
         this.check(record, signal).catch(() => undefined);
         await sleep(policy.clock, pauseMs, signal);
@@ -119,12 +121,18 @@ export class HealthChecks {
     }
   }
 
-  #delayS(record: TenantRecord, slot: TenantSlot): number {
-    const { residents, policy } = this.#parts;
+  async #delayS(record: TenantRecord, slot: TenantSlot): Promise<number> {
     if (record.state === "revoked") return slot.canaries < 5 ? 60 : slot.canaries < 5 + 288 ? 300 : 3600;
-    const jitter = 0.8 + 0.4 * policy.clock.random();
-    const isBusy = residents.nowS - slot.usedAtS < DAY_S;
-    return Math.floor((isBusy ? 300 : 3600) * jitter);
+    const jitter = 0.8 + 0.4 * this.#parts.policy.clock.random();
+    return Math.floor(((await this.#isBusy(record.id, slot)) ? 300 : 3600) * jitter);
+  }
+
+  /** Whether a tenant had calls in the last day, in this process or another. */
+  async #isBusy(id: string, slot: TenantSlot): Promise<boolean> {
+    const { residents, uses, policy } = this.#parts;
+    if (residents.nowS - slot.usedAtS < DAY_S) return true;
+    const usedAtMs = await uses.usedAtMs(id).catch(() => undefined); // the next canary asks again
+    return usedAtMs !== undefined && policy.clock.unixMs() - usedAtMs < DAY_S * 1000;
   }
 
   async #check(record: TenantRecord): Promise<readonly TenantCanary[]> {

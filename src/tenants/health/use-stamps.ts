@@ -1,0 +1,50 @@
+import { jsonIn } from "../../core/base/json.ts";
+import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
+import { PLATFORM_KEY } from "../life-cycle/change.ts";
+import { broken, Fields } from "../record/fields.ts";
+import type { TenantRecord } from "../record/tenant-record.ts";
+
+/**
+ * Notes in the store which tenants have traffic, for the process that sends canaries: it may serve none of them itself. A stamp is written
+ * once in six hours for each tenant, by whichever process comes first.
+ */
+export class UseStamps {
+  readonly #store: TenantStore;
+
+  constructor(store: TenantStore) {
+    this.#store = store;
+  }
+
+  /** Notes that a tenant with a key of its own is in use. A race with another process is left to that one. @throws what the store throws */
+  async note(record: TenantRecord, nowMs: number): Promise<void> {
+    if (record.keys.every(({ kind }) => kind === PLATFORM_KEY.kind)) return;
+    const place = placeOf(record.id);
+    const standing = await this.#store.get(place);
+    if (standing !== undefined && nowMs - usedAtMsIn(standing) < STAMP_EVERY_S * 1000) return;
+    const document = JSON.stringify({ format: FORMAT, usedAtMs: Math.floor(nowMs) });
+    if (standing === undefined) await this.#store.insertIfAbsent({ ...place, revision: 1, document });
+    else await this.#store.compareAndSwap({ ...place, revision: standing.revision + 1, document }, standing.revision);
+  }
+
+  /** When a tenant was last noted to be in use, in milliseconds since 1970. Undefined if never. @throws what the store throws */
+  async usedAtMs(id: string): Promise<number | undefined> {
+    const row = await this.#store.get(placeOf(id));
+    return row && usedAtMsIn(row);
+  }
+}
+
+/** Beside the canaries, which have numbers in this place. */
+function placeOf(id: string): Pick<TenantRow, "kind" | "id"> {
+  return { kind: "canary", id: `used:${id}` };
+}
+
+function usedAtMsIn({ document }: TenantRow): number {
+  const fields = new Fields(jsonIn(document), "a stamp of use");
+  if (fields.take("format") !== FORMAT) throw broken(`the format of a stamp of use is not ${FORMAT}`);
+  const usedAtMs = fields.integer("usedAtMs");
+  fields.end();
+  return usedAtMs;
+}
+
+const FORMAT = "envelock-use/1";
+export const STAMP_EVERY_S = 21_600;
