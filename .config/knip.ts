@@ -16,13 +16,12 @@ const config: KnipConfig = {
     "test/browser/page.ts",
     "test/providers/pkcs11/token-program.mjs",
     "test/native/*.{mjs,ts}",
-    "src/native/build.mjs",
     "docs/**/*.ts",
     ".config/*.{mjs,ts}",
   ],
   project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],
   ignore: ["src/core/crypto/engine/wasm/source/*.ts"], // AssemblyScript
-  ignoreBinaries: ["dpkg-query", "flock", "mkfifo", "redis-server", "softhsm2-util", "unshare"],
+  ignoreBinaries: [/^x86_64-w64-mingw32-/, "dpkg-query", "flock", "gcc", "mkfifo", "redis-server", "softhsm2-util", "unshare"],
   ignoreExportsUsedInFile: true,
 };
 export default config;
