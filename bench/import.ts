@@ -14,24 +14,34 @@ export function importTable(): string {
         `${entry
           .split(" + ")
           .map((name) => name && `import "${name}";\n`)
-          .join("")}console.log(JSON.stringify([performance.now(), process.memoryUsage().rss]));\n`,
+          .join(
+            "",
+          )}const { user, system } = process.cpuUsage(); console.log(JSON.stringify([performance.now(), process.memoryUsage().rss, user + system]));\n`,
       );
-      return { entry: entry || "(empty module)", file, milliseconds: [] as number[], megabytes: [] as number[] };
+      return { entry: entry || "(empty module)", file, milliseconds: [] as number[], megabytes: [] as number[], cpu: [] as number[] };
     });
     for (let run = 0; run < RUNS; run++) {
-      for (const { file, milliseconds, megabytes } of entries) {
-        const [time = Number.NaN, rss = Number.NaN]: number[] = JSON.parse(execFileSync(process.execPath, [file], { encoding: "utf8" }));
+      for (const { file, milliseconds, megabytes, cpu } of entries) {
+        const [time = Number.NaN, rss = Number.NaN, busy = Number.NaN]: number[] = JSON.parse(
+          execFileSync(process.execPath, [file], { encoding: "utf8" }),
+        );
         milliseconds.push(time);
         megabytes.push(rss / 1e6);
+        cpu.push(busy / 1000);
       }
     }
     const [empty] = entries;
-    const lines = entries.map(({ entry, milliseconds, megabytes }) => {
+    const lines = entries.map(({ entry, milliseconds, megabytes, cpu }) => {
       const time = median(milliseconds.map((value, run) => value - (empty?.milliseconds[run] ?? 0)));
       const rss = median(megabytes.map((value, run) => value - (empty?.megabytes[run] ?? 0)));
-      return `| ${entry} | ${median(milliseconds).toFixed(1)} | ${time.toFixed(1)} | ${rss.toFixed(1)} |`;
+      const busy = median(cpu.map((value, run) => value - (empty?.cpu[run] ?? 0)));
+      return `| ${entry} | ${median(milliseconds).toFixed(1)} | ${time.toFixed(1)} | ${busy.toFixed(1)} | ${rss.toFixed(1)} |`;
     });
-    return ["| import | ms from start | ms over empty | RSS MB over empty |", "| --- | ---: | ---: | ---: |", ...lines].join("\n");
+    return [
+      "| import | ms from start | ms over empty | CPU ms over empty | RSS MB over empty |",
+      "| --- | ---: | ---: | ---: | ---: |",
+      ...lines,
+    ].join("\n");
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
