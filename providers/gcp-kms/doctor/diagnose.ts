@@ -14,6 +14,7 @@ export type GcpKmsCheck =
   | "key"
   | "key-type"
   | "state"
+  | "expiry"
   | "protection"
   | "rotation"
   | "destruction"
@@ -117,6 +118,7 @@ async function keyFindings(connection: GcpConnection, { key, keyType, version }:
       ? fieldOf(answer, "primary")
       : await findings.try("state", () => connection.call({ operation: "get-version", name: versionName(key, version) }, undefined));
   if (keyType === "symmetric" || wrapping !== undefined) stateFinding(wrapping, findings);
+  findings.add({ check: "expiry", status: "ok", message: "versions of a key do not expire", notAfterMs: null });
   const level = textFieldOf(wrapping, "protectionLevel") ?? textFieldOf(fieldOf(answer, "versionTemplate"), "protectionLevel") ?? "unknown";
   protectionFinding(level, findings);
   if (keyType === "rsa" || level.startsWith("EXTERNAL")) findings.skip(["rotation"], "the service does not rotate such a key");
@@ -130,8 +132,7 @@ async function keyFindings(connection: GcpConnection, { key, keyType, version }:
 function stateFinding(version: unknown, findings: Findings<GcpKmsCheck>): void {
   const state = textFieldOf(version, "state") ?? "unknown";
   if (version === undefined) findings.fail("state", "the key has no primary version", "gcloud kms keys set-primary-version");
-  else if (state === "ENABLED")
-    findings.add({ check: "state", status: "ok", message: "the version that wraps is enabled; versions do not expire", notAfterMs: null });
+  else if (state === "ENABLED") findings.ok("state", "the version that wraps is enabled");
   else if (state === "DISABLED")
     findings.fail("state", "the version that wraps is disabled", "gcloud kms keys versions enable, or make another one the primary");
   else if (state === "DESTROY_SCHEDULED") {
@@ -187,6 +188,6 @@ const EXCESSIVE: Readonly<Record<string, string>> = {
   "cloudkms.cryptoKeys.setIamPolicy": "give rights on the key to others",
 };
 const TYPE_BY_PURPOSE: Readonly<Partial<Record<string, KeyType>>> = { ENCRYPT_DECRYPT: "symmetric", ASYMMETRIC_DECRYPT: "rsa" };
-const KEY_CHECKS: readonly GcpKmsCheck[] = ["key", "key-type", "state", "protection", "rotation", "destruction"];
+const KEY_CHECKS: readonly GcpKmsCheck[] = ["key", "key-type", "state", "expiry", "protection", "rotation", "destruction"];
 const TRIP_CHECKS: readonly GcpKmsCheck[] = ["wrap", "unwrap", "context", "latency"];
 const WEEK_SECONDS = 604_800;

@@ -11,7 +11,7 @@ const KEY = emulator.createKey("orders", { rotationSeconds: 7_776_000 });
 const RSA = emulator.createKey("orders-rsa", { algorithm: "RSA_DECRYPT_OAEP_2048_SHA256" });
 const EXTERNAL = emulator.createKey("orders-external", { protectionLevel: "EXTERNAL" });
 const EVERY = [
-  ...["token", "rights", "excess-rights", "key", "key-type", "state", "protection", "rotation", "destruction"],
+  ...["token", "rights", "excess-rights", "key", "key-type", "state", "expiry", "protection", "rotation", "destruction"],
   ...["wrap", "unwrap", "context", "latency"],
 ];
 

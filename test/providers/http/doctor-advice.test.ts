@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { beforeAll, describe, expect, test } from "vitest";
 import { diagnoseAwsKmsKey } from "../../../providers/aws-kms/index.ts";
 import { diagnoseAzureKey } from "../../../providers/azure/index.ts";
+import { diagnoseGcpKey } from "../../../providers/gcp-kms/index.ts";
 import { adviceAfter, Findings } from "../../../providers/http/findings.ts";
 import { diagnoseVaultKey } from "../../../providers/vault/index.ts";
 import { EnvelockError, type ErrorCode } from "../../../src/core/base/errors.ts";
@@ -27,6 +28,15 @@ const DOCTORS: readonly (readonly [name: string, diagnose: (origin: string) => P
       diagnoseAwsKmsKey({
         keyArn: "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         credentials: { accessKeyId: "a", secretAccessKey: "s" },
+        endpoint: endpoint.replace("https", "http"),
+      }),
+  ],
+  [
+    "Google Cloud KMS",
+    (endpoint) =>
+      diagnoseGcpKey({
+        key: "projects/acme/locations/europe-west3/keyRings/main/cryptoKeys/orders",
+        token: async () => ({ token: "t" }),
         endpoint: endpoint.replace("https", "http"),
       }),
   ],
