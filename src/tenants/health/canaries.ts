@@ -5,6 +5,7 @@ import { jsonIn } from "../../core/base/json.ts";
 import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
 import type { Keyring } from "../../core/keyring/keyring.ts";
 import { broken, Fields } from "../record/fields.ts";
+import { rowOf } from "../record/rows.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
 /**
@@ -45,8 +46,9 @@ export class Canaries {
    * @throws as `Keyring.unwrapDataKey`
    */
   async sing(record: TenantRecord, key: number, keyring: Keyring, options: CallOptions = {}): Promise<boolean> {
-    const row = await this.#store.get({ kind: "canary", id: idOf(record.id, key) }, options);
-    const kept = row && canaryIn(row);
+    const place = { kind: "canary", id: idOf(record.id, key) } as const;
+    const row = await this.#store.get(place, options);
+    const kept = row && canaryIn(rowOf(place, row));
     if (kept === undefined || kept.epoch !== record.epoch) return false;
     (await keyring.unwrapDataKey(kept.keyRecord, options)).destroy();
     return true;

@@ -6,6 +6,7 @@ import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.t
 import type { StagedKey } from "../life-cycle/change.ts";
 import { broken, Fields } from "../record/fields.ts";
 import type { TenantRecords } from "../record/records.ts";
+import { rowOf } from "../record/rows.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 import { identityOf, type TenantKeyOpeners } from "./openers.ts";
 
@@ -48,9 +49,9 @@ export class KeyClaims {
   async claim(kind: string, name: string, own: KeyClaim, options?: CallOptions): Promise<void> {
     const id = await claimId(kind, name);
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const row = await this.#store.get({ kind: "claim", id }, options);
+      const row = await this.#read(id, options);
       if (row === undefined) {
-        if (await this.#store.insertIfAbsent(rowOf(id, 1, own), options)) return;
+        if (await this.#store.insertIfAbsent(claimRow(id, 1, own), options)) return;
         continue;
       }
       const held = claimIn(row);
@@ -58,17 +59,23 @@ export class KeyClaims {
       const isFree = isOf(held, own) || !(await this.#isHeld(held, kind, name, options));
       if (!isFree && held.shareable && own.shareable) return;
       if (!isFree) throw taken(kind);
-      if (await this.#store.compareAndSwap(rowOf(id, row.revision + 1, own), row.revision, options)) return;
+      if (await this.#store.compareAndSwap(claimRow(id, row.revision + 1, own), row.revision, options)) return;
     }
     throw new EnvelockError("unavailable", "the claim on this key is changed by other processes again and again", { whose: "vendor" });
   }
 
   /** Requires that the key still belongs to this tenant, at each use. @throws as `claim` */
   async require(kind: string, name: string, own: KeyClaim, options?: CallOptions): Promise<void> {
-    const row = await this.#store.get({ kind: "claim", id: await claimId(kind, name) }, options);
+    const row = await this.#read(await claimId(kind, name), options);
     const held = row && claimIn(row);
     if (held !== undefined && (isOf(held, own) || (held.shareable && own.shareable))) return;
     throw taken(kind);
+  }
+
+  async #read(id: string, options?: CallOptions): Promise<TenantRow | undefined> {
+    const place = { kind: "claim", id } as const;
+    const row = await this.#store.get(place, options);
+    return row && rowOf(place, row);
   }
 
   /** Whether the tenant of a claim still has the key. A description that cannot be read any more counts as this key. */
@@ -100,7 +107,7 @@ async function claimId(kind: string, name: string): Promise<string> {
   return `${kind}:${toBase64Url(new Uint8Array(digest))}`;
 }
 
-function rowOf(id: string, revision: number, { tenant, epoch, shareable }: KeyClaim): TenantRow {
+function claimRow(id: string, revision: number, { tenant, epoch, shareable }: KeyClaim): TenantRow {
   return { kind: "claim", id, revision, document: JSON.stringify({ format: FORMAT, tenant, epoch, shareable }) };
 }
 

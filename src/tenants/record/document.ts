@@ -43,6 +43,7 @@ export function parseTenantRecord({ id, revision, document }: TenantRow): Tenant
   const fields = new Fields(jsonIn(document), "it");
   if (fields.take("format") !== FORMAT) throw broken(`its format is not ${FORMAT}`);
   if (!isTenantId(id)) throw broken("its id is none");
+  if (!Number.isSafeInteger(revision) || revision < 1) throw broken("its revision is no integer from 1");
   const record: TenantRecord = {
     id,
     epoch: fields.integer("epoch", 1),

@@ -4,6 +4,7 @@ import { EnvelockError } from "../../core/base/errors.ts";
 import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
 import { changedRecord, type TenantChange } from "../life-cycle/change.ts";
 import { encodeTenantRecord, parseTenantRecord } from "./document.ts";
+import { rowOf } from "./rows.ts";
 import type { TenantRecord } from "./tenant-record.ts";
 
 /** The records of a store: read, listed, and changed by compare-and-swap. */
@@ -19,12 +20,13 @@ export class TenantRecords {
   /** @returns undefined if the store has no such tenant. @throws `provider-failure` for a record that cannot be read */
   async read(id: string, options?: CallOptions): Promise<TenantRecord | undefined> {
     const row = await this.#store.get({ kind: "tenant", id }, options);
-    return row === undefined ? undefined : parsed(row, id);
+    return row === undefined ? undefined : parseTenantRecord(rowOf({ kind: "tenant", id }, row));
   }
 
   /** Lists records by id. A record that cannot be read is given as the error that says so, so that it hides no other. */
   async list(after: string | undefined, limit: number, options?: CallOptions): Promise<readonly (TenantRecord | UnreadableTenant)[]> {
     const rows = await this.#store.list({ kind: "tenant", after, limit }, options);
+    requireOrder(rows, after);
     return rows.map((row) => {
       try {
         return parseTenantRecord(row);
@@ -80,11 +82,16 @@ export interface UnreadableTenant {
   readonly error: EnvelockError;
 }
 
-/** The store is not trusted to answer with the row that was asked for. */
-function parsed(row: TenantRow, id: string): TenantRecord {
-  if (row.id !== id || row.kind !== "tenant")
-    throw new EnvelockError("provider-failure", `the store answered with another row than that of tenant ${id}`);
-  return parseTenantRecord(row);
+/** A list that gives rows twice, or from the beginning again, would never end. */
+function requireOrder(rows: readonly TenantRow[], after: string | undefined): void {
+  let last = after;
+  for (const { kind, id } of rows) {
+    if (kind !== "tenant" || (last !== undefined && id <= last))
+      throw new EnvelockError("provider-failure", "the store listed tenants out of order, or other rows among them", {
+        hint: "`list` gives the rows of one kind, ordered by the bytes of their ids, from behind `after`.",
+      });
+    last = id;
+  }
 }
 
 const MOST_ATTEMPTS = 10;
