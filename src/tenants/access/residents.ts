@@ -36,11 +36,12 @@ export class Residents {
 
   constructor(parts: ResidentsParts) {
     const { policy } = parts;
+    const callS = Math.max(IN_USE_S, (policy.resilience?.deadlineMs ?? DEFAULT_DEADLINE_MS) / 1000); // a provider may hang for ever
     this.#parts = parts;
     this.known = new KnownTenants(policy.maxKnown, (id) => this.#residents.peek(id) !== undefined);
     this.#residents = new RecentMap<string, Resident>({
       maxEntries: policy.maxResident,
-      isInUse: (resident) => resident.inFlight > 0 || this.nowS - resident.slot.usedAtS < IN_USE_S,
+      isInUse: ({ inFlight, slot }) => this.nowS - slot.usedAtS < (inFlight > 0 ? callS : IN_USE_S),
       onLeave: (resident) => this.#leave(resident),
     });
     this.keyrings = new TenantKeyrings(parts, (id) => this.known.peek(id));
@@ -75,6 +76,7 @@ export class Residents {
     requireState(id, slot, use);
     slot.usedAtS = this.nowS;
     const standing = this.#residents.get(id);
+    if (record.revision < slot.revision) return this.#duringOldAnswer(id, slot, standing);
     if (standing?.isFor(record) === true) return standing;
     return await this.#opening.run(`${id} ${record.revision}`, async () => await this.#make(record, slot), { signal: options.signal });
   }
@@ -145,11 +147,30 @@ export class Residents {
 
   async #refreshed(id: string, slot: TenantSlot, use: TenantUse): Promise<void> {
     try {
-      if ((await this.read(id)) === undefined) throw noSuchTenant(id);
+      const record = await this.read(id);
+      if (record === undefined) throw noSuchTenant(id);
+      // the known slot of this tenant is another one if this one was evicted while its keyring was made
+      slot.update(record, this.known.peek(id)?.readAtS ?? slot.readAtS);
+      if (record.revision < slot.revision) this.#requireNotStale(id, slot, undefined);
     } catch (error) {
       this.#requireNotStale(id, slot, error);
     }
     requireState(id, slot, use);
+  }
+
+  /**
+   * Serves a tenant of which the store gives an older record than this process has seen, as a replica does that lags behind: with the keyring
+   * that is there, for as long as a store that cannot be read.
+   */
+  #duringOldAnswer(id: string, slot: TenantSlot, standing: Resident | undefined): Resident {
+    this.#requireNotStale(id, slot, undefined);
+    if (standing?.slot === slot) return standing;
+    throw new EnvelockError("unavailable", `the store gave an older record of tenant ${id} than this process has seen`, {
+      tenant: id,
+      whose: "vendor",
+      detail: "tenant-stale",
+      hint: "Read tenants where they are written, not from a replica. After a restored backup, start the processes anew.",
+    });
   }
 
   /** A store that cannot be read closes a tenant after `maxStaleMs`, since a suspension could not be seen. */
@@ -276,3 +297,4 @@ const WRITES: ReadonlySet<GateRequest["operation"]> = new Set<GateRequest["opera
 /** The time for which a keyring that was asked for, or called, is in use. */
 const IN_USE_S = 10;
 const READERS = 8;
+const DEFAULT_DEADLINE_MS = 60_000;
