@@ -30,6 +30,8 @@ export class TenantSlot {
   refusedTo = 0;
   /** Canaries since the tenant was revoked. */
   canaries = 0;
+  /** Whether one of them was refused. */
+  isRefused = false;
 
   constructor({ state, epoch, generation, revision, policy }: TenantRecord, readAtS: number) {
     this.maxConcurrent = policy.maxConcurrent ?? 0;
@@ -46,7 +48,10 @@ export class TenantSlot {
     if (revision < this.revision) return;
     this.maxConcurrent = policy.maxConcurrent ?? 0;
     this.callsPerSecond = policy.callsPerSecond ?? 0;
-    if (state !== this.state) this.canaries = 0;
+    if (state !== this.state) {
+      this.canaries = 0;
+      this.isRefused = false;
+    }
     if (epoch !== this.epoch) this.answered(); // the keys of an earlier life say nothing about those of this one
     this.state = state;
     this.epoch = epoch;

@@ -1,10 +1,11 @@
-import { EnvelockError, type ErrorCode } from "../../core/base/errors.ts";
+import { EnvelockError, type ErrorCode, invalidArgument } from "../../core/base/errors.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
 import { sleep } from "../../core/base/wait.ts";
 import type { TenantSlot } from "../access/known-tenants.ts";
 import type { Residents } from "../access/residents.ts";
 import type { AuditQueue } from "../audit/audit-queue.ts";
 import type { ChangeOptions, TenantChanges } from "../changes.ts";
+import { verdictOf } from "../keys/tenant-provider.ts";
 import { PLATFORM_KEY, type TenantChange } from "../life-cycle/change.ts";
 import type { TenantRecords } from "../record/records.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
@@ -69,7 +70,11 @@ export class HealthChecks {
       for (const { error } of await this.check(record, options.signal)) if (error !== undefined) throw error;
     }
     const health = healthOf(undefined, this.#parts.policy.clock.unixMs());
-    const next = ({ state }: TenantRecord): TenantChange | undefined => (state === "active" ? undefined : { change: "restore", health });
+    const next = (standing: TenantRecord): TenantChange | undefined => {
+      if (standing.state === "active") return undefined;
+      if (!isSameStay(standing, record)) throw changedMeanwhile(standing);
+      return { change: "restore", health };
+    };
     return await this.#parts.changes.makeOf(record.id, next, options);
   }
 
@@ -144,12 +149,15 @@ export class HealthChecks {
       if (result === undefined) continue;
       results.push(result);
       watch.ended(record.id, slot, result.error, "canary");
+      if (record.state === "revoked" && verdictOf(result.error) === "refused") slot.isRefused = true;
     }
     const isWell = results.length > 0 && results.every(({ outcome }) => outcome === "ok");
-    if (isWell && record.state === "revoked" && record.policy.autoRestore) {
+    // a tenant that was revoked on request, with a key that never refused, waits for `restore`
+    const hasRefused = slot.isRefused || (record.health !== null && REFUSED.has(record.health.outcome));
+    if (isWell && record.state === "revoked" && record.policy.autoRestore && hasRefused) {
       const health = healthOf(undefined, policy.clock.unixMs());
       const reason = "the canary of the key opens again";
-      await changes.makeOf(record.id, ({ state }) => (state === "revoked" ? { change: "restore", health } : undefined), {
+      await changes.makeOf(record.id, (standing) => (isSameStay(standing, record) ? { change: "restore", health } : undefined), {
         actor: ACTOR,
         reason,
       });
@@ -189,8 +197,18 @@ function ownKeysOf({ keys }: TenantRecord): readonly TenantKey[] {
   return keys.filter(({ role, kind }) => role === "wrap" && kind !== PLATFORM_KEY.kind);
 }
 
+/** Whether a tenant has been in one state all the time: what was decided for one stay says nothing about another. */
+function isSameStay(standing: TenantRecord, before: TenantRecord): boolean {
+  return standing.epoch === before.epoch && standing.state === before.state && standing.sinceMs === before.sinceMs;
+}
+
+function changedMeanwhile({ id, state }: TenantRecord): EnvelockError {
+  return invalidArgument(`tenant ${id} became ${state} while its key was checked, and stays so`, "Find out why, then `restore` again.");
+}
+
 /** The actor of what the library notices by itself. */
 export const ACTOR = "envelock";
 const WATCHED: ReadonlySet<string> = new Set(["active", "degraded", "revoked"]);
+const REFUSED: ReadonlySet<string> = new Set(["access-denied", "key-disabled", "key-not-found"]);
 const DAY_S = 86_400;
 const PAGE = 500;

@@ -109,7 +109,7 @@ function parts(record: TenantRecord, change: Exclude<TenantChange, { change: "in
     case "restore":
       return { health: change.health };
     case "revoke":
-      return change.health === undefined ? {} : { health: change.health };
+      return { health: change.health ?? null }; // without one the tenant asked for it, and no key has refused
     case "begin-move":
       return moveBegun(record, atMs);
     case "announce":

@@ -75,7 +75,10 @@ export interface TenantPolicy {
    * own for each value. Null for the `reuse` of `Tenants`, without which this has no effect.
    */
   readonly reuseMaxAgeMs: number | null;
-  /** Whether a canary that succeeds ends `revoked`. Otherwise `restore` does. */
+  /**
+   * Whether a canary that succeeds ends `revoked`, if the key had refused before. Otherwise `restore` does, also for a tenant that was revoked
+   * on request.
+   */
   readonly autoRestore: boolean;
   /** The most calls of the tenant's keys in flight, from one process. Null for `limits.perTenant`. */
   readonly maxConcurrent: number | null;
