@@ -61,9 +61,9 @@ export class TenantWatch {
     });
   }
 
-  /** Whether a refusal may still be the spread of a right that was just given. */
+  /** Whether a refusal may still be the spread of a right that was just given. A clock that was set back makes no key new for longer. */
   #isFresh({ keys }: TenantRecord, atMs: number): boolean {
-    return keys.some(({ role, addedAtMs }) => role === "wrap" && atMs - addedAtMs < this.#grantSpreadMs);
+    return keys.some(({ role, addedAtMs }) => role === "wrap" && Math.abs(atMs - addedAtMs) < this.#grantSpreadMs);
   }
 
   #failed(id: string, slot: TenantSlot, health: TenantHealth): void {

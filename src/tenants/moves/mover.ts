@@ -72,7 +72,8 @@ export class TenantMover {
       switch (move.step) {
         case "dual":
         case "announced": {
-          const waitMs = move.sinceMs + this.announceMs - this.#parts.policy.clock.unixMs();
+          // a clock that was set back prolongs no wait
+          const waitMs = Math.min(this.announceMs, move.sinceMs + this.announceMs - this.#parts.policy.clock.unixMs());
           if (waitMs > 0 && options.wait === false) return { ...report, waitMs };
           if (waitMs > 0) await sleep(this.#parts.policy.clock, waitMs, options.signal);
           if (move.step === "dual") {
