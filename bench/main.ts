@@ -14,6 +14,7 @@ import { describeMachine, withStolenTime } from "./machine.ts";
 import { pkcs11Tables } from "./pkcs11.ts";
 import { providerCallTable, resilienceContests } from "./resilience.ts";
 import { streamTable } from "./stream.ts";
+import { streamsAtOnceTable } from "./streams-at-once.ts";
 import { tenantsTable } from "./tenants.ts";
 import { fairnessTable } from "./tenants-fairness.ts";
 import { timingTable } from "./timing.ts";
@@ -32,6 +33,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   import: importTable,
   "entry-size": entrySizeTable,
   stream: () => streamTable(),
+  "streams-at-once": streamsAtOnceTable,
   blobs: () => blobTable(),
   tenants: () => tenantsTable(),
   timing: timingTable,

@@ -99,6 +99,41 @@ describe("lanes", () => {
   });
 });
 
+describe("streams on their callers' thread", () => {
+  test("leave turns of the loop to others, even where the source never waits", async () => {
+    let turns = 0;
+    let next = setImmediate(function turn() {
+      turns++;
+      next = setImmediate(turn);
+    });
+    const sealed = await seal(newPool(), 1, [CHUNK * 128]);
+    await collect(open(newPool(), 1, sealed));
+    clearImmediate(next);
+    expect(turns).toBeGreaterThanOrEqual(2 * Math.floor(SIZE / (64 * CHUNK)));
+  });
+
+  test("work in smaller batches while many are open, also of other keyrings, and in large ones after", async () => {
+    const job = chunkJob("seal", keys);
+    const batchesOf = (count: number): { chunks: number; end(): void } => {
+      const streams = Array.from({ length: count }, () => newPool().join(job, keys, { lanes: 1 }));
+      return { chunks: streams[0]?.batchChunks ?? 0, end: () => streams.map((stream) => stream.leave()) };
+    };
+    for (const [count, chunks] of [
+      [1, 64],
+      [8, 64],
+      [9, 56],
+      [64, 8],
+      [500, 8],
+      [1, 64],
+    ] as const) {
+      const open = batchesOf(count);
+      expect([count, open.chunks]).toEqual([count, chunks]);
+      open.end();
+      open.end(); // a stream is counted out once
+    }
+  });
+});
+
 describe("lanes that fail", () => {
   test("a worker that dies in the middle: a clean error, and the next stream has a new one", async () => {
     const pool = newPool({ worker: await workerThat("dies at the third batch") });

@@ -24,13 +24,16 @@ export interface LaneOptions {
 }
 
 export interface StreamLanes {
-  /** The number of chunks in the next batch. */
+  /** The number of chunks in the next batch. Smaller while many streams are open, whose batches together would take much memory. */
   readonly batchChunks: number;
   /** The most batches that may wait for their turn, including the one that this thread works on. */
   readonly maxInFlight: number;
   /** Reserves a lane for the next batch. Returns undefined if the caller's own thread is to do it. */
   reserve(): Lane | undefined;
-  /** Lets answers of other threads come in. Undefined if none are due. Promises alone never let the event loop turn. */
+  /**
+   * Lets the event loop turn: answers of other threads come in, and other work gets its turn. A source that never waits would hold up both,
+   * because promises alone never let the loop turn. Undefined where each batch waits anyway.
+   */
   turn(): Promise<void> | undefined;
   /** Gives up all batches, present and future: they fail with `closed`, and their bytes are wiped. */
   leave(): void;

@@ -41,7 +41,6 @@ export function createLanePool({ worker, idleMs = 2000 }: LanePoolOptions = {}):
 
 /** One stream's share of the pool. */
 class WorkerStream implements StreamLanes {
-  readonly batchChunks = BATCH_CHUNKS;
   readonly #pool: WorkerPool;
   readonly #stream: number;
   readonly #job: ChunkJob;
@@ -62,6 +61,10 @@ class WorkerStream implements StreamLanes {
     this.#workers = (lanes === "auto" ? Math.min(process.getBuiltinModule("node:os").availableParallelism(), MAX_AUTO_LANES) : lanes) - 1;
     if (!this.#isAuto || plaintextBytes >= LARGE_CHUNKS * CHUNK_BYTES) pool.start(this.#workers);
     this.#requireWorkers();
+  }
+
+  get batchChunks(): number {
+    return openStreams <= FEW_STREAMS ? BATCH_CHUNKS : Math.max(LEAST_CHUNKS, Math.floor((BATCH_CHUNKS * FEW_STREAMS) / openStreams));
   }
 
   get maxInFlight(): number {
@@ -86,8 +89,8 @@ class WorkerStream implements StreamLanes {
     };
   }
 
-  turn(): Promise<void> | undefined {
-    return this.#pool.isEmpty ? undefined : new Promise((resolve) => setImmediate(resolve));
+  turn(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   leave(): void {
@@ -148,19 +151,17 @@ class WorkerPool {
     this.#idleMs = idleMs;
   }
 
-  get isEmpty(): boolean {
-    return this.#workers.length === 0;
-  }
-
   openStream(): number {
     if (this.#isClosed) throw streamEnded();
     clearTimeout(this.#idle);
     this.#streams++;
+    openStreams++;
     return ++this.#lastStream;
   }
 
   closeStream(): void {
     this.#streams--;
+    openStreams--;
     if (this.#streams > 0 || this.#workers.length === 0) return;
     this.#idle = setTimeout(() => this.#end(), this.#isClosed ? 0 : this.#idleMs);
     this.#idle.unref();
@@ -332,5 +333,9 @@ const WORKER_FILE = "./worker.js"; // no literal within `new URL`: bundlers woul
 const MAX_AUTO_LANES = 4;
 const BATCHES_A_WORKER = 2; // one in flight and one at hand
 const OWN_BATCHES = 2; // so that this thread works on while a worker is late
+/** The streams of all keyrings of this process that are under way. */
+let openStreams = 0;
+const FEW_STREAMS = 8;
+const LEAST_CHUNKS = 8;
 const BATCH_CHUNKS = 64; // 1 MiB: smaller batches pay more for every turn of a stream and for every message to a worker
 const LARGE_CHUNKS = 4096; // 64 MiB: beyond it the start of a thread, some 100 ms, pays
