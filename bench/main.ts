@@ -9,6 +9,7 @@ import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
 import { headerContests } from "./header.ts";
 import { importTable } from "./import.ts";
+import { jobsTable } from "./jobs.ts";
 import { keyServiceTable } from "./key-services.ts";
 import { describeMachine, withStolenTime } from "./machine.ts";
 import { pkcs11Tables } from "./pkcs11.ts";
@@ -44,6 +45,7 @@ const NAMED: typeof SUITES = {
   "field-text": async () => timed(await fieldTextContests()),
   engines: engineTables,
   "tenants-fairness": () => fairnessTable(),
+  jobs: () => jobsTable(),
 };
 
 async function timed(contests: readonly Contest[]): Promise<string> {

@@ -10,6 +10,7 @@ import { streamPieces } from "../core/stream/stream-pieces.ts";
 import type { BlobHead } from "./blob-head.ts";
 import { type BlobPlaces, found, headIn, listed, openedIn, optional } from "./blob-search.ts";
 import type { BlobEntry, BlobStore } from "./blob-store.ts";
+import { noteBlobTable } from "./blob-table.ts";
 import { type BlobDescription, checkedDescription, openedDescription } from "./description.ts";
 import { EncryptedBlob } from "./encrypted-blob.ts";
 import {
@@ -85,6 +86,7 @@ export class EncryptedStore {
     this.#context = context;
     this.#ledger = ledger;
     this.#clock = clock;
+    noteBlobTable(this, { keyring, places: this.#places, contextOf: context, mustFold: (head) => this.#mustFold(head) });
   }
 
   /**

@@ -3,6 +3,7 @@ import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { JobStore } from "../core/contracts/job-store.ts";
 import { count } from "../core/resilience/checks.ts";
+import { type BlobWorkOptions, blobWork } from "./blob-work.ts";
 import { MOST_PARTS } from "./bounds.ts";
 import { type ColumnWorkOptions, columnWork } from "./column-work.ts";
 import { FleetJob } from "./fleet-job.ts";
@@ -24,6 +25,8 @@ export interface PlanOptions {
 }
 
 export interface PlanRewrapOptions extends PlanOptions, RewrapWorkOptions {}
+
+export interface PlanRewrapBlobsOptions extends PlanOptions, BlobWorkOptions {}
 
 /** @typeParam T the type of the column's values */
 export interface PlanReencryptOptions<T> extends PlanOptions, ColumnWorkOptions<T> {}
@@ -47,8 +50,32 @@ export interface PlanReencryptOptions<T> extends PlanOptions, ColumnWorkOptions<
  */
 export async function planRewrap(options: PlanRewrapOptions): Promise<FleetJob> {
   refuseUnknown(options, REWRAP_OPTIONS, "planRewrap");
-  const { dataKeys, keyringOf, budgets } = options;
-  return await planned(options, rewrapWork({ dataKeys, ...(keyringOf && { keyringOf }), ...(budgets && { budgets }) }));
+  const { dataKeys, keyringOf, budgets, verification } = options;
+  const given = { ...(keyringOf && { keyringOf }), ...(budgets && { budgets }), ...(verification && { verification }) };
+  return await planned(options, rewrapWork({ dataKeys, ...given }));
+}
+
+/**
+ * Plans a rewrap of the headers of all blobs of a store, or takes up the plan that is there: `rewrapStale` over a fleet, by ranges of names.
+ * It proves first that a data key which this process wraps can be unwrapped.
+ *
+ * @throws as `planRewrap`
+ * @example
+ * ```ts
+ * import type { EncryptedStore } from "envelock/blobs";
+ * import { type JobStore, planRewrapBlobs, runPartitions } from "envelock/jobs";
+ *
+ * export async function rewrapInvoices(blobs: EncryptedStore, jobs: JobStore) {
+ *   const job = await planRewrapBlobs({ id: "invoices-2026-11", container: "az://acme/invoices", blobs, jobs });
+ *   return await runPartitions(job);
+ * }
+ * ```
+ */
+export async function planRewrapBlobs(options: PlanRewrapBlobsOptions): Promise<FleetJob> {
+  refuseUnknown(options, BLOB_OPTIONS, "planRewrapBlobs");
+  const { blobs, container, prefix, bounds, budgets, verification } = options;
+  const given = { ...(prefix !== undefined && { prefix }), ...(bounds && { bounds }), ...(budgets && { budgets }) };
+  return await planned(options, blobWork({ blobs, container, ...given, ...(verification && { verification }) }));
 }
 
 /**
@@ -148,7 +175,22 @@ function shown(names: readonly string[]): string {
 }
 
 const PLAN_OPTIONS: OptionNames<PlanOptions> = { id: true, jobs: true, partitions: true, signal: true, clock: true };
-const REWRAP_OPTIONS: OptionNames<PlanRewrapOptions> = { ...PLAN_OPTIONS, dataKeys: true, keyringOf: true, budgets: true };
+const REWRAP_OPTIONS: OptionNames<PlanRewrapOptions> = {
+  ...PLAN_OPTIONS,
+  dataKeys: true,
+  keyringOf: true,
+  budgets: true,
+  verification: true,
+};
+const BLOB_OPTIONS: OptionNames<PlanRewrapBlobsOptions> = {
+  ...PLAN_OPTIONS,
+  blobs: true,
+  container: true,
+  prefix: true,
+  bounds: true,
+  budgets: true,
+  verification: true,
+};
 const REENCRYPT_OPTIONS: OptionNames<PlanReencryptOptions<unknown>> = {
   ...PLAN_OPTIONS,
   column: true,

@@ -32,20 +32,40 @@ export interface RewrapWorkOptions extends Pick<KeyJobOptions, "keyringOf"> {
   readonly dataKeys: DataKeys;
   /** Limits of calls of key services. Default: none. */
   readonly budgets?: readonly CallBudget[];
+  /**
+   * What the verification does with each record. `names` counts the KEK versions that it names, without a call. `unwrap` also unwraps its data
+   * key, a call for each record. Default `names`. The same in every process of a job.
+   */
+  readonly verification?: Verification;
+}
+
+export type Verification = "names" | "unwrap";
+
+/** Returns what the kind of a job says of its verification. @throws `invalid-argument` */
+export function kindOfVerification(verification: Verification = "names"): "" | "+unwrap" {
+  if (verification !== "names" && verification !== "unwrap") throw invalidArgument("verification is names or unwrap");
+  return verification === "unwrap" ? "+unwrap" : "";
+}
+
+interface RewrapTerms {
+  readonly keyringOf: KeyJobOptions["keyringOf"];
+  readonly limits: readonly Required<CallBudget>[];
+  /** Whether each record is unwrapped. */
+  readonly opens: boolean;
 }
 
 /** Makes the work of a rewrap of stored data keys. @throws `invalid-argument`, `closed` */
-export function rewrapWork({ dataKeys, keyringOf, budgets = [] }: RewrapWorkOptions): JobWork {
+export function rewrapWork({ dataKeys, keyringOf, budgets = [], verification }: RewrapWorkOptions): JobWork {
   const table = keyTableOf(dataKeys);
   if (keyringOf !== undefined && typeof keyringOf !== "function") throw invalidArgument("keyringOf is a function");
-  const limits = budgets.map(checkedBudget);
+  const limits = checkedBudgets(budgets);
   return {
-    kind: "rewrap-keys/1",
+    kind: `rewrap-keys/1${kindOfVerification(verification)}`,
     hasVerify: true,
     rates: limits.map(({ perSecond, share }) => perSecond * share),
     prepare: async (signal) => (keyringOf === undefined ? await targetOf(table, signal) : null),
     cuts: ({ after, to, ...wanted }: Cuts, signal) => table.cuts({ ...wanted, after: scopeIn(after), to: scopeIn(to) }, callWith(signal)),
-    run: (task) => runSlice(table, keyringOf, limits, task),
+    run: (task) => runSlice(table, { keyringOf, limits, opens: task.phase === "verify" && verification === "unwrap" }, task),
   };
 }
 
@@ -55,12 +75,7 @@ async function targetOf(table: KeyTable, signal: AbortSignal | undefined): Promi
   return versions.map(({ provider, keyId }) => `${provider} ${keyId}`);
 }
 
-async function runSlice(
-  table: KeyTable,
-  keyringOf: KeyJobOptions["keyringOf"],
-  limits: readonly Required<CallBudget>[],
-  task: SliceTask,
-): Promise<boolean> {
+async function runSlice(table: KeyTable, { keyringOf, limits, opens }: RewrapTerms, task: SliceTask): Promise<boolean> {
   const { phase, from, to, after, counts, keyVersions, concurrency, signal, refused } = task;
   const known = (scope: Context): EnvelockError | undefined => refused.get(tenantIn(scope) ?? "");
   const watch: SliceWatch = {
@@ -68,10 +83,7 @@ async function runSlice(
       const scope = contextWithoutPurpose(context.map);
       const refusal = keyringOf && known(scope);
       if (refusal !== undefined) throw refusal;
-      for (const [budget, { callsEach, of }] of limits.entries()) {
-        const bucket = of(scope);
-        if (bucket !== undefined) await task.take(budget, bucket, callsEach);
-      }
+      await takeCalls(limits, scope, task);
     },
     failed: (scope, error) => noteRefusal(scope, error, keyringOf, refused),
   };
@@ -82,14 +94,22 @@ async function runSlice(
       if (refusal !== undefined) throw refusal;
       return await keyringOf(scope);
     });
-  const options = { dryRun: phase === "verify", concurrency, watch, ...callWith(signal), ...(own !== undefined && { keyringOf: own }) };
+  const options = {
+    dryRun: phase === "verify",
+    opens,
+    concurrency,
+    watch,
+    ...callWith(signal),
+    ...(own !== undefined && { keyringOf: own }),
+  };
   const start = { ...startOf(from, after), to: scopeIn(to), counts, keyVersions };
   let rewrapped = countOf(counts, "rewrapped");
   const { isOver } = await rewrapSlice(table, options, start, async ({ last, counts: now, keyVersions: names, failed }) => {
-    const [first] = failed;
-    const isAllRefused = failed.length >= MANY_ROWS && failed.every(({ error }) => isOfAllRows(error) && !error.retryable);
-    // one keyring that is refused for all rows would be asked once for each row of the table
-    if (first !== undefined && keyringOf === undefined && isAllRefused && countOf(now, "rewrapped") === rewrapped) throw first.error;
+    if (keyringOf === undefined)
+      requireNotRefused(
+        failed.map(({ error }) => error),
+        countOf(now, "rewrapped") > rewrapped,
+      );
     rewrapped = countOf(now, "rewrapped");
     return await task.afterPage({
       last,
@@ -127,6 +147,31 @@ function scopeIn(bound: Bound | null | undefined): string | undefined {
   if (bound === null || bound === undefined) return undefined;
   if (typeof bound === "string") return bound;
   throw new EnvelockError("provider-failure", "the store holds a partition of data keys whose end is no scope");
+}
+
+/** Checks the budgets of a job. @throws `invalid-argument` */
+export function checkedBudgets(budgets: readonly CallBudget[]): readonly Required<CallBudget>[] {
+  if (!Array.isArray(budgets)) throw invalidArgument("budgets is a list of budgets");
+  return budgets.map(checkedBudget);
+}
+
+/** Waits until the fleet may make the calls for one record of a scope. */
+export async function takeCalls(limits: readonly Required<CallBudget>[], scope: Context, task: SliceTask): Promise<void> {
+  for (const [budget, { callsEach, of }] of limits.entries()) {
+    const bucket = of(scope);
+    if (bucket !== undefined) await task.take(budget, bucket, task.phase === "verify" ? 1 : callsEach);
+  }
+}
+
+/**
+ * Ends a slice where one keyring is refused for all rows of a large page: it would be asked once for each row of the table.
+ *
+ * @throws the failure of the first row
+ */
+export function requireNotRefused(failed: readonly EnvelockError[], wasOneRewrapped: boolean): void {
+  const [first] = failed;
+  const isAllRefused = failed.length >= MANY_ROWS && failed.every((error) => isOfAllRows(error) && !error.retryable);
+  if (first !== undefined && isAllRefused && !wasOneRewrapped) throw first;
 }
 
 function checkedBudget(budget: CallBudget): Required<CallBudget> {

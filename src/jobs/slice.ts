@@ -3,6 +3,7 @@ import type { Standing } from "./barrier.ts";
 import { FleetBudget } from "./budget.ts";
 import type { FleetJob, FleetParts } from "./fleet-job.ts";
 import { partsOf } from "./fleet-job.ts";
+import { Lease } from "./lease.ts";
 import { type Bound, countOf, type PartitionId, type PartitionRecord } from "./records.ts";
 import type { FailedPlace, SlicePage } from "./work.ts";
 
@@ -60,22 +61,28 @@ class Slice {
   readonly #budgets = new Map<string, FleetBudget>();
   readonly #endAtMs: number;
   readonly #rowsBefore: number;
-  #held: PartitionRecord;
+  /** Aborted by the caller, and when another worker has the partition. */
+  readonly #signal: AbortSignal;
+  readonly #lost = new AbortController();
+  readonly #lease: Lease;
   #end: SliceEnd = MORE;
 
   constructor(parts: FleetParts, held: PartitionRecord, rates: readonly number[], settings: SliceSettings) {
     this.#parts = parts;
-    this.#held = held;
     this.#rates = rates;
     this.#settings = settings;
     this.#endAtMs = parts.clock.monotonicMs() + settings.sliceMs;
     this.#rowsBefore = countOf(held.counts, "rows");
+    this.#signal = settings.signal === undefined ? this.#lost.signal : AbortSignal.any([settings.signal, this.#lost.signal]);
+    this.#lease = new Lease(parts, held, settings.leaseMs, () => {
+      this.#end = LOST;
+      this.#lost.abort(new EnvelockError("unavailable", "another worker has taken the partition over"));
+    });
   }
 
   async run(): Promise<SliceEnd> {
-    const { work, ledger, rows } = this.#parts;
-    const { signal, concurrency } = this.#settings;
-    const { id, from, to, after, counts, keyVersions } = this.#held;
+    const { work, ledger } = this.#parts;
+    const { id, from, to, after, counts, keyVersions } = this.#lease.held;
     try {
       const isOver = await work.run({
         phase: id.phase,
@@ -84,52 +91,53 @@ class Slice {
         after,
         counts,
         keyVersions,
-        concurrency,
-        signal,
-        refused: await ledger.refused(id.round, signal),
+        concurrency: this.#settings.concurrency,
+        signal: this.#signal,
+        refused: await ledger.refused(id.round, this.#signal),
         take: (budget, bucket, calls) => this.#take(budget, bucket, calls),
         afterPage: (page) => this.#afterPage(page),
       });
       if (!isOver) return this.#end;
-      const done = await rows.swapPartition(this.#held, { state: "done", owner: null }, { leaseMs: 0 });
-      return done === undefined ? LOST : DONE;
+      return (await this.#lease.end({ state: "done", owner: null })) ? DONE : LOST;
     } catch (error) {
+      if (this.#lost.signal.aborted) return LOST;
       await this.#release(error);
       throw error;
+    } finally {
+      this.#lease.stop();
     }
   }
 
   /** Writes the ledger, then the checkpoint with its counts in one statement. A worker that lost its lease stops here. */
   async #afterPage({ last, counts, keyVersions, failed }: SlicePage): Promise<boolean> {
     const { rows, ledger, clock } = this.#parts;
-    const { leaseMs, signal, onPage } = this.#settings;
-    const { id } = this.#held;
+    const { onPage } = this.#settings;
+    const { id, counts: before, rests: restsBefore } = this.#lease.held;
     const throttled = failed.find(({ isThrottled }) => isThrottled);
-    const rests = countOf(counts, "rewrapped") > countOf(this.#held.counts, "rewrapped") ? 0 : this.#held.rests;
+    const rests = countOf(counts, "rewrapped") > countOf(before, "rewrapped") ? 0 : restsBefore;
     if (throttled !== undefined && rests < MOST_RESTS) return await this.#rest(throttled, rests);
-    if (failed.length > 0) await ledger.write(failed, { round: id.round, part: id.part, nowMs: Math.floor(clock.unixMs()) }, signal);
-    const record = await rows.requireJob(signal);
+    if (failed.length > 0) await ledger.write(failed, { round: id.round, part: id.part, nowMs: Math.floor(clock.unixMs()) }, this.#signal);
+    const record = await rows.requireJob(this.#signal);
     const isStopped = !isAt(record, id);
     const isOver = isStopped || clock.monotonicMs() >= this.#endAtMs;
-    const change = { after: last, rests: 0, counts, keyVersions, ...(isOver && { owner: null }) };
-    const kept = await rows.swapPartition(this.#held, change, { leaseMs: isOver ? 0 : leaseMs }, signal);
-    if (kept === undefined) return this.#stop(LOST);
-    this.#held = kept;
+    const change = { after: last, rests: 0, counts, keyVersions };
+    const isKept = isOver ? await this.#lease.end({ ...change, owner: null }) : await this.#lease.keep(change);
+    if (!isKept) return this.#ended(LOST);
     await onPage(countOf(counts, "rows") - this.#rowsBefore);
-    if (isStopped) return this.#stop(STOPPED);
+    if (isStopped) return this.#ended(STOPPED);
     if (!isOver) return true;
     await this.#split();
-    return this.#stop(MORE);
+    return this.#ended(MORE);
   }
 
   /** Ends the slice before its checkpoint, and keeps the partition until the key service wants to be called again. */
   async #rest({ error }: FailedPlace, rests: number): Promise<boolean> {
     const waitMs = Math.max(restMsOf(error), MIN_REST_MS * 2 ** rests);
-    const kept = await this.#parts.rows.swapPartition(this.#held, { owner: null, rests: rests + 1 }, { leaseMs: waitMs });
-    return this.#stop(kept === undefined ? LOST : { end: "throttled", waitMs });
+    const isKept = await this.#lease.end({ owner: null, rests: rests + 1 }, waitMs);
+    return this.#ended(isKept ? { end: "throttled", waitMs } : LOST);
   }
 
-  #stop(end: SliceEnd): boolean {
+  #ended(end: SliceEnd): boolean {
     this.#end = end;
     return false;
   }
@@ -137,8 +145,9 @@ class Slice {
   /** Cuts the rest of a partition in two if no other is free: other workers of the fleet may have nothing to do. */
   async #split(): Promise<void> {
     const { rows, work } = this.#parts;
-    const { signal } = this.#settings;
-    const { id, after, to, children } = this.#held;
+    const signal = this.#signal;
+    const { held } = this.#lease;
+    const { id, after, to, children } = held;
     const behind = boundOf(after);
     if (behind === undefined) return;
     const open = (await rows.partitions(id.round, id.phase, signal)).filter(({ state }) => state === "open");
@@ -148,7 +157,7 @@ class Slice {
     if (middle === undefined || middle === to || middle === behind) return;
     const turn = 2 * id.round + (id.phase === "verify" ? 1 : 0); // in the name, so that no part of another phase is taken for it
     const child = { part: `${id.part}.${turn}.${children.length}`, from: middle, to };
-    await rows.swapPartition(this.#held, { to: middle, children: [...children, child] }, { leaseMs: 0, onlyIfFree: true }, signal); // `advance` makes the row of the child
+    await rows.swapPartition(held, { to: middle, children: [...children, child] }, { leaseMs: 0, onlyIfFree: true }, signal); // `advance` makes the row of the child
   }
 
   async #take(budget: number, bucket: string, calls: number): Promise<void> {
@@ -156,7 +165,7 @@ class Slice {
     if (rate === undefined) throw new EnvelockError("invalid-argument", "the job was planned with fewer budgets than this worker has");
     const { rows, clock } = this.#parts;
     const id = `${budget}/${encodeURIComponent(bucket)}`;
-    const known = this.#budgets.get(id) ?? new FleetBudget(rows.store, rows.id, id, rate, clock, this.#settings.signal);
+    const known = this.#budgets.get(id) ?? new FleetBudget(rows.store, rows.id, id, rate, clock, this.#signal);
     this.#budgets.set(id, known);
     await known.take(calls);
   }
@@ -165,7 +174,7 @@ class Slice {
   async #release(error: unknown): Promise<void> {
     const isAborted = this.#settings.signal?.aborted === true;
     const restMs = isAborted || !(error instanceof EnvelockError) ? 0 : restMsOf(error);
-    await this.#parts.rows.swapPartition(this.#held, { owner: null }, { leaseMs: restMs }).catch(() => undefined); // else the lease ends by itself
+    await this.#lease.end({ owner: null }, restMs).catch(() => undefined); // else the lease ends by itself
   }
 }
 

@@ -16,6 +16,7 @@ import {
   runPartitions,
 } from "../../src/jobs/index.ts";
 import { isUnchangedReport } from "../../src/jobs/report.ts";
+import { deferred } from "../support/deferred.ts";
 import { kek, watched } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
@@ -457,6 +458,41 @@ describe("failures", () => {
   });
 });
 
+describe("a verification that unwraps", () => {
+  test("counts what no longer opens as failed, within the budget, and retires nothing", async () => {
+    const { jobs, open, clock } = await fleetOf(40);
+    const job = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 2, verification: "unwrap", clock });
+    expect(job.kind).toBe("rewrap-keys/1+unwrap");
+    expect(await runPartitions(job)).toMatchObject({ state: "done", report: { retirable: [{ keyId: "old" }] } });
+    let unwraps = 0;
+    const fresh = watched(kek("new"), {
+      async unwrap(recipient, options) {
+        if (unwraps++ === 7) throw new EnvelockError("unwrap-rejected", "the wrapped key was damaged");
+        return await kek("new").unwrap(recipient, options);
+      },
+    });
+    const own = {
+      id: "later",
+      dataKeys: open(fresh),
+      jobs,
+      partitions: 2,
+      verification: "unwrap",
+      budgets: [{ perSecond: 10, share: 1 }],
+    } as const;
+    const later = await planRewrap({ ...own, clock });
+    unwraps = 0;
+    const beganAtMs = clock.monotonicMs();
+    const status = await clock.finish(runPartitions(later, { retries: 0, concurrency: 1 }));
+    expect(status).toMatchObject({
+      state: "failing",
+      counts: { rows: 40, stale: 0, failed: 1 },
+      failures: [{ code: "authentication-failed" }],
+    });
+    expect(clock.monotonicMs() - beganAtMs).toBeGreaterThan(3000); // 40 calls
+    expect(await refusalCode(() => planRewrap({ ...own, verification: "names", clock }))).toBe("invalid-argument");
+  });
+});
+
 describe("a budget", () => {
   test.each([1, 3])("%d processes together keep to the calls that the fleet may make in a second", async (processes) => {
     const { jobs, clock, store, open } = await fleetOf(120);
@@ -484,6 +520,46 @@ describe("a budget", () => {
     const most = Math.max(...callsAtMs.map((at) => callsAtMs.filter((other) => other >= at && other < at + 1000).length));
     expect(most).toBeLessThanOrEqual(60 + 3 * processes);
     expect(Math.max(...callsAtMs)).toBeGreaterThan(5000); // 120 records of three calls
+  });
+
+  test("a page that takes longer than the lease stays with its worker, and no other does it too", async () => {
+    const { jobs, clock, store, open } = await fleetOf(60);
+    const members = Array.from({ length: 2 }, async () => {
+      const job = await planRewrap({ id: ID, dataKeys: open(), jobs, budgets: [{ perSecond: 1, share: 1 }], partitions: 1, clock });
+      return await runPartitions(job, { leaseMs: 10_000 });
+    });
+    const [end] = await clock.finish(Promise.all(members));
+    expect(end).toMatchObject({ state: "done", report: { counts: { rows: 60, rewrapped: 60 } } });
+    expect(clock.monotonicMs()).toBeGreaterThan(150_000);
+    expect(await revisionsIn(store)).toEqual(Array(60).fill(2));
+    const [worked] = await jobs.list({ kind: "partition", job: ID, limit: 1 });
+    expect(JSON.parse(worked?.document ?? "{}")).toMatchObject({ state: "done", attempts: 1 });
+  });
+
+  test("a page that hangs loses its partition after twenty leases, and its worker stops when it is back", async () => {
+    const { jobs, clock, store, open } = await fleetOf(20);
+    const hangs = deferred();
+    let isFirst = true;
+    const hanging: DataKeyStore = {
+      ...store,
+      async compareAndSwap(row, revision) {
+        if (isFirst) {
+          isFirst = false;
+          await hangs.promise;
+        }
+        return await store.compareAndSwap(row, revision);
+      },
+    };
+    const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, hanging), jobs, partitions: 1, clock });
+    const stuck = runPartitions(job, { leaseMs: 1000 });
+    await clock.advance(15_000);
+    expect((await jobStatus({ jobs, id: ID, clock })).partitions).toMatchObject({ held: 1 });
+    await clock.advance(10_000);
+    const other = await planRewrap({ id: ID, dataKeys: open(), jobs, clock });
+    expect(await clock.finish(runPartitions(other))).toMatchObject({ state: "done", report: { counts: { rows: 20 } } });
+    hangs.resolve();
+    expect(await clock.finish(stuck)).toMatchObject({ state: "done" });
+    expect(await revisionsIn(store)).toEqual(Array(20).fill(2));
   });
 
   test("payers have limits of their own", async () => {

@@ -20,12 +20,14 @@ export interface RewrapTally {
 export interface RewrapSliceOptions extends KeyJobOptions {
   /** Whether the slice only counts what it would do, and changes nothing. */
   readonly dryRun?: boolean;
+  /** Whether a dry run unwraps every data key. */
+  readonly opens?: boolean;
   /** Watches the calls of key services. */
   readonly watch?: SliceWatch;
 }
 
 export interface SliceWatch {
-  /** Called before a record is wrapped anew. Waits for the budget of its calls. @throws a refusal, which fails the row */
+  /** Called before a record is wrapped anew or unwrapped. Waits for the budget of its calls. @throws a refusal, which fails the row */
   before(scope: Scope): Promise<void>;
   /** Called when a row failed that belongs to the keyring. */
   failed(scope: Scope, error: unknown): void;
@@ -67,20 +69,25 @@ export async function rewrapSlice(
   start: RewrapSliceStart,
   afterPage: AfterPage<RowPlace, FailedRow> = async () => true,
 ): Promise<RewrapSlice> {
-  const { dryRun = false, watch } = options;
+  const { dryRun = false, opens = false, watch } = options;
   const { stale = 0, rewrapped = 0, read = 0, failed: failedBefore = 0 } = start.counts ?? {};
   const tally: RewrapTally = { stale, rewrapped, read, before: { ...start.keyVersions }, after: {} };
   const keyRows = new KeyRows(keyTable, options, start);
   for await (const page of keyRows.pages()) {
     const isStale = askedOnce(options); // for each page: a KEK may be rotated meanwhile
     const failed = await page.each(
-      async ({ table, scope, row, record, done, stands }) => {
+      async ({ table, scope, row, record, open, done, stands }) => {
         note(record, tally.before);
         let now: KeyRecord | undefined = record;
         try {
-          if (!(await isStale(table, record))) return;
-          tally.stale++;
-          if (dryRun) return;
+          const mustRewrap = await isStale(table, record);
+          if (mustRewrap) tally.stale++;
+          if (opens) {
+            await watch?.before(scope);
+            await open();
+            done();
+          }
+          if (dryRun || !mustRewrap) return;
           await watch?.before(scope);
           const standing = await table.rewrap(scope, row, record, options);
           now = standing.record;
