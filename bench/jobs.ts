@@ -116,7 +116,8 @@ async function fleetRun({
   await Promise.all(members.map(({ exit }) => exit)); // a server's process counts once its connection has ended
   const databaseCpuMs = cpuMsOf(postmaster) - cpuBefore;
   const { state, report } = await jobStatus({ jobs: postgresJobStore({ client: pool }), id });
-  if (state !== "done" || report?.keyVersions.some(({ after }) => after !== 0 && after !== rows)) throw new Error(`the job is ${state}: ${JSON.stringify(report?.keyVersions)}`);
+  if (state !== "done" || report?.keyVersions.some(({ after }) => after !== 0 && after !== rows))
+    throw new Error(`the job is ${state}: ${JSON.stringify(report?.keyVersions)}`);
   const sum = (of: (member: MemberFigures) => number): number => figures.reduce((total, member) => total + of(member), 0);
   return { seconds, databaseMs: sum(({ databaseMs }) => databaseMs), workerCpuMs: sum(({ cpuMs }) => cpuMs), databaseCpuMs };
 }

@@ -3,7 +3,6 @@ import { invalidArgument } from "../core/base/errors.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import type { BlobHead } from "./blob-head.ts";
 import type { BlobPlaces } from "./blob-search.ts";
-import type { EncryptedStore } from "./encrypted-store.ts";
 
 /** The parts of an encrypted store that a job over its blobs works with. */
 export interface BlobTable {
@@ -16,15 +15,15 @@ export interface BlobTable {
 }
 
 /** Called by the store when it is made. A job finds the parts without loading what reads and writes bodies. */
-export function noteBlobTable(store: EncryptedStore, table: BlobTable): void {
+export function noteBlobTable(store: object, table: BlobTable): void {
   tables.set(store, table);
 }
 
 /** @throws `invalid-argument` for what is no encrypted store of this copy of the package */
-export function blobTableOf(store: EncryptedStore): BlobTable {
+export function blobTableOf(store: object): BlobTable {
   const table = typeof store === "object" && store !== null ? tables.get(store) : undefined;
   if (table === undefined) throw invalidArgument("blobs is no encrypted store", "`encryptedStore` of envelock/blobs makes one.");
   return table;
 }
 
-const tables = new WeakMap<EncryptedStore, BlobTable>();
+const tables = new WeakMap<object, BlobTable>();

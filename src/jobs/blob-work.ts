@@ -1,8 +1,9 @@
 import type { BlobHead } from "../blobs/blob-head.ts";
-import { headIn, keysOf, listed } from "../blobs/blob-search.ts";
+import { headIn, listed } from "../blobs/blob-search.ts";
 import { type BlobTable, blobTableOf } from "../blobs/blob-table.ts";
 import type { EncryptedStore } from "../blobs/encrypted-store.ts";
 import { shown } from "../blobs/failures.ts";
+import { keysOf } from "../blobs/key-digest.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { inspectKeyRecord } from "../core/keyring/inspect.ts";
 import { Marks } from "../fields/jobs/marks.ts";

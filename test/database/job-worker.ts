@@ -37,7 +37,7 @@ const wrongClock = {
 };
 
 const [, script = "", argument] = process.argv;
-if (script.endsWith("job-worker.ts") && argument !== undefined) {
+if (/job-worker\.m?[jt]s$/.test(script) && argument !== undefined) {
   const { url, id, wrapWith, partitions, leaseMs, isClockWrong = false }: FleetTask = JSON.parse(argument);
   const pool = new Pool({ connectionString: url, max: 4 });
   pool.on("error", () => undefined); // a connection that the server ended: the next call opens another

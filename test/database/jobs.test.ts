@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { mkdtemp, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { DataKeys } from "envelock/fields";
 import { isUnchangedReport, jobStatus, planRewrap, runPartitions } from "envelock/jobs";
 import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
 import { Pool } from "pg";
+import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toHex } from "../../src/core/base/bytes.ts";
 import { KeyContext } from "../../src/core/base/context.ts";
@@ -22,10 +24,12 @@ const PARTITIONS = 16;
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MINUTES = 3_600_000;
 
+let worker: string;
 let server: PostgresServer; // of its own: it is restarted
 let pool: Pool;
 
 beforeAll(async () => {
+  worker = await bundledWorker();
   server = await startPostgres();
   pool = new Pool({ connectionString: server.url, max: 4 });
   pool.on("error", () => undefined);
@@ -36,6 +40,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await pool.end();
   await server.stop();
+  await rm(dirname(worker), { recursive: true });
 });
 
 describe.each<[string, Partial<FleetTask>, (fleet: RunningFleet) => void | Promise<void>]>([
@@ -176,13 +181,15 @@ class RunningFleet {
 
 /** A process of its own that loads what was built. */
 function started(task: FleetTask): ChildProcess {
-  const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, ".config/tsconfig.run.json") };
-  const script = join(ROOT, "test/database/job-worker.ts");
-  return spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(task)], {
-    cwd: ROOT,
-    env,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  return spawn(process.execPath, [worker, JSON.stringify(task)], { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+}
+
+/** Translates the program of a member once: of the many that are killed and started again, each would else do so. */
+async function bundledWorker(): Promise<string> {
+  const dir = await mkdtemp(join(import.meta.dirname, ".worker-")); // in the package, where its own name leads to what was built
+  const bundle = await rolldown({ input: join(import.meta.dirname, "job-worker.ts"), external: [/^[^./]/], platform: "node" });
+  await bundle.write({ dir, format: "es", entryFileNames: "job-worker.mjs" });
+  return join(dir, "job-worker.mjs");
 }
 
 /** So many scopes with one data key each, under the KEK `a`. */

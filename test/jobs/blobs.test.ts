@@ -15,7 +15,7 @@ import { kek, watched } from "../support/keks.ts";
 import { refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
 
-const BLOBS = 60;
+const BLOBS = 24;
 const folder = await mkdtemp(join(tmpdir(), "job-blobs-"));
 const s3 = await S3Emulator.start();
 s3.createBucket("invoices");
@@ -54,7 +54,7 @@ describe.each<[string, () => BlobStore]>([
         retirable: [{ provider: "local", keyId: "old" }],
       });
     }
-    for (const name of names.filter((_name, at) => at % 20 === 0)) expect(await textOf(after, name)).toBe(name);
+    for (const name of names.filter((_name, at) => at % 8 === 0)) expect(await textOf(after, name)).toBe(name);
     for await (const name of after.findStale()) expect.fail(`${name} was left`);
   });
 });
