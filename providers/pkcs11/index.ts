@@ -3,6 +3,7 @@ export type { Pkcs11KeySelector, Pkcs11Pin, Pkcs11TokenOptions, Pkcs11TokenSelec
 export { type Pkcs11KeyOptions, pkcs11Key } from "./pkcs11-key.ts";
 export { pkcs11Random } from "./pkcs11-random.ts";
 export { type Pkcs11Uri, parsePkcs11Uri } from "./pkcs11-uri.ts";
+export { type Pkcs11TenantKeysOptions, type Pkcs11TenantModule, type Pkcs11TenantPlace, pkcs11TenantKeys } from "./tenant-keys.ts";
 export { type ByokKek, byokFile } from "./token/byok.ts";
 export type { Pkcs11KeyDescription } from "./token/key-description.ts";
 export { type NewPkcs11Key, PKCS11_KEY_TYPES, type Pkcs11KeyType } from "./token/key-generation.ts";

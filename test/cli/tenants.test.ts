@@ -241,6 +241,8 @@ describe("a file of openers", () => {
     ["a number for a list", { aws: { vendorAccounts: ["111122223333"], regions: 5 } }, /list of texts/],
     ["no project of the vendor", { gcp: {} }, /needs vendorProjects/],
     ["one mount for all", { vault: { address: "https://vault.example:8200" } }, /\{tenant\}/],
+    ["one token for all", { pkcs11: { module: "/usr/lib/softhsm/libsofthsm2.so", token: "hsm" } }, /\{tenant\}/],
+    ["a library that is searched for", { pkcs11: { module: "softhsm2.so", token: "{tenant}" } }, /absolute path/],
     ["no address", { vault: { mount: "{tenant}/transit" } }, /lacks address/],
   ])("with %s is refused", async (_what, content, said) => {
     const file = write("bad-openers.json", typeof content === "string" ? content : JSON.stringify(content));

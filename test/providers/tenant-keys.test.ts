@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { awsTenantKeys } from "../../providers/aws-kms/index.ts";
 import { type AzureCredential, azureTenantKeys } from "../../providers/azure/index.ts";
 import { gcpTenantKeys } from "../../providers/gcp-kms/index.ts";
+import { pkcs11TenantKeys } from "../../providers/pkcs11/index.ts";
 import { appRole, vaultTenantKeys } from "../../providers/vault/index.ts";
 import type { WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
@@ -12,6 +13,7 @@ import { VaultEmulator } from "../../src/testing/vault-emulator/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { refusal } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
+import { softHsmTokens } from "./pkcs11/tokens.ts";
 
 const DEK = noise(32, "tenant keys");
 const OPTIONS: WrapOptions = { keyContext: { tenant: "acme" }, wrapAad: () => new Uint8Array([1]) };
@@ -42,12 +44,20 @@ const azure = await AzureEmulator.start({ isPurgeProtected: true });
 await azure.createKey("orders", { type: "RSA" });
 const aws = await AwsKmsEmulator.start();
 const gcp = await GcpKmsEmulator.start();
+const softHsm = softHsmTokens("acme", "globex");
 const vault = await VaultEmulator.start({ mounts: ["tenants/acme/transit", "tenants/globex/transit"] });
 afterAll(async () => {
   await Promise.all([azure.close(), aws.close(), gcp.close(), vault.close()]);
+  softHsm.remove();
 });
 
-const FAMILIES: Readonly<Record<string, () => Family>> = { azure: azureFamily, aws: awsFamily, gcp: gcpFamily, vault: vaultFamily };
+const FAMILIES: Readonly<Record<string, () => Family>> = {
+  azure: azureFamily,
+  aws: awsFamily,
+  gcp: gcpFamily,
+  vault: vaultFamily,
+  pkcs11: pkcs11Family,
+};
 
 describe.each(Object.entries(FAMILIES))("%s", (_, make) => {
   const { opener, ref, identity, name, payer, region, requests, forbidden, malformed } = make();
@@ -269,6 +279,91 @@ function vaultFamily(): Family {
       "an address": [{ ...ref, settings: { address: "https://evil.example" } }, identity],
       "a namespace of its own choice": [ref, identityOf({ namespace: "tenants/globex" })],
       "a type that no key has": [{ ...ref, settings: { keyType: "hmac" } }, identity],
+    },
+  };
+}
+
+test("pkcs11: the token of a tenant comes from the vendor, whatever its description says", async () => {
+  const { opener, ref, identity } = pkcs11Family();
+  const other = identityOf({}, "globex");
+  expect(opener.accept(ref, other)).toEqual({ name: "hsm/globex//orders", payer: "hsm/globex/" });
+  const recipient = await opener.open(ref, identity).wrap(DEK, OPTIONS);
+  expect(await refusal(() => opener.open(ref, other).unwrap(recipient, OPTIONS))).toMatchObject({ code: "unwrap-rejected" });
+});
+
+test("pkcs11: the doctor finds a label without a key, a key that may leave the token, its end, and a PIN that is none", async () => {
+  const { opener, identity } = pkcs11Family();
+  const [acme] = softHsm.tokens;
+  const EXTRACTABLE = 0x162;
+  const END_DATE = 0x111;
+  const PRIVATE = 2; // SoftHSM fails to read the dates of private objects
+  acme.addKey({ label: "loose", id: "01", aes: noise(32, "older"), startDate: "20250101", attributes: { [PRIVATE]: false } });
+  acme.addKey({
+    label: "loose",
+    id: "02",
+    aes: noise(32, "loose"),
+    startDate: "20260101",
+    attributes: { [PRIVATE]: false, [EXTRACTABLE]: true, [END_DATE]: new TextEncoder().encode("20301231") },
+  });
+  const found = async (key: string, of: TenantKeyOpener = opener): Promise<unknown> =>
+    await of.diagnose?.({ kind: "pkcs11", key }, identity, { signal: new AbortController().signal });
+  expect(await found("none")).toMatchObject([{ check: "key", status: "failed", code: "key-not-found" }]);
+  expect(await found("loose")).toMatchObject([
+    { check: "key", status: "ok", message: expect.stringMatching(/id=%02.* wraps; .*: 2$/), notAfterMs: Date.UTC(2031, 0, 1) },
+    { check: "protection", status: "warning" },
+  ]);
+  const placeOf = () => ({ token: { label: "initech" }, pin: () => "0000" });
+  const elsewhere = pkcs11TenantKeys({ modules: { hsm: { module: acme.module, placeOf } } });
+  expect(await found("orders", elsewhere)).toMatchObject([{ check: "key", status: "failed", code: expect.any(String) }]);
+});
+
+test("pkcs11: several modules are named by the vendor alone", async () => {
+  const [{ module }] = softHsm.tokens;
+  const placeOf = () => ({ token: { serial: "7" } });
+  const opener = pkcs11TenantKeys({ modules: { a: { module, placeOf }, b: { module, placeOf } } });
+  const ref = { kind: "pkcs11", key: "orders/1" };
+  expect(await refusal(() => opener.accept(ref, identityOf({})))).toMatchObject({ code: "invalid-argument" });
+  expect(opener.accept({ ...ref, settings: { module: "b" } }, identityOf({})).name).toBe("b//7/orders%2F1");
+  for (const modules of [{}, { a: { module: "relative.so", placeOf } }, { a: untyped({ module }) }])
+    expect(await refusal(() => pkcs11TenantKeys(untyped({ modules })))).toMatchObject({ code: "invalid-argument" });
+});
+
+function pkcs11Family(): Family {
+  for (const token of softHsm.tokens) {
+    token.deleteKey("orders");
+    token.addKey({ label: "orders", id: "01", aes: noise(32, token.label) });
+  }
+  const [{ module }] = softHsm.tokens;
+  const ref = { kind: "pkcs11", key: "orders" };
+  const identity = identityOf({});
+  let pins = 0;
+  const placeOf = ({ tenant }: TenantKeyIdentity) => {
+    const token = softHsm.tokens.find(({ label }) => label === tenant);
+    const pin = (): string => {
+      pins++;
+      return token?.pin ?? "";
+    };
+    return { token: { label: tenant }, pin };
+  };
+  return {
+    opener: pkcs11TenantKeys({ modules: { hsm: { module, placeOf } } }),
+    ref,
+    identity,
+    name: "hsm/acme//orders",
+    payer: "hsm/acme/",
+    requests() {
+      const asked = pins;
+      pins = 0;
+      return asked;
+    },
+    forbidden: {
+      "a module that is not listed": [{ ...ref, settings: { module: "/tmp/evil.so" } }, identity],
+    },
+    malformed: {
+      "a path of a module": [{ ...ref, settings: { path: "/tmp/evil.so" } }, identity],
+      "a token of its own choice": [ref, identityOf({ token: "globex" })],
+      "an empty label": [{ ...ref, key: "" }, identity],
+      "a mechanism that does not exist": [{ ...ref, settings: { mechanism: "des" } }, identity],
     },
   };
 }

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { awsTenantKeys } from "../../../providers/aws-kms/index.ts";
 import { azureTenantKeys } from "../../../providers/azure/index.ts";
 import { gcpTenantKeys } from "../../../providers/gcp-kms/index.ts";
+import { type Pkcs11TenantModule, pkcs11TenantKeys } from "../../../providers/pkcs11/index.ts";
 import { type VaultTenantCluster, vaultTenantKeys } from "../../../providers/vault/index.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
@@ -12,6 +13,7 @@ import { credentialIn } from "../azure-connection.ts";
 import { hintForMissing } from "../failure.ts";
 import { gcpConnection } from "../gcp-connection.ts";
 import type { AzureOptions } from "../options.ts";
+import { pinOf } from "../pin.ts";
 import { vaultAuthority, vaultTokenSource } from "../vault-connection.ts";
 
 /**
@@ -22,13 +24,14 @@ import { vaultAuthority, vaultTokenSource } from "../vault-connection.ts";
  */
 export async function openersIn(path: string, azure: AzureOptions): Promise<readonly TenantKeyOpener[]> {
   const content = objectIn(jsonIn(await textOf(path)), "the file of openers");
-  refuseUnknown(content, { azure: true, aws: true, gcp: true, vault: true }, `the file of openers ${path}`);
+  refuseUnknown(content, { azure: true, aws: true, gcp: true, vault: true, pkcs11: true }, `the file of openers ${path}`);
   const openers: TenantKeyOpener[] = [];
-  const { azure: vaults, aws, gcp, vault } = content;
+  const { azure: vaults, aws, gcp, vault, pkcs11 } = content;
   if (vaults !== undefined) openers.push(azureOpener(objectIn(vaults, "azure"), azure));
   if (aws !== undefined) openers.push(await awsOpener(objectIn(aws, "aws")));
   if (gcp !== undefined) openers.push(await gcpOpener(objectIn(gcp, "gcp")));
   if (vault !== undefined) openers.push(await vaultOpener(objectIn(vault, "vault")));
+  if (pkcs11 !== undefined) openers.push(pkcs11Opener(objectIn(pkcs11, "pkcs11")));
   if (openers.length === 0)
     throw invalidArgument("the file of openers has no opener", 'such as {"aws":{"vendorAccounts":["111122223333"]}}');
   return openers;
@@ -80,11 +83,6 @@ async function vaultOpener(settings: Members): Promise<TenantKeyOpener> {
   const mount = optionalText(settings, "mount") ?? "transit";
   if (!`${namespace ?? ""}${mount}`.includes("{tenant}"))
     throw invalidArgument("vault of the openers must have {tenant} in namespace or mount", "or any tenant could name the keys of another");
-  const placed = (pattern: string, tenant: string): string => {
-    if (!/^[\w-][\w.-]*$/.test(tenant))
-      throw invalidArgument(`the id ${tenant} cannot stand in a path: it needs letters, digits, dots and hyphens`);
-    return pattern.replaceAll("{tenant}", () => tenant);
-  };
   const cluster: VaultTenantCluster = {
     address: text(settings, "address"),
     ...(await vaultAuthority()),
@@ -95,6 +93,27 @@ async function vaultOpener(settings: Members): Promise<TenantKeyOpener> {
     }),
   };
   return vaultTenantKeys({ clusters: { main: cluster } });
+}
+
+/** `{tenant}` in token and pinSource stands for the tenant's id. */
+function pkcs11Opener(settings: Members): TenantKeyOpener {
+  refuseUnknown(settings, { module: true, token: true, pinSource: true }, "pkcs11 of the openers");
+  const [module, label] = [text(settings, "module"), text(settings, "token")];
+  const pinSource = optionalText(settings, "pinSource");
+  if (!label.includes("{tenant}"))
+    throw invalidArgument("pkcs11 of the openers must have {tenant} in token", "or any tenant could name the keys of another");
+  const placeOf: Pkcs11TenantModule["placeOf"] = ({ tenant }) => {
+    const token = placed(label, tenant);
+    return { token: { label: token }, pin: pinOf(token, pinSource && placed(pinSource, tenant)) };
+  };
+  return pkcs11TenantKeys({ modules: { main: { module, placeOf } } });
+}
+
+/** Puts the id of a tenant into a path or a label. */
+function placed(pattern: string, tenant: string): string {
+  if (!/^[\w-][\w.-]*$/.test(tenant))
+    throw invalidArgument(`the id ${tenant} cannot stand in a path: it needs letters, digits, dots and hyphens`);
+  return pattern.replaceAll("{tenant}", () => tenant);
 }
 
 type Members = Readonly<Record<string, unknown>>;

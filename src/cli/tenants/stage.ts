@@ -26,8 +26,8 @@ export function addTenantStage(group: Command): void {
   const command = group
     .command("stage")
     .argument("<id>", "of the tenant")
-    .argument("<kind>", "azure-key-vault, aws-kms, gcp-kms, vault-transit, or platform for your own key")
-    .argument("[key]", "its name in the service: a URL, an ARN")
+    .argument("<kind>", "azure-key-vault, aws-kms, gcp-kms, vault-transit, pkcs11, or platform for your own key")
+    .argument("[key]", "its name in the service: a URL, an ARN, a label")
     .summary("describe the key that a tenant brings, or is to move to")
     .description("Checks the description against what you allow, and claims the key for this tenant. Calls no key.");
   addReasonOption(addTenantKeysOptions(command))

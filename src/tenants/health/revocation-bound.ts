@@ -37,6 +37,7 @@ export const SERVICE_LAGS: Readonly<Record<string, ServiceLag>> = {
   "aws-kms": { lever: "disable the key, or deny in its key policy", usualMs: 5_000, longestMs: 300_000 },
   "gcp-kms": { lever: "remove the IAM binding, not the version", usualMs: 10_000, longestMs: 420_000 },
   "vault-transit": { lever: "revoke the token or remove the policy", usualMs: 1_000, longestMs: 60_000 },
+  pkcs11: { lever: "delete the key from the token, or take away the vendor's PIN", usualMs: 1_000, longestMs: 60_000 },
   local: { lever: "none: the key is in this process", usualMs: 0, longestMs: 0 },
   platform: { lever: "suspend the tenant", usualMs: 0, longestMs: 0 },
 };
