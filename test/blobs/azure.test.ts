@@ -88,6 +88,20 @@ describe.each([
     expectSameBytes(await wholeOf(storeOf(backing, keyringOf("x", "new-1", "new-2", "new-3")), name), noise(50_000));
   });
 
+  test("of uploads that replace one name at once, each is stored whole or says that it was overtaken", async () => {
+    const name = `${way}/overtaken`;
+    const store = storeOf(open());
+    const uploads = [1, 2, 3, 4].map(async (seed) => await store.put(name, noise(100_000, seed), { replace: true }));
+    const outcomes = await Promise.allSettled(uploads);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ detail: "blob-changed", hint: expect.any(String) });
+    }
+    expect(outcomes.map(({ status }) => status)).toContain("fulfilled");
+    const stored = Buffer.from(await wholeOf(store, name));
+    const kept = outcomes.findIndex((_, at) => stored.equals(Buffer.from(noise(100_000, at + 1))));
+    expect(outcomes[kept]?.status).toBe("fulfilled");
+  });
+
   test("Put Blob fallback: a blob without blocks is sent anew if it is small", async () => {
     const name = `${way}/put-blob`;
     const envelope = await keyringOf("old").encrypt(noise(9000), { context: { object: name } });

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { azureStorageEncryption, localStorageKeys } from "../../src/foreign/azure-storage/index.ts";
+import { Regions } from "../../src/foreign/azure-storage/regions.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
-import { plaintextOf } from "./azure-storage-vectors.ts";
+import { countedNonce, plaintextOf, sealedRegion } from "./azure-storage-vectors.ts";
 
 const KEY_ID = "local:laws";
 const KEYS = localStorageKeys([{ keyId: KEY_ID, key: plaintextOf(32) }]);
@@ -161,7 +162,6 @@ describe("a changed body", () => {
   });
 
   test("with mixed layouts of nonces is refused also when the parts are read apart", async () => {
-    const { sealedRegion, countedNonce } = await import("./azure-storage-vectors.ts");
     const inner = Buffer.concat([Buffer.from("2.1\0\0\0\0\0"), Buffer.alloc(32, 7)]);
     const current = await KEYS.current();
     const wrapped = (await current.wrapKey?.("A256KW", inner)) ?? inner;
@@ -179,6 +179,33 @@ describe("a changed body", () => {
     });
     expect(await blob.read(16, 32)).toEqual(plaintextOf(16));
     expect(await refusalCode(() => blob.read(32, 48))).toBe("authentication-failed");
+  });
+});
+
+describe("a region at its place", () => {
+  // Twelve bytes, as three words: of Python, Java and .NET, and what only looks like one of them.
+  test.each([
+    ["00000000 00000000 00000005", 5, true],
+    ["00000000 00000000 00000005", 4, false],
+    ["00000000 00000001 00000005", 2 ** 32 + 5, true],
+    ["00000001 00000000 00000005", 5, false],
+    ["80000000 00000000 00000005", 5, false],
+    ["00000000 00000001 00000005", 5, false],
+    ["00000000 00000005 00000000", 5, true],
+    ["00000001 00000005 00000000", 5, false],
+    ["00000000 00000005 00000001", 5, false],
+    ["00000000 00000005 00000000", 2 ** 32 + 5, false], // Java's counter has 32 bits
+    ["00000000 06000000 00000000", 5, true],
+    ["00000000 05000000 00000000", 5, false],
+    ["00000001 06000000 00000000", 5, false],
+    ["00000000 06000000 00000001", 5, false],
+    ["00000000 06000000 01000000", 2 ** 32 + 5, true],
+  ] as const)("under the nonce %s, at %i: %s", async (words, index, opens) => {
+    const key = Buffer.alloc(32, 7);
+    const stored = new Uint8Array(sealedRegion(key, Buffer.from(words.replaceAll(" ", ""), "hex"), plaintextOf(16)));
+    const opening = new Regions(key, REGION_BYTES).open(index, stored);
+    if (opens) expect(await opening).toEqual(plaintextOf(16));
+    else expect(await refusalCode(() => opening)).toBe("authentication-failed");
   });
 });
 
