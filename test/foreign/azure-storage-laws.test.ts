@@ -145,6 +145,25 @@ describe("a changed body", () => {
     }
   });
 
+  test("of another length than is known from elsewhere is refused, shorter or longer, by every method", async () => {
+    const { metadata, body } = await written(64);
+    const source = { metadata, size: body.length, read: async (start: number, end: number) => body.subarray(start, end) };
+    for (const expectedBytes of [0, 48, 63, 65, 80]) {
+      for (const read of [
+        () => ENCRYPTION.open(source, { expectedBytes }),
+        () => ENCRYPTION.decrypt({ metadata, body }, { expectedBytes }),
+        async () => await collected(await ENCRYPTION.decryptStream({ metadata, body: asyncOf([body]) }, { expectedBytes })),
+      ]) {
+        expect(await refusal(read)).toMatchObject({ code: "malformed-envelope", detail: "other-length" });
+      }
+    }
+    for (const regions of [0, 1, 3, 5]) {
+      const storedBytes = regions * STORED_BYTES; // a length that some body has, but not this one
+      const streamed = ENCRYPTION.decryptStream({ metadata, body: asyncOf([body]) }, { storedBytes });
+      expect(await refusal(async () => await collected(await streamed))).toMatchObject({ detail: "other-length" });
+    }
+  });
+
   test("releases no region before its tag is verified, and ends the stream in an error", async () => {
     const { metadata, body, plaintext } = await written(80);
     body[2 * STORED_BYTES + 20] = (body[2 * STORED_BYTES + 20] ?? 0) ^ 1;
@@ -328,7 +347,9 @@ describe("changed metadata", () => {
 
 describe("bounds and keys", () => {
   test("maxRegionBytes refuses longer regions with a hint, before a key is used", async () => {
-    const { body, metadata } = await written(20);
+    const { body, metadata, plaintext } = await written(20);
+    const exact = azureStorageEncryption({ keys: KEYS, maxRegionBytes: REGION_BYTES });
+    expect(await exact.decrypt({ metadata, body })).toEqual(plaintext);
     const small = azureStorageEncryption({ keys: { resolve: () => Promise.reject(new Error("must not be asked")) }, maxRegionBytes: 15 });
     const error = await refusal(() => small.decrypt({ metadata, body }));
     expect([error.code, error.detail]).toEqual(["malformed-envelope", "region-too-large"]);

@@ -89,6 +89,8 @@ describe("instruction files", () => {
     ["state c, d or i of format 3 again", own, JSON.stringify({ ...wrapped, "x-amz-c": "115" })],
     ["state all of format 3", {}, JSON.stringify(three.metadata)],
     ["bring a key of format 2 for an object of format 3", own, JSON.stringify(two.metadata)],
+    ["bring a key of format 2, and state c of format 3", {}, JSON.stringify({ ...two.metadata, "x-amz-c": "115" })],
+    ["bring a key of format 2 and one of format 3", {}, JSON.stringify({ ...two.metadata, ...wrapped })],
     ["are no JSON", own, "{"],
     ["are an array", own, "[]"],
     ["have a member that is no text", own, JSON.stringify({ ...wrapped, "x-amz-w": 2 })],
