@@ -3,11 +3,13 @@ import { type AzureBlobsOptions, type AzureContainerClient, azureBlobs } from ".
 import { blobConformance } from "../../src/blobs/conformance/index.ts";
 import type { BlobFetch, BlobRequest } from "../../src/blobs/http.ts";
 import { encryptedStore, rewrapStale } from "../../src/blobs/index.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { noise } from "../support/arbitraries.ts";
 import { containerClient, startAzurite } from "../support/azurite.ts";
 import { expectSameBytes } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
 import { refusal } from "../support/refusal.ts";
-import { inPieces, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
+import { inPieces, KEY_CONTEXT, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
 
 const azurite = await startAzurite();
 afterAll(() => azurite.close());
@@ -167,6 +169,21 @@ describe.each([
     expect(found.sort()).toEqual([`${way}/stale/a`, `${way}/stale/c`]);
     const again = mover.findStale({ wrappedBy: { provider: "local", keyId: `old-${way}` }, after: `${way}/stale/a` }); // an index has no order
     expect((await again.next()).done).toBe(false);
+  });
+
+  test("a blob of more keys than there are tags is found by each of them", async () => {
+    const backing = open();
+    const ids = Array.from({ length: 6 }, (_, at) => `many-${way}-${at}`);
+    const [first = "", ...others] = ids;
+    const many = new Keyring({ wrapWith: [kek(first), ...others.map(kek)], context: KEY_CONTEXT });
+    await storeOf(backing, many).put(`${way}/many`, noise(10));
+    for (const keyId of ids) {
+      const found: string[] = [];
+      for await (const name of storeOf(backing, many).findStale({ wrappedBy: { provider: "local", keyId } })) found.push(name);
+      expect(found).toEqual([`${way}/many`]);
+    }
+    expect(await storeOf(backing, keyringOf("few", ...ids)).rewrap(`${way}/many`)).toBe("rewrapped");
+    expect(Object.keys((await client.getBlockBlobClient(`${way}/many`).getTags()).tags)).toEqual(["envelock_1"]);
   });
 
   test("a container that is not there is said to be missing", async () => {
