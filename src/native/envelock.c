@@ -10,9 +10,11 @@
 //   or collected meanwhile.
 // - Plaintext is written to where JavaScript sees it, and wiped there before the call ends if its tag does not fit.
 #include <node_api.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,6 +72,8 @@ typedef struct {
   EVP_MD *sha256, *sha512;
   EVP_CIPHER_CTX *sealing, *opening, *blocks;
   EVP_MD_CTX *digest;
+  bool has_block_key; // whether `blocks` is keyed with what follows: of many tokens under one key, only the first has to set it
+  uint8_t block_key[KEY];
   uint8_t pool[POOL]; // of random bytes, wiped as they are used
   size_t pool_used;
 } thread_state;
@@ -170,12 +174,14 @@ static uint8_t *scratch_of(napi_env env, const thread_state *state) {
 static bool gcm_seal(EVP_CIPHER_CTX *cipher, const uint8_t *key, const uint8_t *nonce, span aad, span plaintext, uint8_t *sealed,
                      size_t *written) {
   int added = 0, done = 0;
+  OSSL_PARAM tag[] = {OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, NULL, TAG), OSSL_PARAM_END};
   if (aad.bytes > INT32_MAX || plaintext.bytes > INT32_MAX) return false;
-  if (EVP_EncryptInit_ex(cipher, NULL, NULL, key, nonce) != 1) return false;
+  if (EVP_EncryptInit_ex2(cipher, NULL, key, nonce, NULL) != 1) return false;
   if (aad.bytes > 0 && EVP_EncryptUpdate(cipher, NULL, &done, aad.at, (int)aad.bytes) != 1) return false;
   if (plaintext.bytes > 0 && EVP_EncryptUpdate(cipher, sealed, &added, plaintext.at, (int)plaintext.bytes) != 1) return false;
   if (EVP_EncryptFinal_ex(cipher, sealed + added, &done) != 1) return false;
-  if (EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG, sealed + added + done) != 1) return false;
+  tag->data = sealed + added + done;
+  if (EVP_CIPHER_CTX_get_params(cipher, tag) != 1) return false;
   *written += (size_t)(added + done) + TAG;
   return true;
 }
@@ -186,8 +192,8 @@ static bool gcm_open(EVP_CIPHER_CTX *cipher, const uint8_t *key, const uint8_t *
   int added = 0, done = 0;
   size_t bytes = sealed.bytes - TAG;
   if (aad.bytes > INT32_MAX || bytes > INT32_MAX) return false;
-  bool is_open = EVP_DecryptInit_ex(cipher, NULL, NULL, key, nonce) == 1 &&
-                 EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, TAG, sealed.at + bytes) == 1 &&
+  OSSL_PARAM tag[] = {OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, sealed.at + bytes, TAG), OSSL_PARAM_END};
+  bool is_open = EVP_DecryptInit_ex2(cipher, NULL, key, nonce, tag) == 1 &&
                  (aad.bytes == 0 || EVP_DecryptUpdate(cipher, NULL, &done, aad.at, (int)aad.bytes) == 1) &&
                  (bytes == 0 || EVP_DecryptUpdate(cipher, plaintext, &added, sealed.at, (int)bytes) == 1) &&
                  EVP_DecryptFinal_ex(cipher, plaintext + added, &done) == 1;
@@ -213,11 +219,18 @@ static bool random_nonce(thread_state *state, uint8_t *nonce, size_t bytes) {
 
 // ---- XAES-256-GCM (C2SP) ------------------------------------------------------------------------------------------------------
 
+static bool key_blocks(thread_state *state, const uint8_t key[KEY]) {
+  if (state->has_block_key && CRYPTO_memcmp(state->block_key, key, KEY) == 0) return true;
+  state->has_block_key = EVP_EncryptInit_ex2(state->blocks, NULL, key, NULL, NULL) == 1;
+  memcpy(state->block_key, key, KEY);
+  return state->has_block_key;
+}
+
 // kept = key | M1 xor K1 | M2 xor K1, for a nonce of zeros; K1 is AES(0) doubled (SP 800-38B §6.1)
 static bool xaes_prepare(thread_state *state, const uint8_t key[KEY], uint8_t kept[KEPT]) {
   uint8_t subkey[BLOCK] = {0};
   int done;
-  if (EVP_EncryptInit_ex(state->blocks, NULL, NULL, key, NULL) != 1) return false;
+  if (!key_blocks(state, key)) return false;
   if (EVP_EncryptUpdate(state->blocks, subkey, &done, subkey, BLOCK) != 1 || done != BLOCK) return false;
   uint8_t high = subkey[0] >> 7;
   for (int at = 0; at < BLOCK - 1; at++) subkey[at] = (uint8_t)(subkey[at] << 1 | subkey[at + 1] >> 7);
@@ -240,8 +253,7 @@ static bool xaes_key(thread_state *state, const uint8_t kept[KEPT], const uint8_
     key[4 + at] ^= nonce[at];
     key[BLOCK + 4 + at] ^= nonce[at];
   }
-  return EVP_EncryptInit_ex(state->blocks, NULL, NULL, kept, NULL) == 1 && EVP_EncryptUpdate(state->blocks, key, &done, key, KEY) == 1 &&
-         done == KEY;
+  return key_blocks(state, kept) && EVP_EncryptUpdate(state->blocks, key, &done, key, KEY) == 1 && done == KEY;
 }
 
 // Writes `ciphertext | tag` behind the nonce.
@@ -593,12 +605,17 @@ static bool are_chunks(size_t sealed_bytes) {
 
 static size_t opened_bytes(size_t sealed_bytes) { return sealed_bytes - (sealed_bytes + SEALED_CHUNK - 1) / SEALED_CHUNK * TAG; }
 
-// Leaves no key of the last message in the contexts.
+// Leaves no key of the last message in a context.
+static const uint8_t NO_KEY[KEY];
+static void forget_sealing(thread_state *state) { EVP_EncryptInit_ex2(state->sealing, NULL, NO_KEY, NULL, NULL); }
+static void forget_opening(thread_state *state) { EVP_DecryptInit_ex2(state->opening, NULL, NO_KEY, NULL, NULL); }
+
 static void forget_keys(thread_state *state) {
-  static const uint8_t nothing[KEY];
-  EVP_EncryptInit_ex(state->sealing, NULL, NULL, nothing, NULL);
-  EVP_DecryptInit_ex(state->opening, NULL, NULL, nothing, NULL);
-  EVP_EncryptInit_ex(state->blocks, NULL, NULL, nothing, NULL);
+  forget_sealing(state);
+  forget_opening(state);
+  EVP_EncryptInit_ex2(state->blocks, NULL, NO_KEY, NULL, NULL);
+  OPENSSL_cleanse(state->block_key, KEY);
+  state->has_block_key = false;
 }
 
 // forget(): for keys that are destroyed
@@ -623,7 +640,7 @@ static napi_value js_seal_chunks(napi_env env, napi_callback_info info) {
   size_t chunks = sealed_chunks(plaintext.bytes, is_end);
   if (target.bytes - offset < plaintext.bytes + chunks * TAG) return wrong_argument(env, "the target has no room for the chunks");
   bool is_sealed = seal_chunks(state, scratch + SECRET_AT, first, plaintext, chunks, target.at + offset, &written);
-  forget_keys(state);
+  forget_sealing(state);
   OPENSSL_cleanse(scratch + SECRET_AT, CHUNK_KEYS);
   return is_sealed ? count_of(env, written) : openssl_failed(env, "chunks could not be sealed");
 }
@@ -640,7 +657,7 @@ static napi_value js_open_chunks(napi_env env, napi_callback_info info) {
   if (!are_chunks(sealed.bytes)) return wrong_argument(env, "no chunk is shorter than its tag");
   if (target.bytes - offset < opened_bytes(sealed.bytes)) return wrong_argument(env, "the target has no room for the plaintext");
   bool is_open = open_chunks(state, scratch + SECRET_AT, first, sealed, target.at + offset, &written);
-  forget_keys(state);
+  forget_opening(state);
   OPENSSL_cleanse(scratch + SECRET_AT, CHUNK_KEYS);
   return is_open ? count_of(env, written) : refused(env);
 }
@@ -672,7 +689,7 @@ static napi_value js_seal_body(napi_env env, napi_callback_info info) {
     is_sealed = seal_chunks(state, keys, 0, plaintext, chunks, body + BODY_PREFIX, &written);
   }
   OPENSSL_cleanse(keys, sizeof keys);
-  forget_keys(state);
+  forget_sealing(state);
   return is_sealed ? count_of(env, BODY_PREFIX + written) : openssl_failed(env, "a body could not be sealed");
 }
 
@@ -691,7 +708,7 @@ static napi_value js_open_body(napi_env env, napi_callback_info info) {
   bool is_open = body_keys(state, scratch, info_bytes, keys) && CRYPTO_memcmp(keys + CHUNK_KEYS, body.at + SALT, COMMITMENT) == 0 &&
                  open_chunks(state, keys, 0, sealed, target.at, &written);
   OPENSSL_cleanse(keys, sizeof keys);
-  forget_keys(state);
+  forget_opening(state);
   return is_open && written == target.bytes ? accepted(env) : refused(env);
 }
 
@@ -709,7 +726,7 @@ static void drop_state(napi_env env, void *data, void *hint) {
   EVP_CIPHER_free(state->ecb);
   EVP_MD_free(state->sha256);
   EVP_MD_free(state->sha512);
-  OPENSSL_cleanse(state->pool, POOL);
+  OPENSSL_cleanse(state, sizeof *state);
   free(state);
 }
 
@@ -725,9 +742,9 @@ static bool fetch_algorithms(thread_state *state) {
   state->digest = EVP_MD_CTX_new();
   return state->gcm != NULL && state->ecb != NULL && state->sha256 != NULL && state->sha512 != NULL && state->sealing != NULL &&
          state->opening != NULL && state->blocks != NULL && state->digest != NULL &&
-         EVP_EncryptInit_ex(state->sealing, state->gcm, NULL, NULL, NULL) == 1 &&
-         EVP_DecryptInit_ex(state->opening, state->gcm, NULL, NULL, NULL) == 1 &&
-         EVP_EncryptInit_ex(state->blocks, state->ecb, NULL, NULL, NULL) == 1 && EVP_CIPHER_CTX_set_padding(state->blocks, 0) == 1;
+         EVP_EncryptInit_ex2(state->sealing, state->gcm, NULL, NULL, NULL) == 1 &&
+         EVP_DecryptInit_ex2(state->opening, state->gcm, NULL, NULL, NULL) == 1 &&
+         EVP_EncryptInit_ex2(state->blocks, state->ecb, NULL, NULL, NULL) == 1 && EVP_CIPHER_CTX_set_padding(state->blocks, 0) == 1;
 }
 
 static bool set_text(napi_env env, napi_value exports, const char *name, const char *text) {
