@@ -29,11 +29,16 @@ export default function setup(project: TestProject): () => void {
  */
 export function applicationWithNative(flags: readonly string[] = []): string {
   const application = mkdtempSync(join(tmpdir(), "envelock-native-"));
+  installNative(application, flags);
+  return application;
+}
+
+/** Puts the package where the application's modules find it. */
+export function installNative(application: string, flags: readonly string[] = []): void {
   const folder = packageIn(application);
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(SOURCE, "package.json"), join(folder, "package.json"));
   buildNative(folder, flags);
-  return application;
 }
 
 /** Compiles into the folder of each platform: of this one, unless `flags` name others. */

@@ -12,9 +12,10 @@ const CACHE: string = fileURLToPath(new URL("../../node_modules/.cache", import.
  *
  * @param area a folder of the cache
  * @param packages exact versions, the first of which names the folder: `["next@15.5.29", "react@19.1.1"]`
+ * @param flags for npm: `--force` takes packages for other processors
  * @returns the folder's node_modules
  */
-export function installed(area: string, packages: readonly [string, ...string[]]): string {
+export function installed(area: string, packages: readonly [string, ...string[]], flags: readonly string[] = []): string {
   const folder = join(CACHE, area, packages[0].replace(/[@/]+/g, "-").replace(/^-/, ""));
   const modules = join(folder, "node_modules");
   const complete = join(folder, "complete");
@@ -22,7 +23,7 @@ export function installed(area: string, packages: readonly [string, ...string[]]
   rmSync(folder, { recursive: true, force: true }); // what an install left that was stopped half-way
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
-  const options = ["--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder];
+  const options = ["--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder, ...flags];
   execFileSync("npm", ["install", ...options, ...packages], { stdio: "pipe" });
   writeFileSync(complete, "");
   return modules;

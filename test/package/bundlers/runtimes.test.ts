@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { beforeAll, expect, test } from "vitest";
+import { installNative, packageIn } from "../../support/native-package.ts";
 import { runtimeBinary } from "../../support/npm-tools.ts";
 import { application, output, write } from "./application.ts";
 import { BUNDLERS } from "./bundlers.ts";
@@ -14,6 +16,23 @@ beforeAll(() => {
 
 test("Bun runs what npm installed", () => {
   expect(output(runtimeBinary("bun"), ["prints.js"])).toBe(`${SEEN}\n`);
+});
+
+test("Node takes @envelock/native where it is installed, and Bun, which exports no OpenSSL, goes on without it and does not die", () => {
+  installNative(application());
+  try {
+    const program = [
+      'import { engineInfo } from "envelock";',
+      'import { roundTrip } from "./round-trip.js";',
+      "console.log(await roundTrip());",
+      "console.log(engineInfo().without?.message);",
+    ];
+    write("engine.js", program.join("\n"));
+    expect(output(process.execPath, ["engine.js"])).toBe(`${SEEN}\nundefined\n`);
+    expect(output(runtimeBinary("bun"), ["engine.js"])).toMatch(new RegExp(`^${SEEN}\n.*does not load.*undefined symbol`));
+  } finally {
+    rmSync(packageIn(application()), { recursive: true });
+  }
 });
 
 test("Deno runs what npm installed", () => {
