@@ -231,6 +231,28 @@ describe("in place", () => {
   });
 });
 
+describe("an abort while an upload by parts begins", () => {
+  test.each([
+    ["credentials", () => openS3("aws")],
+    ["a client", () => openByClient()],
+    ["credentials, in place", () => openS3("aws", { rewrap: "in-place" })],
+    ["a client, in place", () => openByClient({ rewrap: "in-place" })],
+  ] as const)("leaves no upload, by %s", async (way, open) => {
+    const [backing, name, stop, reason] = [open(), newName(), new AbortController(), new Error("the caller's reason")];
+    const isRewrap = way.endsWith("in place");
+    if (isRewrap) await storeOf(backing).put(name, noise(9 * MIB));
+    aws.takeRequests();
+    aws.failNext({ meanwhile: async () => stop.abort(reason) }, new RegExp(`^POST /blobs/${name} CreateMultipartUpload`), 1);
+    const { signal } = stop;
+    const work = isRewrap
+      ? storeOf(backing, keyringOf("new", "old")).rewrap(name, { signal })
+      : storeOf(backing).put(name, noise(9 * MIB), { signal });
+    await expect(work).rejects.toBe(reason);
+    expect(aws.takeRequests().map(({ operation }) => operation)).toContain("AbortMultipartUpload");
+    expect(aws.openUploads("blobs")).toBe(0);
+  });
+});
+
 describe("in place, an upload that was ended elsewhere", () => {
   test("is not asked again: the rewrap begins another", async () => {
     const [backing, name] = [openS3("aws", { rewrap: "in-place" }), newName()];
@@ -405,16 +427,19 @@ describe("faults", () => {
   ] as const)("%s at each call of an upload by parts is passed over, and leaves no upload", async (fault) => {
     for (const [way, open] of [["fetch", () => openS3("aws")] as const, ["client", () => openByClient()] as const]) {
       const store = storeOf(open());
-      for (const call of fault === "late-error" ? ["POST"] : ["POST", "PUT"]) {
-        const name = newName();
-        aws.failNext(untyped(fault), new RegExp(`^${call} /blobs/${name} `), 1);
-        await store.put(name, noise(9 * MIB));
-        aws.clearFaults();
-        expectSameBytes(await wholeOf(store, name), noise(9 * MIB));
+      try {
+        for (const call of fault === "late-error" ? ["POST"] : ["POST", "PUT"]) {
+          const name = newName();
+          aws.failNext(untyped(fault), new RegExp(`^${call} /blobs/${name} `), 1);
+          await store.put(name, noise(9 * MIB));
+          aws.clearFaults();
+          expectSameBytes(await wholeOf(store, name), noise(9 * MIB));
+        }
+        // an answer to the beginning of an upload that is lost leaves one, and its id is known to nothing but the service
+        expect([way, aws.openUploads("blobs")]).toEqual([way, fault === "lost" ? 1 : 0]);
+      } finally {
+        await abortAll(); // a failure here is no failure of the cases that follow
       }
-      // an answer to the beginning of an upload that is lost leaves one, of which nobody knows the id
-      if (fault !== "lost") expect([way, aws.openUploads("blobs")]).toEqual([way, 0]);
-      else await abortAll();
     }
   });
 

@@ -160,14 +160,14 @@ function presigner(presign: S3PresignedBucket["presign"]): S3Signer {
 
 /** Objects without anything beside them. */
 function objectStore(place: Place): BlobStore {
-  const { calls, traits, headers } = place;
+  const { calls, clock, traits, headers } = place;
   return {
     header: "copy",
     blocks: { ...BLOCKS, areEqual: traits.arePartsEqual },
     async create(name, { metadata }, call = {}) {
       callSignal(call, CALL_OPTIONS, "create")?.throwIfAborted();
       const content = { metadata: storedMetadata(metadata), headers };
-      return new S3Upload({ calls, key: checkedName(name), content, checksTotal: traits.checksTotal });
+      return new S3Upload({ calls, clock, key: checkedName(name), content, checksTotal: traits.checksTotal });
     },
     open: (name, firstBytes, call = {}) => opened(place, name, firstBytes, callSignal(call, CALL_OPTIONS, "open")),
     async delete(name, call = {}) {

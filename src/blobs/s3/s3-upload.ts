@@ -1,6 +1,8 @@
 import { copyOf } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
-import { invalidArgument } from "../../core/base/errors.ts";
+import type { Clock } from "../../core/base/clock.ts";
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { waitFor } from "../../core/base/wait.ts";
 import type { BlobCondition, BlobUpload } from "../blob-store.ts";
 import { conditionsOf } from "../http.ts";
 import type { S3Calls, S3Conditions, S3Content, S3Part, S3UploadId } from "./calls.ts";
@@ -9,6 +11,7 @@ import { called, settled } from "./refusals.ts";
 /** What an upload needs to know. */
 export interface S3UploadPlan {
   readonly calls: S3Calls;
+  readonly clock: Clock;
   readonly key: string;
   readonly content: S3Content;
   /** Whether the total length is stated at the end, for the service to check. */
@@ -61,24 +64,45 @@ export class S3Upload implements BlobUpload {
     this.#small = undefined;
     const begun = this.#upload;
     this.#upload = undefined;
-    if (begun === undefined) return;
-    const end = async (): Promise<void> => await this.#plan.calls.abortUpload(await begun, {});
-    await end().catch(() => end().catch(() => undefined)); // what stays costs, and a rule of the bucket must remove it
+    if (begun !== undefined) await endUpload(this.#plan, begun);
   }
 
   /** Begins the upload by parts, once: a failed beginning is repeated by the block that is put again. */
   async #begun(signal: AbortSignal | undefined): Promise<S3UploadId> {
     const { calls, key, content } = this.#plan;
-    this.#upload ??= called(async () => ({ key, id: await calls.beginUpload(key, content, signal ? { signal } : {}) }));
+    this.#upload ??= beginUpload(calls, key, content);
     const begun = this.#upload;
     try {
-      return await begun;
+      return await waitFor(begun, { signal });
     } catch (error) {
+      signal?.throwIfAborted(); // the request goes on, and `abort` ends what it began
       if (this.#upload === begun) this.#upload = undefined;
       throw error;
     }
   }
 }
 
+/**
+ * Begins an upload by parts. The request takes no signal: its answer alone tells the id with which the upload can be ended, so a caller
+ * that loses interest meanwhile calls `endUpload`.
+ */
+export function beginUpload(calls: S3Calls, key: string, content: S3Content): Promise<S3UploadId> {
+  return called(async () => ({ key, id: await calls.beginUpload(key, content, {}) }));
+}
+
+/**
+ * Ends an upload as soon as its id is known. Never throws. It waits 10 s at most for a service that does not answer. Whatever stays costs
+ * storage until a rule of the bucket removes it.
+ */
+export async function endUpload(
+  { calls, clock }: { readonly calls: S3Calls; readonly clock: Clock },
+  begun: Promise<S3UploadId>,
+): Promise<void> {
+  const end = async (): Promise<void> => await calls.abortUpload(await begun, {});
+  const silent = (): EnvelockError => new EnvelockError("timeout", "the store was silent at the end of an upload");
+  await waitFor(end().catch(end), { limit: { clock, ms: MOST_ENDING_MS, error: silent } }).catch(() => undefined);
+}
+
 /** The least length of a part, except for the last. */
 export const LEAST_PART_BYTES: number = 5 * 1024 * 1024;
+const MOST_ENDING_MS = 10_000;
