@@ -533,6 +533,9 @@ describe("options", () => {
       expect((await refusal(() => s3Blobs(untyped({ ...whole, ...change }), { mode: "aws" }))).code).toBe("invalid-argument");
     const failing = s3Blobs({ ...place, credentials: () => Promise.reject(new Error("no role")) }, { mode: "aws" });
     expect(await refusal(() => failing.open("a", 1))).toMatchObject({ code: "access-denied", detail: "credential" });
+    const busy = { code: "rate-limited", message: "the login is busy" } as const;
+    const login = s3Blobs({ ...place, credentials: () => Promise.reject(new EnvelockError(busy.code, busy.message)) }, { mode: "aws" });
+    expect(await refusal(() => login.open("a", 1))).toMatchObject({ ...busy, retryable: true }); // the login's own words, and its code
     const wrong = s3Blobs({ ...place, region: "eu-west-9" }, { mode: "aws" });
     expect(await refusal(() => wrong.open("a", 1))).toMatchObject({ code: "invalid-argument", hint: expect.stringContaining("region") });
   });

@@ -103,6 +103,7 @@ export class S3Place {
       if (this.#given === undefined || !areSame(this.#given, given)) this.#given = given; // the object that a signing key is kept for
       return this.#given;
     } catch (cause) {
+      if (EnvelockError.is(cause) && cause.code !== "invalid-argument") throw cause; // what a login of this library says
       throw new EnvelockError("access-denied", "the function that gives the credentials of S3 failed, or gave none", {
         detail: "credential",
         cause,
