@@ -103,6 +103,7 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     const listener = anyRequest((request, response) => this.#serve(request, response));
     const isPlain = options.isPlain === true;
     this.#server = isPlain ? createPlainServer(listener) : createServer({ key: privateKey, cert: certificate }, listener);
+    this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#server.on(isPlain ? "connection" : "secureConnection", () => this.#connectionCount++);
   }
 
@@ -337,3 +338,5 @@ async function uploadCutAfter(request: IncomingMessage, bytes: number): Promise<
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const WRITE_BYTES = 65_536;
+/** The time that an idle connection stays open. On a busy machine a client would else send on a connection that is just being closed. */
+const KEEP_ALIVE_MS = 600_000;
