@@ -8,7 +8,7 @@ import {
   webIdentity,
 } from "../../providers/aws-kms/index.ts";
 import { EnvelockError } from "../core/base/errors.ts";
-import { httpsFetch } from "../core/base/https-fetch.ts";
+import { type HttpsFetch, httpsFetch } from "../core/base/https-fetch.ts";
 import { environmentFile, environmentVariable } from "./environment.ts";
 import { usageError } from "./failure.ts";
 
@@ -31,20 +31,46 @@ export async function awsKeyOptions(keyArn: string): Promise<AwsKmsKeyOptions> {
 
 /** Credentials and endpoint of the environment. */
 export async function awsConnection(): Promise<AwsConnectionOptions> {
-  const endpoint = environmentVariable("AWS_ENDPOINT_URL_KMS") ?? environmentVariable("AWS_ENDPOINT_URL");
-  const authority = await environmentFile("AWS_CA_BUNDLE");
+  const endpoint = awsEndpoint("KMS");
+  const fetch = await awsFetch();
   return {
     credentials: credentialsOfEnvironment(),
-    fips: environmentVariable("AWS_USE_FIPS_ENDPOINT") === "true",
-    dualStack: environmentVariable("AWS_USE_DUALSTACK_ENDPOINT") === "true",
-    ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
-    ...(authority !== undefined && { fetch: httpsFetch({ ca: authority }) }),
+    fips: environmentSwitch("AWS_USE_FIPS_ENDPOINT"),
+    dualStack: environmentSwitch("AWS_USE_DUALSTACK_ENDPOINT"),
+    ...(endpoint !== undefined && { endpoint }),
+    ...(fetch !== undefined && { fetch }),
   };
 }
 
-/** The endpoint of the security token service, if the environment names one. */
+/** Returns the endpoint of a service that the environment names, without a slash at its end. Undefined for AWS's own. */
+export function awsEndpoint(service: "KMS" | "S3" | "STS"): string | undefined {
+  if (environmentSwitch("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) return undefined;
+  return (environmentVariable(`AWS_ENDPOINT_URL_${service}`) ?? environmentVariable("AWS_ENDPOINT_URL"))?.replace(/\/$/, "");
+}
+
+/** Reads a variable that is `true` or `false`, and false where it is not set. @throws `invalid-argument` for anything else */
+export function environmentSwitch(name: string): boolean {
+  const value = environmentVariable(name);
+  const text = value?.toLowerCase() ?? "false";
+  if (text === "true" || text === "false") return text === "true";
+  throw usageError(`${name} is "${value}", expected true or false`, `set it to one of them, or unset it`);
+}
+
+/** Makes a `fetch` that trusts the authorities of AWS_CA_BUNDLE. Undefined where it is not set. */
+export async function awsFetch(): Promise<HttpsFetch | undefined> {
+  const authority = await environmentFile("AWS_CA_BUNDLE");
+  return authority === undefined ? undefined : httpsFetch({ ca: authority });
+}
+
+/** The endpoint of the security token service, if the environment names one. @throws `invalid-argument` for its old, global endpoint */
 export function stsEndpoint(): string | undefined {
-  return (environmentVariable("AWS_ENDPOINT_URL_STS") ?? environmentVariable("AWS_ENDPOINT_URL"))?.replace(/\/$/, "");
+  const regional = environmentVariable("AWS_STS_REGIONAL_ENDPOINTS");
+  if (regional !== undefined && regional !== "regional")
+    throw usageError(
+      `AWS_STS_REGIONAL_ENDPOINTS is "${regional}", and the endpoints of regions alone are called`,
+      "set it to regional, or name another endpoint in AWS_ENDPOINT_URL_STS",
+    );
+  return awsEndpoint("STS");
 }
 
 /** In the order of AWS's own tools: variables, a web identity, a container, an instance. */
@@ -63,14 +89,24 @@ function credentialsOfEnvironment(): AwsCredentialSource {
       token: () => readFile(tokenFile, "utf8"),
       ...(endpoint !== undefined && { endpoint }),
     });
+  const profile = environmentVariable("AWS_PROFILE");
+  if (profile !== undefined) return () => unreadProfile(profile);
   const uri = environmentVariable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ?? environmentVariable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
   if (uri !== undefined) {
     const authorization = containerAuthorization();
     return containerCredentials({ uri, ...(authorization !== undefined && { authorization }) });
   }
   if (environmentVariable("AWS_EC2_METADATA_DISABLED")?.toLowerCase() === "true") return noCredentials;
-  const metadata = environmentVariable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+  const metadata = environmentVariable("AWS_EC2_METADATA_SERVICE_ENDPOINT") ?? metadataEndpoint();
   return instanceCredentials(metadata === undefined ? {} : { endpoint: metadata.replace(/\/$/, "") });
+}
+
+/** The address of the instance's metadata service by IPv6, if the environment asks for it. */
+function metadataEndpoint(): string | undefined {
+  const mode = environmentVariable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")?.toLowerCase() ?? "ipv4";
+  if (mode === "ipv4") return undefined;
+  if (mode === "ipv6") return "http://[fd00:ec2::254]";
+  throw usageError(`AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is "${mode}", expected IPv4 or IPv6`, "set it, or unset it");
 }
 
 function containerAuthorization(): (() => Promise<string>) | undefined {
@@ -78,6 +114,14 @@ function containerAuthorization(): (() => Promise<string>) | undefined {
   if (file !== undefined) return () => readFile(file, "utf8");
   const token = environmentVariable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
   return token === undefined ? undefined : async () => token;
+}
+
+/** Another identity than that of the profile would be a surprise. */
+async function unreadProfile(profile: string): Promise<never> {
+  throw new EnvelockError("access-denied", `AWS_PROFILE names the profile ${profile}, and profiles are not read`, {
+    detail: "credential",
+    hint: 'bring its credentials in: eval "$(aws configure export-credentials --format env)"; or unset AWS_PROFILE',
+  });
 }
 
 async function noCredentials(): Promise<never> {

@@ -297,12 +297,38 @@ test("credentials of S3 that end come from a container, once for all requests", 
   }
 });
 
-test("s3:// is refused where the environment asks for FIPS endpoints", async () => {
-  const env = { PATH, AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_S3: s3.url, ENVELOCK_S3_MODE: "aws", AWS_USE_FIPS_ENDPOINT: "true" };
+test("s3:// refuses each setting of the environment that asks for another endpoint than it calls", async () => {
+  const env = { PATH, AWS_REGION: "us-east-1", AWS_ENDPOINT_URL_S3: s3.url, ENVELOCK_S3_MODE: "aws" };
   s3.takeRequests();
-  const { exitCode, stderr } = await run(["inspect", "s3://blobs/x"], undefined, { env });
-  expect([exitCode, stderr]).toEqual([2, expect.stringContaining("AWS_USE_FIPS_ENDPOINT")]);
+  const settings: Readonly<Record<string, string>> = {
+    AWS_USE_FIPS_ENDPOINT: "true",
+    AWS_USE_DUALSTACK_ENDPOINT: "TRUE",
+    AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: "yes",
+    AWS_S3_US_EAST_1_REGIONAL_ENDPOINT: "legacy",
+    AWS_STS_REGIONAL_ENDPOINTS: "legacy",
+    AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: "IPv5",
+  };
+  for (const [name, value] of Object.entries(settings)) {
+    const needed = name.startsWith("AWS_STS") ? { AWS_ROLE_ARN: "arn:aws:iam::111122223333:role/x", AWS_WEB_IDENTITY_TOKEN_FILE: "x" } : {};
+    const { exitCode, stderr } = await run(["inspect", "s3://blobs/x"], undefined, { env: { ...env, ...needed, [name]: value } });
+    expect([name, exitCode, stderr]).toEqual([name, 2, expect.stringContaining(name)]);
+  }
+  const byProfile = await run(["inspect", "s3://blobs/x"], undefined, { env: { ...env, AWS_PROFILE: "production" } });
+  expect([byProfile.exitCode, byProfile.stderr]).toEqual([1, expect.stringContaining("AWS_PROFILE")]);
   expect(s3.takeRequests()).toEqual([]);
+});
+
+test("S3 over HTTPS with an authority of its own, named in AWS_CA_BUNDLE", async () => {
+  await using secure = await S3Emulator.start({ https: true });
+  secure.createBucket("blobs");
+  const { accessKeyId, secretAccessKey } = secure.credentials;
+  const place = { AWS_REGION: secure.connection.region, AWS_ENDPOINT_URL_S3: secure.url, ENVELOCK_S3_MODE: "aws" };
+  const env = { PATH, ...place, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+  const trusting = { ...env, AWS_CA_BUNDLE: write("ca.pem", secure.ca) };
+  const sealed = await run(["encrypt", write("secure", "x"), ...KEY, "--out", "s3://blobs/secure"], undefined, { env: trusting });
+  expect([sealed.exitCode, sealed.stderr]).toEqual([0, ""]);
+  expect((await run(["decrypt", "s3://blobs/secure", ...KEY], undefined, { env: trusting })).text).toBe("x");
+  expect((await run(["decrypt", "s3://blobs/secure", ...KEY], undefined, { env })).exitCode).toBe(1);
 });
 
 test("Azure with an identity: each request has its token, and no SAS", async () => {

@@ -1,8 +1,9 @@
 import { credentialsOf } from "../../../providers/aws-kms/login/index.ts";
 import { type S3Credentials, type S3Mode, s3Blobs } from "../../blobs/s3/index.ts";
-import { awsConnection } from "../aws-connection.ts";
+import { awsConnection, awsEndpoint, awsFetch } from "../aws-connection.ts";
 import { environmentVariable } from "../environment.ts";
 import { usageError } from "../failure.ts";
+import { s3BucketUrl, s3EndpointTraits, s3Partition } from "./s3-endpoint.ts";
 import type { StoreKind, StoreOptions } from "./store-kind.ts";
 
 /** Amazon S3, and services that speak its protocol. Variables have the names that AWS's own command reads. */
@@ -17,15 +18,12 @@ export const s3Places: StoreKind = {
   async open(bucket, options) {
     const region = environmentVariable("AWS_REGION") ?? environmentVariable("AWS_DEFAULT_REGION");
     if (region === undefined) throw usageError("nothing says in which region the bucket is", "set AWS_REGION; R2 takes auto");
-    if (environmentVariable("AWS_USE_FIPS_ENDPOINT")?.toLowerCase() === "true")
-      throw usageError(
-        "s3:// uses no FIPS endpoint, and AWS_USE_FIPS_ENDPOINT asks for one",
-        "unset it for this command, or use the library with a URL of s3-fips",
-      );
-    const endpoint = options.endpoint ?? environmentVariable("AWS_ENDPOINT_URL_S3") ?? environmentVariable("AWS_ENDPOINT_URL");
+    const endpoint = (options.endpoint ?? awsEndpoint("S3"))?.replace(/\/$/, "");
+    const traits = s3EndpointTraits(endpoint);
     const mode = modeOf(options, endpoint);
-    const url = endpoint === undefined ? ownUrl(bucket, region) : `${endpoint.replace(/\/$/, "")}/${bucket}`;
-    return s3Blobs({ url, region, credentials: await credentialsIn(region) }, { mode });
+    const url = endpoint === undefined ? s3BucketUrl(bucket, region, traits) : `${endpoint}/${bucket}`;
+    const fetch = await awsFetch();
+    return s3Blobs({ url, region, credentials: await credentialsIn(region), ...(fetch && { fetch }) }, { mode });
   },
 };
 
@@ -39,17 +37,13 @@ function modeOf({ s3Mode }: StoreOptions, endpoint: string | undefined): S3Mode 
   );
 }
 
-function ownUrl(bucket: string, region: string): string {
-  const host = `s3.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`;
-  return bucket.includes(".") ? `https://${host}/${bucket}` : `https://${bucket}.${host}`; // no certificate fits a name with a dot
-}
-
 /** The credentials of the environment. Those that end are fetched again before they do. */
 async function credentialsIn(region: string): Promise<S3Credentials | (() => Promise<S3Credentials>)> {
   const { credentials: source, fetch, fips = false, dualStack = false } = await awsConnection();
   if ("accessKeyId" in source) return source;
-  const partition = region.startsWith("cn-") ? "aws-cn" : region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
-  const place = { key: { partition, region }, traits: { fips, dualStack }, http: fetch === undefined ? {} : { fetch } } as const;
+  const partition = s3Partition(region);
+  const known = partition === "aws-cn" || partition === "aws-us-gov" ? partition : "aws";
+  const place = { key: { partition: known, region }, traits: { fips, dualStack }, http: fetch === undefined ? {} : { fetch } } as const;
   const held = credentialsOf(source, place);
   return async () => await held.get();
 }

@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { invalidArgument } from "./errors.ts";
-import type { HttpFetch, HttpFetchRequest } from "./http-fetch.ts";
 import { type OptionNames, refuseUnknown } from "./options.ts";
 
 export interface HttpsFetchOptions {
@@ -13,11 +12,30 @@ export interface HttpsFetchOptions {
   readonly key?: string;
 }
 
+/** The `fetch` of `httpsFetch`: it serves providers over HTTP and stores of blobs. */
+export type HttpsFetch = (url: string, request: HttpsFetchRequest) => Promise<HttpsFetchAnswer>;
+
+export interface HttpsFetchRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  /** Always `manual`: a redirect comes back as an answer. */
+  readonly redirect: "manual";
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpsFetchAnswer {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null; forEach(each: (value: string, name: string) => void): void };
+  readonly body: ReadableStream<Uint8Array>;
+  text(): Promise<string>;
+}
+
 /**
- * Makes a `fetch` for providers over HTTP with what the global one lacks: a private certificate authority or a client certificate.
- * Connections are kept and used again. It follows no redirect.
+ * Makes a `fetch` for providers over HTTP and for stores of blobs, with what the global one lacks: a private certificate authority or a
+ * client certificate. Connections are kept and used again. It follows no redirect.
  *
- * @returns a function to be given as the option `fetch` of a provider
+ * @returns a function to be given as the option `fetch` of a provider or a store
  * @throws `invalid-argument`
  * @example
  * ```ts
@@ -27,7 +45,7 @@ export interface HttpsFetchOptions {
  * const fetch = httpsFetch({ ca: readFileSync("/etc/ssl/corp-ca.pem", "utf8") });
  * ```
  */
-export function httpsFetch(options: HttpsFetchOptions = {}): HttpFetch {
+export function httpsFetch(options: HttpsFetchOptions = {}): HttpsFetch {
   refuseUnknown(options, HTTPS_FETCH_OPTIONS, "httpsFetch");
   const { ca, cert, key } = options;
   if ((cert === undefined) !== (key === undefined)) throw invalidArgument("cert and key belong together");
@@ -45,7 +63,11 @@ export function httpsFetch(options: HttpsFetchOptions = {}): HttpFetch {
       const value = headers[name.toLowerCase()];
       return value === undefined ? null : `${value}`;
     };
-    return { status: statusCode, headers: { get }, body: streamOf(response) };
+    const forEach = (each: (value: string, name: string) => void): void => {
+      for (const [name, value] of Object.entries(headers)) if (value !== undefined) each(`${value}`, name);
+    };
+    const body = streamOf(response);
+    return { status: statusCode, headers: { get, forEach }, body, text: () => new Response(body).text() };
   };
 }
 
@@ -53,11 +75,11 @@ export function httpsFetch(options: HttpsFetchOptions = {}): HttpFetch {
  * Sends the request and waits for the head of its answer. The server may close a kept connection just before it is used again. In that case
  * no byte of the request was answered, so it is sent once more, on a new connection in the end.
  */
-async function answered(url: string, asked: HttpFetchRequest, agent: HttpAgent): Promise<IncomingMessage> {
+async function answered(url: string, asked: HttpsFetchRequest, agent: HttpAgent): Promise<IncomingMessage> {
   for (;;) {
     const { method, headers, body, signal } = asked;
     const send = agent instanceof HttpsAgent ? httpsRequest : httpRequest;
-    const request = send(url, { method, headers: { ...headers }, agent, signal });
+    const request = send(url, { method, headers: { ...headers }, agent, ...(signal && { signal }) });
     request.end(body);
     try {
       const [response]: readonly IncomingMessage[] = await once(request, "response");
