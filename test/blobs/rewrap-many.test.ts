@@ -2,8 +2,10 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
-import { rewrapStale } from "../../src/blobs/index.ts";
+import { type BlobStore, rewrapStale } from "../../src/blobs/index.ts";
+import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
+import { S3Emulator } from "../../src/testing/s3/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { startAzurite } from "../support/azurite.ts";
 import { expectSameBytes } from "../support/bytes.ts";
@@ -16,63 +18,99 @@ const BLOBS = Number(ENVELOCK_BLOBS);
 const KILLS = Number(ENVELOCK_BLOB_KILLS);
 const BODY_BYTES = 30_000;
 
-const azurite = await startAzurite();
-afterAll(() => azurite.close());
+/** A place of blobs, which a process of its own can open too. */
+interface Shop {
+  readonly backing: BlobStore;
+  readonly kind: "azure" | "s3";
+  readonly place: object;
+  /** Returns what rewraps have left behind, apart from blobs and their headers. */
+  leftOvers(): number;
+}
 
-test("a rewrap of many blobs, killed and run again, among readers and writers", { timeout: 1_200_000 }, async () => {
+const azurite = await startAzurite();
+const emulator = await S3Emulator.start();
+afterAll(async () => {
+  await emulator.close();
+  await azurite.close();
+});
+
+async function azureShop(): Promise<Shop> {
   const container = await azurite.createContainer();
   const place = { url: `${azurite.url}/${container}`, sas: azurite.sas(container) };
-  const backing = azureBlobs(place);
-  const [writer, reader] = [storeOf(backing, keyringOf("old", "new")), storeOf(backing, keyringOf("x", "old", "new"))];
-  const names = Array.from({ length: BLOBS }, (_, at) => `many/${String(at).padStart(5, "0")}`);
-  /** What each blob must hold. Every third one is written again while the rewrap runs. */
-  const versions = new Map(names.map((name) => [name, 0]));
-  for (const name of names) await writer.put(name, bodyOf(name, 0));
-  const before = new Map<string, Uint8Array>();
-  for (const name of names) before.set(name, await storedBytesOf(backing, name));
+  return { backing: azureBlobs(place), kind: "azure", place, leftOvers: () => 0 };
+}
 
-  let isOver = false;
-  const reading = (async () => {
-    for (let at = 0; !isOver; at++) {
-      const name = names[(at * 7) % BLOBS] ?? "";
-      const seen = versions.get(name) ?? 0;
-      const bytes = await wholeOf(reader, name).catch((error: unknown) => {
-        if (EnvelockError.is(error) && error.detail === "source-changed") return undefined; // it was replaced meanwhile, and says so
-        throw error;
-      });
-      const possible = [seen, versions.get(name) ?? 0, (versions.get(name) ?? 0) + 1].map((version) => bodyOf(name, version));
-      if (bytes !== undefined && !possible.some((body) => Buffer.compare(body, bytes) === 0)) throw new Error(`${name} was read in part`);
-    }
-  })();
-  const writing = (async () => {
-    for (let at = 0; !isOver; at++) {
-      const name = names[(at * 3) % BLOBS] ?? "";
-      const next = (versions.get(name) ?? 0) + 1;
-      await writer.put(name, bodyOf(name, next), { replace: true }).then(
-        () => versions.set(name, next),
-        (error: unknown) => {
-          if (!(EnvelockError.is(error) && error.detail === "blob-changed")) throw error; // a rewrap came between: nothing was written
-        },
-      );
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  })();
-  for (let kill = 0; kill < KILLS; kill++) await killedAfter(Math.ceil(BLOBS / (KILLS + 1) / 2), [place.url, place.sas, "many/"]);
-  isOver = true;
-  await Promise.all([reading, writing]);
+async function s3Shop(rewrap: "sidecar" | "in-place"): Promise<Shop> {
+  const { accessKeyId, secretAccessKey } = emulator.credentials;
+  const { region } = emulator.connection;
+  const place = { url: `${emulator.url}/${emulator.createBucket(rewrap)}`, region, credentials: { accessKeyId, secretAccessKey } };
+  const leftOvers = (): number => emulator.openUploads(rewrap);
+  return { backing: s3Blobs(place, { mode: "aws", rewrap }), kind: "s3", place: { ...place, rewrap }, leftOvers };
+}
 
-  const mover = storeOf(backing, keyringOf("new", "old"));
-  for await (const { outcome, error } of rewrapStale(mover, { prefix: "many/" }))
-    expect([outcome, error]).toEqual(["rewrapped", undefined]);
-  for await (const name of mover.findStale({ prefix: "many/" })) expect.fail(`${name} was left`);
-  const after = storeOf(backing, keyringOf("new"));
-  for (const name of names) {
-    const version = versions.get(name) ?? 0;
-    expectSameBytes(await wholeOf(after, name), bodyOf(name, version));
-    const now = await storedBytesOf(backing, name);
-    if (version === 0) expectSameBytes(now.subarray(-BODY_BYTES), before.get(name)?.subarray(-BODY_BYTES) ?? noise(1));
-  }
-});
+const SHOPS: readonly (readonly [string, () => Promise<Shop>])[] = [
+  ["Azure", azureShop],
+  ["S3, beside", () => s3Shop("sidecar")],
+  ["S3, in place", () => s3Shop("in-place")],
+];
+
+test.each(SHOPS)(
+  "a rewrap of many blobs, killed and run again, among readers and writers: %s",
+  { timeout: 3_600_000 },
+  async (_name, open) => {
+    const { backing, kind, place, leftOvers } = await open();
+    const [writer, reader] = [storeOf(backing, keyringOf("old", "new")), storeOf(backing, keyringOf("x", "old", "new"))];
+    const names = Array.from({ length: BLOBS }, (_, at) => `many/${String(at).padStart(5, "0")}`);
+    /** What each blob must hold. Every third one is written again while the rewrap runs. */
+    const versions = new Map(names.map((name) => [name, 0]));
+    for (const name of names) await writer.put(name, bodyOf(name, 0));
+    const before = new Map<string, Uint8Array>();
+    for (const name of names) before.set(name, await storedBytesOf(backing, name));
+
+    let isOver = false;
+    const reading = (async () => {
+      for (let at = 0; !isOver; at++) {
+        const name = names[(at * 7) % BLOBS] ?? "";
+        const seen = versions.get(name) ?? 0;
+        const bytes = await wholeOf(reader, name).catch((error: unknown) => {
+          if (EnvelockError.is(error) && error.detail === "source-changed") return undefined; // it was replaced meanwhile, and says so
+          throw error;
+        });
+        const possible = [seen, versions.get(name) ?? 0, (versions.get(name) ?? 0) + 1].map((version) => bodyOf(name, version));
+        if (bytes !== undefined && !possible.some((body) => Buffer.compare(body, bytes) === 0)) throw new Error(`${name} was read in part`);
+      }
+    })();
+    const writing = (async () => {
+      for (let at = 0; !isOver; at++) {
+        const name = names[(at * 3) % BLOBS] ?? "";
+        const next = (versions.get(name) ?? 0) + 1;
+        await writer.put(name, bodyOf(name, next), { replace: true }).then(
+          () => versions.set(name, next),
+          (error: unknown) => {
+            if (!(EnvelockError.is(error) && error.detail === "blob-changed")) throw error; // a rewrap came between: nothing was written
+          },
+        );
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
+    for (let kill = 0; kill < KILLS; kill++) await killedAfter(Math.ceil(BLOBS / (KILLS + 1) / 2), [kind, JSON.stringify(place), "many/"]);
+    isOver = true;
+    await Promise.all([reading, writing]);
+
+    const mover = storeOf(backing, keyringOf("new", "old"));
+    for await (const { outcome, error } of rewrapStale(mover, { prefix: "many/" }))
+      expect([outcome, error]).toEqual(["rewrapped", undefined]);
+    for await (const name of mover.findStale({ prefix: "many/" })) expect.fail(`${name} was left`);
+    const after = storeOf(backing, keyringOf("new"));
+    for (const name of names) {
+      const version = versions.get(name) ?? 0;
+      expectSameBytes(await wholeOf(after, name), bodyOf(name, version));
+      const now = await storedBytesOf(backing, name);
+      if (version === 0) expectSameBytes(now.subarray(-BODY_BYTES), before.get(name)?.subarray(-BODY_BYTES) ?? noise(1));
+    }
+    expect(leftOvers()).toBe(0);
+  },
+);
 
 function bodyOf(name: string, version: number): Uint8Array<ArrayBuffer> {
   return noise(BODY_BYTES, `${name} ${version}`);
