@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { FakeKeyService } from "../../src/testing/tenants/index.ts";
+import { fakeClock } from "../support/fake-clock.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { type Vendor, vendor } from "./bench.ts";
 
@@ -46,6 +47,32 @@ describe("the onboarding check", () => {
     const { findings } = await clock.finish(tenants.verify("acme"));
     expect(clock.monotonicMs() - begunAt).toBe(15_000);
     expect(findings).toMatchObject([{ check: "time", level: "failed", whose: "service" }]);
+  });
+
+  test.each([
+    ["refuses", "access-denied", 0],
+    ["hangs", "timeout", 15_000],
+  ] as const)("of a key that %s once the canary is wrapped is a finding too, within 15 s", async (how, code, tookMs) => {
+    const clock = fakeClock();
+    const service = new FakeKeyService({ clock });
+    let wraps = 0;
+    const open: typeof service.opener.open = (key, identity) => {
+      const inner = service.opener.open(key, identity);
+      const wrap: typeof inner.wrap = async (dek, options) => {
+        if (++wraps < 2) return await inner.wrap(dek, options);
+        if (how === "hangs") return await new Promise(() => undefined);
+        throw new EnvelockError("access-denied", "no more");
+      };
+      return { ...inner, wrap };
+    };
+    const resilience = { retry: false } as const;
+    const { tenants } = await staged({ ...vendor({ clock, open: { ...service.opener, open }, resilience }), service });
+    const begunAt = clock.monotonicMs();
+    const { level, findings, record } = await clock.finish(tenants.verify("acme"));
+    expect(findings.at(-1)).toMatchObject({ check: "canary", level: "failed", detail: expect.stringContaining(code) });
+    expect([level, record.verification?.failed]).toEqual(["failed", ["canary"]]);
+    expect(clock.monotonicMs() - begunAt).toBeLessThanOrEqual(tookMs);
+    expect(await refusalCode(() => tenants.activate("acme"))).toBe("invalid-argument");
   });
 
   test("is done once in ten seconds for a tenant, and makes no call in between", async () => {

@@ -19,10 +19,8 @@ export class Canaries {
     this.#store = store;
   }
 
-  /** Keeps a data key that the keyring wraps now, in place of an older one. @param key the number of the one key of the keyring */
-  async keep(record: TenantRecord, key: number, keyring: Keyring, options: CallOptions = {}): Promise<void> {
-    const { dataKey, keyRecord } = await keyring.createDataKey(options);
-    dataKey.destroy();
+  /** Keeps a wrapped data key in place of an older one. @param key the number of the one key that it is wrapped with */
+  async keep(record: TenantRecord, key: number, keyRecord: Uint8Array, options: CallOptions = {}): Promise<void> {
     const document = JSON.stringify({ format: FORMAT, epoch: record.epoch, record: toBase64Url(keyRecord) });
     const place = { kind: "canary", id: idOf(record.id, key) } as const;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {

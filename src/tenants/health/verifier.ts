@@ -12,7 +12,7 @@ import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import type { Canaries } from "./canaries.ts";
 import type { TenantFinding } from "./finding.ts";
-import { type KeyVerdict, levelOf, reachHint, verifyKey } from "./verify.ts";
+import { failedCheck, type KeyVerdict, levelOf, reachHint, verifyKey } from "./verify.ts";
 
 /** The result of `Tenants.verify`. */
 export interface VerifyResult {
@@ -53,12 +53,14 @@ export class TenantVerifier {
     if (key === undefined || key.kind === PLATFORM_KEY.kind)
       throw invalidArgument(`tenant ${id} has no key of its own to verify`, "`stage` describes one.");
     this.#requireTurn(id, record);
-    const { findings, notAfterMs } = await this.#within(record, key, options.signal);
+    const endsAtMs = policy.clock.monotonicMs() + MOST_MS;
+    const { findings: found, notAfterMs } = await this.#within(record, key, options.signal);
+    const canary = levelOf(found) === "failed" ? [] : await this.#keepCanary(record, key, endsAtMs, options);
+    const findings = [...found, ...canary];
     const level = levelOf(findings);
     const atMs = Math.floor(policy.clock.unixMs());
     const failed = findings.filter((finding) => finding.level === "failed").map(({ check }) => check.slice(0, 64));
     const verification = { atMs, generation: record.generation, key: key.number, level, failed: failed.slice(0, 8) };
-    if (level !== "failed") await this.#keepCanary(record, key, options);
     const verified = await changes.makeOf(id, (standing) => verifiedChange(standing, record, verification, notAfterMs), options);
     return { level, key: key.number, findings, notAfterMs, record: verified };
   }
@@ -119,11 +121,28 @@ export class TenantVerifier {
     }
   }
 
-  async #keepCanary(record: TenantRecord, key: TenantKey, { signal }: ChangeOptions): Promise<void> {
-    const { residents, canaries } = this.#parts;
-    await residents.keyrings.withOneKey(record, key, "write", (keyring) =>
-      canaries.keep(record, key.number, keyring, signal && { signal }),
-    );
+  /** Keeps a canary, which is wrapped in the time that is left. @returns why the key could not */
+  async #keepCanary(record: TenantRecord, key: TenantKey, endsAtMs: number, { signal }: ChangeOptions): Promise<readonly TenantFinding[]> {
+    const { residents, canaries, policy } = this.#parts;
+    const { clock, addresses } = policy;
+    const call = signal && { signal };
+    const wrapping = residents.keyrings.withOneKey(record, key, "write", async (keyring) => {
+      const { dataKey, keyRecord } = await keyring.createDataKey(call);
+      dataKey.destroy();
+      return keyRecord;
+    });
+    const ms = Math.max(0, endsAtMs - clock.monotonicMs());
+    let keyRecord: Uint8Array;
+    try {
+      const limit = { clock, ms, error: () => new EnvelockError("timeout", "the check did not end in time") };
+      keyRecord = await waitFor(wrapping, { signal, limit });
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!EnvelockError.is(error)) throw error;
+      return [failedCheck("canary", error, "service", addresses)];
+    }
+    await canaries.keep(record, key.number, keyRecord, call);
+    return [];
   }
 }
 

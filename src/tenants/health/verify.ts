@@ -81,7 +81,7 @@ async function diagnosis({ opener, key, identity, signal, addresses }: KeyToVeri
     const found = await opener.diagnose(key, identity, { signal });
     return { found, findings: found.map(translated) };
   } catch (error) {
-    return { found: [], findings: [failed("doctor", error, "service", addresses)] };
+    return { found: [], findings: [failedCheck("doctor", error, "service", addresses)] };
   }
 }
 
@@ -119,7 +119,7 @@ async function roundTrip(provider: KeyProvider, { context, clock, signal, addres
     };
     return [trip, await wrongContext(provider, recipient, other, signal), latency(wrappedAt - begunAt, unwrappedAt - wrappedAt)];
   } catch (error) {
-    return [failed("round-trip", error, "service", addresses), ...skipped("context", "latency")];
+    return [failedCheck("round-trip", error, "service", addresses), ...skipped("context", "latency")];
   }
 }
 
@@ -130,7 +130,7 @@ async function wrongContext(provider: KeyProvider, recipient: Recipient, other: 
   } catch (error) {
     const isRefused = EnvelockError.is(error) && (error.code === "unwrap-rejected" || error.code === "authentication-failed");
     if (isRefused) return { check: "context", level: "ok", whose: "service", detail: "the key refuses another tenant's context" };
-    return failed("context", error, "service");
+    return failedCheck("context", error, "service");
   }
   if (!BINDS_CONTEXT.has(recipient.alg)) {
     return {
@@ -168,7 +168,7 @@ async function checked(check: string, whose: Whose, detail: string, run: () => P
     await run();
     return { check, level: "ok", whose, detail };
   } catch (error) {
-    return failed(check, error, whose);
+    return failedCheck(check, error, whose);
   }
 }
 
@@ -178,7 +178,8 @@ export function reachHint(addresses: readonly string[]): string {
   return `Let the firewall of the key service admit ${from}, or connect by a private endpoint.`;
 }
 
-function failed(check: string, error: unknown, whose: Whose, addresses: readonly string[] = []): TenantFinding {
+/** Makes a finding of a check that failed. @param addresses those that the vendor calls from */
+export function failedCheck(check: string, error: unknown, whose: Whose, addresses: readonly string[] = []): TenantFinding {
   if (!EnvelockError.is(error)) {
     const isTime = error instanceof Error && error.name === "TimeoutError";
     return {
