@@ -33,6 +33,14 @@ export function parseKeyArn(what: string, text: unknown): KeyArn {
   throw invalidArgument(`${what} is of a partition that is not known here: aws, aws-cn and aws-us-gov are`);
 }
 
+/** The key service of a region, where no key is meant. @throws `invalid-argument` */
+export function serviceIn(region: unknown): KeyArn {
+  if (!isTextOfAtMost(MAX_ARN_BYTES, region) || !REGION.test(region))
+    throw invalidArgument("region is the name of a region, such as eu-central-1");
+  const partition = region.startsWith("cn-") ? "aws-cn" : region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
+  return { text: region, partition, region, account: "", id: "" };
+}
+
 /** The origin of a service in a region. `kms-fips`, dual stack and the suffix of a partition are of AWS's endpoint rules. */
 export function originOf(
   service: "kms" | "sts",
@@ -52,6 +60,7 @@ export function checkedRoleArn(arn: unknown): string {
 }
 
 const MAX_ARN_BYTES = 400;
+const REGION = /^[a-z]{2}(?:-[a-z]{2,12}){1,3}-\d{1,2}$/;
 const KEY_ARN =
   /^arn:([a-z-]{1,20}):kms:([a-z]{2}(?:-[a-z]{2,12}){1,3}-\d{1,2}):(\d{12}):key\/((?:mrk-)?[0-9a-f][0-9a-f-]{30,62}[0-9a-f])$/;
 const ROLE_ARN = /^arn:aws(?:-cn|-us-gov)?:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;

@@ -12,6 +12,7 @@ export type AwsOperation =
   | "GetKeyRotationStatus"
   | "GetKeyPolicy"
   | "CreateGrant"
+  | "GenerateRandom"
   | "AssumeRole"
   | "AssumeRoleWithWebIdentity"
   | "GetCredentials";

@@ -1,7 +1,7 @@
-import { concatBytes, type OwnedBytes, wipe } from "../../src/core/base/bytes.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { refuseUnknown } from "../../src/core/base/options.ts";
 import type { RandomSource } from "../../src/core/contracts/random-source.ts";
+import { drawnRandom } from "../http/drawn-random.ts";
 import { parseVaultUrl } from "./key-url.ts";
 import { type AzureConnectionOptions, CONNECTION_OPTIONS } from "./options.ts";
 import { KeyVault } from "./sdk/key-vault.ts";
@@ -32,28 +32,14 @@ export function managedHsmRandom(options: ManagedHsmRandomOptions): Required<Ran
   if (location.isKnownCloud && !location.isManagedHsm) throw invalidArgument("a key vault has no random generator; a Managed HSM has");
   const connection = new VaultConnection(location, options);
   const hsm = new KeyVault(connection);
-  return {
+  return drawnRandom({
     name: "managed-hsm-random",
-    async randomBytes(count, { signal } = {}) {
+    mostAtOnce: 128,
+    requireOpen(signal) {
       connection.requireOpen();
       signal?.throwIfAborted();
-      if (!Number.isInteger(count) || count < 1 || count > MAX_BYTES)
-        throw invalidArgument(`count is ${count}, expected 1 to ${MAX_BYTES}`);
-      const parts: OwnedBytes[] = [];
-      try {
-        for (let left = count; left > 0; left -= MAX_BYTES_A_CALL) {
-          parts.push(await hsm.randomBytes(Math.min(left, MAX_BYTES_A_CALL), signal));
-        }
-        return concatBytes(...parts);
-      } finally {
-        wipe(...parts);
-      }
     },
-    async close() {
-      hsm.close();
-    },
-  };
+    draw: (count, signal) => hsm.randomBytes(count, signal),
+    close: () => hsm.close(),
+  });
 }
-
-const MAX_BYTES_A_CALL = 128;
-const MAX_BYTES = 4096;

@@ -14,6 +14,12 @@ export function checkedKeyName(key: unknown): string {
   );
 }
 
+/** @throws `invalid-argument` */
+export function checkedLocation(location: unknown): string {
+  if (isTextOfAtMost(MAX_NAME_BYTES, location) && LOCATION.test(location)) return location;
+  throw invalidArgument("location is projects/<project>/locations/<location>");
+}
+
 /** The number of the version that a name names, if it is one of `key`: in the one spelling that the service writes. */
 export function versionOf(name: unknown, key: string): number | undefined {
   const before = `${key}/cryptoKeyVersions/`;
@@ -28,4 +34,5 @@ export function versionName(key: string, version: number): string {
 
 /** Ids with a domain have a colon: `example.com:project`. */
 const KEY_NAME = /^projects\/[a-z0-9][a-z0-9.:-]{0,99}\/locations\/[a-z0-9-]{1,63}\/keyRings\/[\w-]{1,63}\/cryptoKeys\/[\w-]{1,63}$/;
+const LOCATION = /^projects\/[a-z0-9][a-z0-9.:-]{0,99}\/locations\/[a-z0-9-]{1,63}$/;
 const MAX_NAME_BYTES = 480;

@@ -1,8 +1,7 @@
-import type { OwnedBytes } from "../../src/core/base/bytes.ts";
-import { invalidArgument } from "../../src/core/base/errors.ts";
 import { refuseUnknown } from "../../src/core/base/options.ts";
 import type { RandomSource } from "../../src/core/contracts/random-source.ts";
 import { fromBase64 } from "../http/base64.ts";
+import { drawnRandom } from "../http/drawn-random.ts";
 import { textFieldOf } from "../http/fields.ts";
 import { VaultConnection } from "./connection.ts";
 import { brokenAnswer } from "./failures.ts";
@@ -30,24 +29,17 @@ export function vaultRandom(options: VaultRandomOptions): Required<RandomSource>
   const { mount = "transit", ...connectionOptions } = options;
   const place = checkedPath("mount", mount);
   const connection = new VaultConnection(connectionOptions);
-  return {
+  return drawnRandom({
     name: "vault-random",
-    async randomBytes(count, { signal } = {}): Promise<OwnedBytes> {
-      connection.requireOpen(signal);
-      if (!Number.isInteger(count) || count < 1 || count > MAX_BYTES)
-        throw invalidArgument(`count is ${count}, expected 1 to ${MAX_BYTES}`);
-      const data = await connection.call(
-        { operation: "random", of: place, method: "POST", path: `/v1/${place}/random/${count}`, body: "{}" },
-        signal,
-      );
+    mostAtOnce: 4096,
+    requireOpen: (signal) => connection.requireOpen(signal),
+    async draw(count, signal) {
+      const path = `/v1/${place}/random/${count}`;
+      const data = await connection.call({ operation: "random", of: place, method: "POST", path, body: "{}" }, signal);
       const bytes = fromBase64(textFieldOf(data, "random_bytes") ?? "");
       if (bytes?.length === count) return bytes;
       throw brokenAnswer("random", place, `does not hold ${count} bytes`);
     },
-    async close() {
-      connection.close();
-    },
-  };
+    close: () => connection.close(),
+  });
 }
-
-const MAX_BYTES = 4096;
