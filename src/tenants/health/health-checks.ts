@@ -137,7 +137,7 @@ export class HealthChecks {
     const { residents, uses, policy } = this.#parts;
     if (residents.nowS - slot.usedAtS < DAY_S) return true;
     const usedAtMs = await uses.usedAtMs(id).catch(() => undefined); // the next canary asks again
-    return usedAtMs !== undefined && policy.clock.unixMs() - usedAtMs < DAY_S * 1000;
+    return usedAtMs !== undefined && Math.abs(policy.clock.unixMs() - usedAtMs) < DAY_S * 1000;
   }
 
   async #check(record: TenantRecord): Promise<readonly TenantCanary[]> {
