@@ -1,169 +1,18 @@
-import { expect, test } from "vitest";
-import { EnvelockError } from "../../src/core/base/errors.ts";
-import type { TenantStore } from "../../src/core/contracts/tenant-store.ts";
-import { type TenantStoreConformanceHarness, tenantStoreConformance } from "../../src/stores/conformance/index.ts";
+import type { TenantPage, TenantPlace, TenantRow } from "../../src/core/contracts/tenant-store.ts";
+import { tenantStoreConformance } from "../../src/stores/conformance/index.ts";
 import { memoryTenantStore } from "../../src/tenants/stores/memory.ts";
+import { documentMutants } from "./mutants/document-mutants.ts";
+import { testMutants } from "./mutants/test-mutants.ts";
 
-/** A sound store with one fault, and the case that is there to notice it. */
-interface Mutant {
-  readonly fault: string;
-  readonly noticedBy: string;
-  /** What replaces parts of the sound store; called for each store object that a case opens. */
-  change(sound: TenantStore, shared: { isClosed: boolean }): Partial<TenantStore>;
-}
-
-const MUTANTS: readonly Mutant[] = [
-  {
-    fault: "drops what is not ASCII",
-    noticedBy: "a row comes back as it was stored",
-    change: (sound) => ({
-      insertIfAbsent: (row, options) => sound.insertIfAbsent({ ...row, document: row.document.replace(/[^\x20-\x7e]/g, "") }, options),
-    }),
-  },
-  {
-    fault: "gives a row of another place for one that is missing",
-    noticedBy: "what is not there is undefined",
-    change: (sound) => ({
-      get: async (place, options) => (await sound.get(place, options)) ?? { ...place, revision: 1, document: "{}" },
-    }),
-  },
-  {
-    fault: "replaces what is there",
-    noticedBy: "a place that is taken is refused",
-    change: (sound) => ({
-      async insertIfAbsent(row, options) {
-        const taken = await sound.get(row, options);
-        return taken === undefined ? await sound.insertIfAbsent(row, options) : await sound.compareAndSwap(row, taken.revision);
-      },
-    }),
-  },
-  {
-    fault: "does not tell capitals apart",
-    noticedBy: "ids that look alike, and kinds, are apart",
-    change: (sound) => ({
-      insertIfAbsent: (row, options) => sound.insertIfAbsent({ ...row, id: row.id.toLowerCase() }, options),
-    }),
-  },
-  {
-    fault: "keeps the old document",
-    noticedBy: "a change replaces document and revision",
-    change: (sound) => ({
-      async compareAndSwap(row, revision, options) {
-        const before = await sound.get(row, options);
-        return before !== undefined && (await sound.compareAndSwap({ ...row, document: before.document }, revision, options));
-      },
-    }),
-  },
-  {
-    fault: "takes every older revision for the same",
-    noticedBy: "a change on another revision is refused",
-    change: (sound) => ({
-      async compareAndSwap(row, revision, options) {
-        const before = await sound.get(row, options);
-        return before !== undefined && revision <= before.revision && (await sound.compareAndSwap(row, before.revision));
-      },
-    }),
-  },
-  {
-    fault: "inserts what it cannot change",
-    noticedBy: "a change of nothing makes nothing",
-    change: (sound) => ({
-      compareAndSwap: async (row, revision, options) =>
-        (await sound.compareAndSwap(row, revision, options)) || ((await sound.get(row)) === undefined && (await sound.insertIfAbsent(row))),
-    }),
-  },
-  {
-    fault: "lists in the order of an alphabet",
-    noticedBy: "a list gives each row of a kind once, by id",
-    change: (sound) => ({
-      async list({ kind, after, limit }) {
-        const rows = await sound.list({ kind, limit: Number.POSITIVE_INFINITY });
-        const inOrder = [...rows].sort((a, b) => a.id.localeCompare(b.id, "en"));
-        return inOrder.filter(({ id }) => after === undefined || id.localeCompare(after, "en") > 0).slice(0, limit);
-      },
-    }),
-  },
-  {
-    fault: "gives one row too few",
-    noticedBy: "a page has as many rows as it may",
-    change: (sound) => ({ list: async (page, options) => (await sound.list(page, options)).slice(0, Math.max(1, page.limit - 1)) }),
-  },
-  {
-    fault: "keeps to itself what it read",
-    noticedBy: "other store objects see it at once",
-    change(sound) {
-      const read = new Map<string, Awaited<ReturnType<TenantStore["get"]>>>();
-      return {
-        async get(place, options) {
-          const name = `${place.kind} ${place.id}`;
-          if (!read.has(name)) read.set(name, await sound.get(place, options));
-          return read.get(name);
-        },
-      };
-    },
-  },
-  {
-    fault: "says of every insert that it won",
-    noticedBy: "of many inserts of one place one wins",
-    change: (sound) => ({
-      async insertIfAbsent(row, options) {
-        const isTaken = (await sound.get(row, options)) !== undefined;
-        await sound.insertIfAbsent(row, options);
-        return !isTaken;
-      },
-    }),
-  },
-  {
-    fault: "looks at the revision and then changes",
-    noticedBy: "of many changes of one revision one wins",
-    change: (sound) => ({
-      async compareAndSwap(row, revision, options) {
-        const before = await sound.get(row, options);
-        if (before?.revision !== revision) return false;
-        await sound.compareAndSwap(row, revision);
-        return true;
-      },
-    }),
-  },
-  {
-    fault: "inserts in spite of the signal",
-    noticedBy: "an aborted signal stops it before anything is done",
-    change: (sound) => ({ insertIfAbsent: (row) => sound.insertIfAbsent(row) }),
-  },
-  {
-    fault: "closes the others too",
-    noticedBy: "close twice is fine, and leaves others open",
-    change: (sound, shared) => ({
-      async get(place, options) {
-        if (shared.isClosed) throw new EnvelockError("closed", "the store was closed");
-        return await sound.get(place, options);
-      },
-      async close() {
-        shared.isClosed = true;
-      },
-    }),
-  },
-];
-
-const SOUND = tenantStoreConformance(harnessOf());
-
-for (const { name, run } of SOUND) test(`the memory store of tenants: ${name}`, run);
-
-for (const { fault, noticedBy, change } of MUTANTS) {
-  test(`${noticedBy}: a store of tenants that ${fault} is refused`, async () => {
-    const found = tenantStoreConformance(harnessOf(change)).find(({ name }) => name === noticedBy);
-    await expect(found?.run()).rejects.toBeInstanceOf(EnvelockError);
-  });
-}
-
-test("each case is there for at least one mutant", () => {
-  const needed = new Set(MUTANTS.map(({ noticedBy }) => noticedBy));
-  expect(SOUND.map(({ name }) => name).filter((name) => !needed.has(name))).toEqual([]);
+const MUTANTS = documentMutants<TenantPlace, TenantRow, TenantRow, TenantPage>({
+  lookalikes: "ids that look alike, and kinds, are apart",
+  list: "a list gives each row of a kind once, by id",
+  nameOf: ({ kind, id }) => `${kind} ${id}`,
+  invented: (place) => ({ ...place, revision: 1, document: "{}" }),
+  lowered: (row) => ({ ...row, id: row.id.toLowerCase() }),
 });
 
-/** A harness of sound store objects on one table in memory, or of mutants of them. */
-function harnessOf(change: Mutant["change"] = () => ({})): TenantStoreConformanceHarness {
-  const sound = memoryTenantStore();
-  const shared = { isClosed: false };
-  return { open: () => ({ ...sound, ...change(sound, shared) }) };
-}
+testMutants("tenants", MUTANTS, (change = () => ({})) => {
+  const [sound, shared] = [memoryTenantStore(), { isClosed: false }];
+  return tenantStoreConformance({ open: () => ({ ...sound, ...change(sound, shared) }) });
+});
