@@ -30,6 +30,14 @@ export function blobChanged(name: string): EnvelockError {
   });
 }
 
+/** A put that was to replace whatever is there was overtaken: in Azure a commit drops the staged blocks of all other uploads of the name. */
+export function blobOvertaken(name: string): EnvelockError {
+  return new EnvelockError("invalid-argument", `another upload of blob ${shown(name)} was committed first, and this one was dropped`, {
+    detail: "blob-changed",
+    hint: "put it again, from the beginning of its source",
+  });
+}
+
 /** Whether a put failed because its condition did not hold: then nothing was stored. */
 export function isConditionError(error: unknown): boolean {
   return EnvelockError.is(error) && (error.detail === "blob-exists" || error.detail === "blob-changed");

@@ -9,7 +9,7 @@ import { encryptedBytes } from "../core/stream/streams.ts";
 import type { BlobCondition, BlobStore, BlobUpload } from "./blob-store.ts";
 import { BlockMemory, BlockSizes, blocksOf } from "./block-cutter.ts";
 import { type BlobDescription, sealedDescription } from "./description.ts";
-import { blobChanged, blobExists } from "./failures.ts";
+import { blobChanged, blobExists, blobOvertaken } from "./failures.ts";
 import { keyDigestsOf } from "./key-digest.ts";
 import { type BlobProgress, progressTo } from "./progress.ts";
 import { isPassing, type Persistence, repeated } from "./retries.ts";
@@ -172,6 +172,7 @@ async function committed(
         throw new EnvelockError("provider-failure", "the store answered a commit without an ETag", { whose: "service" });
       const own = isDoubtful ? await isOurs() : undefined;
       if (own !== undefined) return own;
+      if ("always" in condition) throw blobOvertaken(name);
       throw "ifNone" in condition ? blobExists(name) : blobChanged(name);
     } catch (error) {
       if (!isPassing(error)) throw error;

@@ -3,11 +3,13 @@ import { type AzureBlobsOptions, type AzureContainerClient, azureBlobs } from ".
 import { blobConformance } from "../../src/blobs/conformance/index.ts";
 import type { BlobFetch, BlobRequest } from "../../src/blobs/http.ts";
 import { encryptedStore, rewrapStale } from "../../src/blobs/index.ts";
+import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { noise } from "../support/arbitraries.ts";
 import { containerClient, startAzurite } from "../support/azurite.ts";
 import { expectSameBytes } from "../support/bytes.ts";
+import { kek } from "../support/keks.ts";
 import { refusal } from "../support/refusal.ts";
-import { inPieces, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
+import { inPieces, KEY_CONTEXT, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
 
 const azurite = await startAzurite();
 afterAll(() => azurite.close());
@@ -88,6 +90,20 @@ describe.each([
     expectSameBytes(await wholeOf(storeOf(backing, keyringOf("x", "new-1", "new-2", "new-3")), name), noise(50_000));
   });
 
+  test("of uploads that replace one name at once, each is stored whole or says that it was overtaken", async () => {
+    const name = `${way}/overtaken`;
+    const store = storeOf(open());
+    const uploads = [1, 2, 3, 4].map(async (seed) => await store.put(name, noise(100_000, seed), { replace: true }));
+    const outcomes = await Promise.allSettled(uploads);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ detail: "blob-changed", hint: expect.any(String) });
+    }
+    expect(outcomes.map(({ status }) => status)).toContain("fulfilled");
+    const stored = Buffer.from(await wholeOf(store, name));
+    const kept = outcomes.findIndex((_, at) => stored.equals(Buffer.from(noise(100_000, at + 1))));
+    expect(outcomes[kept]?.status).toBe("fulfilled");
+  });
+
   test("Put Blob fallback: a blob without blocks is sent anew if it is small", async () => {
     const name = `${way}/put-blob`;
     const envelope = await keyringOf("old").encrypt(noise(9000), { context: { object: name } });
@@ -153,6 +169,21 @@ describe.each([
     expect(found.sort()).toEqual([`${way}/stale/a`, `${way}/stale/c`]);
     const again = mover.findStale({ wrappedBy: { provider: "local", keyId: `old-${way}` }, after: `${way}/stale/a` }); // an index has no order
     expect((await again.next()).done).toBe(false);
+  });
+
+  test("a blob of more keys than there are tags is found by each of them", async () => {
+    const backing = open();
+    const ids = Array.from({ length: 6 }, (_, at) => `many-${way}-${at}`);
+    const [first = "", ...others] = ids;
+    const many = new Keyring({ wrapWith: [kek(first), ...others.map(kek)], context: KEY_CONTEXT });
+    await storeOf(backing, many).put(`${way}/many`, noise(10));
+    for (const keyId of ids) {
+      const found: string[] = [];
+      for await (const name of storeOf(backing, many).findStale({ wrappedBy: { provider: "local", keyId } })) found.push(name);
+      expect(found).toEqual([`${way}/many`]);
+    }
+    expect(await storeOf(backing, keyringOf("few", ...ids)).rewrap(`${way}/many`)).toBe("rewrapped");
+    expect(Object.keys((await client.getBlockBlobClient(`${way}/many`).getTags()).tags)).toEqual(["envelock_1"]);
   });
 
   test("a container that is not there is said to be missing", async () => {

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { azureStorageEncryption, localStorageKeys } from "../../src/foreign/azure-storage/index.ts";
+import { Regions } from "../../src/foreign/azure-storage/regions.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
-import { plaintextOf } from "./azure-storage-vectors.ts";
+import { countedNonce, plaintextOf, sealedRegion } from "./azure-storage-vectors.ts";
 
 const KEY_ID = "local:laws";
 const KEYS = localStorageKeys([{ keyId: KEY_ID, key: plaintextOf(32) }]);
@@ -144,6 +145,25 @@ describe("a changed body", () => {
     }
   });
 
+  test("of another length than is known from elsewhere is refused, shorter or longer, by every method", async () => {
+    const { metadata, body } = await written(64);
+    const source = { metadata, size: body.length, read: async (start: number, end: number) => body.subarray(start, end) };
+    for (const expectedBytes of [0, 48, 63, 65, 80]) {
+      for (const read of [
+        () => ENCRYPTION.open(source, { expectedBytes }),
+        () => ENCRYPTION.decrypt({ metadata, body }, { expectedBytes }),
+        async () => await collected(await ENCRYPTION.decryptStream({ metadata, body: asyncOf([body]) }, { expectedBytes })),
+      ]) {
+        expect(await refusal(read)).toMatchObject({ code: "malformed-envelope", detail: "other-length" });
+      }
+    }
+    for (const regions of [0, 1, 3, 5]) {
+      const storedBytes = regions * STORED_BYTES; // a length that some body has, but not this one
+      const streamed = ENCRYPTION.decryptStream({ metadata, body: asyncOf([body]) }, { storedBytes });
+      expect(await refusal(async () => await collected(await streamed))).toMatchObject({ detail: "other-length" });
+    }
+  });
+
   test("releases no region before its tag is verified, and ends the stream in an error", async () => {
     const { metadata, body, plaintext } = await written(80);
     body[2 * STORED_BYTES + 20] = (body[2 * STORED_BYTES + 20] ?? 0) ^ 1;
@@ -161,7 +181,6 @@ describe("a changed body", () => {
   });
 
   test("with mixed layouts of nonces is refused also when the parts are read apart", async () => {
-    const { sealedRegion, countedNonce } = await import("./azure-storage-vectors.ts");
     const inner = Buffer.concat([Buffer.from("2.1\0\0\0\0\0"), Buffer.alloc(32, 7)]);
     const current = await KEYS.current();
     const wrapped = (await current.wrapKey?.("A256KW", inner)) ?? inner;
@@ -179,6 +198,33 @@ describe("a changed body", () => {
     });
     expect(await blob.read(16, 32)).toEqual(plaintextOf(16));
     expect(await refusalCode(() => blob.read(32, 48))).toBe("authentication-failed");
+  });
+});
+
+describe("a region at its place", () => {
+  // Twelve bytes, as three words: of Python, Java and .NET, and what only looks like one of them.
+  test.each([
+    ["00000000 00000000 00000005", 5, true],
+    ["00000000 00000000 00000005", 4, false],
+    ["00000000 00000001 00000005", 2 ** 32 + 5, true],
+    ["00000001 00000000 00000005", 5, false],
+    ["80000000 00000000 00000005", 5, false],
+    ["00000000 00000001 00000005", 5, false],
+    ["00000000 00000005 00000000", 5, true],
+    ["00000001 00000005 00000000", 5, false],
+    ["00000000 00000005 00000001", 5, false],
+    ["00000000 00000005 00000000", 2 ** 32 + 5, false], // Java's counter has 32 bits
+    ["00000000 06000000 00000000", 5, true],
+    ["00000000 05000000 00000000", 5, false],
+    ["00000001 06000000 00000000", 5, false],
+    ["00000000 06000000 00000001", 5, false],
+    ["00000000 06000000 01000000", 2 ** 32 + 5, true],
+  ] as const)("under the nonce %s, at %i: %s", async (words, index, opens) => {
+    const key = Buffer.alloc(32, 7);
+    const stored = new Uint8Array(sealedRegion(key, Buffer.from(words.replaceAll(" ", ""), "hex"), plaintextOf(16)));
+    const opening = new Regions(key, REGION_BYTES).open(index, stored);
+    if (opens) expect(await opening).toEqual(plaintextOf(16));
+    else expect(await refusalCode(() => opening)).toBe("authentication-failed");
   });
 });
 
@@ -223,6 +269,49 @@ describe("changed metadata", () => {
     ["a key id that is an object", (data) => JSON.stringify(data).replace(`"${KEY_ID}"`, "{}"), "malformed-envelope"],
     ["a key id in another case", (data) => JSON.stringify(data).replace(KEY_ID, KEY_ID.toUpperCase()), "no-matching-provider"],
     ["base64url", (data) => JSON.stringify(data).replace(/"EncryptedKey":"[^"]{4}/, '"EncryptedKey":"-_-_'), "malformed-envelope"],
+    ["base64 with a line break", (data) => JSON.stringify(data).replace(/"EncryptedKey":"[^"]{4}/, "$&\\n"), "malformed-envelope"],
+    ["base64 with a blank", (data) => JSON.stringify(data).replace(/"EncryptedKey":"[^"]{4}/, "$& "), "malformed-envelope"],
+    [
+      "base64 without its padding",
+      (data) => JSON.stringify(data).replace(/("EncryptedKey":"[^"]{61})[^"]{3}"/, '$1="'),
+      "malformed-envelope",
+    ],
+    ["a byte order mark", (data) => `\ufeff${JSON.stringify(data)}`, "malformed-envelope"],
+    ["text behind its end", (data) => `${JSON.stringify(data)}{}`, "malformed-envelope"],
+    ["single quotes", (data) => JSON.stringify(data).replaceAll('"', "'"), "malformed-envelope"],
+    ["JSON within JSON", (data) => JSON.stringify(JSON.stringify(data)), "malformed-envelope"],
+    ["an algorithm in lower case", (data) => JSON.stringify(data).replace("AES_GCM_256", "aes_gcm_256"), "unsupported-version"],
+    ["an empty protocol", (data) => JSON.stringify(data).replace('"2.1"', '""'), "malformed-envelope"],
+    ["a protocol of null", (data) => JSON.stringify(data).replace('"2.1"', "null"), "malformed-envelope"],
+    ["a protocol with a blank", (data) => JSON.stringify(data).replace('"2.1"', '"2.1 "'), "unsupported-version"],
+    ["no key id", (data) => JSON.stringify(data).replace('"KeyId"', '"keyid"'), "malformed-envelope"],
+    ["a key id with a blank", (data) => JSON.stringify(data).replace(KEY_ID, `${KEY_ID} `), "no-matching-provider"],
+    ["no algorithm of the key", (data) => JSON.stringify(data).replace('"Algorithm"', '"algorithm"'), "malformed-envelope"],
+    ["A128KW", (data) => JSON.stringify(data).replace("A256KW", "A128KW"), "authentication-failed"],
+    ["the name of a method for an algorithm", (data) => JSON.stringify(data).replace("A256KW", "toString"), "authentication-failed"],
+    ["RSA for an AES key", (data) => JSON.stringify(data).replace("A256KW", "RSA-OAEP"), "authentication-failed"],
+    [
+      "a wrapped key of 8 bytes",
+      (data) => JSON.stringify(data).replace(/"EncryptedKey":"[^"]*"/, '"EncryptedKey":"AAAAAAAAAAA="'),
+      "authentication-failed",
+    ],
+    [
+      "a wrapped key of 1 KiB",
+      (data) => JSON.stringify(data).replace(/"EncryptedKey":"[^"]*"/, `"EncryptedKey":"${"AAAA".repeat(344)}"`),
+      "authentication-failed",
+    ],
+    ["a region as a fraction of zero", (data) => JSON.stringify(data).replace('"DataLength":16', '"DataLength":16.0'), "opens"],
+    ["a region of minus zero", (data) => JSON.stringify(data).replace('"DataLength":16', '"DataLength":-0'), "malformed-envelope"],
+    [
+      "a region in another place",
+      (data) => JSON.stringify({ ...data, EncryptedRegionInfo: undefined, DataLength: 16, NonceLength: 12 }),
+      "malformed-envelope",
+    ],
+    [
+      "regions in an array",
+      ({ EncryptedRegionInfo, ...data }) => JSON.stringify({ ...data, EncryptedRegionInfo: [EncryptedRegionInfo] }),
+      "malformed-envelope",
+    ],
     ["megabytes of text", (data) => JSON.stringify({ ...data, more: "x".repeat(2 ** 21) }), "malformed-envelope"],
     ["deep nesting", (data) => `${JSON.stringify(data).slice(0, -1)},"deep":${"[".repeat(30_000)}${"]".repeat(30_000)}}`, "opens"],
     ["unknown members", (data) => JSON.stringify({ ...data, New: { deep: [1, { a: 1 }, { a: 1 }] } }), "opens"],
@@ -258,7 +347,9 @@ describe("changed metadata", () => {
 
 describe("bounds and keys", () => {
   test("maxRegionBytes refuses longer regions with a hint, before a key is used", async () => {
-    const { body, metadata } = await written(20);
+    const { body, metadata, plaintext } = await written(20);
+    const exact = azureStorageEncryption({ keys: KEYS, maxRegionBytes: REGION_BYTES });
+    expect(await exact.decrypt({ metadata, body })).toEqual(plaintext);
     const small = azureStorageEncryption({ keys: { resolve: () => Promise.reject(new Error("must not be asked")) }, maxRegionBytes: 15 });
     const error = await refusal(() => small.decrypt({ metadata, body }));
     expect([error.code, error.detail]).toEqual(["malformed-envelope", "region-too-large"]);

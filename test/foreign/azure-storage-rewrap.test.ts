@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { azureStorageEncryption, localStorageKeys, type StorageMetadataClient } from "../../src/foreign/azure-storage/index.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -141,6 +142,33 @@ describe("rewrap", () => {
       expect(await refusalCode(() => encryption(NEW, OLD).rewrap(blob))).toBe(code);
       expect(blob.writes).toBe(0);
     }
+  });
+
+  test("moves a key that is wrapped with another algorithm of the same KEK", async () => {
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    const of = (algorithm: "RSA-OAEP" | "RSA-OAEP-256") => encryption({ keyId: "local:rsa", privateKey: pem, algorithm });
+    const { metadata, body } = await of("RSA-OAEP").encrypt(plaintextOf(10));
+    const blob = new FakeBlob(metadata);
+    expect(await of("RSA-OAEP-256").rewrap(blob)).toBe("rewrapped");
+    expect(await of("RSA-OAEP-256").rewrap(blob)).toBe("current");
+    const { encryptiondata = "" } = blob.metadata;
+    expect(JSON.parse(encryptiondata).WrappedContentKey).toMatchObject({ KeyId: "local:rsa", Algorithm: "RSA-OAEP-256" });
+    expect(await of("RSA-OAEP").decrypt({ metadata: blob.metadata, body })).toEqual(plaintextOf(10));
+  });
+
+  test("touches no blob of 1.0 without dangerReadV1", async () => {
+    const { metadata } = await encryption(OLD).encrypt(plaintextOf(1));
+    const data = JSON.parse(metadata.encryptiondata);
+    const one = {
+      ...data,
+      EncryptionAgent: { Protocol: "1.0", EncryptionAlgorithm: "AES_CBC_256" },
+      ContentEncryptionIV: btoa("0123456789abcdef"),
+    };
+    const blob = new FakeBlob({ encryptiondata: JSON.stringify(one) });
+    const careful = azureStorageEncryption({ keys: localStorageKeys([NEW, OLD]) });
+    expect(await refusal(() => careful.rewrap(blob))).toMatchObject({ code: "unsupported-version", detail: "protocol-1.0" });
+    expect(blob.writes).toBe(0);
   });
 
   test("errors of the client have codes, with the client's as cause", async () => {

@@ -53,9 +53,10 @@ describe("migratingReader", () => {
     const envelope = await KEYRING.encrypt(plaintextOf(100), { context: context("a") });
     const both = await READER.open(sourceOf(envelope, metadata));
     expect(await refusalCode(() => both.read(0, 10))).toBe("authentication-failed");
-    expect(await refusalCode(() => READER.open(sourceOf(envelope, { encryptiondata: "{}" }), { context: context("a") }))).toBe(
-      "malformed-envelope",
-    );
+    for (const encryptiondata of ["{}", "", "[]", "null", "lost"]) {
+      const open = () => READER.open(sourceOf(envelope, { encryptiondata }), { context: context("a") });
+      expect(await refusalCode(open)).toBe("malformed-envelope");
+    }
     const error = await refusal(() => READER.open(sourceOf(envelope, {}), { context: context("a"), expectedBytes: 99 }));
     expect([error.code, error.detail]).toEqual(["malformed-envelope", "other-length"]);
   });

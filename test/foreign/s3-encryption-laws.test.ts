@@ -89,6 +89,8 @@ describe("instruction files", () => {
     ["state c, d or i of format 3 again", own, JSON.stringify({ ...wrapped, "x-amz-c": "115" })],
     ["state all of format 3", {}, JSON.stringify(three.metadata)],
     ["bring a key of format 2 for an object of format 3", own, JSON.stringify(two.metadata)],
+    ["bring a key of format 2, and state c of format 3", {}, JSON.stringify({ ...two.metadata, "x-amz-c": "115" })],
+    ["bring a key of format 2 and one of format 3", {}, JSON.stringify({ ...two.metadata, ...wrapped })],
     ["are no JSON", own, "{"],
     ["are an array", own, "[]"],
     ["have a member that is no text", own, JSON.stringify({ ...wrapped, "x-amz-w": 2 })],
@@ -120,8 +122,53 @@ describe("what is not read", () => {
     ["KMS without KMS", { ...metadata, "x-amz-wrap-alg": "kms+context" }, "unsupported-version"],
     ["format 1", { "x-amz-key": "AAAA", "x-amz-iv": "AAAA", "x-amz-matdesc": "{}" }, "unsupported-version"],
     ["plaintext", { "content-type": "text/plain" }, "malformed-envelope"],
+    ["a tag of 0128 bits", { ...metadata, "x-amz-tag-len": "0128" }, "malformed-envelope"],
+    ["a tag of no bits", { ...metadata, "x-amz-tag-len": "" }, "malformed-envelope"],
+    ["a content algorithm in lower case", { ...metadata, "x-amz-cek-alg": "aes/gcm/nopadding" }, "unsupported-version"],
+    ["a wrapping in lower case", { ...metadata, "x-amz-wrap-alg": "aes/gcm" }, "unsupported-version"],
+    ["an empty wrapping", { ...metadata, "x-amz-wrap-alg": "" }, "malformed-envelope"],
+    ["a description that is no JSON", { ...metadata, "x-amz-matdesc": "{" }, "malformed-envelope"],
+    ["a description with an object in it", { ...metadata, "x-amz-matdesc": '{"a":{}}' }, "malformed-envelope"],
+    ["a description with a name twice", { ...metadata, "x-amz-matdesc": '{"a":"1","a":"2"}' }, "malformed-envelope"],
+    ["a key in base64url", { ...metadata, "x-amz-key-v2": "-_-_" }, "malformed-envelope"],
+    ["a key with a line break", { ...metadata, "x-amz-key-v2": `${metadata["x-amz-key-v2"]}\n` }, "malformed-envelope"],
+    ["a key without its nonce", { ...metadata, "x-amz-key-v2": `${metadata["x-amz-key-v2"]}`.slice(16) }, "authentication-failed"],
+    ["a key that is empty", { ...metadata, "x-amz-key-v2": "" }, "malformed-envelope"],
+    [
+      "names as headers have them",
+      Object.fromEntries(Object.entries(metadata).map(([name, text]) => [`x-amz-meta-${name}`, text])),
+      "malformed-envelope",
+    ],
   ])("%s", async (_what, given, code) => {
     expect(await readCode(given, body)).toBe(code);
+  });
+
+  const three = writtenObject(3, AES_KEY, PLAINTEXT);
+  test.each([
+    ["a suite with a zero in front", { "x-amz-c": "0115" }, "unsupported-version"],
+    ["the suite of GCM without a commitment", { "x-amz-c": "114" }, "unsupported-version"],
+    ["a wrapping of one digit", { "x-amz-w": "2" }, "unsupported-version"],
+    ["a wrapping by its name", { "x-amz-w": "AES/GCM" }, "unsupported-version"],
+    ["the wrapping toString", { "x-amz-w": "toString" }, "unsupported-version"],
+    ["the wrapping of RSA", { "x-amz-w": "22" }, "no-matching-provider"],
+    ["a message id of 27 bytes", { "x-amz-i": Buffer.alloc(27).toString("base64") }, "malformed-envelope"],
+    ["a message id of 29 bytes", { "x-amz-i": Buffer.alloc(29).toString("base64") }, "malformed-envelope"],
+    ["a message id that is the commitment", { "x-amz-i": `${three.metadata["x-amz-d"]}` }, "authentication-failed"],
+    ["a commitment of zeros", { "x-amz-d": Buffer.alloc(28).toString("base64") }, "authentication-failed"],
+    ["a commitment of 32 bytes", { "x-amz-d": Buffer.alloc(32).toString("base64") }, "malformed-envelope"],
+    ["a key of format 2 beside its own", { "x-amz-key-v2": `${three.metadata["x-amz-3"]}` }, "malformed-envelope"],
+    ["a description for KMS alone", { "x-amz-t": "{" }, "opens"],
+    ["a description that is no JSON", { "x-amz-m": "[]" }, "malformed-envelope"],
+  ])("format 3 with %s", async (_what, change, code) => {
+    expect(await readCode({ ...three.metadata, ...change }, three.body)).toEqual(code === "opens" ? PLAINTEXT : code);
+  });
+
+  test("an instruction file never counts where the object has its own key", async () => {
+    const other = writtenObject(2, plaintextOf(32).reverse(), PLAINTEXT);
+    expect(await readCode(metadata, body, JSON.stringify(other.metadata))).toEqual(PLAINTEXT);
+    const { "x-amz-3": key, "x-amz-w": wrapping, "x-amz-m": description } = writtenObject(3, AES_KEY, PLAINTEXT).metadata;
+    const file = JSON.stringify({ "x-amz-3": key, "x-amz-w": wrapping, "x-amz-m": description });
+    expect(await readCode(three.metadata, three.body, file)).toEqual(PLAINTEXT);
   });
 
   test("a short tag that fits its first bytes", async () => {

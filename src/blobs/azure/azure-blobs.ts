@@ -76,11 +76,11 @@ export function azureBlobs(container: AzureContainerClient | AzureSasContainer, 
       findByKey: async (digest, { prefix = "", after }, call = {}) => {
         const signal = callSignal(call, CALL_OPTIONS, "findByKey");
         const [place = "0", marker = ""] = (after ?? "0 ").split(/ (.*)/s);
-        const tag = TAG_NAMES[Number(place)] ?? "";
-        const where = `"${tag}" = '${digest}'`;
+        const tag = TAG_NAMES[Number(place)];
+        const where = tag === undefined ? `"${MORE_KEYS}" = '1'` : `"${tag}" = '${digest}'`;
         const found = await calls.findByTags(where, marker === "" ? undefined : marker, MOST_FOUND, signal ? { signal } : {});
         const names = found.entries.map(({ name }) => name).filter((name) => name.startsWith(prefix));
-        const isLast = found.marker === undefined && Number(place) + 1 >= TAG_NAMES.length;
+        const isLast = found.marker === undefined && Number(place) >= TAG_NAMES.length;
         return { names, ...(!isLast && { next: found.marker === undefined ? `${Number(place) + 1} ` : `${place} ${found.marker}` }) };
       },
     }),
@@ -183,13 +183,13 @@ async function rewrapped(
   if (isHeld) return "not-possible";
   const isTagged = tagCount > 0 || !calls.isWithoutTags;
   const tags = isTagged ? await knownTags(() => calls.tags(name, at(name, signal))) : {};
-  const ownTag = TAG_NAMES[0];
+  const ownTag = [...TAG_NAMES, MORE_KEYS].find((tag) => tags[tag] !== undefined);
   const before = ownTag === undefined ? undefined : tags[ownTag];
   const content: AzureContent = {
     metadata: { ...metadata, envelock_keys: keys.join(".") },
     headers, // the MD5 property is not among them: it would no longer fit
     tags: {
-      ...Object.fromEntries(Object.entries(tags).filter(([tag]) => !TAG_NAMES.includes(tag))),
+      ...Object.fromEntries(Object.entries(tags).filter(([tag]) => tag !== MORE_KEYS && !TAG_NAMES.includes(tag))),
       ...((calls.hasTags || before !== undefined) && tagsOf(keys)),
     },
     tier,
@@ -227,6 +227,7 @@ async function knownTags(read: () => Promise<Readonly<Record<string, string>>>):
 }
 
 function tagsOf(keys: readonly string[]): Readonly<Record<string, string>> {
+  if (keys.length > TAG_NAMES.length) return { [MORE_KEYS]: "1" };
   return Object.fromEntries(TAG_NAMES.flatMap((tag, at) => (keys[at] === undefined ? [] : [[tag, keys[at] ?? ""]])));
 }
 
@@ -253,8 +254,10 @@ async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
 
 const OPTIONS: OptionNames<AzureBlobsOptions> = { indexTags: true, leaseId: true, tier: true, mostResentBytes: true };
 const SAS_OPTIONS: OptionNames<AzureSasContainer> = { url: true, sas: true, fetch: true, silenceMs: true, clock: true };
-/** One tag for each key that wraps a blob. A blob has at most ten tags; the keys beyond are found by their metadata alone. */
+/** One tag for each key that wraps a blob. A blob has at most ten tags, and the application wants some of them. */
 const TAG_NAMES: readonly string[] = ["envelock_1", "envelock_2", "envelock_3", "envelock_4"];
+/** The only tag of a blob with more keys: every search looks at it, and so finds it once. */
+const MORE_KEYS = "envelock_more";
 /** The most that the service gives in one page. */
 const MOST_FOUND = 5000;
 const BLOCKS = {
