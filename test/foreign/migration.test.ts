@@ -46,6 +46,23 @@ describe("migratingReader", () => {
     expect(await refusalCode(() => moved.read(0, 1))).toBe("closed");
   });
 
+  test("takes no object of Amazon's client for an envelope, in whatever format it is", async () => {
+    const reader = migratingReader(KEYRING, s3EncryptionClient({ keys: [{ aesKey: plaintextOf(32) }] }));
+    const envelope = await KEYRING.encrypt(plaintextOf(100), { context: context("a") });
+    const opened = (given: Partial<StoredSource>) => reader.open({ ...sourceOf(envelope, {}), ...given }, { context: context("a") });
+    expect((await opened({})).format).toBe("envelope");
+    for (const [given, code] of [
+      [{ metadata: { "x-amz-key": "AAAA", "x-amz-iv": "AAAA" } }, "unsupported-version"],
+      [{ metadata: { "x-amz-key-v2": "AAAA" } }, "malformed-envelope"],
+      [{ metadata: { "x-amz-3": "AAAA" } }, "malformed-envelope"],
+      [{ metadata: { "X-Amz-C": "115" } }, "malformed-envelope"],
+      [{ instructionFile: "{}" }, "malformed-envelope"],
+      [{ instructionFile: "" }, "malformed-envelope"],
+    ] as const) {
+      expect(await refusalCode(() => opened(given))).toBe(code);
+    }
+  });
+
   test("never hands out what is neither, and never falls back from one to the other", async () => {
     const { body, metadata } = await ENCRYPTION.encrypt(plaintextOf(100));
     expect(await refusalCode(() => READER.open(sourceOf(plaintextOf(100), { kind: "plain" })))).toBe("malformed-envelope");
@@ -111,6 +128,14 @@ describe("reencryptObjects", () => {
     const put = async (): Promise<void> => stop.abort(new Error("enough"));
     const objects = [1, 2].map((number) => ({ name: `${number}`, object: sourceOf(body, metadata) }));
     await expect(collected(reencryptObjects(READER, objects, { put, signal: stop.signal }))).rejects.toThrow("enough");
+    const during = new AbortController();
+    const broken = async (): Promise<never> => {
+      during.abort(new Error("enough"));
+      throw new Error("the put was cut off"); // no failure of the object
+    };
+    await expect(collected(reencryptObjects(READER, objects.slice(0, 1), { put: broken, signal: during.signal }))).rejects.toThrow(
+      "enough",
+    );
     expect(await refusalCode(() => reencryptObjects(READER, [], untyped({})))).toBe("invalid-argument");
   });
 });

@@ -217,6 +217,16 @@ describe("bounds and keys", () => {
     expect(await refusalCode(() => s3EncryptionClient({ keys: [{ aesKey: other }, { aesKey: AES_KEY }] }))).toBe("invalid-argument");
   });
 
+  test.each([0, 16, 24, 31, 33])("KMS gives a data key of 32 bytes, and not of %i", async (length) => {
+    const [key, nonce] = [plaintextOf(length), plaintextOf(12)];
+    const sealed = length === 16 || length === 24 ? new Uint8Array(await sealedBy(key, nonce)) : plaintextOf(60);
+    const bound = JSON.stringify({ "aws:x-amz-cek-alg": "AES/GCM/NoPadding" });
+    const names = { "x-amz-key-v2": "AAAA", "x-amz-wrap-alg": "kms+context", "x-amz-cek-alg": "AES/GCM/NoPadding", "x-amz-matdesc": bound };
+    const metadata = { ...names, "x-amz-iv": Buffer.from(nonce).toString("base64") };
+    const reader = s3EncryptionClient({ keys: [{ kmsDecrypt: async () => key.slice() }] });
+    expect(await refusalCode(() => reader.decrypt({ metadata, body: sealed }))).toBe("authentication-failed");
+  });
+
   test("misspelt options and what are no keys are refused; after close everything is", async () => {
     for (const keys of [undefined, [], [{}], [{ aesKey: new Uint8Array(5) }], [{ rsaPrivateKey: "no PEM" }], [{ kmsDecrypt: 1 }], [null]]) {
       expect(await refusalCode(() => s3EncryptionClient(untyped({ keys })))).toBe("invalid-argument");
@@ -227,3 +237,9 @@ describe("bounds and keys", () => {
     expect(await refusalCode(() => reader.decrypt({ metadata, body }))).toBe("closed");
   });
 });
+
+/** AES-GCM under a key of any length that AES has. */
+async function sealedBy(key: Uint8Array<ArrayBuffer>, nonce: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
+  const imported = await crypto.subtle.importKey("raw", key, "AES-GCM", false, ["encrypt"]);
+  return await crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce }, imported, PLAINTEXT);
+}
