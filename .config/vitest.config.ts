@@ -29,7 +29,7 @@ const NODE_ONLY = [
   "test/providers/azure/**",
   "test/providers/pkcs11/**",
   "test/fields/{jobs/**,{values,scope}.test.ts}",
-  "test/foreign/azurite.test.ts",
+  "test/foreign/{azurite,s3-encryption-kms}.test.ts",
 ];
 
 // Services whose cryptography is their own: `node` and `portable` run these, and no third engine makes a difference to them.
