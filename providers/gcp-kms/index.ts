@@ -1,5 +1,6 @@
 export type { Finding } from "../../src/core/contracts/finding.ts";
 export type { HttpOptions } from "../http/http-service.ts";
+export { type AccessTokenOptions, accessTokens } from "./access-tokens.ts";
 export { diagnoseGcpKey, type GcpKmsCheck } from "./doctor/diagnose.ts";
 export { type GcpKmsKeyOptions, gcpKmsKey } from "./gcp-kms-key.ts";
 export { type GcpKmsRandomOptions, gcpKmsRandom } from "./gcp-kms-random.ts";

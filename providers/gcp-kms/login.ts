@@ -30,21 +30,21 @@ export type TokenLoader = () => Promise<HeldToken>;
 
 /** A login that the provider performs, with its own `fetch` and clock. Make one with the functions of this package. */
 export class GcpLogin {
-  /** Makes the loader of tokens, over what reaches the network. */
-  readonly open: (http: HttpOptions) => TokenLoader;
+  /** Makes the loader of tokens of a scope, over what reaches the network. */
+  readonly open: (http: HttpOptions, scope: string) => TokenLoader;
 
-  constructor(open: (http: HttpOptions) => TokenLoader) {
+  constructor(open: (http: HttpOptions, scope: string) => TokenLoader) {
     this.open = open;
   }
 }
 
 /** Returns the tokens of a source. All connections over the same `fetch` and clock share them. @throws `invalid-argument` */
-export function tokensOf(source: GcpTokenSource, http: HttpOptions): Expiring<HeldToken> {
+export function tokensOf(source: GcpTokenSource, http: HttpOptions, scope: string = KMS_SCOPE): Expiring<HeldToken> {
   const { clock = systemClock } = http;
-  return SHARED.of(checkedSource(source), http, "", () => {
+  return SHARED.of(checkedSource(source), http, scope, () => {
     const load =
       source instanceof GcpLogin
-        ? source.open(http)
+        ? source.open(http, scope)
         : () => given("the function that gives the access token", http, async () => heldToken(await source(), clock));
     return new Expiring({ clock, load, expiresAtMs: ({ expiresAtMs }) => expiresAtMs, secretOf: ({ token }) => token });
   });
@@ -76,6 +76,7 @@ export function checkedEmail(email: unknown, what: string): string {
   throw invalidArgument(`${what} is the email address of a service account`);
 }
 
+const KMS_SCOPE = "https://www.googleapis.com/auth/cloudkms";
 const SHARED: SharedCredentials<HeldToken> = new SharedCredentials();
 /** What may stand in a header. */
 const TOKEN = /^[\x21-\x7e]{1,8192}$/;

@@ -66,12 +66,12 @@ export function metadataServer(): GcpLogin {
 export function serviceAccountKey(options: ServiceAccountKeyOptions): GcpLogin {
   refuseUnknown(options, SERVICE_ACCOUNT_OPTIONS, "serviceAccountKey");
   const { email, keyId, pkcs8 } = serviceAccountIn(options.keyFile);
-  return new GcpLogin((http) => {
+  return new GcpLogin((http, scope) => {
     const service = new HttpService(TOKEN_ORIGIN, http);
     return async () => {
       const what = `the token endpoint for ${email}`;
       const issuedAt = Math.floor(clockOf(http).unixMs() / 1000);
-      const claims = { iss: email, scope: SCOPE, aud: TOKEN_URL, iat: issuedAt, exp: issuedAt + ASSERTION_SECONDS };
+      const claims = { iss: email, scope, aud: TOKEN_URL, iat: issuedAt, exp: issuedAt + ASSERTION_SECONDS };
       const assertion = await signedJwt(pkcs8, keyId === undefined ? {} : { kid: keyId }, claims);
       const body = new URLSearchParams({ grant_type: JWT_BEARER, assertion }).toString();
       const headers = { accept: "application/json", "content-type": "application/x-www-form-urlencoded" };
@@ -101,10 +101,10 @@ export function impersonated(options: ImpersonatedOptions): GcpLogin {
   const delegates = [...(options.delegates ?? [])].map((email) => `${ACCOUNTS}${checkedEmail(email, "a delegate")}`);
   if (!(Number.isInteger(lifetimeSeconds) && lifetimeSeconds >= 300 && lifetimeSeconds <= LIFETIME_SECONDS))
     throw invalidArgument(`lifetimeSeconds is ${lifetimeSeconds}, expected 300 to ${LIFETIME_SECONDS}`);
-  const body = JSON.stringify({ scope: [SCOPE], lifetime: `${lifetimeSeconds}s`, ...(delegates.length > 0 && { delegates }) });
-  return new GcpLogin((http) => {
+  return new GcpLogin((http, scope) => {
     const service = new HttpService(CREDENTIALS_ORIGIN, http);
-    const own = tokensOf(source, http);
+    const own = tokensOf(source, http, IAM_SCOPE);
+    const body = JSON.stringify({ scope: [scope], lifetime: `${lifetimeSeconds}s`, ...(delegates.length > 0 && { delegates }) });
     const what = `the impersonation of ${serviceAccount}`;
     const ask = async ({ token }: HeldToken): ReturnType<HttpService["send"]> => {
       const headers = { accept: "application/json", "content-type": "application/json", authorization: `Bearer ${token}` };
@@ -162,7 +162,8 @@ const IMPERSONATED_OPTIONS: OptionNames<ImpersonatedOptions> = {
   delegates: true,
   lifetimeSeconds: true,
 };
-const SCOPE = "https://www.googleapis.com/auth/cloudkms";
+/** What the impersonation itself asks of the caller's own token. */
+const IAM_SCOPE = "https://www.googleapis.com/auth/iam";
 /** The metadata server has no certificate; its address is link-local, and so never a host of the network. */
 const METADATA_HOST = "169.254.169.254";
 const METADATA_ORIGIN: string = `http://${METADATA_HOST}`;

@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/base/clock.ts";
+import { jsonIn } from "../../core/base/json.ts";
 import type { RawAnswer } from "./fault-plan.ts";
 import { denied } from "./google-answer.ts";
 import { type Principal, type Principals, requireGrant } from "./google-principals.ts";
@@ -28,9 +29,9 @@ export class IdentityServices {
   #exchanged(body: string): RawAnswer {
     const form = new URLSearchParams(body);
     if (form.get("grant_type") !== JWT_BEARER) return oauthError("unsupported_grant_type", `Invalid grant_type: ${form.get("grant_type")}`);
-    const principal = this.#principals.asserted(form.get("assertion") ?? "");
-    if (principal === undefined) return oauthError("invalid_grant", "Invalid JWT Signature.");
-    return json(this.#token(principal));
+    const asserted = this.#principals.asserted(form.get("assertion") ?? "");
+    if (asserted === undefined) return oauthError("invalid_grant", "Invalid JWT Signature.");
+    return json(this.#token(asserted.principal, asserted.scopes));
   }
 
   #metadata(flavor: string | undefined): RawAnswer {
@@ -42,18 +43,26 @@ export class IdentityServices {
   }
 
   #impersonated(email: string, authorization: string | undefined, body: string): RawAnswer {
-    const caller = this.#principals.check(authorization);
+    const caller = this.#principals.check(authorization, ["iam"]);
     const account = this.#principals.account(email);
     requireGrant(caller, "iam.serviceAccounts.getAccessToken", email);
     if (account === undefined) throw denied("iam.serviceAccounts.getAccessToken", email);
-    if (!/"scope"\s*:\s*\[\s*"/.test(body)) return oauthError("INVALID_ARGUMENT", "scope is required");
+    const scopes = scopesIn(body);
+    if (scopes.length === 0) return oauthError("INVALID_ARGUMENT", "scope is required");
     const expireTime = new Date(this.#clock.unixMs() + account.ttlSeconds * 1000).toISOString();
-    return json({ accessToken: this.#principals.issue(account), expireTime });
+    return json({ accessToken: this.#principals.issue(account, scopes), expireTime });
   }
 
-  #token(principal: Principal): object {
-    return { access_token: this.#principals.issue(principal), expires_in: principal.ttlSeconds, token_type: "Bearer" };
+  #token(principal: Principal, scopes?: readonly string[]): object {
+    return { access_token: this.#principals.issue(principal, scopes), expires_in: principal.ttlSeconds, token_type: "Bearer" };
   }
+}
+
+/** The scopes of a request for the token of another account. */
+function scopesIn(body: string): readonly string[] {
+  const request = jsonIn(body);
+  const scopes: unknown = typeof request === "object" && request !== null ? Reflect.get(request, "scope") : undefined;
+  return Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === "string") : [];
 }
 
 function json(value: object): RawAnswer {

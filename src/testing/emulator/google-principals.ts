@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, verify } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
-import { denied, unauthenticated } from "./google-answer.ts";
+import { denied, GcpAnswer, unauthenticated } from "./google-answer.ts";
 
 /** The rights of a principal: permissions by the name of a resource, valid for all resources under it. `*` stands for any name. */
 export type Grants = Readonly<Record<string, readonly string[]>>;
@@ -22,15 +22,15 @@ export interface Principal {
 /** Service accounts, their keys and their tokens. */
 export class Principals {
   readonly #clock: Clock;
-  readonly #scopes: ReadonlySet<string>;
-  readonly #tokens: Map<string, { readonly principal: Principal; readonly endMs: number }> = new Map();
+  readonly #scopes: readonly string[];
+  readonly #tokens: Map<string, IssuedToken> = new Map();
   readonly #accounts: Map<string, { readonly principal: Principal; readonly publicKey: KeyObject }> = new Map();
   #count = 0;
 
   /** @param scopes any of which the service takes, such as `cloudkms` */
   constructor(clock: Clock, scopes: readonly string[]) {
     this.#clock = clock;
-    this.#scopes = new Set([...scopes, "cloud-platform"].map((scope) => `https://www.googleapis.com/auth/${scope}`));
+    this.#scopes = scopes;
   }
 
   principal({ email, grants = EVERYTHING, ttlSeconds = HOUR_SECONDS }: PrincipalTraits): Principal {
@@ -38,9 +38,10 @@ export class Principals {
     return { email: email ?? `account-${this.#count}@acme.iam.gserviceaccount.com`, grants, ttlSeconds };
   }
 
-  issue(principal: Principal): string {
+  /** @param scopes in full; undefined for all */
+  issue(principal: Principal, scopes?: readonly string[]): string {
     const token = `ya29.${randomBytes(48).toString("base64url")}`;
-    this.#tokens.set(token, { principal, endMs: this.#clock.unixMs() + principal.ttlSeconds * 1000 });
+    this.#tokens.set(token, { principal, scopes, endMs: this.#clock.unixMs() + principal.ttlSeconds * 1000 });
     return token;
   }
 
@@ -63,12 +64,12 @@ export class Principals {
     return this.#accounts.get(email)?.principal;
   }
 
-  /** Returns the account that signed a currently valid assertion (RFC 7523). */
-  asserted(assertion: string): Principal | undefined {
+  /** Returns the account that signed a currently valid assertion, and the scopes that it asks for (RFC 7523). */
+  asserted(assertion: string): { readonly principal: Principal; readonly scopes: readonly string[] } | undefined {
     const [head = "", claims = "", signature = ""] = assertion.split(".");
     const { iss, aud, iat, exp, scope } = claimsIn(claims);
     const account = typeof iss === "string" ? this.#accounts.get(iss) : undefined;
-    if (account === undefined || aud !== TOKEN_URI || !this.#isScope(scope)) return undefined;
+    if (account === undefined || aud !== TOKEN_URI || typeof scope !== "string" || !SCOPES.test(scope)) return undefined;
     if (!verify("sha256", Buffer.from(`${head}.${claims}`), account.publicKey, Buffer.from(signature, "base64url"))) return undefined;
     const nowSeconds = this.#clock.unixMs() / 1000;
     const isNow =
@@ -77,26 +78,29 @@ export class Principals {
       iat <= nowSeconds + SKEW_SECONDS &&
       exp > nowSeconds &&
       exp - iat <= HOUR_SECONDS;
-    return isNow ? account.principal : undefined;
+    return isNow ? { principal: account.principal, scopes: scope.split(" ") } : undefined;
   }
 
-  /** Returns the principal of a valid token. */
-  holder(authorization: string | undefined): Principal | undefined {
+  /**
+   * Returns the principal of a valid token.
+   *
+   * @param scopes one of which the token must have, or `cloud-platform`
+   * @throws GcpAnswer for a token without it
+   */
+  holder(authorization: string | undefined, scopes: readonly string[] = this.#scopes): Principal | undefined {
     const [, token = ""] = /^Bearer (.+)$/.exec(authorization ?? "") ?? [];
     const held = this.#tokens.get(token);
-    return held === undefined || held.endMs <= this.#clock.unixMs() ? undefined : held.principal;
+    if (held === undefined || held.endMs <= this.#clock.unixMs()) return undefined;
+    const isMeant = [...scopes, "cloud-platform"].some((scope) => held.scopes?.includes(`${SCOPE_START}${scope}`) !== false);
+    if (!isMeant) throw new GcpAnswer(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes.");
+    return held.principal;
   }
 
   /** @throws GcpAnswer */
-  check(authorization: string | undefined): Principal {
-    const principal = this.holder(authorization);
+  check(authorization: string | undefined, scopes?: readonly string[]): Principal {
+    const principal = this.holder(authorization, scopes);
     if (principal === undefined) throw unauthenticated();
     return principal;
-  }
-
-  /** Whether one of the scopes in a list, parted by blanks, is one that the service takes. */
-  #isScope(scopes: unknown): boolean {
-    return typeof scopes === "string" && scopes.split(" ").some((scope) => this.#scopes.has(scope));
   }
 
   revokeTokens(): void {
@@ -106,6 +110,13 @@ export class Principals {
   forgetAccounts(): void {
     this.#accounts.clear();
   }
+}
+
+interface IssuedToken {
+  readonly principal: Principal;
+  /** Undefined for all. */
+  readonly scopes: readonly string[] | undefined;
+  readonly endMs: number;
 }
 
 export function isGranted({ grants }: Principal, permission: string, resource: string): boolean {
@@ -129,6 +140,8 @@ function claimsIn(text: string): Readonly<Record<string, unknown>> {
 }
 
 const TOKEN_URI = "https://oauth2.googleapis.com/token";
+const SCOPE_START = "https://www.googleapis.com/auth/";
+const SCOPES = /^https:\/\/www\.googleapis\.com\/auth\/[\w.-]+(?: https:\/\/www\.googleapis\.com\/auth\/[\w.-]+)*$/;
 const EVERYTHING: Grants = { "": ["*"] };
 const HOUR_SECONDS = 3600;
 const SKEW_SECONDS = 300;

@@ -1,6 +1,13 @@
 import { generateKeyPairSync } from "node:crypto";
-import { afterAll, beforeEach, expect, test } from "vitest";
-import { type GcpTokenSource, gcpKmsKey, impersonated, metadataServer, serviceAccountKey } from "../../../providers/gcp-kms/index.ts";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  accessTokens,
+  type GcpTokenSource,
+  gcpKmsKey,
+  impersonated,
+  metadataServer,
+  serviceAccountKey,
+} from "../../../providers/gcp-kms/index.ts";
 import type { KeyProvider, WrapOptions } from "../../../src/core/contracts/key-provider.ts";
 import { GcpKmsEmulator } from "../../../src/testing/gcp-kms-emulator/index.ts";
 import { noise } from "../../support/arbitraries.ts";
@@ -193,3 +200,43 @@ test.each([
 function changed(members: object): string {
   return JSON.stringify({ ...JSON.parse(emulator.addServiceAccount({ email: "changed@acme.iam.gserviceaccount.com" })), ...members });
 }
+
+test("an account by its key file acts as another: its own token is for that alone, the other's for Cloud KMS alone", async () => {
+  const source = serviceAccountKey({ keyFile: emulator.addServiceAccount({ email: "own@acme.iam.gserviceaccount.com" }) });
+  emulator.addServiceAccount({ email: EMAIL });
+  await open(impersonated({ source, serviceAccount: EMAIL })).current();
+  const [exchange, impersonation, read] = emulator.takeRequests();
+  const assertion = new URLSearchParams(exchange?.body).get("assertion") ?? "";
+  expect(Buffer.from(assertion.split(".")[1] ?? "", "base64url").toString()).toContain('"scope":"https://www.googleapis.com/auth/iam"');
+  expect(impersonation?.body).toContain('"scope":["https://www.googleapis.com/auth/cloudkms"]');
+  expect(read?.principal).toBe(EMAIL);
+});
+
+describe("accessTokens", () => {
+  const scope = "https://www.googleapis.com/auth/devstorage.read_write";
+  const { fetch } = emulator;
+
+  test("gives a token of the scope, keeps it, and replaces one that was refused or ends", async () => {
+    const token = accessTokens(serviceAccountKey({ keyFile: emulator.addServiceAccount({ email: EMAIL }) }), { scope, fetch, clock });
+    const first = await token();
+    expect(await token()).toBe(first);
+    const [exchange, ...more] = emulator.takeRequests();
+    expect(more).toEqual([]);
+    const assertion = new URLSearchParams(exchange?.body).get("assertion") ?? "";
+    expect(Buffer.from(assertion.split(".")[1] ?? "", "base64url").toString()).toContain(scope);
+    const second = await token(first);
+    expect(second).not.toBe(first);
+    expect(await token(first)).toBe(second);
+    clock.advanceNow(HOUR_MS);
+    expect(await token()).not.toBe(second);
+    const other = gcpKmsKey({ ...emulator.connection, clock, key: ORDERS, token: async () => ({ token: await token() }) });
+    expect(await refusalCode(() => other.current())).toBe("access-denied"); // a token for another service
+  });
+
+  test("refuses what is no scope, login or option", async () => {
+    for (const given of ["", "cloud-platform", "https://example.com/auth/x", 5, undefined])
+      expect(await refusalCode(() => accessTokens(metadataServer(), untyped({ scope: given })))).toBe("invalid-argument");
+    expect(await refusalCode(() => accessTokens(untyped("token"), { scope }))).toBe("invalid-argument");
+    expect(await refusalCode(() => accessTokens(metadataServer(), untyped({ scope, scopes: [] })))).toBe("invalid-argument");
+  });
+});
