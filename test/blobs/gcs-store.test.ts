@@ -447,6 +447,19 @@ describe("faults", () => {
     expect(emulator.takeRequests().map(({ operation }) => operation)).toContain("uploads.cancel");
   });
 
+  test("an abort while a session is begun ends the session too", async () => {
+    const [store, name, stop] = [storeOf(open()), newName(), new AbortController()];
+    const held = emulator.holdNext();
+    const reason = new Error("enough");
+    const outcome = store.put(name, noise(LONG), { signal: stop.signal }).catch((error: unknown) => error);
+    await held.arrived;
+    stop.abort(reason);
+    held.release();
+    expect(await outcome).toBe(reason);
+    expect(emulator.openUploads("blobs")).toBe(0);
+    expect(emulator.takeRequests().map(({ operation }) => operation)).toContain("uploads.cancel");
+  });
+
   test("the answer of a service chooses no host", async () => {
     const [store, name] = [storeOf(open()), newName()];
     const location = "https://198.51.100.1/upload/storage/v1/b/blobs/o?uploadType=resumable&upload_id=theirs";
@@ -478,6 +491,8 @@ describe("tokens", () => {
     }
     const ended = open({}, { token: () => "ya29.ended" });
     expect(await refusal(() => ended.open(name, 10))).toMatchObject({ code: "access-denied", detail: "credential" });
+    const silent = open({}, { token: () => new Promise(() => undefined), silenceMs: 10 });
+    expect(await refusal(() => silent.open(name, 10))).toMatchObject({ code: "timeout", detail: "credential" });
     for (const token of [() => "", async () => Promise.reject(new Error("no login")), { getAccessToken: async () => null }] as const) {
       expect(await refusal(() => open({}, { token }).open(name, 10))).toMatchObject({ code: "access-denied", detail: "credential" });
     }

@@ -1,5 +1,8 @@
 import { concatBytes, toHex, utf8, writeUint32 } from "../../core/base/bytes.ts";
+import type { Clock } from "../../core/base/clock.ts";
+import { EnvelockError } from "../../core/base/errors.ts";
 import { percentEncoded } from "../../core/base/percent-encoded.ts";
+import { waitFor } from "../../core/base/wait.ts";
 import type { BlobCondition } from "../blob-store.ts";
 import {
   type BlobResponse,
@@ -58,6 +61,11 @@ export class GcsCalls {
   constructor(wire: Wire, place: GcsPlace) {
     this.#wire = wire;
     this.#place = place;
+  }
+
+  /** The clock by which waits for the service end. */
+  get clock(): Clock {
+    return this.#wire.clock;
   }
 
   /** Reads the description of an object. */
@@ -199,13 +207,21 @@ export class GcsCalls {
     return { kept: last === undefined ? 0 : Number(last) + 1 };
   }
 
+  /** What gives tokens may not be waited for without end. */
+  async #token(refused: string | undefined, signal: AbortSignal | undefined): Promise<string> {
+    const { clock, silenceMs } = this.#wire;
+    const error = (): EnvelockError =>
+      new EnvelockError("timeout", `what gives the access token of Cloud Storage gave none in ${silenceMs} ms`, { detail: "credential" });
+    return await waitFor(this.#place.token(refused), { signal, limit: { clock, ms: silenceMs, error } });
+  }
+
   /** Sends a request with a token, and once more with another one if the service refuses it. */
   async #call(what: string, request: Call, options: GcsCallOptions, refused?: string): Promise<BlobResponse> {
     const { method = "GET", path, session, query = {}, headers = {}, body } = request;
     const { signal } = options;
     signal?.throwIfAborted();
-    const { base, token: tokenOf } = this.#place;
-    const token = await tokenOf(refused);
+    const { base } = this.#place;
+    const token = await this.#token(refused, signal);
     const target = session ?? `${path}${queryText(query)}`;
     const url = `${base.origin}${base.pathname.replace(/\/$/, "")}${target}`;
     const own = session === undefined ? {} : { "x-guploader-no-308": "yes" };
@@ -221,7 +237,8 @@ export class GcsCalls {
       return response;
     const text = await textBodyOf(this.#wire, what, response, signal, MOST_ERROR_TEXT).catch(() => "");
     signal?.throwIfAborted();
-    if (status === 401 && refused === undefined && (await tokenOf(token)) !== token) return await this.#call(what, request, options, token);
+    if (status === 401 && refused === undefined && (await this.#token(token, signal)) !== token)
+      return await this.#call(what, request, options, token);
     throw gcsError({
       what,
       status,

@@ -2,7 +2,9 @@ import { copyOf } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import { Crc32c } from "../../core/base/crc32c.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { waitFor } from "../../core/base/wait.ts";
 import type { BlobCondition, BlobUpload } from "../blob-store.ts";
+import { endUpload } from "../end-upload.ts";
 import { blobChanged, blobExists } from "../failures.ts";
 import {
   checksumText,
@@ -90,9 +92,8 @@ export class GcsUpload implements BlobUpload {
     this.#session = undefined;
     this.#ends.length = 0;
     this.#checksum = new Crc32c();
-    if (begun === undefined) return;
-    const end = async (): Promise<void> => await this.#plan.calls.cancel(await begun, {});
-    await end().catch(() => end().catch(() => undefined)); // the service forgets what stays after a week
+    const { calls } = this.#plan;
+    if (begun !== undefined) await endUpload(calls.clock, async () => await calls.cancel(await begun, {})); // what stays the service forgets after a week
   }
 
   async #inserted(bytes: Uint8Array, { crc32c }: GcsWhole, conditions: GcsConditions, options: GcsCallOptions): Promise<GcsObject> {
@@ -145,14 +146,18 @@ export class GcsUpload implements BlobUpload {
     });
   }
 
-  /** Begins the session, once: a failed beginning is repeated by the block that is put again. */
+  /**
+   * Begins the session, once: a failed beginning is repeated by the block that is put again. The request takes no signal: its answer alone
+   * tells the URL with which the session can be cancelled.
+   */
   async #begun(signal: AbortSignal | undefined): Promise<string> {
     const { calls, name, content } = this.#plan;
-    this.#session ??= (async () => await calls.beginSession(name, content, this.#begunUnder(), { signal }))();
+    this.#session ??= (async () => await calls.beginSession(name, content, this.#begunUnder(), {}))();
     const begun = this.#session;
     try {
-      return await begun;
+      return await waitFor(begun, { signal });
     } catch (error) {
+      signal?.throwIfAborted(); // the request goes on, and `abort` ends what it began
       if (this.#session === begun) this.#session = undefined;
       throw error;
     }
