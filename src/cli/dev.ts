@@ -4,6 +4,7 @@ import type { AzureEmulator, Flavour, LoggedRequest } from "../testing/azure-emu
 import { isEc, isOct, isRsa } from "../testing/azure-emulator/key-material.ts";
 import { addAwsKmsEmulator } from "./dev-aws-kms.ts";
 import { addGcpKmsEmulator } from "./dev-gcp-kms.ts";
+import { addGcsEmulator } from "./dev-gcs.ts";
 import { addS3Emulator } from "./dev-s3.ts";
 import { addVaultEmulator } from "./dev-vault.ts";
 import { addEmulatorCommand, type EmulatorOptions, type Reach, serveEmulator, startOptions } from "./emulator-command.ts";
@@ -39,6 +40,7 @@ export function addDev(program: Command): void {
   addAwsKmsEmulator(dev);
   addGcpKmsEmulator(dev);
   addS3Emulator(dev);
+  addGcsEmulator(dev);
 }
 
 async function runAzureEmulator(options: AzureEmulatorOptions): Promise<void> {

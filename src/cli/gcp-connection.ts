@@ -31,15 +31,16 @@ export async function gcpKeyOptions(key: string): Promise<GcpKmsKeyOptions> {
   return { key, ...(await gcpConnection()) };
 }
 
-/** Credentials, endpoint and authority of the environment. */
+/** Credentials, endpoint and authority of the environment, for Cloud KMS. */
 export async function gcpConnection(): Promise<GcpConnectionOptions> {
   const endpoint = environmentVariable("CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS");
+  return { ...(await googleConnection()), ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }) };
+}
+
+/** Credentials and authority of the environment, for any service of Google's. */
+export async function googleConnection(): Promise<{ readonly token: GcpTokenSource; readonly fetch?: ReturnType<typeof httpsFetch> }> {
   const authority = await environmentFile("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE");
-  return {
-    token: await tokenSource(),
-    ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, "") }),
-    ...(authority !== undefined && { fetch: httpsFetch({ ca: authority }) }),
-  };
+  return { token: await tokenSource(), ...(authority !== undefined && { fetch: httpsFetch({ ca: authority }) }) };
 }
 
 async function tokenSource(): Promise<GcpTokenSource> {

@@ -4,10 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { gcsBlobs } from "../../src/blobs/gcs/index.ts";
 import { type BlobStore, type EncryptedStore, encryptedStore } from "../../src/blobs/index.ts";
 import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { AzureEmulator } from "../../src/testing/azure-emulator/index.ts";
+import { GcsEmulator } from "../../src/testing/gcs/index.ts";
 import { S3Emulator } from "../../src/testing/s3/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { startAzurite } from "../support/azurite.ts";
@@ -52,6 +54,19 @@ SHOPS.push({
     ENVELOCK_S3_MODE: "aws",
   },
   open: () => s3Blobs({ url: `${s3.url}/blobs`, region: s3.connection.region, credentials: s3.credentials }, { mode: "aws" }),
+});
+const gcs = await GcsEmulator.start();
+afterAll(() => gcs.close());
+const place = { ...gcs.connection, bucket: gcs.createBucket("blobs") };
+SHOPS.push({
+  name: "Google Cloud Storage",
+  at: "gs://blobs",
+  env: {
+    PATH,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: `${gcs.url}/storage/v1/`,
+    CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: write("token", `${gcs.token}\n`),
+  },
+  open: () => gcsBlobs(place),
 });
 const [keys, newKeys] = [at("keys.json"), at("new.json")];
 const KEY = ["--key", keys];
@@ -124,7 +139,7 @@ describe.each(SHOPS)("blobs in $name", ({ at: root, env, open }) => {
     const backing = open();
     const blob = await backing.open("one/7.bin", 10);
     if (blob === undefined) throw new Error("the blob is gone");
-    const upload = await backing.create("broken", { metadata: {}, keys: [] });
+    const upload = await backing.create("broken", { metadata: {}, keys: [], condition: { always: true } });
     const pieces: Uint8Array[] = [];
     for await (const piece of blob.read(0, blob.size, { ifMatch: blob.etag })) pieces.push(piece);
     const whole = Buffer.concat(pieces);
@@ -371,4 +386,43 @@ test("Azure with an identity: each request has its token, and no SAS", async () 
     gate.close();
     await emulator.close();
   }
+});
+
+describe("gs://", () => {
+  const GOOGLE = { PATH, STORAGE_EMULATOR_HOST: gcs.host, METADATA_SERVER_DETECTION: "none" };
+
+  test("without credentials is access-denied, with what to do", async () => {
+    const { exitCode, stderr } = await run(["inspect", "gs://blobs/x"], undefined, { env: GOOGLE });
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining("there are no credentials for Google Cloud")]);
+  });
+
+  test("takes the endpoint as an option too, and refuses one that is not safe", async () => {
+    const env = { ...GOOGLE, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: at("token"), STORAGE_EMULATOR_HOST: "127.0.0.1:1" };
+    const there = ["inspect", "gs://blobs/nothing", "--endpoint", gcs.url];
+    expect((await run(there, undefined, { env })).stderr).toContain("there is no blob nothing");
+    const unsafe = await run(["inspect", "gs://blobs/x", "--endpoint", "http://storage.example.com"], undefined, { env });
+    expect([unsafe.exitCode, unsafe.stderr]).toEqual([1, expect.stringContaining("by https")]);
+  });
+
+  test("trusts the authority that gcloud's variable names, for small blobs and for large ones", async () => {
+    await using secure = await GcsEmulator.start({ https: true });
+    secure.createBucket("blobs");
+    const env = {
+      ...GOOGLE,
+      STORAGE_EMULATOR_HOST: secure.url,
+      CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: write("secure-token", secure.token),
+      CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE: write("ca.pem", secure.ca),
+    };
+    for (const bytes of [noise(100), noise(9_000_000)]) {
+      const blob = `gs://blobs/${bytes.length}`;
+      expect((await run(["encrypt", write("plain", bytes), ...KEY, "--out", blob], undefined, { env })).stderr).toBe("");
+      expect((await run(["decrypt", blob, ...KEY, "--out", at(`back-${bytes.length}`)], undefined, { env })).stderr).toBe("");
+      expectSameBytes(read(`back-${bytes.length}`), bytes);
+    }
+  });
+
+  test.each(["gs://", "gs://Blobs/x", "gs://a/x", "gcs://blobs/x"])("%s names no blob there", async (argument) => {
+    const { exitCode, stderr } = await run(["inspect", argument], undefined, { env: GOOGLE });
+    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/gs:\/\//)]);
+  });
 });

@@ -12,7 +12,7 @@ export function addBlobs(program: Command): void {
   group.addHelpText(
     "after",
     `
-A store is az://<account>/<container>, with a SAS in AZURE_STORAGE_SAS_TOKEN, s3://<bucket>, with AWS_REGION and credentials, or dir:<folder>. What follows the container is a prefix.
+A store is az://<account>/<container>, with a SAS in AZURE_STORAGE_SAS_TOKEN, s3://<bucket>, with AWS_REGION and credentials, gs://<bucket>, with credentials of Google Cloud, or dir:<folder>. What follows the container is a prefix.
 
 Examples:
   envelock blobs list az://acme/invoices/2026/

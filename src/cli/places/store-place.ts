@@ -6,6 +6,7 @@ import { closest } from "../../core/base/options.ts";
 import { usageError } from "../failure.ts";
 import { terminalText } from "../terminal-text.ts";
 import { azurePlaces } from "./azure-place.ts";
+import { gcsPlaces } from "./gcs-place.ts";
 import { s3Places } from "./s3-place.ts";
 import type { BlobContextOptions, Source, StoreKind, StoreOptions, StorePlace } from "./store-kind.ts";
 
@@ -124,8 +125,8 @@ function unknownScheme(scheme: string): Error {
 const WILDCARD = /(?<!\\)[*?]/;
 const WILDCARDS: Readonly<Record<string, string>> = { "**": ".*", "*": "[^/]*", "?": "[^/]" };
 /** What others call the schemes. */
-const ALIASES: Readonly<Record<string, string>> = { azure: "az", abfs: "az", wasb: "az", aws: "s3" };
-const KINDS: readonly StoreKind[] = [azurePlaces, s3Places];
+const ALIASES: Readonly<Record<string, string>> = { azure: "az", abfs: "az", wasb: "az", aws: "s3", gcs: "gs", google: "gs" };
+const KINDS: readonly StoreKind[] = [azurePlaces, s3Places, gcsPlaces];
 /** The arguments that name stores, in every help. */
 export const STORE_SHAPES: string = KINDS.map(({ storeShape }) => storeShape).join(", ");
 /** The arguments that name blobs. */
