@@ -422,6 +422,39 @@ describe("faults", () => {
     }
   });
 
+  test("the body of an answer that is of no use is not left open", async () => {
+    const name = newName();
+    await storeOf(open()).put(name, noise(LONG));
+    let left = 0;
+    const counting: NonNullable<GcsBucket["fetch"]> = async (url, request) => {
+      const { status, headers, body } = await fetch(url, request);
+      const reader = body?.getReader();
+      left++;
+      const counted = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          const next = await reader?.read();
+          if (next?.value !== undefined) return controller.enqueue(next.value);
+          left--;
+          controller.close();
+        },
+        async cancel(reason) {
+          left--;
+          await reader?.cancel(reason);
+        },
+      });
+      return { status, headers, body: counted, text: async () => "" };
+    };
+    const blob = await open({}, { fetch: counting }).open(name, 10);
+    for (const fault of ["wrong-generation", { status: 200, text: "x", headers: { "x-goog-generation": blob?.etag ?? "" } }] as const) {
+      emulator.failNext(fault, new RegExp(`${name} objects.media`));
+      const pieces = blob?.read(5, 500_000, { ifMatch: blob.etag });
+      expect((await refusal(async () => await pieces?.[Symbol.asyncIterator]().next())).code).toMatch(
+        /^(provider-failure|malformed-envelope)$/,
+      );
+    }
+    expect(left).toBe(0);
+  });
+
   test("an object that is replaced between the two answers of an open is read again", async () => {
     const [store, name] = [storeOf(open()), newName()];
     await store.put(name, noise(100));

@@ -18,7 +18,7 @@ import {
   type Wire,
 } from "../http.ts";
 import { type GcsObject, type GcsPage, isGeneration, objectIn, pageIn } from "./object.ts";
-import { gcsError } from "./refusals.ts";
+import { GcsRefusal, gcsError } from "./refusals.ts";
 
 export interface GcsCallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -82,8 +82,12 @@ export class GcsCalls {
     const length = response.headers.get("content-length") ?? "";
     const whole = response.status === 200 && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
     const totalBytes = whole ?? totalOf(response.headers.get("content-range"));
-    if (!isGeneration(generation) || totalBytes === undefined || (whole !== undefined && (start > 0 || whole > end))) throw unusable(what);
-    return { generation, totalBytes, body: bodyOf(this.#wire, what, response, options.signal) };
+    const { ifGenerationMatch: expected = generation } = conditions;
+    const isUsable = isGeneration(generation) && totalBytes !== undefined && (whole === undefined || (start === 0 && whole <= end));
+    if (isUsable && generation === expected) return { generation, totalBytes, body: bodyOf(this.#wire, what, response, options.signal) };
+    await dropped(response);
+    if (!isUsable) throw unusable(what);
+    throw new GcsRefusal("changed", unusable(what)); // a service that does not heed the condition
   }
 
   /** Stores an object in one request. The service compares the checksum with what arrived. */

@@ -195,11 +195,10 @@ function storedBlob(calls: GcsCalls, object: GcsObject, first: Uint8Array, overl
         throw sourceChanged(name);
       };
       if (!isGeneration(ifMatch)) gone();
-      const found = await settled({ changed: gone, missing: gone }, () =>
+      const { body } = await settled({ changed: gone, missing: gone }, () =>
         calls.media(name, start, end, { ifGenerationMatch: ifMatch }, { signal }),
       );
-      if (found.generation !== ifMatch) gone();
-      yield* found.body;
+      yield* body;
     },
     async replaceHeader(change, call = {}) {
       const signal = callSignal(call, CALL_OPTIONS, "replaceHeader");
