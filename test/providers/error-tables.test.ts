@@ -90,8 +90,10 @@ function checkTable<Fault>(service: string, { page, cases, emulator, on, secret,
         recipient ??= await open().wrap(DEK, OPTIONS);
         const wrapped = recipient;
         const provider = openFor(one);
-        emulator.failNext(one.fault, on, one.times);
-        const error = await refusal(() => provider.unwrap(wrapped, OPTIONS));
+        const isToWrap = one.isToWrap === true;
+        if (isToWrap) await provider.wrap(DEK, OPTIONS); // the trial before the first one is no part of it
+        emulator.failNext(one.fault, isToWrap ? undefined : on, one.times);
+        const error = await refusal(() => (isToWrap ? provider.wrap(DEK, OPTIONS) : provider.unwrap(wrapped, OPTIONS)));
         emulator.clearFaults();
         const { code, detail, retryable, retryAfterMs, whose } = error;
         expect({ code, detail, retryable, retryAfterMs, whose }).toEqual({
@@ -133,7 +135,7 @@ function checkTable<Fault>(service: string, { page, cases, emulator, on, secret,
       "key-disabled",
       "provider-failure",
     ] as const)("a tenant's keyring says of %s whose it is, where that can be known", async (code) => {
-      const found = cases.find((one) => one.code === code);
+      const found = cases.find((one) => one.code === code && one.isToWrap === undefined);
       if (found === undefined) throw new Error(`no case of ${code}`);
       const envelope = await new Keyring({ wrapWith: [open()] }).encrypt(DEK);
       const keyring = new Keyring({ unwrapWith: [openFor(found)], retry: false, tenant: { id: "acme" } });

@@ -15,6 +15,8 @@ export interface ErrorCase<Fault> {
   /** Left out: there is no hint. */
   readonly hint?: RegExp;
   readonly retryAfterMs?: number;
+  /** Whether it is the answer to a wrap. Default: to an unwrap. */
+  readonly isToWrap?: true;
   /** Whether no answer comes, so that the provider needs a short time limit. */
   readonly isSlow?: true;
 }

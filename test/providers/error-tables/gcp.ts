@@ -16,6 +16,14 @@ export const GCP_CASES: readonly Case[] = [
     detail: "key-type",
     hint: /keyType is "rsa"/,
   },
+  {
+    row: "400 INVALID_ARGUMENT to a wrap",
+    what: "a field that is not taken",
+    fault: new GcpAnswer(400, "INVALID_ARGUMENT", "QUOTED is not valid."),
+    isToWrap: true,
+    code: "provider-failure",
+    detail: "bad-request",
+  },
   { row: "400 FAILED_PRECONDITION,", what: "disabled", fault: "disabled", code: "key-disabled", detail: "disabled", hint: /enable/ },
   {
     row: "400 FAILED_PRECONDITION,",
