@@ -51,7 +51,10 @@ export interface TenantsOptions {
    * what is kept, and does not revoke the tenant. Default 600,000; 0 for services that are consistent.
    */
   readonly grantSpreadMs?: number;
-  /** The time for which a record serves while the store cannot be read. Afterwards the tenant is refused. Default five times `refreshMs`. */
+  /**
+   * The time for which a record serves while the store cannot be read. Afterwards the tenant is refused. Nothing is wrapped after two refresh
+   * intervals, because a move waits for no longer. Default five times `refreshMs`.
+   */
   readonly maxStaleMs?: number;
   /** The number of tenants with a keyring in memory. The least recently used is evicted, never one in use. Default 2,000. */
   readonly maxResident?: number;

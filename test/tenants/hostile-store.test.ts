@@ -31,11 +31,11 @@ describe("a store that lags behind, as a replica does", () => {
     const { store, lag } = lagging();
     const { tenants, onboard, clock } = vendor({ store });
     await onboard("acme");
-    await (await tenants.keyring("acme")).encryptText("x");
+    const envelope = await (await tenants.keyring("acme")).encryptText("x");
     lag.since = await store.get({ kind: "tenant", id: "acme" });
     await tenants.setPolicy("acme", { maxConcurrent: 3 }); // makes no other keyring
     await clock.advance(60_000);
-    await (await tenants.keyring("acme")).encryptText("x");
+    expect(await (await tenants.keyring("acme")).decryptText(envelope)).toBe("x");
     await clock.advance(90_000);
     const keyring = tenants.keyring("acme");
     expect(await refusal(() => keyring)).toMatchObject({ code: "unavailable", detail: "tenant-stale" });

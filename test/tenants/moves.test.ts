@@ -114,6 +114,30 @@ describe("a move", () => {
   });
 });
 
+test("a process that cannot read the records wraps nothing under the old key of a move that is retired", async () => {
+  const bench = vendor();
+  const { tenants, store, clock } = bench;
+  await bench.onboard("acme");
+  await fill(tenants, "acme");
+  let isCut = false;
+  const get: typeof store.get = async (place, options) => {
+    if (isCut) throw new Error("no way to the database");
+    return await store.get(place, options);
+  };
+  const cutOff = bench.another({ store: { ...store, get } });
+  const held = await cutOff.dataKeys("acme");
+  const field = await held.field({ table: "notes", column: "text", scope: { project: "0" } });
+  await stage(bench, "acme", "vaults/acme/keys/second");
+  isCut = true;
+  expect((await clock.finish(tenants.move("acme"))).step).toBe("retired");
+  const late = await refusal(() => held.field({ table: "notes", column: "text", scope: { project: "late" } }));
+  expect(late).toMatchObject({ code: "unavailable", detail: "tenant-stale" });
+  const token = field.encrypt("under a data key that was moved");
+  await tenants.forgetKeys("acme");
+  const again = await (await bench.another().dataKeys("acme")).field({ table: "notes", column: "text", scope: { project: "0" } });
+  expect(await again.decryptAsync(token)).toBe("under a data key that was moved");
+});
+
 test("a data key that comes in under the old key behind the rewrap is found by the proof, and moved by the next run", async () => {
   const run = async (late: number): Promise<{ readonly scans: number; readonly steps: readonly string[]; readonly named: number }> => {
     const dataKeyStore = memoryStore();

@@ -70,7 +70,14 @@ export class Residents {
       resident.slot.usedAtS = this.nowS;
       return resident;
     }
-    const record = await this.read(id, options);
+    let record: TenantRecord | undefined;
+    try {
+      record = await this.read(id, options);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (resident === undefined) throw error;
+      return this.#duringOutage(id, resident, use, error);
+    }
     if (record === undefined) throw noSuchTenant(id);
     const slot = this.#slotOf(record);
     requireState(id, slot, use);
@@ -135,27 +142,41 @@ export class Residents {
    * Decides whether a call of a tenant may use its keys now. Calls no provider.
    *
    * @param isSync whether it has to decide at once: then a record that is due to be read again still counts, up to `maxStaleMs`
+   * @param wraps whether the call wraps a data key: then a record counts for two refresh intervals alone
    */
-  admit(id: string, slot: TenantSlot, use: TenantUse, isSync: boolean = false): Promise<void> | undefined {
+  admit(
+    id: string,
+    slot: TenantSlot,
+    use: TenantUse,
+    { isSync = false, wraps = false }: { readonly isSync?: boolean; readonly wraps?: boolean } = {},
+  ): Promise<void> | undefined {
     if (this.#isClosed) throw new EnvelockError("closed", "these tenants have been closed");
     slot.usedAtS = this.nowS;
     if (this.#isFresh(slot)) return requireState(id, slot, use);
-    if (!isSync) return this.#refreshed(id, slot, use);
-    this.#requireNotStale(id, slot, undefined);
+    if (!isSync) return this.#refreshed(id, slot, use, wraps);
+    this.#requireNotStale(id, slot, undefined, wraps);
     return requireState(id, slot, use);
   }
 
-  async #refreshed(id: string, slot: TenantSlot, use: TenantUse): Promise<void> {
+  async #refreshed(id: string, slot: TenantSlot, use: TenantUse, wraps: boolean): Promise<void> {
     try {
       const record = await this.read(id);
       if (record === undefined) throw noSuchTenant(id);
       // the known slot of this tenant is another one if this one was evicted while its keyring was made
       slot.update(record, this.known.peek(id)?.readAtS ?? slot.readAtS);
-      if (record.revision < slot.revision) this.#requireNotStale(id, slot, undefined);
+      if (record.revision < slot.revision) this.#requireNotStale(id, slot, undefined, wraps);
     } catch (error) {
-      this.#requireNotStale(id, slot, error);
+      this.#requireNotStale(id, slot, error, wraps);
     }
     requireState(id, slot, use);
+  }
+
+  /** Serves a tenant of which the record cannot be read now, with the keyring that is there. Each of its calls is still admitted or refused. */
+  #duringOutage(id: string, resident: Resident, use: TenantUse, error: unknown): Resident {
+    this.#requireNotStale(id, resident.slot, error);
+    requireState(id, resident.slot, use);
+    resident.slot.usedAtS = this.nowS;
+    return resident;
   }
 
   /**
@@ -173,10 +194,15 @@ export class Residents {
     });
   }
 
-  /** A store that cannot be read closes a tenant after `maxStaleMs`, since a suspension could not be seen. */
-  #requireNotStale(id: string, slot: TenantSlot, cause: unknown): void {
-    if ((this.nowS - slot.readAtS) * 1000 < this.#parts.policy.maxStaleMs) return;
-    this.purge(id);
+  /**
+   * A store that cannot be read closes a tenant after `maxStaleMs`, since a suspension could not be seen. Nothing is wrapped for longer than a
+   * move waits: its old key may be gone by then.
+   */
+  #requireNotStale(id: string, slot: TenantSlot, cause: unknown, wraps: boolean = false): void {
+    const { maxStaleMs, refreshMs } = this.#parts.policy;
+    const staleMs = (this.nowS - slot.readAtS) * 1000;
+    if (staleMs < (wraps ? Math.min(maxStaleMs, 2 * refreshMs) : maxStaleMs)) return;
+    if (staleMs >= maxStaleMs) this.purge(id);
     throw new EnvelockError("unavailable", `the record of tenant ${id} could not be read for too long`, {
       cause,
       tenant: id,
@@ -193,7 +219,7 @@ export class Residents {
     const use = record.state === "offboarding" ? "read" : "write";
     let resident: Resident | undefined;
     const calls = {
-      admit: (wanted: TenantUse) => this.admit(record.id, slot, wanted),
+      admit: (wanted: TenantUse) => this.admit(record.id, slot, wanted, { wraps: wanted === "write" }),
       began: () => {
         if (resident !== undefined) resident.inFlight++;
       },
@@ -205,7 +231,9 @@ export class Residents {
     };
     const gate = ({ operation, isSync, keyContext }: GateRequest) => {
       if (!isOfLife(keyContext, record)) throw ofAnotherLife(record);
-      return this.admit(record.id, slot, WRITES.has(operation) ? "write" : "read", isSync);
+      const isWrite = WRITES.has(operation);
+      // a field is encrypted under a data key of the table, which a move finds there
+      return this.admit(record.id, slot, isWrite ? "write" : "read", { isSync, wraps: isWrite && operation !== "encrypt-field" });
     };
     const opened = await this.keyrings.openKeys(record, record.keys, { calls, slot });
     resident = new Resident(record, slot, opened.own, {
