@@ -40,8 +40,8 @@ export function columnWork<T>({ column, cipher, update, rows, bounds }: ColumnWo
       if (bounds === undefined) return await walkedBounds((last, limit) => rows(last, limit, undefined), wanted, signal);
       const parts = Math.min(wanted.most, Math.max(wanted.least, UNCOUNTED_PARTS));
       const found = parts === 1 ? [] : await bounds(parts - 1);
-      if (!Array.isArray(found) || !found.every(isBound) || new Set(found).size < found.length)
-        throw invalidArgument("bounds gives a list of keys, each once");
+      if (!Array.isArray(found) || !found.every(isBound) || new Set(found).size < found.length || !found.every(isBehindOther))
+        throw invalidArgument("bounds gives a list of keys in ascending order, each once");
       return { rows: 0, bounds: found };
     },
     run: (task) => runSlice({ cipher, update, rows }, task),
@@ -74,6 +74,12 @@ async function runSlice<T>(
 function middleOf(after: Bound | undefined, to: Bound | undefined): readonly Bound[] {
   if (typeof after !== "number" || typeof to !== "number" || to - after < FEWEST_KEYS) return [];
   return [Math.floor((after + to) / 2)];
+}
+
+/** Whether a bound is behind the one before it, as far as this process knows the order: that of texts is the database's. */
+function isBehindOther(bound: Bound, at: number, bounds: readonly Bound[]): boolean {
+  const before = bounds[at - 1];
+  return typeof bound !== "number" || typeof before !== "number" || bound > before;
 }
 
 function keyIn(after: SliceTask["after"]): TableKey | undefined {

@@ -30,6 +30,8 @@ export async function summaryOf({ rows, work, clock }: FleetParts, record: JobRe
   const final = [...latest.values()];
   const openRows = final.reduce((sum, partition) => sum + openRowsOf(partition), 0);
   const counts: Readonly<Record<string, number>> = {
+    rows: 0,
+    failed: 0,
     ...sumOf(final.map((partition) => partition.counts)),
     ...(work.hasVerify && { rewrapped: countIn(worked, "rewrapped") }),
   };

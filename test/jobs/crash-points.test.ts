@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
+import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { DataKeyStore } from "../../src/core/contracts/data-key-store.ts";
 import type { JobRow, JobStore } from "../../src/core/contracts/job-store.ts";
 import { planRewrap, runPartitions } from "../../src/jobs/index.ts";
 import { deferred } from "../support/deferred.ts";
+import { refusalCode } from "../support/refusal.ts";
 import { fleetOf, revisionsIn } from "./set-up.ts";
 
 const ID = "rewrap-2026-11";
@@ -91,6 +93,56 @@ test("a worker that was frozen beyond its lease changes nothing that another has
   frozen.resolve();
   expect(await clock.finish(zombie)).toMatchObject({ state: "done" });
   expect(await jobs.list({ kind: "partition", job: ID, limit: 100 })).toEqual(before);
+  expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
+});
+
+test("a checkpoint whose answer is lost with the connection counts each row once", async () => {
+  const { clock, store, jobs, open } = await fleetOf(700);
+  let lost = 0;
+  const cut: JobStore = {
+    ...jobs,
+    async compareAndSwap(row, revision, lease, options) {
+      const isSwapped = await jobs.compareAndSwap(row, revision, lease, options);
+      if (row.kind === "partition" && lease.onlyIfFree !== true && lost++ % 3 === 0)
+        throw new EnvelockError("unavailable", "the connection has ended", { retryable: true });
+      return isSwapped;
+    },
+  };
+  const job = await planRewrap({ id: ID, dataKeys: open(), jobs: cut, partitions: 3, clock });
+  const status = await clock.finish(runPartitions(job));
+  expect(lost).toBeGreaterThan(3);
+  expect(status).toMatchObject({ state: "done", failures: [], report: { counts: { rows: 700, rewrapped: 700, read: 700 } } });
+  expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
+});
+
+test("two jobs on one table change each row once, and both end", async () => {
+  const { clock, store, jobs, open } = await fleetOf(700);
+  const run = async (id: string) => await runPartitions(await planRewrap({ id, dataKeys: open(), jobs, partitions: 3, clock }));
+  const [one, other] = await clock.finish(Promise.all([run("one"), run("other")]));
+  for (const end of [one, other]) expect(end).toMatchObject({ state: "done", report: { counts: { rows: 700, stale: 0, failed: 0 } } });
+  expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
+});
+
+test("a table without rows is done, and retires nothing", async () => {
+  const { clock, jobs, open } = await fleetOf(0);
+  const job = await planRewrap({ id: ID, dataKeys: open(), jobs, clock });
+  expect(await runPartitions(job)).toMatchObject({ state: "done", report: { counts: { rows: 0 }, keyVersions: [], retirable: [] } });
+});
+
+test("a table that vanishes in the middle ends the call, and the job goes on when it is back", async () => {
+  const { clock, store, jobs, open } = await fleetOf(700);
+  let scans = 0;
+  const vanishing: DataKeyStore = {
+    ...store,
+    async scan(page, options) {
+      if (scans++ > 8) throw new EnvelockError("provider-failure", "the database answered 42P01");
+      return await store.scan(page, options);
+    },
+  };
+  const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, vanishing), jobs, partitions: 3, clock });
+  expect(await refusalCode(() => clock.finish(runPartitions(job)))).toBe("provider-failure");
+  const again = await planRewrap({ id: ID, dataKeys: open(), jobs, clock });
+  expect(await clock.finish(runPartitions(again))).toMatchObject({ state: "done", report: { counts: { rows: 700 } } });
   expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
 });
 

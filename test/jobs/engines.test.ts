@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { jobStatus, type PgBossClient, planReencrypt, planRewrap, workWithBullMq, workWithPgBoss } from "../../src/jobs/index.ts";
+import { refusalCode } from "../support/refusal.ts";
 import { fleetOf, revisionsIn } from "./set-up.ts";
 
 const ID = "rewrap-2026-11";
@@ -49,6 +50,26 @@ test("the rest of a partition and the part that is cut off it are sent by the wo
   expect(engine.sent()).toBeLessThan(2 * engine.worked());
 });
 
+test("a worker that does not know the kind of a job gives its message back, and touches nothing", async () => {
+  const { jobs, open, clock, store } = await fleetOf(10);
+  const job = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 2, clock });
+  const engine = queue();
+  await workWithPgBoss(engine.client, job, { queue: "q" });
+  const [row] = await jobs.list({ kind: "job", job: "", limit: 1 });
+  if (row === undefined) throw new Error("no job");
+  const newer = { ...row, revision: 2, document: row.document.replace("rewrap-keys/1", "rewrap-keys/2") };
+  await jobs.compareAndSwap(newer, 1, { leaseMs: 0 });
+  expect(await refusalCode(() => engine.drain())).toBe("invalid-argument");
+  expect(engine.sent()).toBe(2);
+  expect(await revisionsIn(store)).toEqual(Array(10).fill(1));
+  for (const message of [
+    undefined,
+    { job: "other", round: 0, phase: "work", part: "0000" },
+    { job: ID, round: 0.5, phase: "work", part: "0" },
+  ])
+    expect(await refusalCode(() => engine.give(message))).toBe("invalid-argument");
+});
+
 /** An engine in this process: a message with the key of one that waits is dropped. */
 function queue() {
   const waiting = new Map<string, unknown>();
@@ -81,6 +102,8 @@ function queue() {
     async drain(): Promise<void> {
       while (waiting.size > 0) await Promise.all(workers.map(take));
     },
+    /** Hands a worker a message that nothing has sent. */
+    give: async (data: unknown): Promise<void> => await workers[0]?.({ data }),
     sent: () => sent,
     worked: () => worked,
   };

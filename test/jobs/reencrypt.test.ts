@@ -71,6 +71,45 @@ describe("a re-encryption over a fleet", () => {
     expect(await clock.finish(runPartitions(job))).toMatchObject({ state: "done", partitions: { total: parts } });
   });
 
+  test("keys that JavaScript rounds are refused, and go through as text", async () => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const first = 9_007_199_254_740_993n;
+    const stored = new Map(Array.from({ length: 600 }, (_, at) => [first + BigInt(at), `user ${at}`]));
+    const rowsAs = (keyOf: (key: bigint) => unknown) => async (after: TableKey | undefined, limit: number, to: TableKey | undefined) =>
+      [...stored]
+        .filter(([key]) => key > BigInt(after ?? 0) && (to === undefined || key <= BigInt(to)))
+        .slice(0, limit)
+        .map(([key, value]) => ({ key: untyped<TableKey>(keyOf(key)), stored: value }));
+    const update = async ({ key, to }: { readonly key: TableKey; readonly to: string }): Promise<boolean> =>
+      stored.has(BigInt(key)) && stored.set(BigInt(key), to).size > 0;
+    const own = { jobs, cipher, column: "users.email", update, clock, partitions: 3, bounds: () => [`${first + 200n}`, `${first + 400n}`] };
+    for (const [id, keyOf] of [
+      ["number", Number],
+      ["bigint", (key: bigint) => key],
+    ] as const) {
+      const job = await planReencrypt<string>({ ...own, id, rows: rowsAs(keyOf) });
+      expect(await refusalCode(() => runPartitions(job))).toBe("invalid-argument");
+    }
+    const job = await planReencrypt<string>({ ...own, id: "text", rows: rowsAs(String) });
+    expect(await clock.finish(runPartitions(job))).toMatchObject({ state: "done", report: { counts: { rows: 600, plaintext: 600 } } });
+  });
+
+  test("a table without rows is done", async () => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field(EMAIL);
+    const job = await planReencrypt<string>({
+      id: "none",
+      jobs,
+      cipher,
+      clock,
+      column: "c",
+      rows: async () => [],
+      update: async () => true,
+    });
+    expect(await runPartitions(job)).toMatchObject({ state: "done", partitions: { total: 1 }, report: { counts: { rows: 0 } } });
+  });
+
   test("a job of another column is left alone, and bad options are refused", async () => {
     const { clock, jobs, open } = await fleetOf(1);
     const cipher = await open().field(EMAIL);
@@ -79,7 +118,7 @@ describe("a re-encryption over a fleet", () => {
     expect(await refusalCode(() => planReencrypt<string>({ ...own, column: "users.name" }))).toBe("invalid-argument");
     for (const bad of [{ column: "a b" }, { rows: 7 }, { update: undefined }, { cipher: 7 }, { bounds: 7 }, { row: 7 }])
       expect(await refusalCode(() => planReencrypt<string>(untyped({ ...own, ...bad })))).toBe("invalid-argument");
-    for (const bounds of [() => 7, () => [null], () => [3, 3]])
+    for (const bounds of [() => 7, () => [null], () => [3, 3], () => [5, 3]])
       expect(await refusalCode(() => planReencrypt<string>(untyped({ ...own, id: "other", bounds })))).toBe("invalid-argument");
   });
 });

@@ -232,7 +232,7 @@ function readerOf<T, R extends ColumnRow<T>>({ rows }: ColumnJob<T, R>): RowRead
     async read(after, limit) {
       let before = after;
       return (await rows(after, limit)).map((row) => {
-        if (keyOf(row.key) === undefined) throw invalidArgument("a row's key must be text or a number");
+        requireKey(row.key);
         if (row.key === before) throw invalidArgument("`rows` gave a row that is not behind the one before it");
         const placed = { row, before };
         before = row.key;
@@ -278,6 +278,13 @@ async function outcomeOf<T, R extends ColumnRow<T>>(
     if (error instanceof EnvelockError && error.code === "key-shredded") return "shredded";
     throw error;
   }
+}
+
+/** @throws `invalid-argument` for a key that the next page could not begin behind: a number that is rounded passes over rows */
+function requireKey(key: unknown): void {
+  if (keyOf(key) === undefined) throw invalidArgument("a row's key must be text or a number", "Give a bigint as text.");
+  if (typeof key === "number" && !(Math.abs(key) <= Number.MAX_SAFE_INTEGER))
+    throw invalidArgument("a row's key is a number beyond 2^53, which JavaScript rounds", "Read it as text: `id::text as key`.");
 }
 
 function keyOf(value: unknown): TableKey | undefined {
