@@ -66,6 +66,7 @@ const HINTS: readonly (readonly [said: RegExp, meant: string])[] = [
     /Upgrades\(\)/,
     "the table is of an earlier release and may lack the column `proof`; the application brings it up to date (docs/stores.md), then `envelock keys prove` fills the column",
   ],
+  [/JobMigration\(\)/, "--jobs-table names the table, if it has another name; `envelock jobs plan --create` makes it"],
   [
     /migrate\(\)|Migration\(\)/,
     "--table names the table, if it has another name; the application that stores keys makes it (docs/stores.md)",

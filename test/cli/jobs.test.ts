@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { beforeAll, describe, expect, test } from "vitest";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
@@ -6,7 +7,8 @@ import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { type JobStatus, jobStatus } from "../../src/jobs/index.ts";
 import { fileJobStore, fileStore } from "../../src/stores/file.ts";
-import { ok, refused, run, scratch, start } from "./runner.ts";
+import { runtimeBinary } from "../support/npm-tools.ts";
+import { ok, ROOT, refused, run, scratch, start } from "./runner.ts";
 
 const { at, read, write } = scratch();
 const [keys, store, jobs] = [at("keys.json"), at("data-keys.json"), at("jobs.json")];
@@ -88,12 +90,62 @@ describe("steering", () => {
   });
 });
 
+test("jobs and data keys lie in SQLite, within a budget, and each data key is unwrapped", { timeout: 180_000 }, async () => {
+  const node = runtimeBinary("node-22"); // the first with SQLite, which it calls an experiment
+  const newer = { node, env: { NODE_NO_WARNINGS: "1" } };
+  const [database, file] = [at("app.db"), at("sqlite.json")];
+  await ok(["keygen", file]);
+  execFileSync(node, ["--no-warnings", "--input-type=module", "--eval", FILL, database, file], {
+    stdio: ["ignore", "ignore", "inherit"],
+    cwd: ROOT,
+  });
+  await ok(["keygen", file, "--add", "--set-primary"]);
+  const jobsIn = ["--jobs", `sqlite:${database}`, "--jobs-table", "app_jobs"];
+  const worker = [...jobsIn, "--store", `sqlite:${database}`, "--key", file, "--calls-per-second", "500", "--unwrap"];
+  await ok(["jobs", "plan", "one", ...worker, "--create", "--partitions", "3"], undefined, newer);
+  await refused(
+    1,
+    "invalid-argument",
+    ["jobs", "work", "one", ...jobsIn, "--store", `sqlite:${database}`, "--key", file],
+    undefined,
+    newer,
+  );
+  const ends = await Promise.all([1, 2].map(() => ok(["jobs", "work", "one", ...worker, "--json"], undefined, newer)));
+  for (const { text } of ends)
+    expect(JSON.parse(text)).toMatchObject({
+      state: "done",
+      kind: "rewrap-keys/1+unwrap",
+      report: { counts: { rows: 12, rewrapped: 12 } },
+    });
+  expect((await ok(["jobs", "status", "one", ...jobsIn], undefined, newer)).text).toContain("retirable");
+});
+
+/** Writes data keys to a database that the application has. */
+const FILL = `
+import { DatabaseSync } from "node:sqlite";
+import { Keyring } from "envelock";
+import { DataKeys } from "envelock/fields";
+import { readKeysetFile } from "envelock/keyset-file";
+import { keysetProviders } from "envelock/providers/local";
+import { sqliteStore } from "envelock/stores/sqlite";
+const [path, keys] = process.argv.slice(1);
+const database = new DatabaseSync(path);
+const store = sqliteStore({ database });
+await store.migrate();
+const [primary] = keysetProviders(await readKeysetFile(keys));
+const dataKeys = new DataKeys({ keyring: new Keyring(primary), store });
+for (let at = 0; at < 12; at++) await dataKeys.rotate({ tenant: "t" + at });
+await dataKeys.close();
+database.close();
+`;
+
 test.each<readonly [what: string, exitCode: 1 | 2, code: string, args: readonly string[], hint: RegExp]>([
   ["a misspelt option", 2, "invalid-argument", ["work", "one", ...WORKER, "--lane", "2"], /--lanes/],
   ["a misspelt verb", 2, "invalid-argument", ["statsu", ...JOBS], /status/],
   ["no store of jobs", 2, "invalid-argument", ["status"], /hint/],
   ["a misspelt kind of store", 2, "invalid-argument", ["status", "--jobs", "sqlte:x.db"], /sqlite:/],
   ["a file that is not there", 1, "key-not-found", ["status", "--jobs", `file:${at("absent.json")}`], /jobs plan --create/],
+  ["no call in a second", 2, "invalid-argument", ["work", "one", ...WORKER, "--calls-per-second", "0"], /no limit/],
   ["too many lanes", 2, "invalid-argument", ["work", "one", ...WORKER, "--lanes", "65"], /1 to 64/],
   ["a job that is not there", 1, "key-not-found", ["work", "absent", ...WORKER], /jobs plan/],
 ])("refuses %s with a next step", async (_what, exitCode, code, args, hint) => {

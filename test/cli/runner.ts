@@ -22,6 +22,8 @@ export interface Run {
 export interface RunOptions {
   readonly cwd?: string;
   readonly command?: string;
+  /** Another Node. */
+  readonly node?: string;
   /** In place of that of this process. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -40,8 +42,11 @@ export interface RunningCommand {
 }
 
 /** Starts `envelock` as its users do, as a process. */
-export function start(args: readonly string[], { cwd = ROOT, command = CLI, env }: RunOptions = {}): RunningCommand {
-  const child = spawn(process.execPath, [command, ...args], { cwd, stdio: "pipe", ...(env && { env }) });
+export function start(
+  args: readonly string[],
+  { cwd = ROOT, command = CLI, node = process.execPath, env }: RunOptions = {},
+): RunningCommand {
+  const child = spawn(node, [command, ...args], { cwd, stdio: "pipe", ...(env && { env }) });
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
   child.stdout.on("data", (chunk: Uint8Array) => stdout.push(chunk));
@@ -88,16 +93,22 @@ export async function run(args: readonly string[], stdin?: Uint8Array, options: 
 }
 
 /** Runs what must succeed, in silence on standard error. */
-export async function ok(args: readonly string[], stdin?: Uint8Array): Promise<Run> {
-  const result = await run(args, stdin);
+export async function ok(args: readonly string[], stdin?: Uint8Array, options: RunOptions = {}): Promise<Run> {
+  const result = await run(args, stdin, options);
   expect(result.stderr).toBe("");
   expect(result.exitCode).toBe(0);
   return result;
 }
 
 /** Runs what must fail; the first line of standard error names the code. */
-export async function refused(exitCode: 1 | 2, code: string, args: readonly string[], stdin?: Uint8Array): Promise<Run> {
-  const result = await run(args, stdin);
+export async function refused(
+  exitCode: 1 | 2,
+  code: string,
+  args: readonly string[],
+  stdin?: Uint8Array,
+  options: RunOptions = {},
+): Promise<Run> {
+  const result = await run(args, stdin, options);
   expect(result.stderr.split("\n")[0]).toMatch(new RegExp(`^envelock: ${code}: .`));
   expect(result.exitCode).toBe(exitCode);
   expect(result.stdout).toHaveLength(0);

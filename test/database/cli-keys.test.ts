@@ -40,3 +40,24 @@ test("envelock keys on PostgreSQL: a missing table is named, then rotate, rewrap
     return new DataKeys({ keyring: new Keyring({ wrapWith: [primary], unwrapWith: others }), store: appStore });
   }
 });
+
+test("envelock jobs on PostgreSQL: two workers share a job, and a paused one waits", async () => {
+  const [keys, jobs] = [at("fleet.json"), ["--jobs", url, "--jobs-table", "public.app_jobs"]];
+  const worker = [...jobs, "--store", url, "--table", "public.fleet_keys", "--key", keys];
+  expect((await refused(1, "provider-failure", ["jobs", "status", ...jobs])).stderr).toContain("jobs plan --create");
+  await ok(["keygen", keys]);
+  const store = postgresStore({ client: pool, table: "public.fleet_keys" });
+  await store.migrate();
+  const [primary] = keysetProviders(await readKeysetFile(keys));
+  const dataKeys = new DataKeys({ keyring: new Keyring({ wrapWith: [primary] }), store });
+  for (let tenant = 0; tenant < 40; tenant++) await dataKeys.rotate({ tenant: `t${tenant}` });
+  await dataKeys.close();
+  await ok(["keygen", keys, "--add", "--set-primary"]);
+  await ok(["jobs", "plan", "one", ...worker, "--create", "--partitions", "4"]);
+  await ok(["jobs", "pause", "one", ...jobs]);
+  await refused(1, "invalid-argument", ["jobs", "work", "one", ...worker]);
+  await ok(["jobs", "resume", "one", ...jobs]);
+  const ends = await Promise.all([1, 2].map(() => ok(["jobs", "work", "one", ...worker, "--json"])));
+  for (const { text } of ends) expect(JSON.parse(text)).toMatchObject({ state: "done", report: { counts: { rows: 40, rewrapped: 40 } } });
+  expect(JSON.parse((await ok(["jobs", "status", ...jobs, "--json"])).text)).toMatchObject([{ id: "one", state: "done" }]);
+});

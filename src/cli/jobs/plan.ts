@@ -5,9 +5,9 @@ import type { StoreOptions } from "../open-store.ts";
 import { addRecipientOption, type KeyOptions, type RecipientOptions, wholeNumber } from "../options.ts";
 import { type JobsOptions, withJobs } from "./open-jobs.ts";
 import { printStatus } from "./status.ts";
-import { addWorkerOptions } from "./worker-options.ts";
+import { addWorkerOptions, termsOf, type WorkerOptions } from "./worker-options.ts";
 
-interface PlanOptions extends JobsOptions, KeyOptions, RecipientOptions, Omit<StoreOptions, "create"> {
+interface PlanOptions extends JobsOptions, WorkerOptions, KeyOptions, RecipientOptions, Omit<StoreOptions, "create"> {
   readonly partitions?: number;
 }
 
@@ -29,7 +29,7 @@ async function plan(id: string, options: PlanOptions): Promise<void> {
   const { partitions, create: _create, ...keys } = options;
   const status = await withJobs(options, (jobs, call) =>
     withDataKeys(keys, async (dataKeys) => {
-      await planRewrap({ id, dataKeys, jobs, ...call, ...(partitions !== undefined && { partitions }) });
+      await planRewrap({ id, dataKeys, jobs, ...call, ...termsOf(options), ...(partitions !== undefined && { partitions }) });
       return await jobStatus({ jobs, id, ...call });
     }),
   );

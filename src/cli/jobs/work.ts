@@ -7,9 +7,9 @@ import { lineOn } from "../progress.ts";
 import { fleetLine } from "./describe.ts";
 import { type JobsOptions, withJobs } from "./open-jobs.ts";
 import { printStatus } from "./status.ts";
-import { addWorkerOptions } from "./worker-options.ts";
+import { addWorkerOptions, termsOf, type WorkerOptions } from "./worker-options.ts";
 
-interface WorkOptions extends JobsOptions, Omit<KeysJobOptions, "create"> {
+interface WorkOptions extends JobsOptions, WorkerOptions, Omit<KeysJobOptions, "create"> {
   readonly lanes?: number;
   readonly retries?: number;
 }
@@ -37,7 +37,7 @@ async function work(id: string, options: WorkOptions): Promise<void> {
   const status = await withJobs(options, async (jobs, call) => {
     requireOpen(await jobStatus({ jobs, id, ...call }));
     return await withDataKeys(options, async (dataKeys) => {
-      const job = await planRewrap({ id, dataKeys, jobs, ...call });
+      const job = await planRewrap({ id, dataKeys, jobs, ...call, ...termsOf(options) });
       const running = runPartitions(job, {
         ...call,
         onProgress: (now) => line.show((width) => fleetLine(now, width)),
