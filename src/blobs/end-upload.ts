@@ -7,7 +7,7 @@ import { waitFor } from "../core/base/wait.ts";
  *
  * @param end ends the upload, once what names it is known
  */
-export async function endUpload(clock: Clock, end: () => Promise<void>): Promise<void> {
+export async function ended(clock: Clock, end: () => Promise<void>): Promise<void> {
   const error = (): EnvelockError => new EnvelockError("timeout", "the store was silent at the end of an upload");
   await waitFor(end().catch(end), { limit: { clock, ms: MOST_ENDING_MS, error } }).catch(() => undefined);
 }

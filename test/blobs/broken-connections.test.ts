@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { gcsBlobs } from "../../src/blobs/gcs/index.ts";
 import type { BlobStore } from "../../src/blobs/index.ts";
 import { s3Blobs } from "../../src/blobs/s3/index.ts";
+import { GcsEmulator } from "../../src/testing/gcs/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { containerClient, startAzurite } from "../support/azurite.ts";
 import { type BreakingProxy, breakingProxy } from "../support/breaking-proxy.ts";
@@ -60,9 +62,23 @@ async function s3Route(bucket: string, open: (url: string) => BlobStore): Promis
   };
 }
 
+async function gcsRoute(): Promise<Route> {
+  const gcs = await GcsEmulator.start();
+  afterAll(() => gcs.close());
+  const bucket = gcs.createBucket("broken");
+  const proxy = await breakingProxy(Number(new URL(gcs.url).port));
+  return {
+    proxy,
+    through: gcsBlobs({ ...gcs.connection, url: `http://127.0.0.1:${proxy.port}`, bucket }),
+    direct: gcsBlobs({ ...gcs.connection, bucket }),
+    leftOvers: async () => Array.from({ length: gcs.openUploads(bucket) }),
+  };
+}
+
 const { connection, credentials } = emulators.aws;
 const ROUTES: readonly (readonly [string, () => Promise<Route>])[] = [
   ["Azure, by fetch", azureRoute],
+  ["Google Cloud Storage", gcsRoute],
   [
     "S3, by fetch",
     () =>

@@ -482,13 +482,10 @@ describe("faults", () => {
 
   test("an abort while a session is begun ends the session too", async () => {
     const [store, name, stop] = [storeOf(open()), newName(), new AbortController()];
-    const held = emulator.holdNext();
     const reason = new Error("enough");
-    const outcome = store.put(name, noise(LONG), { signal: stop.signal }).catch((error: unknown) => error);
-    await held.arrived;
-    stop.abort(reason);
-    held.release();
-    expect(await outcome).toBe(reason);
+    emulator.takeRequests();
+    emulator.failNext({ meanwhile: () => stop.abort(reason) }, new RegExp(`${name} uploads.begin`));
+    await expect(store.put(name, noise(LONG), { signal: stop.signal })).rejects.toBe(reason);
     expect(emulator.openUploads("blobs")).toBe(0);
     expect(emulator.takeRequests().map(({ operation }) => operation)).toContain("uploads.cancel");
   });

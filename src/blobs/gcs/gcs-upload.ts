@@ -4,7 +4,7 @@ import { Crc32c } from "../../core/base/crc32c.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { waitFor } from "../../core/base/wait.ts";
 import type { BlobCondition, BlobUpload } from "../blob-store.ts";
-import { endUpload } from "../end-upload.ts";
+import { ended } from "../end-upload.ts";
 import { blobChanged, blobExists } from "../failures.ts";
 import {
   checksumText,
@@ -93,7 +93,7 @@ export class GcsUpload implements BlobUpload {
     this.#ends.length = 0;
     this.#checksum = new Crc32c();
     const { calls } = this.#plan;
-    if (begun !== undefined) await endUpload(calls.clock, async () => await calls.cancel(await begun, {})); // what stays the service forgets after a week
+    if (begun !== undefined) await ended(calls.clock, async () => await calls.cancel(await begun, {})); // what stays the service forgets after a week
   }
 
   async #inserted(bytes: Uint8Array, { crc32c }: GcsWhole, conditions: GcsConditions, options: GcsCallOptions): Promise<GcsObject> {

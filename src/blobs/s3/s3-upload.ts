@@ -1,9 +1,10 @@
 import { copyOf } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import type { Clock } from "../../core/base/clock.ts";
-import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
+import { invalidArgument } from "../../core/base/errors.ts";
 import { waitFor } from "../../core/base/wait.ts";
 import type { BlobCondition, BlobUpload } from "../blob-store.ts";
+import { ended } from "../end-upload.ts";
 import { conditionsOf } from "../http.ts";
 import type { S3Calls, S3Conditions, S3Content, S3Part, S3UploadId } from "./calls.ts";
 import { called, settled } from "./refusals.ts";
@@ -90,19 +91,13 @@ export function beginUpload(calls: S3Calls, key: string, content: S3Content): Pr
   return called(async () => ({ key, id: await calls.beginUpload(key, content, {}) }));
 }
 
-/**
- * Ends an upload as soon as its id is known. Never throws. It waits 10 s at most for a service that does not answer. Whatever stays costs
- * storage until a rule of the bucket removes it.
- */
+/** Ends an upload as soon as its id is known. Never throws. Whatever stays costs storage until a rule of the bucket removes it. */
 export async function endUpload(
   { calls, clock }: { readonly calls: S3Calls; readonly clock: Clock },
   begun: Promise<S3UploadId>,
 ): Promise<void> {
-  const end = async (): Promise<void> => await calls.abortUpload(await begun, {});
-  const silent = (): EnvelockError => new EnvelockError("timeout", "the store was silent at the end of an upload");
-  await waitFor(end().catch(end), { limit: { clock, ms: MOST_ENDING_MS, error: silent } }).catch(() => undefined);
+  await ended(clock, async () => await calls.abortUpload(await begun, {}));
 }
 
 /** The least length of a part, except for the last. */
 export const LEAST_PART_BYTES: number = 5 * 1024 * 1024;
-const MOST_ENDING_MS = 10_000;
