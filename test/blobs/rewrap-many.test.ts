@@ -17,6 +17,8 @@ const { ENVELOCK_BLOBS = "40", ENVELOCK_BLOB_KILLS = "2" } = process.env;
 const BLOBS = Number(ENVELOCK_BLOBS);
 const KILLS = Number(ENVELOCK_BLOB_KILLS);
 const BODY_BYTES = 30_000;
+/** A service on a machine that does much else may be silent for long. */
+const SILENCE_MS = 600_000;
 
 /** A place of blobs, which a process of its own can open too. */
 interface Shop {
@@ -36,14 +38,19 @@ afterAll(async () => {
 
 async function azureShop(): Promise<Shop> {
   const container = await azurite.createContainer();
-  const place = { url: `${azurite.url}/${container}`, sas: azurite.sas(container) };
+  const place = { url: `${azurite.url}/${container}`, sas: azurite.sas(container), silenceMs: SILENCE_MS };
   return { backing: azureBlobs(place), kind: "azure", place, leftOvers: () => 0 };
 }
 
 async function s3Shop(rewrap: "sidecar" | "in-place"): Promise<Shop> {
   const { accessKeyId, secretAccessKey } = emulator.credentials;
   const { region } = emulator.connection;
-  const place = { url: `${emulator.url}/${emulator.createBucket(rewrap)}`, region, credentials: { accessKeyId, secretAccessKey } };
+  const place = {
+    url: `${emulator.url}/${emulator.createBucket(rewrap)}`,
+    region,
+    credentials: { accessKeyId, secretAccessKey },
+    silenceMs: SILENCE_MS,
+  };
   const leftOvers = (): number => emulator.openUploads(rewrap);
   return { backing: s3Blobs(place, { mode: "aws", rewrap }), kind: "s3", place: { ...place, rewrap }, leftOvers };
 }
