@@ -6,7 +6,8 @@ import { azureBlobs } from "envelock/blobs/azure";
 import { localKey } from "envelock/providers/local";
 import { storageBlobSdk } from "../test/support/azurite.ts";
 
-// One transfer to or from Azurite in a process of its own: `up` or `down`, `plain`, `client`, `fetch` or `idle`.
+// One transfer to or from Azurite in a process of its own: `up` or `down`, `plain`, `client`, `fetch` (each also with
+// `-bare`: no MD5 of blocks) or `idle`.
 
 const PIECE_BYTES = 65_536;
 const BLOCK_BYTES = 8 * 1024 * 1024;
@@ -16,7 +17,11 @@ const sdk = storageBlobSdk();
 const client = new sdk.ContainerClient(container);
 const keyring = new Keyring(localKey({ keyId: "bench", key: new Uint8Array(32).fill(7) }));
 const [url = "", sas = ""] = container.split("?");
-const store = encryptedStore(keyring, azureBlobs(way === "fetch" ? { url, sas } : client), { context: (blob) => ({ object: blob }) });
+const store = encryptedStore(
+  keyring,
+  azureBlobs(way.startsWith("fetch") ? { url, sas } : client, { blockDigest: way.endsWith("-bare") ? "none" : "md5" }),
+  { context: (blob) => ({ object: blob }) },
+);
 
 if (way !== "idle") await transfer(direction, 1_000_000, `${name}-warm`);
 const cpu = process.cpuUsage();

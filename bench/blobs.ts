@@ -84,11 +84,13 @@ const { BENCH_BLOB_MIB = "200" } = process.env;
 const RANGE_BYTES = 2 ** 20;
 const SIZE_MEBIBYTES = Number(BENCH_BLOB_MIB);
 const ROUNDS = 5;
-const WAYS = ["plain", "client", "fetch"] as const;
+const WAYS = ["plain", "client", "client-bare", "fetch", "fetch-bare"] as const;
 const NAMES = {
   plain: "`@azure/storage-blob`, not encrypted",
   client: "`azureBlobs(client)`, encrypted",
+  "client-bare": 'the same, `blockDigest: "none"`',
   fetch: "`azureBlobs({ url, sas })`, encrypted",
+  "fetch-bare": 'the same, `blockDigest: "none"`',
 } as const;
 const HEAD =
   "| way | upload wall s (ratio) | CPU s (ratio) | RSS MiB over plain | download wall s (ratio) | CPU s (ratio) | RSS MiB over plain |";

@@ -9,6 +9,7 @@ import { containerClient, startAzurite } from "../support/azurite.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { kek } from "../support/keks.ts";
 import { refusal } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 import { inPieces, KEY_CONTEXT, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
 
 const azurite = await startAzurite();
@@ -36,6 +37,42 @@ function denyingTags(permissions = "t"): AzureContainerClient {
     getBlockBlobClient: (name) => Object.assign(client.getBlockBlobClient(name), { getTags: () => Promise.reject(denied) }),
   };
 }
+
+describe("the digest of each block", () => {
+  test.each([
+    ["md5", {}],
+    ["none", { blockDigest: "none" }],
+  ] as const)("%s: by fetch and by a client", async (digest, options) => {
+    const sent: boolean[] = [];
+    const watching: BlobFetch = async (url, request) => {
+      if (url.includes("comp=block&")) sent.push("content-md5" in request.headers);
+      return await fetch(url, request);
+    };
+    const watched = {
+      listBlobsFlat: client.listBlobsFlat.bind(client),
+      findBlobsByTags: client.findBlobsByTags.bind(client),
+      getBlockBlobClient(name: string) {
+        const blob = client.getBlockBlobClient(name);
+        const stageBlock = blob.stageBlock.bind(blob);
+        blob.stageBlock = async (id: string, body: Uint8Array, length: number, given: object): Promise<unknown> => {
+          sent.push("transactionalContentMD5" in given);
+          return await stageBlock(id, body, length, given);
+        };
+        return blob;
+      },
+    };
+    for (const [way, place] of Object.entries({ fetch: { ...SAS, fetch: watching }, client: watched })) {
+      const store = storeOf(azureBlobs(place, options));
+      await store.put(`digest/${way}-${digest}`, noise(100_000));
+      expectSameBytes(await wholeOf(store, `digest/${way}-${digest}`), noise(100_000));
+    }
+    expect(sent).toEqual(Array.from({ length: 4 }, () => digest === "md5"));
+  });
+
+  test("another one is refused", async () => {
+    expect(await refusal(() => azureBlobs(SAS, untyped({ blockDigest: "crc64" })))).toMatchObject({ code: "invalid-argument" });
+  });
+});
 
 describe.each([
   ["client", () => azureBlobs(client)],

@@ -24,6 +24,12 @@ export interface AzureBlobsOptions {
   readonly tier?: string;
   /** The largest blob that a rewrap sends anew when it was not stored in blocks. Defaults to 32 MiB. */
   readonly mostResentBytes?: number;
+  /**
+   * What the service compares with each block that arrives. `md5`, the default, costs as much time as encryption. `none` leaves a block to
+   * TLS, which verifies every byte up to the service, and to the tags of the envelope, which reveal any other byte when it is read. `none` is
+   * what `@azure/storage-blob` does by default.
+   */
+  readonly blockDigest?: "md5" | "none";
 }
 
 /**
@@ -45,9 +51,10 @@ export interface AzureBlobsOptions {
  */
 export function azureBlobs(container: AzureContainerClient | AzureSasContainer, options: AzureBlobsOptions = {}): BlobStore {
   refuseUnknown(options, OPTIONS, "azureBlobs");
-  const { indexTags, leaseId = () => undefined, tier, mostResentBytes = 32 * 1024 * 1024 } = options;
+  const { indexTags, leaseId = () => undefined, tier, mostResentBytes = 32 * 1024 * 1024, blockDigest = "md5" } = options;
+  if (blockDigest !== "md5" && blockDigest !== "none") throw invalidArgument('blockDigest is "md5" or "none"');
   if (typeof leaseId !== "function") throw invalidArgument("leaseId is a function of the name of a blob");
-  const calls = readArgument("the container of azureBlobs", () => callsOf(container, indexTags));
+  const calls = readArgument("the container of azureBlobs", () => callsOf(container, indexTags, blockDigest === "md5"));
   const markers = new PageMarkers();
   const at = (name: string, signal?: AbortSignal): AzureConditions => {
     const lease = leaseId(name);
@@ -94,12 +101,12 @@ interface Place {
   readonly mostResentBytes: number;
 }
 
-function callsOf(container: AzureContainerClient | AzureSasContainer, indexTags: boolean | undefined): AzureCalls {
+function callsOf(container: AzureContainerClient | AzureSasContainer, indexTags: boolean | undefined, hasDigests: boolean): AzureCalls {
   if (typeof container === "object" && container !== null) {
-    if ("getBlockBlobClient" in container) return clientCalls(container, indexTags);
+    if ("getBlockBlobClient" in container) return clientCalls(container, indexTags, hasDigests);
     if ("url" in container) {
       refuseUnknown(container, SAS_OPTIONS, "azureBlobs");
-      return sasCalls(container, indexTags);
+      return sasCalls(container, indexTags, hasDigests);
     }
   }
   throw invalidArgument("azureBlobs takes a ContainerClient, or an object with the url and the sas of a container");
@@ -252,7 +259,7 @@ async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-const OPTIONS: OptionNames<AzureBlobsOptions> = { indexTags: true, leaseId: true, tier: true, mostResentBytes: true };
+const OPTIONS: OptionNames<AzureBlobsOptions> = { indexTags: true, leaseId: true, tier: true, mostResentBytes: true, blockDigest: true };
 const SAS_OPTIONS: OptionNames<AzureSasContainer> = { url: true, sas: true, fetch: true, silenceMs: true, clock: true };
 /** One tag for each key that wraps a blob. A blob has at most ten tags, and the application wants some of them. */
 const TAG_NAMES: readonly string[] = ["envelock_1", "envelock_2", "envelock_3", "envelock_4"];

@@ -26,7 +26,7 @@ export interface AzureBlockBlobClient {
       abortSignal?: AbortSignal;
       conditions?: { leaseId?: string };
       encryptionScope?: string;
-      transactionalContentMD5: Uint8Array;
+      transactionalContentMD5?: Uint8Array;
     },
   ): Promise<unknown>;
   commitBlockList(ids: string[], options: AzureCommitOptions): Promise<{ etag?: string }>;
@@ -114,8 +114,13 @@ export interface AzureFoundPage {
   readonly blobs: readonly { readonly name: string }[];
 }
 
-/** Uses a client of the SDK, by structure. Its own retries stay as they are configured; for reads they are turned off, because they do not work there. */
-export function clientCalls(container: AzureContainerClient, hasTags: boolean | undefined): AzureCalls {
+/**
+ * Uses a client of the SDK, by structure. Its own retries stay as they are configured; for reads they are turned off, because they do not
+ * work there.
+ *
+ * @param hasDigests whether the service gets an MD5 of each block, to compare
+ */
+export function clientCalls(container: AzureContainerClient, hasTags: boolean | undefined, hasDigests: boolean): AzureCalls {
   const blob = (name: string): AzureBlockBlobClient => container.getBlockBlobClient(name);
   return {
     hasTags: hasTags ?? true,
@@ -155,7 +160,7 @@ export function clientCalls(container: AzureContainerClient, hasTags: boolean | 
       const { signal, leaseId, encryptionScope } = conditions;
       await calling("a block", conditions, () =>
         blob(name).stageBlock(id, bytes, bytes.length, {
-          transactionalContentMD5: md5(bytes),
+          ...(hasDigests && { transactionalContentMD5: md5(bytes) }),
           ...(signal && { abortSignal: signal }),
           ...(leaseId !== undefined && { conditions: { leaseId } }),
           ...(encryptionScope !== undefined && { encryptionScope }),

@@ -39,12 +39,13 @@ export interface AzureSasContainer {
   readonly clock?: Clock;
 }
 
-/** Speaks to the service with `fetch` alone. */
-export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefined): AzureCalls {
+/** Speaks to the service with `fetch` alone. @param hasDigests whether the service gets an MD5 of each body, to compare */
+export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefined, hasDigests: boolean): AzureCalls {
   const { url, sas, fetch = runtimeFetch, silenceMs = SILENCE_MS, clock = systemClock } = container;
   const base = baseOf(url);
   const given = sas ?? base.search;
   const wire: Wire = { fetch, clock, silenceMs };
+  const digestHeaders = (bytes: Uint8Array): Record<string, string> => (hasDigests ? { "content-md5": toBase64(md5(bytes)) } : {});
   const call = async (what: string, { name, query = {}, method = "GET", headers = {}, body, conditions }: Call): Promise<BlobResponse> => {
     const signature = typeof given === "string" ? given : await given();
     const path = `${base.origin}${base.pathname}${name === undefined ? "" : `/${escapedName(name)}`}`;
@@ -111,7 +112,7 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
       return Object.fromEntries(elementsIn(xml, "Tag").map((tag) => [textIn(tag, "Key") ?? "", textIn(tag, "Value") ?? ""]));
     },
     async stageBlock(name, id, bytes, conditions) {
-      const headers = { "content-md5": toBase64(md5(bytes)), ...defined({ [SCOPE]: conditions.encryptionScope }) };
+      const headers = { ...digestHeaders(bytes), ...defined({ [SCOPE]: conditions.encryptionScope }) };
       await dropped(
         await call("a block", { name, method: "PUT", query: { comp: "block", blockid: id }, headers, body: bytes, conditions }),
       );
@@ -125,7 +126,7 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
       return etagOf(response);
     },
     async putBlob(name, bytes, content, conditions) {
-      const headers = { "x-ms-blob-type": "BlockBlob", "content-md5": toBase64(md5(bytes)), ...contentHeaders(content) };
+      const headers = { "x-ms-blob-type": "BlockBlob", ...digestHeaders(bytes), ...contentHeaders(content) };
       const response = await call("a whole blob", { name, method: "PUT", headers, body: bytes, conditions });
       await dropped(response);
       return etagOf(response);
