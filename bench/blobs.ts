@@ -1,33 +1,20 @@
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { Keyring } from "envelock";
 import { encryptedStore } from "envelock/blobs";
 import { azureBlobs } from "envelock/blobs/azure";
 import { localKey } from "envelock/providers/local";
 import { type Azurite, startAzurite } from "../test/support/azurite.ts";
-import { median } from "./harness.ts";
+import { TRANSFER_BYTES, transferLines, transfers } from "./transfers.ts";
 
 /**
- * A large blob to Azurite and back: each run is a process of its own, the ways take turns. Ratios are wall time against
- * `@azure/storage-blob` without encryption in the same round; memory is the peak over that of plain.
+ * A large blob to Azurite and back. Ratios are wall time against `@azure/storage-blob` without encryption in the same round; memory is the
+ * peak over that of plain.
  */
-export async function blobTable(mebibytes: number = SIZE_MEBIBYTES): Promise<string> {
+export async function blobTable(): Promise<string> {
   const azurite = await startAzurite();
   try {
     const name = await azurite.createContainer();
-    const container = `${azurite.url}/${name}?${azurite.sas(name)}`;
-    const runs = new Map(WAYS.map((way) => [way, { up: [] as Run[], down: [] as Run[] }]));
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const way of round % 2 === 0 ? WAYS : [...WAYS].reverse()) {
-        runs.get(way)?.up.push(await child("up", way, container, way, `${mebibytes * 2 ** 20}`));
-        if (round === 0) await child("up", way, container, `${way}-warm`, "1000000");
-        runs.get(way)?.down.push(await child("down", way, container, way, `${mebibytes * 2 ** 20}`));
-      }
-    }
-    const base = runs.get("plain");
-    const lines = [...runs].map(([way, { up, down }]) => `| ${NAMES[way]} | ${columnsOf(up, base?.up)} | ${columnsOf(down, base?.down)} |`);
-    return [HEAD, RULE, ...lines, "", ...(await rangeLines(azurite, name, mebibytes * 2 ** 20))].join("\n");
+    const runs = await transfers("blobs-child.ts", WAYS, `${azurite.url}/${name}?${azurite.sas(name)}`, TRANSFER_BYTES);
+    return [...transferLines(runs, NAMES, "plain"), "", ...(await rangeLines(azurite, name, TRANSFER_BYTES))].join("\n");
   } finally {
     await azurite.close();
   }
@@ -57,33 +44,7 @@ async function rangeLines(azurite: Azurite, container: string, bytes: number): P
   ];
 }
 
-interface Run {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly rssBytes: number;
-}
-
-/** `wall s (ratio) | CPU s (ratio) | RSS MiB over plain` */
-function columnsOf(runs: readonly Run[], base: readonly Run[] | undefined): string {
-  const seconds = median(runs.map((run) => run.seconds));
-  const ratio = median(runs.map((run, round) => run.seconds / (base?.[round]?.seconds ?? Number.NaN)));
-  const cpu = median(runs.map(({ cpuSeconds }) => cpuSeconds));
-  const cpuRatio = median(runs.map((run, round) => run.cpuSeconds / (base?.[round]?.cpuSeconds ?? Number.NaN)));
-  const rss = median(runs.map(({ rssBytes }, round) => (rssBytes - (base?.[round]?.rssBytes ?? 0)) / 2 ** 20));
-  return `${seconds.toFixed(2)} (${ratio.toFixed(2)}) | ${cpu.toFixed(2)} (${cpuRatio.toFixed(2)}) | ${rss.toFixed(0)}`;
-}
-
-async function child(direction: string, way: string, container: string, name: string, bytes: string): Promise<Run> {
-  const script = fileURLToPath(new URL("blobs-child.ts", import.meta.url));
-  const { stdout } = await run(process.execPath, ["--import", "tsx", script, direction, way, container, name, bytes]);
-  return JSON.parse(stdout);
-}
-
-const run = promisify(execFile);
-const { BENCH_BLOB_MIB = "200" } = process.env;
 const RANGE_BYTES = 2 ** 20;
-const SIZE_MEBIBYTES = Number(BENCH_BLOB_MIB);
-const ROUNDS = 5;
 const WAYS = ["plain", "client", "client-bare", "fetch", "fetch-bare"] as const;
 const NAMES = {
   plain: "`@azure/storage-blob`, not encrypted",
@@ -92,6 +53,3 @@ const NAMES = {
   fetch: "`azureBlobs({ url, sas })`, encrypted",
   "fetch-bare": 'the same, `blockDigest: "none"`',
 } as const;
-const HEAD =
-  "| way | upload wall s (ratio) | CPU s (ratio) | RSS MiB over plain | download wall s (ratio) | CPU s (ratio) | RSS MiB over plain |";
-const RULE = "| --- | ---: | ---: | ---: | ---: | ---: | ---: |";

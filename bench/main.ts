@@ -1,4 +1,5 @@
 import { blobTable } from "./blobs.ts";
+import { s3BlobTable } from "./blobs-s3.ts";
 import { compareTable } from "./compare.ts";
 import { engineTables } from "./engines.ts";
 import { entrySizeTable } from "./entry-size.ts";
@@ -35,7 +36,8 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
   "entry-size": entrySizeTable,
   stream: () => streamTable(),
   "streams-at-once": streamsAtOnceTable,
-  blobs: () => blobTable(),
+  blobs: blobTable,
+  "blobs-s3": s3BlobTable,
   tenants: () => tenantsTable(),
   timing: timingTable,
 };

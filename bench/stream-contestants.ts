@@ -19,6 +19,7 @@ const NONCE = Buffer.alloc(12, 1); // fixed, so that another process can decrypt
 const OPENPGP_KEY = { data: new Uint8Array(KEY), algorithm: "aes256", aeadAlgorithm: "gcm" } as const;
 const AGE_IDENTITY = "AGE-SECRET-KEY-1V6R3J06W9RN58L9WSP5DK2A28XPNHUAMK3G79MH5YACN36AX983STP6TDD";
 
+export const AWS_CRYPTO = "@aws-crypto/client-node, raw AES keyring";
 export const BASELINE = "node:crypto, one GCM message";
 
 export const CONTESTANTS: readonly StreamContestant[] = [
@@ -60,7 +61,7 @@ export const CONTESTANTS: readonly StreamContestant[] = [
     },
   },
   {
-    name: "@aws-crypto/client-node, raw AES keyring",
+    name: AWS_CRYPTO,
     async encrypt(source, sink) {
       const { client, keyring } = await awsClient();
       await pipeline(source, client.encryptStream(keyring), sink, { end: false });
