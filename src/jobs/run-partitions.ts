@@ -5,7 +5,6 @@ import { sleep } from "../core/base/wait.ts";
 import { count, positive } from "../core/resilience/checks.ts";
 import { advance, beginRound } from "./barrier.ts";
 import { type FleetJob, partsOf } from "./fleet-job.ts";
-import type { PartitionId } from "./records.ts";
 import { freeIn, type SliceOptions, type SliceSettings, workSlice } from "./slice.ts";
 import { type JobStatus, jobStatus } from "./status.ts";
 
@@ -121,7 +120,7 @@ async function workOn(job: FleetJob, settings: SliceSettings, shared: Shared & {
     const next = oneOf(freeIn(standing), clock.random());
     if (next === undefined) await sleep(clock, IDLE_MS, signal);
     else {
-      const { end, waitMs: restMs } = await workSlice(job, next, settings);
+      const { end, waitMs: restMs } = await workSlice(job, next.id, settings);
       shared.didSlice();
       if (end === "throttled") await sleep(clock, Math.min(restMs, IDLE_MS), signal);
     }
@@ -138,7 +137,7 @@ export function sliceSettings(options: SliceOptions): SliceSettings {
 }
 
 /** A partition at random, so that workers that begin at once do not want the same. */
-function oneOf(free: readonly PartitionId[], chance: number): PartitionId | undefined {
+function oneOf<T>(free: readonly T[], chance: number): T | undefined {
   return free[Math.floor(chance * free.length)];
 }
 

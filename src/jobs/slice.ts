@@ -179,8 +179,8 @@ class Slice {
 }
 
 /** Returns the partitions that a worker may take now. */
-export function freeIn({ partitions }: Standing): readonly PartitionId[] {
-  return partitions.filter(({ state, leaseMs }) => state === "open" && leaseMs === 0).map(({ id }) => id);
+export function freeIn({ partitions }: Standing): readonly PartitionRecord[] {
+  return partitions.filter(({ state, leaseMs }) => state === "open" && leaseMs === 0);
 }
 
 function isAt(

@@ -1,10 +1,10 @@
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { sleep } from "../../core/base/wait.ts";
-import { advance, beginRound, type Standing } from "../barrier.ts";
+import { advance, beginRound } from "../barrier.ts";
 import { type FleetJob, partsOf } from "../fleet-job.ts";
 import type { JobPhase, JobState, PartitionRecord } from "../records.ts";
 import { sliceSettings } from "../run-partitions.ts";
-import { type SliceOptions, workSlice } from "../slice.ts";
+import { freeIn, type SliceOptions, workSlice } from "../slice.ts";
 
 /** What an engine carries: the names of a job and of one of its partitions, nothing else. */
 export interface SliceMessage {
@@ -36,7 +36,7 @@ export async function sendFree(job: FleetJob, send: Send): Promise<JobState> {
   if (known.kind !== job.kind) return known.state;
   if (known.state === "failing" && known.waitMs === 0) await beginRound(parts, false);
   const standing = await advance(parts);
-  await sendAll(job, freeOf(standing), send);
+  await sendAll(job, freeIn(standing), send);
   return standing.record.state;
 }
 
@@ -57,14 +57,11 @@ export async function workOnMessage(job: FleetJob, data: unknown, options: Slice
   if (end === "held" || end === "lost" || end === "stopped") return; // the worker that holds the partition sends what follows
   if (end === "throttled") await sleep(parts.clock, Math.min(waitMs, MOST_WAIT_MS), settings.signal);
   const standing = await advance(parts);
+  const free = freeIn(standing);
   const { round, phase, part } = message;
   const isOwn = ({ id }: PartitionRecord): boolean =>
     id.round === round && id.phase === phase && (id.part === part || id.part.startsWith(`${part}.`));
-  await sendAll(job, standing.isBegun ? freeOf(standing) : freeOf(standing).filter(isOwn), send);
-}
-
-function freeOf({ partitions }: Standing): readonly PartitionRecord[] {
-  return partitions.filter(({ state, leaseMs }) => state === "open" && leaseMs === 0);
+  await sendAll(job, standing.isBegun ? free : free.filter(isOwn), send);
 }
 
 /** Names each message by the attempt too, so that the rest of a partition is not taken for the message that is worked on. */
