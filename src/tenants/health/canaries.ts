@@ -5,7 +5,7 @@ import { jsonIn } from "../../core/base/json.ts";
 import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
 import type { Keyring } from "../../core/keyring/keyring.ts";
 import { broken, Fields } from "../record/fields.ts";
-import { rowOf } from "../record/rows.ts";
+import { readRow } from "../record/rows.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
 /**
@@ -24,7 +24,7 @@ export class Canaries {
     const document = JSON.stringify({ format: FORMAT, epoch: record.epoch, record: toBase64Url(keyRecord) });
     const place = { kind: "canary", id: idOf(record.id, key) } as const;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const standing = await this.#store.get(place, options);
+      const standing = await readRow(this.#store, place, options);
       const row: TenantRow = { ...place, revision: (standing?.revision ?? 0) + 1, document };
       const isKept =
         standing === undefined
@@ -44,9 +44,8 @@ export class Canaries {
    * @throws as `Keyring.unwrapDataKey`
    */
   async sing(record: TenantRecord, key: number, keyring: Keyring, options: CallOptions = {}): Promise<boolean> {
-    const place = { kind: "canary", id: idOf(record.id, key) } as const;
-    const row = await this.#store.get(place, options);
-    const kept = row && canaryIn(rowOf(place, row));
+    const row = await readRow(this.#store, { kind: "canary", id: idOf(record.id, key) }, options);
+    const kept = row && canaryIn(row);
     if (kept === undefined || kept.epoch !== record.epoch) return false;
     (await keyring.unwrapDataKey(kept.keyRecord, options)).destroy();
     return true;

@@ -1,8 +1,8 @@
 import { jsonIn } from "../../core/base/json.ts";
-import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
+import type { TenantPlace, TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
 import { PLATFORM_KEY } from "../life-cycle/change.ts";
 import { broken, Fields } from "../record/fields.ts";
-import { rowOf } from "../record/rows.ts";
+import { readRow } from "../record/rows.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
 /**
@@ -20,9 +20,9 @@ export class UseStamps {
   async note(record: TenantRecord, nowMs: number): Promise<void> {
     if (record.keys.every(({ kind }) => kind === PLATFORM_KEY.kind)) return;
     const place = placeOf(record.id);
-    const standing = await this.#store.get(place);
+    const standing = await readRow(this.#store, place);
     // a stamp of a clock that was ahead counts no longer than any other
-    if (standing !== undefined && Math.abs(nowMs - usedAtMsIn(rowOf(place, standing))) < STAMP_EVERY_S * 1000) return;
+    if (standing !== undefined && Math.abs(nowMs - usedAtMsIn(standing)) < STAMP_EVERY_S * 1000) return;
     const document = JSON.stringify({ format: FORMAT, usedAtMs: Math.floor(nowMs) });
     if (standing === undefined) await this.#store.insertIfAbsent({ ...place, revision: 1, document });
     else await this.#store.compareAndSwap({ ...place, revision: standing.revision + 1, document }, standing.revision);
@@ -30,14 +30,13 @@ export class UseStamps {
 
   /** When a tenant was last noted to be in use, in milliseconds since 1970. Undefined if never. @throws what the store throws */
   async usedAtMs(id: string): Promise<number | undefined> {
-    const place = placeOf(id);
-    const row = await this.#store.get(place);
-    return row && usedAtMsIn(rowOf(place, row));
+    const row = await readRow(this.#store, placeOf(id));
+    return row && usedAtMsIn(row);
   }
 }
 
 /** Beside the canaries, which have numbers in this place. */
-function placeOf(id: string): Pick<TenantRow, "kind" | "id"> {
+function placeOf(id: string): TenantPlace {
   return { kind: "canary", id: `used:${id}` };
 }
 

@@ -6,7 +6,7 @@ import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.t
 import type { StagedKey } from "../life-cycle/change.ts";
 import { broken, Fields } from "../record/fields.ts";
 import type { TenantRecords } from "../record/records.ts";
-import { rowOf } from "../record/rows.ts";
+import { readRow } from "../record/rows.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 import { identityOf, type TenantKeyOpeners } from "./openers.ts";
 
@@ -49,7 +49,7 @@ export class KeyClaims {
   async claim(kind: string, name: string, own: KeyClaim, options?: CallOptions): Promise<void> {
     const id = await claimId(kind, name);
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const row = await this.#read(id, options);
+      const row = await readRow(this.#store, { kind: "claim", id }, options);
       if (row === undefined) {
         if (await this.#store.insertIfAbsent(claimRow(id, 1, own), options)) return;
         continue;
@@ -66,16 +66,10 @@ export class KeyClaims {
 
   /** Requires that the key still belongs to this tenant, at each use. @throws as `claim` */
   async require(kind: string, name: string, own: KeyClaim, options?: CallOptions): Promise<void> {
-    const row = await this.#read(await claimId(kind, name), options);
+    const row = await readRow(this.#store, { kind: "claim", id: await claimId(kind, name) }, options);
     const held = row && claimIn(row);
     if (held !== undefined && (isOf(held, own) || (held.shareable && own.shareable))) return;
     throw taken(kind);
-  }
-
-  async #read(id: string, options?: CallOptions): Promise<TenantRow | undefined> {
-    const place = { kind: "claim", id } as const;
-    const row = await this.#store.get(place, options);
-    return row && rowOf(place, row);
   }
 
   /** Whether the tenant of a claim still has the key. A description that cannot be read any more counts as this key. */

@@ -4,7 +4,7 @@ import { EnvelockError } from "../../core/base/errors.ts";
 import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
 import { changedRecord, type TenantChange } from "../life-cycle/change.ts";
 import { encodeTenantRecord, parseTenantRecord } from "./document.ts";
-import { rowOf } from "./rows.ts";
+import { readRow } from "./rows.ts";
 import type { TenantRecord } from "./tenant-record.ts";
 
 /** The records of a store: read, listed, and changed by compare-and-swap. */
@@ -19,8 +19,8 @@ export class TenantRecords {
 
   /** @returns undefined if the store has no such tenant. @throws `provider-failure` for a record that cannot be read */
   async read(id: string, options?: CallOptions): Promise<TenantRecord | undefined> {
-    const row = await this.#store.get({ kind: "tenant", id }, options);
-    return row === undefined ? undefined : parseTenantRecord(rowOf({ kind: "tenant", id }, row));
+    const row = await readRow(this.#store, { kind: "tenant", id }, options);
+    return row && parseTenantRecord(row);
   }
 
   /** Lists records by id. A record that cannot be read is given as the error that says so, so that it hides no other. */
