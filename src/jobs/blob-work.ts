@@ -6,6 +6,8 @@ import { shown } from "../blobs/failures.ts";
 import { keysOf } from "../blobs/key-digest.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { inspectKeyRecord } from "../core/keyring/inspect.ts";
+import { AnswersByNames } from "../fields/jobs/answers.ts";
+import { namesIn } from "../fields/jobs/key-versions.ts";
 import { Marks } from "../fields/jobs/marks.ts";
 import { inParallel } from "../fields/jobs/pages.ts";
 import { type Bound, callWith, countOf } from "./records.ts";
@@ -78,7 +80,7 @@ async function targetOf({ keyring }: BlobTable, signal: AbortSignal | undefined)
   const { dataKey, keyRecord } = await keyring.createDataKey(callWith(signal));
   dataKey.destroy();
   (await keyring.unwrapDataKey(keyRecord, callWith(signal))).destroy();
-  return namesIn(inspectKeyRecord(keyRecord).recipients);
+  return namesIn(inspectKeyRecord(keyRecord));
 }
 
 /** Lists the names of a range. Every order of a store puts a name on the same side of a bound, because of its characters. */
@@ -123,11 +125,11 @@ async function runSlice(terms: BlobTerms, task: SliceTask): Promise<boolean> {
     if (last === undefined) return true;
     const failed: FailedPlace[] = [];
     const before = countOf(counts, "rewrapped");
-    const isStale = askedOnce(terms.table, signal); // for each page: a KEK may be rotated meanwhile
+    const areStale = new AnswersByNames(); // for each page: a KEK may be rotated meanwhile
     await inParallel(page, concurrency, signal, async (name) => {
       count(counts, "rows");
       try {
-        for (const outcome of await settled(name, { ...terms, task, isStale, keyVersions })) count(counts, outcome);
+        for (const outcome of await settled(name, { ...terms, task, areStale, keyVersions })) count(counts, outcome);
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof EnvelockError)) throw error;
@@ -144,13 +146,14 @@ async function runSlice(terms: BlobTerms, task: SliceTask): Promise<boolean> {
 /** Works on one blob. @returns what to count. @throws the failure of the blob */
 async function settled(
   name: string,
-  { blobs, table, limits, opens, task, isStale, keyVersions }: BlobTerms & BlobTask,
+  { blobs, table, limits, opens, task, areStale, keyVersions }: BlobTerms & BlobTask,
 ): Promise<readonly (keyof typeof NO_COUNTS)[]> {
   const { phase, signal } = task;
   const head = await headOfOwn(table, name, signal);
   if (head === undefined || head === "foreign") return ["read", head ?? "gone"];
-  for (const version of namesIn(keysOf(head.header))) keyVersions[version] = countOf(keyVersions, version) + 1;
-  const mustRewrap = table.mustFold(head) || (await isStale(head));
+  const names = namesIn({ recipients: keysOf(head.header) });
+  for (const version of names) keyVersions[version] = countOf(keyVersions, version) + 1;
+  const mustRewrap = table.mustFold(head) || (await areStale.of(names, () => table.keyring.needsRewrap(head.header, callWith(signal))));
   const found = mustRewrap ? (["read", "stale"] as const) : (["read"] as const);
   if (opens) {
     await takeCalls(limits, table.contextOf(name), task);
@@ -165,7 +168,8 @@ async function settled(
 
 interface BlobTask {
   readonly task: SliceTask;
-  readonly isStale: (head: BlobHead) => Promise<boolean>;
+  /** Whether headers are to be wrapped anew. */
+  readonly areStale: AnswersByNames;
   readonly keyVersions: Record<string, number>;
 }
 
@@ -188,17 +192,6 @@ async function unlessGone<T>(work: () => Promise<T>): Promise<T | "gone"> {
   }
 }
 
-/** Asks whether headers are stale, once for all that name the same KEK versions. */
-function askedOnce({ keyring }: BlobTable, signal: AbortSignal | undefined): (head: BlobHead) => Promise<boolean> {
-  const answers = new Map<string, Promise<boolean>>();
-  return (head) => {
-    const named = namesIn(keysOf(head.header)).sort().join("\n");
-    const answer = answers.get(named) ?? keyring.needsRewrap(head.header, callWith(signal));
-    answers.set(named, answer);
-    return answer;
-  };
-}
-
 async function pageOf(names: AsyncGenerator<string, void, undefined>): Promise<readonly string[]> {
   const page: string[] = [];
   while (page.length < PAGE_BLOBS) {
@@ -211,10 +204,6 @@ async function pageOf(names: AsyncGenerator<string, void, undefined>): Promise<r
 
 function count(counts: Record<string, number>, name: keyof typeof NO_COUNTS): void {
   counts[name] = countOf(counts, name) + 1;
-}
-
-function namesIn(keys: readonly { readonly provider: string; readonly keyId: string }[]): string[] {
-  return keys.map(({ provider, keyId }) => `${provider} ${keyId}`);
 }
 
 function nameIn(bound: Bound | SliceTask["after"] | undefined): string | undefined {

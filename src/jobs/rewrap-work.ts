@@ -5,6 +5,7 @@ import { count, positive } from "../core/resilience/checks.ts";
 import { type DataKeys, keyTableOf } from "../fields/data-keys.ts";
 import { isOfAllRows } from "../fields/jobs/failures.ts";
 import type { FailedRow } from "../fields/jobs/key-rows.ts";
+import { namesIn } from "../fields/jobs/key-versions.ts";
 import { rewrapSlice, type SliceWatch } from "../fields/jobs/rewrap-slice.ts";
 import type { KeyJobOptions } from "../fields/jobs/scope-keyrings.ts";
 import { behindScope } from "../fields/jobs/walked-cuts.ts";
@@ -71,8 +72,7 @@ export function rewrapWork({ dataKeys, keyringOf, budgets = [], verification }: 
 
 /** The KEK versions of new data keys. They open here, so that a worker that could not read its own wraps never begins. */
 async function targetOf(table: KeyTable, signal: AbortSignal | undefined): Promise<readonly string[]> {
-  const versions = await table.trial(callWith(signal));
-  return versions.map(({ provider, keyId }) => `${provider} ${keyId}`);
+  return namesIn({ recipients: await table.trial(callWith(signal)) });
 }
 
 async function runSlice(table: KeyTable, { keyringOf, limits, opens }: RewrapTerms, task: SliceTask): Promise<boolean> {

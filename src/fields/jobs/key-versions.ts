@@ -1,9 +1,8 @@
-import type { KeyRecord } from "../../core/format/key-record.ts";
 import type { KeyVersion } from "../../core/telemetry/events.ts";
 
 // KEK versions as text, to count them by. A provider's name holds no space.
 
-export function namesIn({ recipients }: KeyRecord): string[] {
+export function namesIn({ recipients }: { readonly recipients: readonly KeyVersion[] }): string[] {
   return recipients.map(({ provider, keyId }) => `${provider} ${keyId}`);
 }
 

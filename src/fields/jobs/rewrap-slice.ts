@@ -1,6 +1,7 @@
 import type { RowPlace } from "../../core/contracts/data-key-store.ts";
 import type { KeyRecord } from "../../core/format/key-record.ts";
 import type { KeyTable, Scope } from "../key-table.ts";
+import { AnswersByNames } from "./answers.ts";
 import { type FailedRow, KeyRows, type KeyRowsReport, type KeyRowsStart } from "./key-rows.ts";
 import { namesIn } from "./key-versions.ts";
 import type { JobOptions } from "./pages.ts";
@@ -119,14 +120,11 @@ export async function rewrapSlice(
 
 /** Asks whether records are stale, once for all that name the same KEK versions and have one keyring. */
 function askedOnce(options: JobOptions): (table: KeyTable, record: KeyRecord) => Promise<boolean> {
-  const known = new Map<KeyTable, Map<string, Promise<boolean>>>();
+  const known = new Map<KeyTable, AnswersByNames>();
   return (table, record) => {
-    const answers = known.get(table) ?? new Map<string, Promise<boolean>>();
+    const answers = known.get(table) ?? new AnswersByNames();
     known.set(table, answers);
-    const named = namesIn(record).sort().join("\n");
-    const answer = answers.get(named) ?? table.isStale(record, options);
-    answers.set(named, answer);
-    return answer;
+    return answers.of(namesIn(record), () => table.isStale(record, options));
   };
 }
 
