@@ -16,6 +16,10 @@ export function blobMissing(name: string): EnvelockError {
   return new EnvelockError("invalid-argument", `there is no blob ${shown(name)}`, { detail: "blob-missing" });
 }
 
+export function isBlobMissing(error: unknown): boolean {
+  return EnvelockError.is(error) && error.detail === "blob-missing";
+}
+
 export function blobExists(name: string): EnvelockError {
   return new EnvelockError("invalid-argument", `blob ${shown(name)} exists, and put was to create it`, {
     detail: "blob-exists",

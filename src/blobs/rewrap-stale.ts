@@ -3,6 +3,7 @@ import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, requireMethods, shownValue } from "../core/base/options.ts";
 import type { EncryptedStore } from "./encrypted-store.ts";
 import type { FindStaleOptions, RewrapOutcome } from "./encrypted-store-options.ts";
+import { isBlobMissing } from "./failures.ts";
 
 export interface RewrapStaleOptions extends FindStaleOptions {
   /** How many blobs are worked on at once. Defaults to 8: the key service sets the pace, not the store. */
@@ -65,7 +66,7 @@ async function outcomeOf(store: EncryptedStore, name: string, signal: AbortSigna
   } catch (error) {
     signal?.throwIfAborted();
     if (!EnvelockError.is(error)) throw error;
-    return error.detail === "blob-missing" ? { name, outcome: "gone" } : { name, outcome: "failed", error };
+    return isBlobMissing(error) ? { name, outcome: "gone" } : { name, outcome: "failed", error };
   }
 }
 

@@ -1,7 +1,8 @@
-import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import { invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown, shownValue } from "../core/base/options.ts";
 import { httpRangeHandler, requireRequest } from "../core/stream/range-handler.ts";
 import type { EncryptedBlob } from "./encrypted-blob.ts";
+import { isBlobMissing } from "./failures.ts";
 import { isBlobName } from "./name.ts";
 
 export interface BlobHandlerOptions {
@@ -50,7 +51,7 @@ export function blobHandler(
 }
 
 function missing(error: unknown): undefined {
-  if (EnvelockError.is(error) && error.detail === "blob-missing") return undefined;
+  if (isBlobMissing(error)) return undefined;
   throw error;
 }
 

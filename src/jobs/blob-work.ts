@@ -2,7 +2,7 @@ import type { BlobHead } from "../blobs/blob-head.ts";
 import { headIn, listed } from "../blobs/blob-search.ts";
 import { type BlobTable, blobTableOf } from "../blobs/blob-table.ts";
 import type { EncryptedStore } from "../blobs/encrypted-store.ts";
-import { shown } from "../blobs/failures.ts";
+import { isBlobMissing, shown } from "../blobs/failures.ts";
 import { keysOf } from "../blobs/key-digest.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { inspectKeyRecord } from "../core/keyring/inspect.ts";
@@ -187,7 +187,7 @@ async function unlessGone<T>(work: () => Promise<T>): Promise<T | "gone"> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof EnvelockError && error.detail === "blob-missing") return "gone";
+    if (isBlobMissing(error)) return "gone";
     throw error;
   }
 }
