@@ -10,6 +10,7 @@ import { AnswersByNames } from "../fields/jobs/answers.ts";
 import { namesIn } from "../fields/jobs/key-versions.ts";
 import { Marks } from "../fields/jobs/marks.ts";
 import { inParallel } from "../fields/jobs/pages.ts";
+import { askedBounds } from "./bounds.ts";
 import { type Bound, callWith, countOf } from "./records.ts";
 import { type CallBudget, checkedBudgets, kindOfVerification, requireNotRefused, takeCalls, type Verification } from "./rewrap-work.ts";
 import type { Cuts, FailedPlace, JobWork, SliceTask } from "./work.ts";
@@ -49,10 +50,8 @@ export function blobWork({ blobs, container, prefix, bounds, budgets = [], verif
     rates: limits.map(({ perSecond, share }) => perSecond * share),
     prepare: (signal) => targetOf(table, signal),
     async cuts({ after, to, ...wanted }: Cuts, signal) {
-      if (bounds !== undefined && after === undefined && to === undefined) {
-        const parts = Math.min(wanted.most, Math.max(wanted.least, UNCOUNTED_PARTS));
-        return { rows: 0, bounds: parts === 1 ? [] : requireBounds(await bounds(parts - 1)) };
-      }
+      if (bounds !== undefined && after === undefined && to === undefined)
+        return { rows: 0, bounds: requireBounds(await askedBounds(bounds, wanted)) };
       return await walkedNames(names({ after: nameIn(after), to: nameIn(to) }, signal), wanted);
     },
     run: (task) => runSlice({ blobs, table, limits, names, opens: task.phase === "verify" && verification === "unwrap" }, task),
@@ -220,8 +219,6 @@ function notPossible(name: string): EnvelockError {
 
 const NO_COUNTS = { rows: 0, failed: 0, read: 0, stale: 0, rewrapped: 0, gone: 0, foreign: 0 };
 const PAGE_BLOBS = 256;
-/** The partitions of a container whose blobs nothing has counted. */
-const UNCOUNTED_PARTS = 64;
 const CONTAINER = /^[\x21-\x7e]{1,200}$/;
 /** Stores order names by their UTF-8 or their UTF-16. Both put such a text on the same side of every name. */
 const BOUND = /^[^\ud800-\uffff]+$/;

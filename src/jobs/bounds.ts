@@ -61,5 +61,16 @@ export async function walkedBounds(
   return { rows: marks.rows, bounds: marks.cuts(wanted) };
 }
 
+/** Asks the caller for the bounds of a table whose rows nothing has counted. None for one part. */
+export async function askedBounds<T>(
+  bounds: (n: number) => Promise<readonly T[]> | readonly T[],
+  { least, most }: Pick<Cuts, "least" | "most">,
+): Promise<readonly T[]> {
+  const parts = Math.min(most, Math.max(least, UNCOUNTED_PARTS));
+  return parts === 1 ? [] : await bounds(parts - 1);
+}
+
 /** The most partitions of a job. */
 export const MOST_PARTS = 4096;
+/** The parts of a table whose rows nothing has counted, unless the caller wants another number. */
+const UNCOUNTED_PARTS = 64;

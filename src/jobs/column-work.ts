@@ -1,7 +1,7 @@
 import { invalidArgument } from "../core/base/errors.ts";
 import { type ColumnJob, type ColumnRow, checkColumnJob, columnSlice, type TableKey } from "../fields/jobs/column-job.ts";
 import { type ReencryptTableOptions, reencryption } from "../fields/jobs/reencrypt-table.ts";
-import { walkedBounds } from "./bounds.ts";
+import { askedBounds, walkedBounds } from "./bounds.ts";
 import { type Bound, isBound } from "./records.ts";
 import type { Cuts, JobWork, SliceTask } from "./work.ts";
 
@@ -38,8 +38,7 @@ export function columnWork<T>({ column, cipher, update, rows, bounds }: ColumnWo
     async cuts({ after, to, ...wanted }: Cuts, signal) {
       if (after !== undefined || to !== undefined) return { rows: 0, bounds: middleOf(after, to) };
       if (bounds === undefined) return await walkedBounds((last, limit) => rows(last, limit, undefined), wanted, signal);
-      const parts = Math.min(wanted.most, Math.max(wanted.least, UNCOUNTED_PARTS));
-      const found = parts === 1 ? [] : await bounds(parts - 1);
+      const found = await askedBounds(bounds, wanted);
       if (!Array.isArray(found) || !found.every(isBound) || new Set(found).size < found.length || !found.every(isBehindOther))
         throw invalidArgument("bounds gives a list of keys in ascending order, each once");
       return { rows: 0, bounds: found };
@@ -86,7 +85,5 @@ function keyIn(after: SliceTask["after"]): TableKey | undefined {
   return typeof after === "string" || typeof after === "number" ? after : undefined;
 }
 
-/** The partitions of a table whose rows nothing has counted. */
-const UNCOUNTED_PARTS = 64;
 const COLUMN = /^[\x21-\x7e]{1,100}$/;
 const FEWEST_KEYS = 512;
