@@ -12,7 +12,7 @@ import { Marks } from "../fields/jobs/marks.ts";
 import { inParallel } from "../fields/jobs/pages.ts";
 import { askedBounds } from "./bounds.ts";
 import { type Bound, callWith, countOf } from "./records.ts";
-import { type CallBudget, checkedBudgets, kindOfVerification, requireNotRefused, takeCalls, type Verification } from "./rewrap-work.ts";
+import { type CallBudget, checkedBudgets, kindOfVerification, requireNotRefused, takeCalls, type Verification } from "./rewrap-terms.ts";
 import type { Cuts, FailedPlace, JobWork, SliceTask } from "./work.ts";
 
 export interface BlobWorkOptions {

@@ -18,7 +18,8 @@ export {
 } from "./plan.ts";
 export type { JobPhase, JobState } from "./records.ts";
 export { isUnchangedReport, type ReportedVersion, type RetirementReport } from "./report.ts";
-export type { CallBudget, RewrapWorkOptions, Verification } from "./rewrap-work.ts";
+export type { CallBudget, Verification } from "./rewrap-terms.ts";
+export type { RewrapWorkOptions } from "./rewrap-work.ts";
 export { type RunOptions, runPartitions } from "./run-partitions.ts";
 export type { SliceEnd, SliceOptions } from "./slice.ts";
 export { type JobFailure, type JobRef, type JobStatus, type JobSummary, jobStatus, listJobs, type PartitionStatus } from "./status.ts";
