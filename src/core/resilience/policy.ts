@@ -71,8 +71,8 @@ export interface ResiliencePolicy {
 /** @throws `invalid-argument` */
 export function resiliencePolicy(options: ResilienceOptions): ResiliencePolicy {
   const {
-    deadlineMs = 60_000,
-    attemptDeadlineMs = 10_000,
+    deadlineMs = DEFAULT_DEADLINE_MS,
+    attemptDeadlineMs = DEFAULT_ATTEMPT_DEADLINE_MS,
     retry,
     guards,
     breaker,
@@ -204,5 +204,7 @@ export const RESILIENCE_OPTIONS: OptionNames<ResilienceOptions> = {
   clock: true,
 };
 
+export const DEFAULT_DEADLINE_MS = 60_000;
+export const DEFAULT_ATTEMPT_DEADLINE_MS = 10_000;
 // The delays that Azure Key Vault asks of its clients. They are gentle enough for any other service.
 const RETRY_DELAYS_MS: readonly number[] = [1000, 2000, 4000, 8000, 16_000];

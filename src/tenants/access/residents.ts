@@ -4,6 +4,7 @@ import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { RecentMap } from "../../core/base/recent-map.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
 import type { GateRequest } from "../../core/keyring/gate.ts";
+import { DEFAULT_DEADLINE_MS } from "../../core/resilience/policy.ts";
 import { STAMP_EVERY_S, type UseStamps } from "../health/use-stamps.ts";
 import { isOfLife } from "../record/life.ts";
 import type { TenantRecords } from "../record/records.ts";
@@ -325,4 +326,3 @@ const WRITES: ReadonlySet<GateRequest["operation"]> = new Set<GateRequest["opera
 /** The time for which a keyring that was asked for, or called, is in use. */
 const IN_USE_S = 10;
 const READERS = 8;
-const DEFAULT_DEADLINE_MS = 60_000;

@@ -1,6 +1,7 @@
 import type { CallOptions } from "../../core/base/call-options.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { count } from "../../core/resilience/checks.ts";
+import { DEFAULT_ATTEMPT_DEADLINE_MS } from "../../core/resilience/policy.ts";
 import type { Residents } from "../access/residents.ts";
 import { heldMsOf, reuseMsOf } from "../record/policy.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
@@ -45,7 +46,7 @@ export class Reporter {
   }
 
   report(record: TenantRecord, counts: RecordCounts | undefined): TenantReport {
-    const { resilience: { attemptDeadlineMs = 10_000 } = {}, clock } = this.#policy;
+    const { resilience: { attemptDeadlineMs = DEFAULT_ATTEMPT_DEADLINE_MS } = {}, clock } = this.#policy;
     return reportOf(record, this.#residents.known.get(record.id), this.#residents.peek(record.id), {
       cacheMs: heldMsOf(record, this.#policy),
       reuseMs: reuseMsOf(record, this.#policy),
