@@ -326,6 +326,7 @@ const CODES: Readonly<Record<ErrorCode, true>> = {
 const WHAT_TO_COMPARE =
   "Compare the context with that at encryption, key for key; if it is the same, another key has this key id, or the data was changed.";
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["rate-limited", "unavailable", "timeout"]);
-const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["key-disabled", "access-denied", "key-not-found"]);
+/** The codes that say of a key that it may not be used. */
+export const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>(["key-disabled", "access-denied", "key-not-found"]);
 const DEEPEST_CAUSE = 5;
 const MOST_CAUSES = 16;

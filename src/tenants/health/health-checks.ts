@@ -1,4 +1,4 @@
-import { EnvelockError, type ErrorCode, invalidArgument } from "../../core/base/errors.ts";
+import { EnvelockError, type ErrorCode, invalidArgument, REFUSALS } from "../../core/base/errors.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
 import { sleep } from "../../core/base/wait.ts";
 import type { TenantSlot } from "../access/known-tenants.ts";
@@ -153,7 +153,7 @@ export class HealthChecks {
     }
     const isWell = results.length > 0 && results.every(({ outcome }) => outcome === "ok");
     // a tenant that was revoked on request, with a key that never refused, waits for `restore`
-    const hasRefused = slot.isRefused || (record.health !== null && REFUSED.has(record.health.outcome));
+    const hasRefused = slot.isRefused || (record.health !== null && REFUSALS.has(record.health.outcome));
     if (isWell && record.state === "revoked" && record.policy.autoRestore && hasRefused) {
       const health = healthOf(undefined, policy.clock.unixMs());
       const reason = "the canary of the key opens again";
@@ -209,6 +209,5 @@ function changedMeanwhile({ id, state }: TenantRecord): EnvelockError {
 /** The actor of what the library notices by itself. */
 export const ACTOR = "envelock";
 const WATCHED: ReadonlySet<string> = new Set(["active", "degraded", "revoked"]);
-const REFUSED: ReadonlySet<string> = new Set(["access-denied", "key-disabled", "key-not-found"]);
 const DAY_S = 86_400;
 const PAGE = 500;

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/base/clock.ts";
 import { KeyContext } from "../../core/base/context.ts";
-import { EnvelockError, type Whose } from "../../core/base/errors.ts";
+import { EnvelockError, REFUSALS, type Whose } from "../../core/base/errors.ts";
 import { WRAP_ALGORITHMS, wrapAlgorithmName } from "../../core/contracts/algorithms.ts";
 import type { Finding } from "../../core/contracts/finding.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../core/contracts/key-provider.ts";
@@ -93,7 +93,7 @@ function translated(finding: Finding): TenantFinding {
 /** A key and its rights are the tenant's, its way there is the service's, and a credential that no refusal stands behind is the vendor's. */
 function whoseIs({ check, status, code }: Finding): Whose {
   if (status === "ok" || status === "skipped" || REACH.has(check)) return "service";
-  if (code !== undefined && TENANTS.has(code)) return "tenant";
+  if (code !== undefined && REFUSALS.has(code)) return "tenant";
   if (code !== undefined && SERVICES.has(code)) return "service";
   return IDENTITY.has(check) ? "vendor" : "tenant";
 }
@@ -189,14 +189,13 @@ export function failedCheck(check: string, error: unknown, whose: Whose, address
       detail: isTime ? "the check did not end in time" : "it failed with an error that is not the library's",
     };
   }
-  const party = error.whose ?? (TENANTS.has(error.code) ? "tenant" : whose);
+  const party = error.whose ?? (REFUSALS.has(error.code) ? "tenant" : whose);
   const hint = UNREACHED.has(error.code) ? reachHint(addresses) : (error.hint ?? HINTS[error.code]);
   return { check, level: "failed", whose: party, detail: `${error.code}: ${error.message}`, ...(hint !== undefined && { hint }) };
 }
 
 const SLOW_MS = 500;
 const UNREACHED: ReadonlySet<string> = new Set(["unavailable", "timeout"]);
-const TENANTS: ReadonlySet<string> = new Set(["access-denied", "key-disabled", "key-not-found"]);
 const HINTS: Readonly<Record<string, string>> = {
   "access-denied": "The tenant grants wrap and unwrap on this key to the vendor's identity. A new grant may take minutes to spread.",
   "key-disabled":

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/base/clock.ts";
-import { attributed, EnvelockError, type ErrorCode, isDeliberateRefusal, type Whose } from "../../core/base/errors.ts";
+import { attributed, EnvelockError, type ErrorCode, isDeliberateRefusal, REFUSALS, type Whose } from "../../core/base/errors.ts";
 import type { KeyProvider } from "../../core/contracts/key-provider.ts";
 import type { TenantUse } from "../access/states.ts";
 
@@ -51,12 +51,12 @@ export function tenantProvider(inner: KeyProvider, calls: TenantCalls): KeyProvi
 /** The party that can end a failure with the tenant's own key. */
 export function whoseOfOwnKey(code: ErrorCode, paidBy: "tenant" | "vendor"): Whose | undefined {
   if (code === "rate-limited") return paidBy;
-  return REFUSED.has(code) ? "tenant" : undefined;
+  return REFUSALS.has(code) ? "tenant" : undefined;
 }
 
 /** The party that can end a failure with the platform's key. */
 export function whoseOfPlatformKey(code: ErrorCode): Whose | undefined {
-  return code === "rate-limited" || REFUSED.has(code) ? "vendor" : undefined;
+  return code === "rate-limited" || REFUSALS.has(code) ? "vendor" : undefined;
 }
 
 /**
@@ -74,4 +74,3 @@ export function verdictOf(error: EnvelockError | undefined): "answered" | "refus
  * to its age.
  */
 const GREY: ReadonlySet<string> = new Set(["firewall", "disconnected", "expired", "not-yet-valid"]);
-const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["access-denied", "key-disabled", "key-not-found"]);
