@@ -1,5 +1,6 @@
+import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
-import { waitFor } from "../../core/base/wait.ts";
+import { type TimeLimit, waitFor } from "../../core/base/wait.ts";
 import type { TenantKeyName, TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
 import type { Residents } from "../access/residents.ts";
 import { noSuchTenant } from "../access/states.ts";
@@ -107,10 +108,7 @@ export class TenantVerifier {
       signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
     });
     try {
-      return await waitFor(check, {
-        signal,
-        limit: { clock: policy.clock, ms: MOST_MS, error: () => new EnvelockError("timeout", "the check did not end in time") },
-      });
+      return await waitFor(check, { signal, limit: limitOf(policy.clock, MOST_MS) });
     } catch (error) {
       late.abort(new DOMException("the check did not end in time", "TimeoutError"));
       signal?.throwIfAborted();
@@ -134,8 +132,7 @@ export class TenantVerifier {
     const ms = Math.max(0, endsAtMs - clock.monotonicMs());
     let keyRecord: Uint8Array;
     try {
-      const limit = { clock, ms, error: () => new EnvelockError("timeout", "the check did not end in time") };
-      keyRecord = await waitFor(wrapping, { signal, limit });
+      keyRecord = await waitFor(wrapping, { signal, limit: limitOf(clock, ms) });
     } catch (error) {
       signal?.throwIfAborted();
       if (!EnvelockError.is(error)) throw error;
@@ -144,6 +141,10 @@ export class TenantVerifier {
     await canaries.keep(record, key.number, keyRecord, call);
     return [];
   }
+}
+
+function limitOf(clock: Clock, ms: number): TimeLimit {
+  return { clock, ms, error: () => new EnvelockError("timeout", "the check did not end in time") };
 }
 
 /** A verification counts for the key and the generation that it looked at, and for no other. */
