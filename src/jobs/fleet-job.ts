@@ -17,7 +17,7 @@ export interface FleetParts {
 
 let partsIn: (job: FleetJob) => FleetParts;
 
-/** A job as a process works on it: made by `planRewrap` or `planReencrypt`, and given to `runPartitions` or to an engine. */
+/** A job as a process works on it: made by `planRewrap`, `planRewrapBlobs` or `planReencrypt`, and given to `runPartitions` or to an engine. */
 export class FleetJob {
   /** The store of the job, for `jobStatus` and the like. */
   readonly jobs: JobStore;
@@ -41,6 +41,9 @@ export class FleetJob {
 /** @throws `invalid-argument` for what is no job of this copy of the package */
 export function partsOf(job: FleetJob): FleetParts {
   if (!(job instanceof FleetJob))
-    throw invalidArgument("job must be what planRewrap or planReencrypt gave", "Plan it again: a plan that is there is taken up.");
+    throw invalidArgument(
+      "job must be what planRewrap, planRewrapBlobs or planReencrypt gave",
+      "Plan it again: a plan that is there is taken up.",
+    );
   return partsIn(job);
 }

@@ -40,7 +40,7 @@ export class JobRows {
     const record = await this.job(signal);
     if (record !== undefined) return record;
     throw new EnvelockError("key-not-found", `there is no job ${this.id}`, {
-      hint: "`planRewrap` or `planReencrypt` makes it; the id is compared to the letter",
+      hint: "`planRewrap`, `planRewrapBlobs` or `planReencrypt` makes it; the id is compared to the letter",
     });
   }
 
