@@ -32,6 +32,7 @@ export function tellUnreadable(found: readonly (object | UnreadableTenant)[], is
   }
 }
 
-export function plainUnreadable({ id, error }: UnreadableTenant): unknown {
-  return { id, error: plainError(error) };
+/** A tenant as JSON gives it, or the error of a record that cannot be read. */
+export function plainTenant(found: object | UnreadableTenant): unknown {
+  return "error" in found ? { id: found.id, error: plainError(found.error) } : found;
 }

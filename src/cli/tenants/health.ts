@@ -5,7 +5,7 @@ import { usageError } from "../failure.ts";
 import { wholeNumber } from "../options.ts";
 import { printLines } from "../output.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { plainUnreadable, tellUnreadable, timeText } from "./describe.ts";
+import { plainTenant, tellUnreadable, timeText } from "./describe.ts";
 import { addTenantKeysOptions, requireDataKeys, type TenantKeysOptions, withTenantKeys } from "./open-tenants.ts";
 
 interface HealthOptions extends TenantKeysOptions {
@@ -44,7 +44,7 @@ async function health(id: string | undefined, options: HealthOptions): Promise<v
     else for await (const report of tenants.health(counting)) found.push(report);
   });
   const reports = found.filter((report): report is TenantReport => !("error" in report));
-  if (json) await printLines(terminalJson(found.map((report) => ("error" in report ? plainUnreadable(report) : report))));
+  if (json) await printLines(terminalJson(found.map(plainTenant)));
   else await printLines(countRecords ? `${table(reports)}\n\n${recordTable(reports)}` : table(reports));
   tellUnreadable(found, debug);
 }

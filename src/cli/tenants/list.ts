@@ -4,7 +4,7 @@ import { TENANT_STATES } from "../../tenants/record/document.ts";
 import { columns } from "../columns.ts";
 import { printLines } from "../output.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { plainUnreadable, tellUnreadable, timeText } from "./describe.ts";
+import { plainTenant, tellUnreadable, timeText } from "./describe.ts";
 import { addTenantsOptions, type TenantsOptions, withTenants } from "./open-tenants.ts";
 
 interface ListOptions extends TenantsOptions {
@@ -25,7 +25,7 @@ async function list({ state, json = false, debug = false, ...options }: ListOpti
   await withTenants(options, async (tenants) => {
     for await (const tenant of tenants.list()) if (state === undefined || "error" in tenant || tenant.state === state) found.push(tenant);
   });
-  await printLines(json ? terminalJson(found.map((tenant) => ("error" in tenant ? plainUnreadable(tenant) : tenant))) : table(found));
+  await printLines(json ? terminalJson(found.map(plainTenant)) : table(found));
   tellUnreadable(found, debug);
 }
 

@@ -1,6 +1,5 @@
 import { Argument, type Command } from "commander";
 import type { Context } from "../../core/base/context.ts";
-import type { TenantPolicy } from "../../tenants/index.ts";
 import { columns } from "../columns.ts";
 import { collectPair } from "../options.ts";
 import { printLines } from "../output.ts";
@@ -31,7 +30,7 @@ export function addTenantSetPolicy(group: Command): void {
 }
 
 async function setPolicy(id: string, pairs: Context, options: TenantKeysOptions & ReasonOptions): Promise<void> {
-  const given: Partial<TenantPolicy> = policyOfPairs(pairs);
+  const given = policyOfPairs(pairs);
   const record = await withTenantKeys(options, (tenants) => tenants.setPolicy(id, given, changeOf(options)));
   await printLines(options.json === true ? terminalJson(record) : columns(policyRows(record.policy)));
 }
