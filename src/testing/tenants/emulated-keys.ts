@@ -236,6 +236,11 @@ function hostOf<Fault>({ emulator, opener, faults, pathOf, make, expire, trust }
   if (typeof emulator?.failWhile !== "function") throw invalidArgument("emulator must be an emulator that was started");
   if (typeof opener?.open !== "function" || typeof opener.accept !== "function") throw invalidArgument("opener must be a TenantKeyOpener");
   const hosted = new Map<string, { readonly key: HostedKey; end: () => void }>();
+  const keyOf = (tenant: string) => {
+    const found = hosted.get(tenant);
+    if (found !== undefined) return found;
+    throw invalidArgument(`no key was made for a tenant ${shownValue(tenant)}`, "`describeKey` makes it.");
+  };
   const works = (mode: FakeKeyMode): boolean => mode === "healthy" || (mode === "expiring" && expire !== undefined);
   const modes = FAKE_KEY_MODES.filter((mode) => works(mode) || faults[mode] !== undefined);
   return {
@@ -250,22 +255,20 @@ function hostOf<Fault>({ emulator, opener, faults, pathOf, make, expire, trust }
     },
     setMode(tenant, mode) {
       const checked = checkedMode(mode, modes);
-      const found = hosted.get(tenant);
-      if (found === undefined) throw noSuchKey(tenant);
+      const found = keyOf(tenant);
       found.end();
       const fault = faults[checked];
       found.end = fault === undefined ? () => undefined : emulator.failWhile(fault, pathOf(keyNameOf(tenant), found.key));
       expire?.(keyNameOf(tenant), checked === "expiring", found.key);
     },
     callsOf(tenant) {
-      const found = hosted.get(tenant);
-      if (found === undefined) throw noSuchKey(tenant);
+      const found = keyOf(tenant);
       const on = pathOf(keyNameOf(tenant), found.key);
       return emulator.requests.filter(({ path, matched = path }) => on.test(matched)).length;
     },
     ...(trust !== undefined && {
       trust(tenant, externalId) {
-        if (!hosted.has(tenant)) throw noSuchKey(tenant);
+        keyOf(tenant);
         trust(keyNameOf(tenant), externalId);
       },
     }),
@@ -279,10 +282,6 @@ function inThirtyDaysMs(): number {
 function keyNameOf(tenant: string): string {
   if (typeof tenant === "string" && /^[a-z0-9-]{1,60}$/.test(tenant)) return tenant;
   throw invalidArgument("a key of an emulator is named after its tenant: 1 to 60 characters of a-z, 0-9 and -");
-}
-
-function noSuchKey(tenant: string): Error {
-  return invalidArgument(`no key was made for a tenant ${shownValue(tenant)}`, "`describeKey` makes it.");
 }
 
 const VAULT_OPTIONS: OptionNames<VaultKeyHostOptions> = { emulator: true, opener: true, mount: true };
