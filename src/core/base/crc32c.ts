@@ -3,22 +3,24 @@ export class Crc32c {
   #rest = 0xffffffff;
 
   update(bytes: Uint8Array): void {
+    tables ??= newTables();
+    const table = tables;
     const whole = bytes.length - (bytes.length % STRIDE);
     let rest = this.#rest;
     let at = 0;
     for (; at < whole; at += STRIDE) {
       const low = rest ^ (byte(bytes, at) | (byte(bytes, at + 1) << 8) | (byte(bytes, at + 2) << 16) | (byte(bytes, at + 3) << 24));
       rest =
-        entry(7, low & 0xff) ^
-        entry(6, (low >>> 8) & 0xff) ^
-        entry(5, (low >>> 16) & 0xff) ^
-        entry(4, low >>> 24) ^
-        entry(3, byte(bytes, at + 4)) ^
-        entry(2, byte(bytes, at + 5)) ^
-        entry(1, byte(bytes, at + 6)) ^
-        entry(0, byte(bytes, at + 7));
+        entry(table, 7, low & 0xff) ^
+        entry(table, 6, (low >>> 8) & 0xff) ^
+        entry(table, 5, (low >>> 16) & 0xff) ^
+        entry(table, 4, low >>> 24) ^
+        entry(table, 3, byte(bytes, at + 4)) ^
+        entry(table, 2, byte(bytes, at + 5)) ^
+        entry(table, 1, byte(bytes, at + 6)) ^
+        entry(table, 0, byte(bytes, at + 7));
     }
-    for (; at < bytes.length; at++) rest = entry(0, (rest ^ byte(bytes, at)) & 0xff) ^ (rest >>> 8);
+    for (; at < bytes.length; at++) rest = entry(table, 0, (rest ^ byte(bytes, at)) & 0xff) ^ (rest >>> 8);
     this.#rest = rest;
   }
 
@@ -42,7 +44,7 @@ export function crc32c(bytes: Uint8Array): number {
 }
 
 /** Row 0 is the table of single bytes; row n is that of a byte with n zero bytes behind it. */
-function tables(): Int32Array {
+function newTables(): Int32Array {
   const made = new Int32Array(STRIDE * 256);
   for (let at = 0; at < 256; at++) {
     let rest = at;
@@ -56,8 +58,8 @@ function tables(): Int32Array {
   return made;
 }
 
-function entry(row: number, at: number): number {
-  return TABLES[row * 256 + at] ?? 0;
+function entry(table: Int32Array, row: number, at: number): number {
+  return table[row * 256 + at] ?? 0;
 }
 
 function byte(bytes: Uint8Array, at: number): number {
@@ -67,4 +69,5 @@ function byte(bytes: Uint8Array, at: number): number {
 const REVERSED_POLYNOMIAL = 0x82f63b78;
 /** Bytes that one step takes: a step of one byte is several times as slow. */
 const STRIDE = 8;
-const TABLES: Int32Array = tables();
+/** Made at the first use, because many programs import this and check nothing. */
+let tables: Int32Array | undefined;
