@@ -31,6 +31,8 @@ export const GCM_NONCE_BYTES = 12;
 /** The key and the nonce of an XAES-256-GCM, which a token carries. */
 export const XAES_KEY_BYTES = 32;
 export const XAES_NONCE_BYTES = 24;
+/** The bytes that an XAES-256-GCM adds to its plaintext: nonce and tag. */
+export const XAES_OVERHEAD_BYTES: number = XAES_NONCE_BYTES + TAG_BYTES;
 /** What an AES-SIV puts before its ciphertext. */
 export const SIV_BYTES = 16;
 

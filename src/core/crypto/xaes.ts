@@ -1,6 +1,6 @@
 import { engine } from "#engine";
 import { byteAt, concatBytes, copyOf, type OwnedBytes, wipe, wiping } from "../base/bytes.ts";
-import { GCM_NONCE_BYTES, TAG_BYTES, XAES_KEY_BYTES, XAES_NONCE_BYTES } from "../contracts/suite.ts";
+import { GCM_NONCE_BYTES, XAES_KEY_BYTES, XAES_NONCE_BYTES } from "../contracts/suite.ts";
 import { doubleBlock } from "./double-block.ts";
 import type { BlockCipher, CoarseXaes } from "./engine/engine.ts";
 
@@ -185,9 +185,6 @@ function masksOfSubkey(subkey: Uint8Array): Uint8Array {
   masks[18] = byteAt(masks, 18) ^ 0x58;
   return masks;
 }
-
-/** What XAES adds to a plaintext: nonce and tag. */
-export const XAES_OVERHEAD_BYTES: number = XAES_NONCE_BYTES + TAG_BYTES;
 
 export const BLOCK_BYTES = 16;
 const MOST_AHEAD = 64;

@@ -1,6 +1,6 @@
 import { fromBase64Url, isBytes, viewOf } from "../base/bytes.ts";
 import { invalidArgument, malformed } from "../base/errors.ts";
-import { KID_BYTES, SIV_BYTES, TAG_BYTES, XAES_NONCE_BYTES } from "../contracts/suite.ts";
+import { KID_BYTES, SIV_BYTES, XAES_OVERHEAD_BYTES } from "../contracts/suite.ts";
 
 import { hintAbout, hintAboutTokenText, hintAboutType, typeInWords } from "./looks-like.ts";
 
@@ -11,7 +11,7 @@ export const DETERMINISTIC_TOKEN_HEAD = 0xbc;
 /** Head and kid: what names the key, and what both kinds authenticate. */
 export const TOKEN_PREFIX_BYTES: number = 1 + KID_BYTES;
 /** The bytes that a random token adds to its plaintext: prefix, nonce and tag. */
-export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + XAES_NONCE_BYTES + TAG_BYTES;
+export const TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + XAES_OVERHEAD_BYTES;
 /** The bytes that a deterministic token adds to its plaintext: prefix and SIV. */
 export const DETERMINISTIC_TOKEN_OVERHEAD_BYTES: number = TOKEN_PREFIX_BYTES + SIV_BYTES;
 

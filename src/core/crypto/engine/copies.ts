@@ -23,5 +23,15 @@ export function taken(memory: Uint8Array, at: number, bytes: number): Uint8Array
   return copy;
 }
 
+/** Copies bytes in one behind the other. Returns their length, or undefined if there is no room for them. */
+export function copyPartsIn(memory: Uint8Array, parts: readonly Uint8Array[], start: number, room: number): number | undefined {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  if (bytes > room) return undefined;
+  let end = start;
+  for (const part of parts) end = copyIn(memory, part, end);
+  return bytes;
+}
+
 /** The longest copy that is a loop. */
 export const LOOPED_BYTES = 96;

@@ -1,6 +1,6 @@
-import { SALT_BYTES, TAG_BYTES, XAES_KEY_BYTES, XAES_NONCE_BYTES } from "../../../contracts/suite.ts";
+import { SALT_BYTES, XAES_KEY_BYTES, XAES_NONCE_BYTES, XAES_OVERHEAD_BYTES } from "../../../contracts/suite.ts";
 import { plaintextBytesOf } from "../../body-sizes.ts";
-import { copyIn, copyOut, LOOPED_BYTES, taken } from "../copies.ts";
+import { copyIn, copyOut, copyPartsIn, LOOPED_BYTES, taken } from "../copies.ts";
 import type { ChunkKeys, CoarseEngine, CoarseXaes, Opened } from "../engine.ts";
 import type { NativeFunctions } from "./functions.ts";
 import { AAD_AT, AAD_ROOM, INFO_AT, INFO_ROOM, MESSAGE_AT, MESSAGE_ROOM, PREFIX_ROOM, SECRET_AT, SECRET_ROOM } from "./scratch.ts";
@@ -79,14 +79,7 @@ export function nativeCoarse(native: NativeFunctions, allocate: (bytes: number) 
   };
 
   /** Returns the length of the info, or undefined if it is too long. */
-  const writeInfo = (parts: readonly Uint8Array[]): number | undefined => {
-    let bytes = 0;
-    for (const part of parts) bytes += part.length;
-    if (bytes > INFO_ROOM) return undefined;
-    let end = INFO_AT;
-    for (const part of parts) end = copyIn(scratch, part, end);
-    return bytes;
-  };
+  const writeInfo = (parts: readonly Uint8Array[]): number | undefined => copyPartsIn(scratch, parts, INFO_AT, INFO_ROOM);
 
   const writeChunkKeys = ({ key, base }: ChunkKeys): void => {
     copyIn(scratch, base, copyIn(scratch, key, SECRET_AT));
@@ -140,6 +133,5 @@ function arePlain(input: Uint8Array, target?: Uint8Array): boolean {
   return target === undefined || (target.buffer instanceof ArrayBuffer && target.buffer !== input.buffer);
 }
 
-const XAES_OVERHEAD_BYTES: number = XAES_NONCE_BYTES + TAG_BYTES;
 const TEXT_AT: number = MESSAGE_AT + XAES_NONCE_BYTES;
 const MOST_SMALL_BYTES: number = MESSAGE_ROOM - XAES_OVERHEAD_BYTES;

@@ -1,6 +1,7 @@
 import { byteAt, utf8Length } from "../../../base/bytes.ts";
-import { COMMITMENT_BYTES, SALT_BYTES, TAG_BYTES, XAES_NONCE_BYTES } from "../../../contracts/suite.ts";
-import { copyIn, copyOut, taken } from "../copies.ts";
+import { TAG_BYTES, XAES_NONCE_BYTES, XAES_OVERHEAD_BYTES } from "../../../contracts/suite.ts";
+import { BODY_PREFIX_BYTES } from "../../body-sizes.ts";
+import { copyIn, copyOut, copyPartsIn, taken } from "../copies.ts";
 import type { CoarseEngine, CoarseXaes, Opened } from "../engine.ts";
 import type { Wasm } from "./instance.ts";
 import { openPieces, PIECE_BYTES, sealPieces } from "./pieces.ts";
@@ -150,20 +151,20 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
       if (infoBytes === undefined) return undefined;
       copyIn(memory, inputKey, at.key);
       copyIn(memory, salt, at.io);
-      copyIn(memory, plaintext, at.io + PREFIX_BYTES);
+      copyIn(memory, plaintext, at.io + BODY_PREFIX_BYTES);
       call.sealBody(infoBytes, bytes);
-      copyOut(memory, at.io, bytes + PREFIX_BYTES + TAG_BYTES, target, offset);
-      return bytes + PREFIX_BYTES + TAG_BYTES;
+      copyOut(memory, at.io, bytes + BODY_PREFIX_BYTES + TAG_BYTES, target, offset);
+      return bytes + BODY_PREFIX_BYTES + TAG_BYTES;
     },
     openBody(inputKey, info, body): Opened | undefined {
-      const bytes = body.length - PREFIX_BYTES - TAG_BYTES;
+      const bytes = body.length - BODY_PREFIX_BYTES - TAG_BYTES;
       if (bytes < 0 || bytes > runtime.maxBodyBytes) return undefined;
       const infoBytes = writeInfo(wasm, info);
       if (infoBytes === undefined) return undefined;
       copyIn(memory, inputKey, at.key);
       copyIn(memory, body, at.io);
       if (call.openBody(infoBytes, bytes) !== 1) return false;
-      return taken(memory, at.io + PREFIX_BYTES, bytes);
+      return taken(memory, at.io + BODY_PREFIX_BYTES, bytes);
     },
     sealChunks: () => undefined,
     openChunks: () => undefined,
@@ -179,12 +180,7 @@ export function scheduleOf({ call, memory, at }: Wasm, key: Uint8Array): Uint8Ar
 
 /** Writes the message of an HMAC, or the info of a derivation. Returns its length, or undefined if it is too long. */
 export function writeInfo({ memory, at }: Wasm, parts: readonly Uint8Array[]): number | undefined {
-  let bytes = 0;
-  for (const part of parts) bytes += part.length;
-  if (bytes > INFO_BYTES) return undefined;
-  let end = at.info;
-  for (const part of parts) end = copyIn(memory, part, end);
-  return bytes;
+  return copyPartsIn(memory, parts, at.info, INFO_BYTES);
 }
 
 // The sizes of the regions: source/layout.ts
@@ -198,7 +194,5 @@ const MAX_TOKEN_CHARACTERS = 2048;
 /** The UTF-8 of a text whose token has as many characters as there is room for. */
 const MAX_TEXT_BYTES = 1440;
 
-const XAES_OVERHEAD_BYTES: number = XAES_NONCE_BYTES + TAG_BYTES;
-const PREFIX_BYTES: number = SALT_BYTES + COMMITMENT_BYTES;
 /** What is left free before the nonce for the prefix of a token. */
 const PREFIX_ROOM = 32;
