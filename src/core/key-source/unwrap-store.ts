@@ -80,7 +80,8 @@ export class UnwrapStore {
   /** The age of the oldest key that still serves, of one tenant or of all. Undefined if none does. */
   oldestMs(tenant?: string): number | undefined {
     const kept = tenant === undefined ? this.#entries.entries().map(([, stored]) => stored) : this.#keptOf(tenant);
-    return oldestOf(kept.filter((stored) => this.ageMs(stored) < stored.maxAgeMs).map((stored) => this.ageMs(stored)));
+    const now = this.#clock.monotonicMs();
+    return oldestOf(kept.map(({ bornAt, maxAgeMs }) => (now - bornAt < maxAgeMs ? now - bornAt : undefined)));
   }
 
   /** Finds the key of an identity. @returns a key that the caller must `hold` before anything else happens */
