@@ -6,7 +6,6 @@ import { wasmCoarse } from "./wasm/coarse.ts";
 import { wasmInfo, wasmInstance } from "./wasm/instance.ts";
 
 let coarse: CoarseEngine | undefined;
-let isTried = false;
 
 /**
  * node:crypto, and the WebAssembly module for what is small: the calls into node:crypto cost more than its AES. For processes that start
@@ -16,11 +15,9 @@ export const engine: Engine = {
   ...nodeCrypto,
   name: "node-wasm",
   get coarse() {
-    if (!isTried) {
-      isTried = true;
-      const wasm = wasmInstance();
-      if (wasm !== undefined) coarse = wasmCoarse(wasm, RUNTIME);
-    }
+    if (coarse !== undefined) return coarse;
+    const wasm = wasmInstance();
+    coarse = wasm && wasmCoarse(wasm, RUNTIME);
     return coarse;
   },
   info: () => wasmInfo("node-wasm"),
