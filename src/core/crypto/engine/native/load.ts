@@ -90,4 +90,4 @@ function reasonOf(error: unknown): string {
 
 const PACKAGE = "@envelock/native";
 /** The folders of the package: a name that is not among these is never loaded. */
-const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win32-x64", "win32-arm64"] as const;
+const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win32-x64"] as const;
