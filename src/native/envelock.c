@@ -168,6 +168,24 @@ static uint8_t *scratch_of(napi_env env, const thread_state *state) {
   uint8_t *scratch = scratch_of(env, state);                                                                                   \
   if (scratch == NULL) return wrong_argument(env, "the scratch is gone")
 
+// The first two arguments of what works under a key. Throws if they do not fit.
+static bool key_arguments(napi_env env, const napi_value *argument, span *kept, size_t *aad_bytes) {
+  const char *wrong = !bytes_of_length(env, argument[0], KEPT, kept)    ? "what is kept of a key has 64 bytes"
+                      : !size_in(env, argument[1], AAD_ROOM, aad_bytes) ? "so much AAD has no room"
+                                                                        : NULL;
+  if (wrong != NULL) wrong_argument(env, wrong);
+  return wrong == NULL;
+}
+
+// Two arguments: where to write, and from which offset on. Throws if they do not fit.
+static bool target_arguments(napi_env env, const napi_value *argument, span *target, size_t *offset) {
+  const char *wrong = !bytes_in(env, argument[0], target)                  ? "a target is a Uint8Array of its own memory"
+                      : !size_in(env, argument[1], target->bytes, offset) ? "the offset is outside of the target"
+                                                                          : NULL;
+  if (wrong != NULL) wrong_argument(env, wrong);
+  return wrong == NULL;
+}
+
 // ---- AES-256-GCM --------------------------------------------------------------------------------------------------------------
 
 // Adds what was written to `written`. Without a key, that of the last call stays.
@@ -292,8 +310,7 @@ static napi_value js_seal(napi_env env, napi_callback_info info) {
   span kept;
   size_t aad_bytes, bytes, written = 0;
   bool is_fresh;
-  if (!bytes_of_length(env, argument[0], KEPT, &kept)) return wrong_argument(env, "what is kept of a key has 64 bytes");
-  if (!size_in(env, argument[1], AAD_ROOM, &aad_bytes)) return wrong_argument(env, "so much AAD has no room");
+  if (!key_arguments(env, argument, &kept, &aad_bytes)) return NULL;
   if (!size_in(env, argument[2], MESSAGE_ROOM - XAES_OVERHEAD, &bytes)) return wrong_argument(env, "such a message has no room");
   if (napi_get_value_bool(env, argument[3], &is_fresh) != napi_ok) return wrong_argument(env, "whether the nonce is new is true or false");
   uint8_t *nonce = scratch + MESSAGE_AT, *text = nonce + XAES_NONCE;
@@ -310,8 +327,7 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
   SCRATCH_ARGUMENTS(3);
   span kept;
   size_t aad_bytes, bytes, written = 0;
-  if (!bytes_of_length(env, argument[0], KEPT, &kept)) return wrong_argument(env, "what is kept of a key has 64 bytes");
-  if (!size_in(env, argument[1], AAD_ROOM, &aad_bytes)) return wrong_argument(env, "so much AAD has no room");
+  if (!key_arguments(env, argument, &kept, &aad_bytes)) return NULL;
   if (!size_in(env, argument[2], MESSAGE_ROOM - XAES_OVERHEAD, &bytes)) return wrong_argument(env, "such a message has no room");
   span sealed = {scratch + MESSAGE_AT, bytes + XAES_OVERHEAD};
   bool is_open = xaes_open(state, kept.at, (span){scratch + AAD_AT, aad_bytes}, sealed, sealed.at + XAES_NONCE, &written);
@@ -323,11 +339,9 @@ static napi_value js_seal_into(napi_env env, napi_callback_info info) {
   SCRATCH_ARGUMENTS(5);
   span kept, plaintext, target;
   size_t aad_bytes, offset, written = 0;
-  if (!bytes_of_length(env, argument[0], KEPT, &kept)) return wrong_argument(env, "what is kept of a key has 64 bytes");
-  if (!size_in(env, argument[1], AAD_ROOM, &aad_bytes)) return wrong_argument(env, "so much AAD has no room");
+  if (!key_arguments(env, argument, &kept, &aad_bytes)) return NULL;
   if (!bytes_in(env, argument[2], &plaintext)) return wrong_argument(env, "a plaintext is a Uint8Array of its own memory");
-  if (!bytes_in(env, argument[3], &target)) return wrong_argument(env, "a target is a Uint8Array of its own memory");
-  if (!size_in(env, argument[4], target.bytes, &offset)) return wrong_argument(env, "the offset is outside of the target");
+  if (!target_arguments(env, argument + 3, &target, &offset)) return NULL;
   if (plaintext.bytes > INT32_MAX) return declined(env);
   if (target.bytes - offset < plaintext.bytes + XAES_OVERHEAD) return wrong_argument(env, "the target has no room for the message");
   uint8_t *nonce = target.at + offset;
@@ -342,8 +356,7 @@ static napi_value js_open_into(napi_env env, napi_callback_info info) {
   SCRATCH_ARGUMENTS(5);
   span kept, sealed, target;
   size_t aad_bytes, offset, written = 0;
-  if (!bytes_of_length(env, argument[0], KEPT, &kept)) return wrong_argument(env, "what is kept of a key has 64 bytes");
-  if (!size_in(env, argument[1], AAD_ROOM, &aad_bytes)) return wrong_argument(env, "so much AAD has no room");
+  if (!key_arguments(env, argument, &kept, &aad_bytes)) return NULL;
   if (!bytes_in(env, argument[2], &sealed)) return wrong_argument(env, "a sealed message is a Uint8Array of its own memory");
   if (!size_in(env, argument[3], sealed.bytes, &offset)) return wrong_argument(env, "the offset is outside of the message");
   if (!bytes_in(env, argument[4], &target)) return wrong_argument(env, "a target is a Uint8Array of its own memory");
@@ -452,8 +465,7 @@ static napi_value js_seal_text(napi_env env, napi_callback_info info) {
   char encoded[MAX_TOKEN_TEXT];
   span kept;
   size_t aad_bytes, prefix_bytes, bytes, written = 0;
-  if (!bytes_of_length(env, argument[0], KEPT, &kept)) return wrong_argument(env, "what is kept of a key has 64 bytes");
-  if (!size_in(env, argument[1], AAD_ROOM, &aad_bytes)) return wrong_argument(env, "so much AAD has no room");
+  if (!key_arguments(env, argument, &kept, &aad_bytes)) return NULL;
   if (!size_in(env, argument[2], PREFIX_ROOM, &prefix_bytes)) return wrong_argument(env, "such a prefix has no room");
   if (napi_get_value_string_utf8(env, argument[3], (char *)text, sizeof text, &bytes) != napi_ok)
     return wrong_argument(env, "a text is a string");
@@ -478,8 +490,7 @@ static napi_value js_open_text(napi_env env, napi_callback_info info) {
   uint8_t encoded[MAX_TOKEN_TEXT + 8], token[MAX_TOKEN];
   span kept;
   size_t aad_bytes, prefix_bytes, characters, bytes, written = 0;
-  if (!bytes_of_length(env, argument[0], KEPT, &kept)) return wrong_argument(env, "what is kept of a key has 64 bytes");
-  if (!size_in(env, argument[1], AAD_ROOM, &aad_bytes)) return wrong_argument(env, "so much AAD has no room");
+  if (!key_arguments(env, argument, &kept, &aad_bytes)) return NULL;
   if (!size_in(env, argument[2], PREFIX_ROOM, &prefix_bytes)) return wrong_argument(env, "such a prefix has no room");
   // UTF-8, because Latin-1 would take some foreign characters for digits
   if (napi_get_value_string_utf8(env, argument[3], (char *)encoded, sizeof encoded, &characters) != napi_ok)
@@ -634,8 +645,7 @@ static napi_value js_seal_chunks(napi_env env, napi_callback_info info) {
   if (!size_in(env, argument[0], UINT64_C(1) << 48, &first)) return wrong_argument(env, "there is no chunk of this number");
   if (!bytes_in(env, argument[1], &plaintext)) return wrong_argument(env, "a plaintext is a Uint8Array of its own memory");
   if (napi_get_value_bool(env, argument[2], &is_end) != napi_ok) return wrong_argument(env, "whether a body ends is true or false");
-  if (!bytes_in(env, argument[3], &target)) return wrong_argument(env, "a target is a Uint8Array of its own memory");
-  if (!size_in(env, argument[4], target.bytes, &offset)) return wrong_argument(env, "the offset is outside of the target");
+  if (!target_arguments(env, argument + 3, &target, &offset)) return NULL;
   if (!is_end && plaintext.bytes % CHUNK != 0) return wrong_argument(env, "the middle of a body is whole chunks");
   size_t chunks = sealed_chunks(plaintext.bytes, is_end);
   if (target.bytes - offset < plaintext.bytes + chunks * TAG) return wrong_argument(env, "the target has no room for the chunks");
@@ -652,8 +662,7 @@ static napi_value js_open_chunks(napi_env env, napi_callback_info info) {
   size_t first, offset, written = 0;
   if (!size_in(env, argument[0], UINT64_C(1) << 48, &first)) return wrong_argument(env, "there is no chunk of this number");
   if (!bytes_in(env, argument[1], &sealed)) return wrong_argument(env, "sealed chunks are a Uint8Array of its own memory");
-  if (!bytes_in(env, argument[2], &target)) return wrong_argument(env, "a target is a Uint8Array of its own memory");
-  if (!size_in(env, argument[3], target.bytes, &offset)) return wrong_argument(env, "the offset is outside of the target");
+  if (!target_arguments(env, argument + 2, &target, &offset)) return NULL;
   if (!are_chunks(sealed.bytes)) return wrong_argument(env, "no chunk is shorter than its tag");
   if (target.bytes - offset < opened_bytes(sealed.bytes)) return wrong_argument(env, "the target has no room for the plaintext");
   bool is_open = open_chunks(state, scratch + SECRET_AT, first, sealed, target.at + offset, &written);
@@ -677,8 +686,7 @@ static napi_value js_seal_body(napi_env env, napi_callback_info info) {
   size_t info_bytes, offset, written = 0;
   if (!size_in(env, argument[0], INFO_ROOM, &info_bytes)) return wrong_argument(env, "so much info has no room");
   if (!bytes_in(env, argument[1], &plaintext)) return wrong_argument(env, "a plaintext is a Uint8Array of its own memory");
-  if (!bytes_in(env, argument[2], &target)) return wrong_argument(env, "a target is a Uint8Array of its own memory");
-  if (!size_in(env, argument[3], target.bytes, &offset)) return wrong_argument(env, "the offset is outside of the target");
+  if (!target_arguments(env, argument + 2, &target, &offset)) return NULL;
   size_t chunks = sealed_chunks(plaintext.bytes, true);
   if (target.bytes - offset < BODY_PREFIX + plaintext.bytes + chunks * TAG) return wrong_argument(env, "the target has no room for the body");
   uint8_t *body = target.at + offset;
