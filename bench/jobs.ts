@@ -11,7 +11,7 @@ import { AzureEmulator } from "envelock/testing/azure-emulator";
 import { Pool } from "pg";
 import { type PostgresServer, startPostgres } from "../test/support/postgres-server.ts";
 import { median } from "./harness.ts";
-import { type FleetMember, keysOf, type MemberFigures, type VaultAccess } from "./jobs-child.ts";
+import { type FleetMember, keysOf, type MemberFigures, type VaultAccess } from "./jobs-fleet.ts";
 
 /**
  * A rewrap of data keys in PostgreSQL, by one process and by four: with a key in the processes, and with one in an emulated vault that
