@@ -1,17 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { applicationWithNative } from "../test/support/native-package.ts";
 
 /**
  * The same suites on each engine that Node has, a process each: the ratios are against node:crypto by hand in that process. `native` is
  * compiled first and installed in a folder of its own, where `NODE_PATH` leads.
  */
 export function engineTables(): string {
-  const application = mkdtempSync(join(tmpdir(), "envelock-bench-"));
+  const application = applicationWithNative();
   try {
-    installNative(application);
     return ENGINES.map((engine) => tablesOf(engine, application)).join("\n\n");
   } finally {
     rmSync(application, { recursive: true });
@@ -35,15 +34,7 @@ function tablesOf({ name, flags, hasNative }: BenchedEngine, application: string
   return sections.map((section) => `### ${name}: ${section.trim()}`).join("\n\n");
 }
 
-function installNative(application: string): void {
-  const folder = join(application, "node_modules/@envelock/native");
-  mkdirSync(folder, { recursive: true });
-  copyFileSync(join(NATIVE, "package.json"), join(folder, "package.json"));
-  execFileSync(process.execPath, [join(NATIVE, "build.mjs"), "--out", folder]);
-}
-
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
-const NATIVE = fileURLToPath(new URL("../src/native", import.meta.url));
 const SUITES = ["field-token", "field-text", "envelope"];
 const ENGINES: readonly BenchedEngine[] = [
   { name: "node", flags: [], hasNative: false },
