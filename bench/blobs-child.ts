@@ -5,7 +5,8 @@ import { encryptedStore } from "envelock/blobs";
 import { azureBlobs } from "envelock/blobs/azure";
 import { localKey } from "envelock/providers/local";
 import { storageBlobSdk } from "../test/support/azurite.ts";
-import { CountingSink, generated, piecesOf, timedTransfer } from "./transfers.ts";
+import { generated } from "./runs.ts";
+import { CountingSink, piecesOf, timedTransfer } from "./transfers.ts";
 
 // One transfer to or from Azurite: `plain`, `client` or `fetch`, the last two also with `-bare`, which leaves out the MD5 of blocks.
 

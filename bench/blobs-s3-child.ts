@@ -6,8 +6,9 @@ import { s3Blobs } from "envelock/blobs/s3";
 import { localKey } from "envelock/providers/local";
 import type { S3EmulatorConnection } from "envelock/testing/s3";
 import { s3Sdk } from "../test/support/s3.ts";
+import { generated } from "./runs.ts";
 import { AWS_CRYPTO, CONTESTANTS } from "./stream-contestants.ts";
-import { CountingSink, generated, piecesOf, timedTransfer } from "./transfers.ts";
+import { CountingSink, piecesOf, timedTransfer } from "./transfers.ts";
 
 // One transfer to or from the S3 emulator: `plain`, `client`, `fetch` or `aws-crypto`.
 

@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { median } from "./harness.ts";
+import { outputOf, type Run } from "./runs.ts";
 import { BASELINE, CONTESTANTS } from "./stream-contestants.ts";
 
 /**
@@ -40,12 +38,6 @@ export async function streamTable(mebibytes: number = SIZE_MEBIBYTES): Promise<s
   }
 }
 
-interface Run {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly rssBytes: number;
-}
-
 /** `MB/s (ratio) | CPU s/GB | RSS MiB` */
 function columnsOf(runs: readonly Run[], base: readonly Run[] | undefined, bytes: number, idle: Run): string {
   const speed = median(runs.map(({ seconds }) => bytes / 1e6 / seconds));
@@ -62,12 +54,10 @@ async function prove(name: string, path: string): Promise<void> {
 }
 
 async function child(mode: string, name = "", path = "", bytes = "0"): Promise<Run> {
-  const script = fileURLToPath(new URL("stream-child.ts", import.meta.url));
-  const { stdout } = await run(process.execPath, ["--import", "tsx", script, mode, name, path, bytes]);
+  const stdout = await outputOf("stream-child.ts", mode, name, path, bytes);
   return stdout === "" ? NO_RUN : JSON.parse(stdout);
 }
 
-const run = promisify(execFile);
 const NO_RUN: Run = { seconds: 0, cpuSeconds: 0, rssBytes: 0 };
 const { BENCH_STREAM_MIB = "1024" } = process.env;
 const SIZE_MEBIBYTES = Number(BENCH_STREAM_MIB);

@@ -2,10 +2,10 @@ import { createCipheriv } from "node:crypto";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Keyring } from "envelock";
 import { localKey } from "envelock/providers/local";
+import { PIECE_BYTES, timedRun } from "./runs.ts";
 
 // Many streams at once in a process of its own: `by-hand` or `envelock`, their number, and the bytes of all together.
 
-const PIECE_BYTES = 65_536;
 const WARM_UP_BYTES = 2 ** 24;
 const KEY = Buffer.alloc(32, 7);
 const PIECE = Buffer.alloc(PIECE_BYTES, "envelock");
@@ -17,13 +17,8 @@ const encrypt = contestant === "envelock" ? envelock : byHand;
 await encrypt(WARM_UP_BYTES);
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
-const cpu = process.cpuUsage();
-const start = performance.now();
-await Promise.all(Array.from({ length: Number(streams) }, () => encrypt(Number(total) / Number(streams))));
-const seconds = (performance.now() - start) / 1000;
-const { user, system } = process.cpuUsage(cpu);
-const rssBytes = process.resourceUsage().maxRSS * 1024;
-console.log(JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, rssBytes, delayMs: delay.percentile(99) / 1e6 }));
+const run = await timedRun(() => Promise.all(Array.from({ length: Number(streams) }, () => encrypt(Number(total) / Number(streams)))));
+console.log(JSON.stringify({ ...run, delayMs: delay.percentile(99) / 1e6 }));
 
 async function envelock(bytes: number): Promise<void> {
   for await (const _batch of keyring.encryptPieces(pieces(bytes)));

@@ -1,20 +1,23 @@
-import { execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { median } from "./harness.ts";
+import { outputOf, type Run } from "./runs.ts";
 
 /** Streams that run at once, fed a piece for each turn of the loop; each run is a process of its own, and the two take turns. */
-export function streamsAtOnceTable(): string {
-  const lines = [1, 8, 64].flatMap((streams) => {
-    const rounds = Array.from({ length: ROUNDS }, () => NAMES.map((name) => child(name, streams)));
-    return NAMES.map((name, place) => {
-      const runs = rounds.flatMap((round) => round[place] ?? []);
-      const of = (value: (run: Run) => number): number => median(runs.map(value));
+export async function streamsAtOnceTable(): Promise<string> {
+  const lines: string[] = [];
+  for (const streams of [1, 8, 64]) {
+    const runs = NAMES.map((name) => ({ name, own: [] as DelayedRun[] }));
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const { name, own } of runs)
+        own.push(JSON.parse(await outputOf("streams-at-once-child.ts", name, `${streams}`, `${TOTAL_BYTES}`)));
+    }
+    for (const { name, own } of runs) {
+      const of = (value: (run: DelayedRun) => number): number => median(own.map(value));
       const speed = of(({ seconds }) => TOTAL_BYTES / 1e6 / seconds).toFixed(0);
       const cpu = of(({ cpuSeconds }) => cpuSeconds / (TOTAL_BYTES / 1e9)).toFixed(2);
       const [rss, delay] = [of(({ rssBytes }) => rssBytes / 2 ** 20).toFixed(0), of(({ delayMs }) => delayMs).toFixed(1)];
-      return `| ${streams} | ${name} | ${speed} | ${cpu} | ${rss} | ${delay} |`;
-    });
-  });
+      lines.push(`| ${streams} | ${name} | ${speed} | ${cpu} | ${rss} | ${delay} |`);
+    }
+  }
   return [
     "| streams | contestant | MB/s | CPU s/GB | RSS MiB | loop delay p99, ms |",
     "| ---: | --- | ---: | ---: | ---: | ---: |",
@@ -22,17 +25,8 @@ export function streamsAtOnceTable(): string {
   ].join("\n");
 }
 
-interface Run {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly rssBytes: number;
+interface DelayedRun extends Run {
   readonly delayMs: number;
-}
-
-function child(name: string, streams: number): Run {
-  const script = fileURLToPath(new URL("streams-at-once-child.ts", import.meta.url));
-  const args = [...process.execArgv, script, name, `${streams}`, `${TOTAL_BYTES}`];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }));
 }
 
 const NAMES = ["by-hand", "envelock"] as const;

@@ -1,16 +1,8 @@
-import { execFile } from "node:child_process";
-import { Readable, Writable } from "node:stream";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { Writable } from "node:stream";
 import { median } from "./harness.ts";
+import { outputOf, type Run, timedRun } from "./runs.ts";
 
 // A large object to a store and back. Each run is a process of its own, the ways take turns.
-
-export interface Run {
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  readonly rssBytes: number;
-}
 
 /** Both directions of each way, a run for each round. */
 export type Runs<W extends string> = ReadonlyMap<W, { readonly up: Run[]; readonly down: Run[] }>;
@@ -22,11 +14,8 @@ export type Runs<W extends string> = ReadonlyMap<W, { readonly up: Run[]; readon
  * @param place where the store is, as the child takes it
  */
 export async function transfers<W extends string>(script: string, ways: readonly W[], place: string, bytes: number): Promise<Runs<W>> {
-  const child = async (direction: string, way: W): Promise<Run> => {
-    const path = fileURLToPath(new URL(script, import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", path, direction, way, place, way, `${bytes}`]);
-    return JSON.parse(stdout);
-  };
+  const child = async (direction: string, way: W): Promise<Run> =>
+    JSON.parse(await outputOf(script, direction, way, place, way, `${bytes}`));
   const runs = new Map(ways.map((way) => [way, { up: [] as Run[], down: [] as Run[] }]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const way of round % 2 === 0 ? ways : [...ways].reverse()) {
@@ -61,26 +50,7 @@ function columnsOf(runs: readonly Run[], base: readonly Run[] | undefined): stri
 export async function timedTransfer(transfer: (direction: string, length: number, name: string) => Promise<void>): Promise<void> {
   const [, , direction = "", , , name = "", bytes = "0"] = process.argv;
   for (const each of ["up", "down"]) await transfer(each, WARM_UP_BYTES, `${name}-warm`);
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  await transfer(direction, Number(bytes), name);
-  const { user, system } = process.cpuUsage(cpu);
-  const rssBytes = process.resourceUsage().maxRSS * 1024;
-  console.log(JSON.stringify({ seconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6, rssBytes }));
-}
-
-/** The same pieces for everybody. */
-export function generated(length: number): Readable {
-  const piece = Buffer.alloc(PIECE_BYTES, "envelock");
-  let left = length;
-  return new Readable({
-    highWaterMark: PIECE_BYTES,
-    read() {
-      const next = Math.min(left, PIECE_BYTES);
-      left -= next;
-      this.push(next === 0 ? null : piece.subarray(0, next));
-    },
-  });
+  console.log(JSON.stringify(await timedRun(() => transfer(direction, Number(bytes), name))));
 }
 
 /** Takes bytes and counts them. */
@@ -110,7 +80,6 @@ const { BENCH_BLOB_MIB = "200" } = process.env;
 export const TRANSFER_BYTES: number = Number(BENCH_BLOB_MIB) * 2 ** 20;
 const ROUNDS = 5;
 const WARM_UP_BYTES = 1_000_000;
-const PIECE_BYTES = 65_536;
 const HEAD =
   "| way | upload wall s (ratio) | CPU s (ratio) | RSS MiB over plain | download wall s (ratio) | CPU s (ratio) | RSS MiB over plain |";
 const RULE = "| --- | ---: | ---: | ---: | ---: | ---: | ---: |";

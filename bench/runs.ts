@@ -1,0 +1,46 @@
+import { execFile } from "node:child_process";
+import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+// Runs in processes of their own: what the parent starts, and what the child measures.
+
+export interface Run {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  /** The peak of the whole process. */
+  readonly rssBytes: number;
+}
+
+/** In the parent: runs a script of this folder. Returns what it printed. */
+export async function outputOf(script: string, ...args: readonly string[]): Promise<string> {
+  const path = fileURLToPath(new URL(script, import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", path, ...args]);
+  return stdout;
+}
+
+/** In the child: measures the work. */
+export async function timedRun(work: () => Promise<unknown>): Promise<Run> {
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  await work();
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  return { seconds, cpuSeconds: (user + system) / 1e6, rssBytes: process.resourceUsage().maxRSS * 1024 };
+}
+
+/** The same pieces for all contestants. */
+export function generated(length: number): Readable {
+  const piece = Buffer.alloc(PIECE_BYTES, "envelock");
+  let left = length;
+  return new Readable({
+    highWaterMark: PIECE_BYTES,
+    read() {
+      const next = Math.min(left, PIECE_BYTES);
+      left -= next;
+      this.push(next === 0 ? null : piece.subarray(0, next));
+    },
+  });
+}
+
+export const PIECE_BYTES = 65_536;
