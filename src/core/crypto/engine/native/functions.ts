@@ -26,7 +26,7 @@ export interface NativeFunctions {
   forget(): void;
 }
 
-/** Whether what was loaded is the package: it is somebody else's code until then. */
+/** Whether what was loaded is the package: it is unknown code until then. */
 export function isNative(loaded: unknown): loaded is NativeFunctions {
   if (typeof loaded !== "object" || loaded === null) return false;
   const has = (name: string, type: string): boolean => typeof Reflect.get(loaded, name) === type;
