@@ -205,7 +205,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
    */
   async addVersion(name: string, spec: KeySpec, ageMs = 0): Promise<string> {
     return await inTime(async () => {
-      this.#keys.key(name);
+      this.#keys.find(name);
       const kind = keptKind({ flavour: this.#flavour }, keyKind(spec.type, spec.bits, spec.curve));
       return this.#keys.add(name, kind, await newMaterial(kind), spec, { ageMs }).id;
     });
@@ -218,7 +218,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
 
   /** @throws `key-not-found` */
   change(name: string, version: string, { isReplicated, ...attributes }: VersionChange): void {
-    const found = directly(() => this.#keys.key(name)).versions.find(({ id }) => id === version);
+    const found = directly(() => this.#keys.find(name)).versions.find(({ id }) => id === version);
     if (found === undefined) throw asLibraryError(keyNotFound(name, version));
     Object.assign(found, attributes);
     if (isReplicated !== undefined) found.replicatedAtMs = isReplicated ? 0 : Number.POSITIVE_INFINITY;
@@ -322,7 +322,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
 
 /** Makes a version like the newest, with the expiry of the rotation policy. */
 async function newVersion(keys: KeyStore, clock: Clock, name: string, ageMs: number): Promise<StoredVersion> {
-  const { versions, rotationPolicy } = keys.key(name);
+  const { versions, rotationPolicy } = keys.find(name);
   const newest = versions.at(-1);
   if (newest === undefined) throw keyNotFound(name);
   const { kind, operations, tags } = newest;

@@ -6,7 +6,7 @@ import { deletionOf, keyIdOf, recoveryOf } from "./key-bundle.ts";
 import { keyKind } from "./key-material.ts";
 import { keptKind } from "./key-requests.ts";
 import { pageOf } from "./pages.ts";
-import type { Deleted } from "./recycle-bin.ts";
+import type { Deleted } from "./recoverable-objects.ts";
 import type { Vault, VaultCall } from "./vault.ts";
 
 /** Makes a certificate at once, so that the operation in the answer is over. */
@@ -17,16 +17,16 @@ export async function createCertificate({ vault, name, body }: VaultCall): Promi
 }
 
 export function readOperation({ vault, name }: VaultCall): object {
-  vault.certificates.certificate(name);
+  vault.certificates.find(name);
   return operationOf(vault, name);
 }
 
 export function readCertificate({ vault, name, version }: VaultCall): object {
-  return bundleOf(vault, vault.certificates.certificate(name), vault.certificates.version(name, version));
+  return bundleOf(vault, vault.certificates.find(name), vault.certificates.version(name, version));
 }
 
 export function readPolicy({ vault, name }: VaultCall): object {
-  return policyOf(vault, vault.certificates.certificate(name));
+  return policyOf(vault, vault.certificates.find(name));
 }
 
 export function updateCertificate({ vault, name, version, body }: VaultCall): object {
@@ -35,7 +35,7 @@ export function updateCertificate({ vault, name, version, body }: VaultCall): ob
     enabled === undefined
       ? vault.certificates.version(name, version)
       : vault.certificates.setEnabled(name, version, enabled, vault.nowSeconds);
-  return bundleOf(vault, vault.certificates.certificate(name), found);
+  return bundleOf(vault, vault.certificates.find(name), found);
 }
 
 export function listCertificates(call: VaultCall): object {
@@ -46,7 +46,7 @@ export function listCertificates(call: VaultCall): object {
 
 export function listVersions(call: VaultCall): object {
   const { vault, name } = call;
-  const items = vault.certificates.certificate(name).versions.map((version) => itemOf(vault, name, version));
+  const items = vault.certificates.find(name).versions.map((version) => itemOf(vault, name, version));
   return pageOf(items, `/certificates/${name}/versions`, call);
 }
 
@@ -56,7 +56,7 @@ export function deleteCertificate({ vault, name }: VaultCall): object {
 
 export function listDeletedCertificates(call: VaultCall): object {
   const { vault } = call;
-  const items = vault.certificates.deletedCertificates.map((deleted) => ({
+  const items = vault.certificates.allDeleted.map((deleted) => ({
     ...deletionOf(vault, `deletedcertificates/${deleted.item.name}`, deleted),
     ...deleted.item.versions.slice(-1).map((newest) => itemOf(vault, deleted.item.name, newest))[0],
   }));
@@ -64,7 +64,7 @@ export function listDeletedCertificates(call: VaultCall): object {
 }
 
 export function readDeletedCertificate({ vault, name }: VaultCall): object {
-  return deletedBundle(vault, vault.certificates.deletedCertificate(name));
+  return deletedBundle(vault, vault.certificates.findDeleted(name));
 }
 
 export function recoverCertificate({ vault, name }: VaultCall): object {

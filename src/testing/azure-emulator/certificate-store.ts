@@ -3,7 +3,7 @@ import { certificatePem, der, extension, signedCertificate } from "../emulator/x
 import { Answer, badParameter } from "./answer.ts";
 import { type KeyKind, type KeyMaterial, newMaterial } from "./key-material.ts";
 import type { KeyOperation, KeyStore } from "./key-store.ts";
-import { type Deleted, type DeletionRules, RecycleBin } from "./recycle-bin.ts";
+import { type Deleted, type DeletionRules, RecoverableObjects, type Versioned } from "./recoverable-objects.ts";
 import type { SecretStore } from "./secret-store.ts";
 
 /** What a certificate is made by. */
@@ -30,9 +30,7 @@ export type KeyUsage =
   | "encipherOnly"
   | "decipherOnly";
 
-export interface StoredCertificate {
-  readonly name: string;
-  readonly versions: readonly CertificateVersion[];
+export interface StoredCertificate extends Versioned<CertificateVersion> {
   readonly policy: CertificatePolicy;
 }
 
@@ -52,18 +50,16 @@ export interface CertificateVersion {
 }
 
 /** The certificates of one vault. Each has a key and a secret of its name, which live and die with it. */
-export class CertificateStore {
+export class CertificateStore extends RecoverableObjects<CertificateVersion, StoredCertificate> {
   readonly #rules: DeletionRules;
   readonly #keys: KeyStore;
   readonly #secrets: SecretStore;
-  readonly #certificates = new Map<string, StoredCertificate>();
-  readonly #bin: RecycleBin<StoredCertificate>;
 
   constructor(rules: DeletionRules, keys: KeyStore, secrets: SecretStore) {
+    super(rules, certificateNotFound);
     this.#rules = rules;
     this.#keys = keys;
     this.#secrets = secrets;
-    this.#bin = new RecycleBin(rules, certificateNotFound);
   }
 
   /** Makes a certificate that signs itself, or the next version of one. @throws Answer */
@@ -72,9 +68,8 @@ export class CertificateStore {
     policy: CertificatePolicy,
     { enabled = true, tags, ageMs = 0 }: CertificateTraits = {},
   ): Promise<StoredCertificate> {
-    this.#bin.requireFree(name);
-    const known = this.#certificates.get(name.toLowerCase());
-    const material = (policy.reuseKey && known !== undefined && this.#keys.key(name).versions.at(-1)?.material) || undefined;
+    const known = this.known(name);
+    const material = (policy.reuseKey && known !== undefined && this.#keys.find(name).versions.at(-1)?.material) || undefined;
     const privateKey = privateKeyOf(material ?? (await newMaterial(policy.kind)));
     const id = randomBytes(16).toString("hex");
     const created = Math.floor((this.#rules.clock.unixMs() - ageMs) / 1000);
@@ -97,27 +92,8 @@ export class CertificateStore {
       exp,
     };
     const certificate = { name: known?.name ?? name, versions: [...(known?.versions ?? []), version], policy };
-    this.#certificates.set(name.toLowerCase(), certificate);
+    this.put(certificate);
     return certificate;
-  }
-
-  /** @throws Answer */
-  certificate(name: string): StoredCertificate {
-    const certificate = this.#certificates.get(name.toLowerCase());
-    if (certificate === undefined || this.#bin.isArriving(name)) throw certificateNotFound(name);
-    return certificate;
-  }
-
-  get all(): readonly StoredCertificate[] {
-    return [...this.#certificates.values()].filter(({ name }) => !this.#bin.isArriving(name));
-  }
-
-  /** @param version empty for the newest @throws Answer */
-  version(name: string, version: string): CertificateVersion {
-    const { versions } = this.certificate(name);
-    const found = version === "" ? versions.at(-1) : versions.find(({ id }) => id === version.toLowerCase());
-    if (found === undefined) throw certificateNotFound(name);
-    return found;
   }
 
   /** Enables or disables a version, and with it its key and its secret. @throws Answer */
@@ -131,35 +107,24 @@ export class CertificateStore {
   }
 
   /** @throws Answer */
-  delete(name: string): Deleted<StoredCertificate> {
-    const certificate = this.certificate(name);
-    this.#certificates.delete(name.toLowerCase());
+  override delete(name: string): Deleted<StoredCertificate> {
+    const deleted = super.delete(name);
     this.#keys.delete(name);
     this.#secrets.delete(name);
-    return this.#bin.add(name, certificate);
-  }
-
-  get deletedCertificates(): readonly Deleted<StoredCertificate>[] {
-    return this.#bin.all;
+    return deleted;
   }
 
   /** @throws Answer */
-  deletedCertificate(name: string): Deleted<StoredCertificate> {
-    return this.#bin.find(name);
-  }
-
-  /** @throws Answer */
-  recover(name: string): StoredCertificate {
-    const { item } = this.#bin.recover(name);
+  override recover(name: string): StoredCertificate {
+    const certificate = super.recover(name);
     this.#keys.recover(name);
     this.#secrets.recover(name);
-    this.#certificates.set(name.toLowerCase(), item);
-    return item;
+    return certificate;
   }
 
   /** @throws Answer also where purge protection is on */
-  purge(name: string): void {
-    this.#bin.purge(name);
+  override purge(name: string): void {
+    super.purge(name);
     this.#keys.purge(name);
     this.#secrets.purge(name);
   }

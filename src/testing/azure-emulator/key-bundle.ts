@@ -1,6 +1,6 @@
 import { publicJwk } from "./key-material.ts";
 import type { RotationPolicy, StoredKey, StoredVersion } from "./key-store.ts";
-import type { Deleted } from "./recycle-bin.ts";
+import type { Deleted } from "./recoverable-objects.ts";
 import type { Vault } from "./vault.ts";
 
 export function keyIdOf({ url }: Pick<Vault, "url">, name: string, version?: string): string {

@@ -7,17 +7,17 @@ import { bundleOf, deletionOf, keyIdOf, listItemOf, rotationPolicyOf } from "./k
 import { importedKey, type KeyKind, keyKind, newMaterial, unwrappedKey } from "./key-material.ts";
 import { isKeyOperation, type KeyOperation, type StoredKey, type StoredVersion, type VersionAttributes } from "./key-store.ts";
 import { pageOf } from "./pages.ts";
-import type { Deleted } from "./recycle-bin.ts";
+import type { Deleted } from "./recoverable-objects.ts";
 import { openTransfer, parseTransferFile } from "./transfer-key.ts";
 import type { Vault, VaultCall } from "./vault.ts";
 
 export function readKey({ vault, name, version }: VaultCall): object {
-  return bundleOf(vault, vault.keys.key(name), counted(vault, vault.keys.version(name, version)));
+  return bundleOf(vault, vault.keys.find(name), counted(vault, vault.keys.version(name, version)));
 }
 
 export function listKeys(call: VaultCall): object {
   const { vault } = call;
-  const items = vault.keys.keys.flatMap((key) => {
+  const items = vault.keys.all.flatMap((key) => {
     const newest = vault.keys.visibleVersions(key.name).at(-1);
     return newest === undefined ? [] : [listItemOf(vault, keyIdOf(vault, key.name), key, newest)];
   });
@@ -26,7 +26,7 @@ export function listKeys(call: VaultCall): object {
 
 export function listVersions(call: VaultCall): object {
   const { vault, name } = call;
-  const key = vault.keys.key(name);
+  const key = vault.keys.find(name);
   const items = vault.keys.visibleVersions(name).map((version) => listItemOf(vault, keyIdOf(vault, name, version.id), key, version));
   return pageOf(items, `/keys/${name}/versions`, call);
 }
@@ -35,7 +35,7 @@ export async function createKey({ vault, name, body }: VaultCall): Promise<objec
   const kind = keptKind(vault, keyKind(body.text("kty") ?? "", body.number("key_size"), body.text("crv")));
   if (vault.limits?.takeCreation(kind) === false) throw throttled(vault.retryAfterSeconds);
   const version = vault.keys.add(name, kind, await newMaterial(kind), attributesIn(body, body.texts("key_ops")));
-  return bundleOf(vault, vault.keys.key(name), version);
+  return bundleOf(vault, vault.keys.find(name), version);
 }
 
 /** Imports a key in the clear, or a `.byok` file that an HSM made for a key of this vault. */
@@ -46,7 +46,7 @@ export function importKey({ vault, name, body }: VaultCall): object {
   const { kind, material } =
     transfer === undefined ? importedKey(jwk, isHsm) : unwrappedKey(jwk.text("kty") ?? "", transferred(vault, transfer));
   const version = vault.keys.add(name, keptKind(vault, kind), material, attributesIn(body, jwk.texts("key_ops")));
-  return bundleOf(vault, vault.keys.key(name), version);
+  return bundleOf(vault, vault.keys.find(name), version);
 }
 
 export function updateKey({ vault, name, version, body }: VaultCall): object {
@@ -67,7 +67,7 @@ export async function rotateKey({ vault, name }: VaultCall): Promise<object> {
 }
 
 export function rotationPolicy({ vault, name }: VaultCall): object {
-  return rotationPolicyOf(vault, name, vault.keys.key(name).rotationPolicy);
+  return rotationPolicyOf(vault, name, vault.keys.find(name).rotationPolicy);
 }
 
 export function setRotationPolicy({ vault, name, body }: VaultCall): object {
@@ -101,7 +101,7 @@ export function deleteKey({ vault, name }: VaultCall): object {
 
 export function listDeletedKeys(call: VaultCall): object {
   const { vault } = call;
-  const items = vault.keys.deletedKeys.flatMap((deleted) => {
+  const items = vault.keys.allDeleted.flatMap((deleted) => {
     const { item: key } = deleted;
     const newest = key.versions.at(-1);
     if (newest === undefined) return [];
@@ -111,7 +111,7 @@ export function listDeletedKeys(call: VaultCall): object {
 }
 
 export function readDeletedKey({ vault, name }: VaultCall): object {
-  return deletedBundle(vault, vault.keys.deletedKey(name));
+  return deletedBundle(vault, vault.keys.findDeleted(name));
 }
 
 export function recoverKey({ vault, name }: VaultCall): object {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { Answer, badParameter, forbidden, keyNotFound } from "./answer.ts";
+import { Answer, forbidden, keyNotFound } from "./answer.ts";
 import { isEc, isRsa, type KeyKind, type KeyMaterial } from "./key-material.ts";
-import { type Deleted, type DeletionRules, RecycleBin } from "./recycle-bin.ts";
+import { type Deleted, type DeletionRules, RecoverableObjects } from "./recoverable-objects.ts";
 
 export type KeyOperation = "encrypt" | "decrypt" | "sign" | "verify" | "wrapKey" | "unwrapKey" | "import" | "export";
 
@@ -60,21 +60,13 @@ export interface KeyStoreOptions extends DeletionRules {
   readonly replicationLagMs: number;
 }
 
-/** The keys of one vault, deleted ones included. Names are case-insensitive. */
-export class KeyStore {
+/** The keys of one vault. */
+export class KeyStore extends RecoverableObjects<StoredVersion, StoredKey> {
   readonly #options: KeyStoreOptions;
-  readonly #keys = new Map<string, StoredKey>();
-  readonly #bin: RecycleBin<StoredKey>;
 
   constructor(options: KeyStoreOptions) {
+    super(options, keyNotFound);
     this.#options = options;
-    this.#bin = new RecycleBin(options, keyNotFound);
-  }
-
-  /** Removes every key of this name, deleted ones included. */
-  forget(name: string): void {
-    this.#keys.delete(name.toLowerCase());
-    this.#bin.forget(name);
   }
 
   /** Adds a version to the key of this name, or makes the key. @throws Answer while a deleted key has the name */
@@ -85,12 +77,10 @@ export class KeyStore {
     attributes: VersionAttributes = {},
     { ageMs = 0, certificateVersion }: VersionOrigin = {},
   ): StoredVersion {
-    if (!/^[0-9a-z-]{1,127}$/i.test(name)) throw badParameter("A name has 1 to 127 letters, digits and hyphens.");
-    this.#bin.requireFree(name);
     const isManaged = certificateVersion !== undefined;
-    const key = this.#keys.get(name.toLowerCase()) ?? { name, versions: [], isManaged, rotationPolicy: undefined };
+    const key = this.known(name) ?? { name, versions: [], isManaged, rotationPolicy: undefined };
     if (key.isManaged !== isManaged) throw isManaged ? nameTaken() : managedKey();
-    this.#keys.set(name.toLowerCase(), key);
+    this.put(key);
     const createdMs = this.#options.clock.unixMs() - ageMs;
     const created = Math.floor(createdMs / 1000);
     const { enabled = true, nbf, exp, operations = defaultOperations(kind), tags } = attributes;
@@ -101,78 +91,30 @@ export class KeyStore {
     return version;
   }
 
-  /** @throws Answer */
-  key(name: string): StoredKey {
-    const key = this.#keys.get(name.toLowerCase());
-    if (key === undefined || this.#bin.isArriving(name)) throw keyNotFound(name);
-    return key;
-  }
-
   /** Finds a key that its own requests may change. @throws Answer for the key of a certificate */
   ownKey(name: string): StoredKey {
-    const key = this.key(name);
+    const key = this.find(name);
     if (key.isManaged) throw managedKey();
     return key;
   }
 
-  get keys(): readonly StoredKey[] {
-    return [...this.#keys.values()].filter(({ name }) => !this.#bin.isArriving(name));
-  }
-
-  /** @param version empty for the newest, as in `/keys/orders//wrapkey` @throws Answer */
-  version(name: string, version: string): StoredVersion {
-    const visible = this.visibleVersions(name);
-    const found = version === "" ? visible.at(-1) : visible.find(({ id }) => id === version.toLowerCase());
-    if (found === undefined) throw keyNotFound(name, version);
-    return found;
-  }
-
-  /** @throws Answer */
-  visibleVersions(name: string): readonly StoredVersion[] {
-    const nowMs = this.#options.clock.unixMs();
-    return this.key(name).versions.filter(({ replicatedAtMs }) => replicatedAtMs <= nowMs);
-  }
-
-  /** @throws Answer */
-  delete(name: string): Deleted<StoredKey> {
-    const key = this.key(name);
-    this.#keys.delete(name.toLowerCase());
-    return this.#bin.add(name, key);
-  }
-
-  get deletedKeys(): readonly Deleted<StoredKey>[] {
-    return this.#bin.all;
-  }
-
-  /** @throws Answer */
-  deletedKey(name: string): Deleted<StoredKey> {
-    return this.#bin.find(name);
-  }
-
   /** Finds a deleted key that its own requests may change. @throws Answer for the key of a certificate */
   ownDeletedKey(name: string): Deleted<StoredKey> {
-    const deleted = this.#bin.find(name);
+    const deleted = this.findDeleted(name);
     if (deleted.item.isManaged) throw managedKey();
     return deleted;
   }
 
   /** @throws Answer */
-  recover(name: string): StoredKey {
-    const { item } = this.#bin.recover(name);
-    this.#keys.set(name.toLowerCase(), item);
-    return item;
-  }
-
-  /** @throws Answer also where purge protection is on */
-  purge(name: string): void {
-    this.#bin.purge(name);
+  override visibleVersions(name: string): readonly StoredVersion[] {
+    const nowMs = this.#options.clock.unixMs();
+    return super.visibleVersions(name).filter(({ replicatedAtMs }) => replicatedAtMs <= nowMs);
   }
 
   /** Restores a key from a backup with its version ids. @throws Answer if its name is taken */
   restore(key: StoredKey): void {
-    this.#bin.requireFree(key.name);
-    if (this.#keys.has(key.name.toLowerCase())) throw nameTaken();
-    this.#keys.set(key.name.toLowerCase(), key);
+    if (this.known(key.name) !== undefined) throw nameTaken();
+    this.put(key);
   }
 }
 

@@ -1,7 +1,7 @@
 import { badParameter, forbidden, throttled } from "./answer.ts";
 import { deletionOf, keyIdOf, recoveryOf } from "./key-bundle.ts";
 import { pageOf } from "./pages.ts";
-import type { Deleted } from "./recycle-bin.ts";
+import type { Deleted } from "./recoverable-objects.ts";
 import { requireOwnSecret, type SecretVersions, type StoredSecret } from "./secret-store.ts";
 import type { Vault, VaultCall } from "./vault.ts";
 
@@ -9,7 +9,7 @@ export function readSecret({ vault, name, version }: VaultCall): object {
   const secret = vault.secrets.version(name, version);
   if (vault.limits?.takeSecret() === false) throw throttled(vault.retryAfterSeconds);
   if (!secret.enabled) throw forbidden("SecretDisabled", {}, "The secret is disabled.");
-  const { isManaged } = vault.secrets.secret(name);
+  const { isManaged } = vault.secrets.find(name);
   return { value: secret.value, ...itemOf(vault, name, secret), ...(isManaged && { managed: true, kid: keyIdOf(vault, name, secret.id) }) };
 }
 
@@ -28,7 +28,7 @@ export function setSecret({ vault, name, body }: VaultCall): object {
 }
 
 export function updateSecret({ vault, name, version, body }: VaultCall): object {
-  requireOwnSecret(vault.secrets.secret(name));
+  requireOwnSecret(vault.secrets.find(name));
   const secret = vault.secrets.version(name, version);
   const attributes = body.object("attributes");
   const changes = { enabled: attributes.flag("enabled"), nbf: attributes.number("nbf"), exp: attributes.number("exp") };
@@ -49,37 +49,37 @@ export function listSecrets(call: VaultCall): object {
 
 export function listVersions(call: VaultCall): object {
   const { vault, name } = call;
-  const { versions, isManaged } = vault.secrets.secret(name);
+  const { versions, isManaged } = vault.secrets.find(name);
   const items = versions.map((secret) => ({ ...itemOf(vault, name, secret), ...(isManaged && { managed: true }) }));
   return pageOf(items, `/secrets/${name}/versions`, call);
 }
 
 export function deleteSecret({ vault, name }: VaultCall): object {
-  requireOwnSecret(vault.secrets.secret(name));
+  requireOwnSecret(vault.secrets.find(name));
   return deletedItem(vault, vault.secrets.delete(name));
 }
 
 export function listDeletedSecrets(call: VaultCall): object {
   const { vault } = call;
   return pageOf(
-    vault.secrets.deletedSecrets.map((deleted) => deletedItem(vault, deleted)),
+    vault.secrets.allDeleted.map((deleted) => deletedItem(vault, deleted)),
     "/deletedsecrets",
     call,
   );
 }
 
 export function readDeletedSecret({ vault, name }: VaultCall): object {
-  return deletedItem(vault, vault.secrets.deletedSecret(name));
+  return deletedItem(vault, vault.secrets.findDeleted(name));
 }
 
 export function recoverSecret({ vault, name }: VaultCall): object {
-  requireOwnSecret(vault.secrets.deletedSecret(name).item);
+  requireOwnSecret(vault.secrets.findDeleted(name).item);
   const [item = {}] = newestOf(vault, vault.secrets.recover(name));
   return item;
 }
 
 export function purgeSecret({ vault, name }: VaultCall): undefined {
-  requireOwnSecret(vault.secrets.deletedSecret(name).item);
+  requireOwnSecret(vault.secrets.findDeleted(name).item);
   vault.secrets.purge(name);
 }
 

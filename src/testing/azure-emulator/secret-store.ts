@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../core/base/clock.ts";
-import { Answer, badParameter, forbidden } from "./answer.ts";
-import { type Deleted, type DeletionRules, RecycleBin } from "./recycle-bin.ts";
+import { Answer, forbidden } from "./answer.ts";
+import { type DeletionRules, RecoverableObjects, type Versioned } from "./recoverable-objects.ts";
 
 export interface SecretAttributes {
   readonly contentType?: string | undefined;
@@ -26,22 +26,18 @@ export interface StoredSecret {
 }
 
 /** A secret with all its versions. */
-export interface SecretVersions {
-  readonly name: string;
-  readonly versions: readonly StoredSecret[];
+export interface SecretVersions extends Versioned<StoredSecret> {
   /** Whether it belongs to a certificate, and changes with that alone. */
   readonly isManaged: boolean;
 }
 
-/** The secrets of one vault, deleted ones included. Names are case-insensitive. */
-export class SecretStore {
+/** The secrets of one vault. */
+export class SecretStore extends RecoverableObjects<StoredSecret, SecretVersions> {
   readonly #clock: Clock;
-  readonly #secrets = new Map<string, SecretVersions>();
-  readonly #bin: RecycleBin<SecretVersions>;
 
   constructor(rules: DeletionRules) {
+    super(rules, secretNotFound);
     this.#clock = rules.clock;
-    this.#bin = new RecycleBin(rules, secretNotFound);
   }
 
   /** @param certificateVersion the certificate's version, for the secret of a certificate @throws Answer */
@@ -51,63 +47,14 @@ export class SecretStore {
     { contentType, enabled = true, nbf, exp, tags }: SecretAttributes = {},
     certificateVersion?: string,
   ): StoredSecret {
-    if (!/^[0-9a-z-]{1,127}$/i.test(name)) throw badParameter("A name has 1 to 127 letters, digits and hyphens.");
-    this.#bin.requireFree(name);
     const isManaged = certificateVersion !== undefined;
-    const known = this.#secrets.get(name.toLowerCase());
+    const known = this.known(name);
     if (known !== undefined && known.isManaged !== isManaged) throw managedSecret();
     const created = Math.floor(this.#clock.unixMs() / 1000);
     const id = certificateVersion ?? randomBytes(16).toString("hex");
     const secret = { id, value, contentType, created, updated: created, enabled, nbf, exp, tags };
-    this.#secrets.set(name.toLowerCase(), { name, versions: [...(known?.versions ?? []), secret], isManaged });
+    this.put({ name, versions: [...(known?.versions ?? []), secret], isManaged });
     return secret;
-  }
-
-  /** @param version empty for the newest @throws Answer */
-  version(name: string, version: string): StoredSecret {
-    const { versions } = this.secret(name);
-    const found = version === "" ? versions.at(-1) : versions.find(({ id }) => id === version.toLowerCase());
-    if (found === undefined) throw secretNotFound(name);
-    return found;
-  }
-
-  /** @throws Answer */
-  secret(name: string): SecretVersions {
-    const secret = this.#secrets.get(name.toLowerCase());
-    if (secret === undefined || this.#bin.isArriving(name)) throw secretNotFound(name);
-    return secret;
-  }
-
-  get all(): readonly SecretVersions[] {
-    return [...this.#secrets.values()].filter(({ name }) => !this.#bin.isArriving(name));
-  }
-
-  /** @throws Answer */
-  delete(name: string): Deleted<SecretVersions> {
-    const secret = this.secret(name);
-    this.#secrets.delete(name.toLowerCase());
-    return this.#bin.add(name, secret);
-  }
-
-  get deletedSecrets(): readonly Deleted<SecretVersions>[] {
-    return this.#bin.all;
-  }
-
-  /** @throws Answer */
-  deletedSecret(name: string): Deleted<SecretVersions> {
-    return this.#bin.find(name);
-  }
-
-  /** @throws Answer */
-  recover(name: string): SecretVersions {
-    const { item } = this.#bin.recover(name);
-    this.#secrets.set(name.toLowerCase(), item);
-    return item;
-  }
-
-  /** @throws Answer also where purge protection is on */
-  purge(name: string): void {
-    this.#bin.purge(name);
   }
 }
 
