@@ -90,7 +90,7 @@ export function policyIn(vault: Pick<Vault, "flavour">, policy: JsonFields): Cer
   const reuseKey = key.flag("reuse_key") ?? false;
   const exportable = key.flag("exportable") ?? true;
   if (exportable && kind.type.endsWith("-HSM")) throw badParameter("A key in hardware is not exportable.");
-  return { kind, subject, keyUsage: keyUsage.filter(isKeyUsage), validityMonths, reuseKey, exportable };
+  return { kind, subject, keyUsage, validityMonths, reuseKey, exportable };
 }
 
 function operationOf(vault: Vault, name: string): object {

@@ -7,7 +7,7 @@ import { bundleOf, deletionOf, keyIdOf, listItemOf, rotationPolicyOf } from "./k
 import { importedKey, type KeyKind, keyKind, newMaterial, unwrappedKey } from "./key-material.ts";
 import { isKeyOperation, type KeyOperation, type StoredKey, type StoredVersion, type VersionAttributes } from "./key-store.ts";
 import { pageOf } from "./pages.ts";
-import type { Deleted } from "./recoverable-objects.ts";
+import { changeVersion, type Deleted } from "./recoverable-objects.ts";
 import { openTransfer, parseTransferFile } from "./transfer-key.ts";
 import type { Vault, VaultCall } from "./vault.ts";
 
@@ -52,11 +52,7 @@ export function importKey({ vault, name, body }: VaultCall): object {
 export function updateKey({ vault, name, version, body }: VaultCall): object {
   const stored = vault.keys.version(name, version);
   const key = vault.keys.ownKey(name);
-  const { enabled, nbf, exp, operations, tags } = attributesIn(body, body.texts("key_ops"));
-  const changes = { enabled, nbf, exp, operations, tags };
-  Object.assign(stored, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)), {
-    updated: vault.nowSeconds,
-  });
+  changeVersion(stored, attributesIn(body, body.texts("key_ops")), vault.nowSeconds);
   return bundleOf(vault, key, stored);
 }
 

@@ -142,6 +142,15 @@ export abstract class RecoverableObjects<V extends { readonly id: string }, T ex
   }
 }
 
+/** Changes the attributes of a version that a request names. Those that are undefined stay. */
+export function changeVersion<V extends { updated: number }>(
+  version: V,
+  changes: { readonly [Name in keyof V]?: V[Name] | undefined },
+  nowSeconds: number,
+): void {
+  Object.assign(version, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)), { updated: nowSeconds });
+}
+
 function isKept({ scheduledPurgeDate }: Deleted<unknown>, nowMs: number): boolean {
   return scheduledPurgeDate > nowMs / 1000;
 }

@@ -1,7 +1,7 @@
 import { badParameter, forbidden, throttled } from "./answer.ts";
 import { deletionOf, keyIdOf, recoveryOf } from "./key-bundle.ts";
 import { pageOf } from "./pages.ts";
-import type { Deleted } from "./recoverable-objects.ts";
+import { changeVersion, type Deleted } from "./recoverable-objects.ts";
 import { requireOwnSecret, type SecretVersions, type StoredSecret } from "./secret-store.ts";
 import type { Vault, VaultCall } from "./vault.ts";
 
@@ -32,19 +32,14 @@ export function updateSecret({ vault, name, version, body }: VaultCall): object 
   const secret = vault.secrets.version(name, version);
   const attributes = body.object("attributes");
   const changes = { enabled: attributes.flag("enabled"), nbf: attributes.number("nbf"), exp: attributes.number("exp") };
-  Object.assign(secret, Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)), {
-    updated: vault.nowSeconds,
-  });
+  changeVersion(secret, changes, vault.nowSeconds);
   return itemOf(vault, name, secret);
 }
 
 export function listSecrets(call: VaultCall): object {
   const { vault } = call;
-  return pageOf(
-    vault.secrets.all.flatMap((secret) => newestOf(vault, secret)),
-    "/secrets",
-    call,
-  );
+  const items = vault.secrets.all.flatMap((secret) => newestOf(vault, secret));
+  return pageOf(items, "/secrets", call);
 }
 
 export function listVersions(call: VaultCall): object {
@@ -61,11 +56,8 @@ export function deleteSecret({ vault, name }: VaultCall): object {
 
 export function listDeletedSecrets(call: VaultCall): object {
   const { vault } = call;
-  return pageOf(
-    vault.secrets.allDeleted.map((deleted) => deletedItem(vault, deleted)),
-    "/deletedsecrets",
-    call,
-  );
+  const items = vault.secrets.allDeleted.map((deleted) => deletedItem(vault, deleted));
+  return pageOf(items, "/deletedsecrets", call);
 }
 
 export function readDeletedSecret({ vault, name }: VaultCall): object {
