@@ -1,13 +1,18 @@
 import { isTextOfAtMost } from "../../src/core/base/bytes.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 
-/** A key by its ARN: the one spelling of it in key ids. */
-export interface KeyArn {
+/** The key service of a region. */
+export interface RegionalService {
+  /** The key that is called, or the region where no key is meant. */
   readonly text: string;
   readonly partition: Partition;
   readonly region: string;
+}
+
+/** A key by its ARN: the one spelling of it in key ids. */
+export interface KeyArn extends RegionalService {
   readonly account: string;
-  /** Such as `1234abcd-12ab-34cd-56ef-1234567890ab`, or `mrk-…` for a key of several regions. */
+  /** The id, such as `1234abcd-12ab-34cd-56ef-1234567890ab`, or `mrk-…` for a key of several regions. */
   readonly id: string;
 }
 
@@ -34,17 +39,17 @@ export function parseKeyArn(what: string, text: unknown): KeyArn {
 }
 
 /** The key service of a region, where no key is meant. @throws `invalid-argument` */
-export function serviceIn(region: unknown): KeyArn {
+export function serviceIn(region: unknown): RegionalService {
   if (!isTextOfAtMost(MAX_ARN_BYTES, region) || !REGION.test(region))
     throw invalidArgument("region is the name of a region, such as eu-central-1");
   const partition = region.startsWith("cn-") ? "aws-cn" : region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
-  return { text: region, partition, region, account: "", id: "" };
+  return { text: region, partition, region };
 }
 
 /** The origin of a service in a region. `kms-fips`, dual stack and the suffix of a partition are of AWS's endpoint rules. */
 export function originOf(
   service: "kms" | "sts",
-  { partition, region }: Pick<KeyArn, "partition" | "region">,
+  { partition, region }: Pick<RegionalService, "partition" | "region">,
   { fips, dualStack }: EndpointTraits,
 ): string {
   const isChina = partition === "aws-cn";

@@ -3,7 +3,7 @@ import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { signedHeaders } from "../../src/core/base/sigv4.ts";
 import type { Expiring } from "../http/expiring.ts";
 import { type HttpAnswer, HttpService } from "../http/http-service.ts";
-import { type KeyArn, originOf } from "./arn.ts";
+import { originOf, type RegionalService } from "./arn.ts";
 import { type AwsCredentials, checkedSource, credentialsOf, endOf } from "./credentials.ts";
 import { type AwsOperation, brokenAnswer, isSkewed, refusesCredentials, serviceFailure } from "./failures.ts";
 import type { AwsConnectionOptions } from "./options.ts";
@@ -11,7 +11,7 @@ import type { AwsConnectionOptions } from "./options.ts";
 /** The key service of one region, with credentials that are replaced before they end and fetched anew once where they are refused. */
 export class AwsConnection {
   readonly #http: HttpService;
-  /** The key that is called. */
+  /** The key that is called; the region for a generator of random bytes, which has none. */
   readonly arn: string;
   readonly #region: string;
   readonly #clock: Clock;
@@ -21,7 +21,7 @@ export class AwsConnection {
   #isClosed = false;
 
   /** @throws `invalid-argument` */
-  constructor(key: KeyArn, { credentials, fips = false, dualStack = false, endpoint, ...http }: AwsConnectionOptions) {
+  constructor(key: RegionalService, { credentials, fips = false, dualStack = false, endpoint, ...http }: AwsConnectionOptions) {
     if (typeof fips !== "boolean" || typeof dualStack !== "boolean") throw invalidArgument("fips and dualStack are true or false");
     const traits = { fips, dualStack };
     this.#http = new HttpService(endpoint ?? originOf("kms", key, traits), http);
