@@ -3,7 +3,7 @@ import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts"
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { Finding } from "../../src/core/contracts/finding.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
-import { notAllowed, TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
+import { TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
 import { keySelector, type Pkcs11Pin, type Pkcs11TokenOptions, type Pkcs11TokenSelector, TOKEN_OPTIONS, tokenLocation } from "./options.ts";
 import { type Pkcs11KeyOptions, pkcs11Key } from "./pkcs11-key.ts";
 import type { Pkcs11KeyDescription } from "./token/key-description.ts";
@@ -55,34 +55,29 @@ export interface Pkcs11TenantKeysOptions {
 export function pkcs11TenantKeys(options: Pkcs11TenantKeysOptions): TenantKeyOpener {
   refuseUnknown(options, TENANT_KEYS_OPTIONS, "pkcs11TenantKeys");
   const modules = new Map(Object.entries(options.modules ?? {}));
-  const [only] = modules.keys();
-  if (only === undefined) throw invalidArgument("pkcs11TenantKeys needs a module");
+  if (modules.size === 0) throw invalidArgument("pkcs11TenantKeys needs a module");
   for (const [name, module] of modules) checkModule(name, module);
 
   const accepted = (ref: TenantKeyRef, identity: TenantKeyIdentity): Accepted => {
     const settings = new TenantSettings("the key", ref.settings, ["module", "mechanism"]);
-    const given = settings.optional("mechanism");
-    const mechanism = WRAPPINGS.find(({ name }) => name === given)?.name;
-    if (given !== undefined && mechanism === undefined)
+    const wanted = settings.optional("mechanism");
+    const mechanism = WRAPPINGS.find(({ name }) => name === wanted)?.name;
+    if (wanted !== undefined && mechanism === undefined)
       throw invalidArgument(`mechanism of the key must be one of ${WRAPPINGS.map(({ name }) => name).join(", ")}`);
     new TenantSettings("the identity", identity.settings, []);
     const label = ref.key;
     const key = keySelector("the key", { label });
-    const moduleName = modules.size === 1 ? (settings.optional("module") ?? only) : settings.required("module");
-    const module = modules.get(moduleName);
-    if (module === undefined) throw notAllowed(`${moduleName} is none of the modules that tenants may name`);
-    const { placeOf, ...shared } = module;
-    const { token, pin } = placeOf(identity);
-    const location: Pkcs11TokenOptions = { ...shared, token, ...(pin !== undefined && { pin }) };
-    tokenLocation(location);
-    return { location, label, moduleName, provider: { ...location, key, ...(mechanism !== undefined && { mechanism }) } };
+    const [moduleName, { placeOf, ...shared }] = settings.placeIn("module", modules);
+    const { token: given, pin } = placeOf(identity);
+    const location: Pkcs11TokenOptions = { ...shared, token: given, ...(pin !== undefined && { pin }) };
+    const { token } = tokenLocation(location);
+    return { location, token, label, moduleName, provider: { ...location, key, ...(mechanism !== undefined && { mechanism }) } };
   };
 
   return {
     kind: "pkcs11",
     accept(ref, identity) {
-      const { location, label, moduleName } = accepted(ref, identity);
-      const { token } = tokenLocation(location);
+      const { token, label, moduleName } = accepted(ref, identity);
       const payer = `${moduleName}/${[token.label, token.serial].map((part) => encodeURIComponent(part ?? "")).join("/")}`;
       return { name: `${payer}/${encodeURIComponent(label)}`, payer };
     },
@@ -93,6 +88,7 @@ export function pkcs11TenantKeys(options: Pkcs11TenantKeysOptions): TenantKeyOpe
 
 interface Accepted {
   readonly location: Pkcs11TokenOptions;
+  readonly token: Pkcs11TokenSelector;
   readonly label: string;
   readonly moduleName: string;
   readonly provider: Pkcs11KeyOptions;

@@ -2,7 +2,7 @@ import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
 import { waitFor } from "../../src/core/base/wait.ts";
 import type { TenantKeyIdentity, TenantKeyOpener, TenantKeyRef } from "../../src/core/contracts/tenant-keys.ts";
-import { notAllowed, TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
+import { TenantSettings } from "../../src/core/contracts/tenant-settings.ts";
 import { VaultConnection } from "./connection.ts";
 import { diagnoseVaultKey } from "./doctor/diagnose.ts";
 import { CONNECTION_OPTIONS, type VaultConnectionOptions } from "./options.ts";
@@ -61,8 +61,7 @@ export interface VaultTenantKeysOptions {
 export function vaultTenantKeys(options: VaultTenantKeysOptions): TenantKeyOpener {
   refuseUnknown(options, TENANT_KEYS_OPTIONS, "vaultTenantKeys");
   const clusters = new Map(Object.entries(options.clusters ?? {}));
-  const [only] = clusters.keys();
-  if (only === undefined) throw invalidArgument("vaultTenantKeys needs a cluster");
+  if (clusters.size === 0) throw invalidArgument("vaultTenantKeys needs a cluster");
   for (const [name, cluster] of clusters) checkCluster(name, cluster);
 
   const accepted = (ref: TenantKeyRef, identity: TenantKeyIdentity): VaultTransitKeyOptions => {
@@ -70,10 +69,7 @@ export function vaultTenantKeys(options: VaultTenantKeysOptions): TenantKeyOpene
     const settings = new TenantSettings("the key", ref.settings, ["cluster", "keyType"]);
     const keyType = settings.oneOf("keyType", ["aead", "rsa"]);
     new TenantSettings("the identity", identity.settings, []);
-    const name = clusters.size === 1 ? (settings.optional("cluster") ?? only) : settings.required("cluster");
-    const cluster = clusters.get(name);
-    if (cluster === undefined) throw notAllowed(`${name} is none of the clusters that tenants may name`);
-    const { placeOf, ...connection } = cluster;
+    const [, { placeOf, ...connection }] = settings.placeIn("cluster", clusters);
     const { namespace, mount = "transit", token } = placeOf(identity);
     const place = namespace === undefined ? {} : { namespace: checkedPath("namespace", namespace) };
     return { ...connection, ...place, mount: checkedPath("mount", mount), key, keyType, token };

@@ -44,6 +44,19 @@ export class TenantSettings {
     return this.#values.get(name);
   }
 
+  /**
+   * Returns the place that the setting names among those of the vendor, with its name. Where there is one place the setting may be left out.
+   *
+   * @throws `invalid-argument` if the setting is missing; `access-denied` for a name that is none of them
+   */
+  placeIn<T>(name: string, places: ReadonlyMap<string, T>): readonly [placeName: string, place: T] {
+    const [only = ""] = places.keys();
+    const placeName = places.size === 1 ? (this.optional(name) ?? only) : this.required(name);
+    const place = places.get(placeName);
+    if (place === undefined) throw notAllowed(`${placeName} is none of the ${name}s that tenants may name`);
+    return [placeName, place];
+  }
+
   /** Returns the one of `choices` that the setting names, the first one if it is missing. @throws `invalid-argument` for another value */
   oneOf<T extends string>(name: string, choices: readonly [T, ...T[]]): T {
     const value = this.#values.get(name) ?? choices[0];
