@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MEANINGS } from "../../providers/aws-kms/failures.ts";
 import { awsKmsKey } from "../../providers/aws-kms/index.ts";
 import { gcpKmsKey } from "../../providers/gcp-kms/index.ts";
@@ -8,28 +8,19 @@ import { vaultTransitKey } from "../../providers/vault/index.ts";
 import type { ErrorCode } from "../../src/core/base/errors.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../src/index.ts";
-import { AwsKmsEmulator } from "../../src/testing/aws-kms-emulator/index.ts";
-import { GcpKmsEmulator } from "../../src/testing/gcp-kms-emulator/index.ts";
 import { isAnswerName, namedAnswer } from "../../src/testing/vault-emulator/faults.ts";
-import { VaultAnswer, VaultEmulator } from "../../src/testing/vault-emulator/index.ts";
+import { VaultAnswer } from "../../src/testing/vault-emulator/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { refusal } from "../support/refusal.ts";
 import { AWS_CASES } from "./error-tables/aws.ts";
 import { type ErrorCase, NO_TIME_MS } from "./error-tables/error-case.ts";
 import { GCP_CASES } from "./error-tables/gcp.ts";
 import { VAULT_CASES } from "./error-tables/vault.ts";
+import { keyServices } from "./key-services.ts";
 
 // The tables of errors in docs/providers, row by row: the emulator answers so, and the provider says what the table says.
 
-const aws = await AwsKmsEmulator.start();
-const gcp = await GcpKmsEmulator.start();
-const vault = await VaultEmulator.start();
-afterAll(async () => {
-  await Promise.all([aws.close(), gcp.close(), vault.close()]);
-});
-vault.createKey("orders");
-const KEY_ARN = aws.createKey();
-const ORDERS = gcp.createKey("orders");
+const { aws, gcp, vault, keyArn, orders } = await keyServices();
 const DEK = noise(32, "errors");
 const OPTIONS: WrapOptions = { keyContext: {}, wrapAad: () => new Uint8Array() };
 
@@ -49,7 +40,7 @@ checkTable("AWS KMS", {
   emulator: aws,
   on: /Decrypt/,
   secret: aws.credentials.secretAccessKey,
-  open: (more) => awsKmsKey({ ...aws.connection, keyArn: KEY_ARN, ...more }),
+  open: (more) => awsKmsKey({ ...aws.connection, keyArn, ...more }),
 });
 checkTable("Google Cloud KMS", {
   page: "gcp-kms",
@@ -57,7 +48,7 @@ checkTable("Google Cloud KMS", {
   emulator: gcp,
   on: /decrypt/,
   secret: gcp.token,
-  open: (more) => gcpKmsKey({ ...gcp.connection, key: ORDERS, ...more }),
+  open: (more) => gcpKmsKey({ ...gcp.connection, key: orders, ...more }),
 });
 checkTable("Vault", {
   page: "vault",

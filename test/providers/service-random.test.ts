@@ -1,23 +1,16 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { awsKmsRandom } from "../../providers/aws-kms/index.ts";
 import { gcpKmsRandom } from "../../providers/gcp-kms/index.ts";
 import { localKey } from "../../providers/local/index.ts";
 import { vaultRandom } from "../../providers/vault/index.ts";
 import type { RandomSource } from "../../src/core/contracts/random-source.ts";
 import { Keyring } from "../../src/index.ts";
-import { AwsKmsEmulator } from "../../src/testing/aws-kms-emulator/index.ts";
-import { GcpKmsEmulator } from "../../src/testing/gcp-kms-emulator/index.ts";
-import { VaultEmulator } from "../../src/testing/vault-emulator/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
+import { keyServices } from "./key-services.ts";
 
-const aws = await AwsKmsEmulator.start();
-const gcp = await GcpKmsEmulator.start();
-const vault = await VaultEmulator.start();
-afterAll(async () => {
-  await Promise.all([aws.close(), gcp.close(), vault.close()]);
-});
+const { aws, gcp, vault } = await keyServices();
 
 interface Family {
   open(more?: object): Required<RandomSource>;

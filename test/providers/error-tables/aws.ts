@@ -101,15 +101,6 @@ export const AWS_CASES: readonly Case[] = [
     code: "provider-failure",
     detail: "bad-request",
   },
-  { row: "200 without", what: "no member", fault: { status: 200, text: "{}" }, code: "provider-failure", detail: "broken-answer" },
-  {
-    row: "a redirect",
-    what: "302",
-    fault: { status: 302, text: "", headers: { location: "https://127.0.0.1:1/" } },
-    code: "provider-failure",
-    detail: "redirect",
-    hint: /name the host that answers/,
-  },
   ...transportCases(),
 ];
 

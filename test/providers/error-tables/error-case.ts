@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../../../src/core/base/errors.ts";
+import type { RawAnswer } from "../../../src/testing/emulator/fault-plan.ts";
 
 /** An answer of a service, by order, and what the provider makes of it. */
 export interface ErrorCase<Fault> {
@@ -22,7 +23,7 @@ export interface ErrorCase<Fault> {
 }
 
 /** Faults that every service over HTTP meets alike. */
-export function transportCases(): readonly ErrorCase<"reset" | "hang" | "garbage" | "cut" | "endless">[] {
+export function transportCases(): readonly ErrorCase<"reset" | "hang" | "garbage" | "cut" | "endless" | RawAnswer>[] {
   return [
     { row: "no connection", what: "reset", fault: "reset", times: 100, code: "unavailable", detail: "connection", hint: /host and port/ },
     { row: "no answer in `timeoutMs`", what: "hang", fault: "hang", code: "timeout", isSlow: true },
@@ -34,6 +35,15 @@ export function transportCases(): readonly ErrorCase<"reset" | "hang" | "garbage
       detail: "transport",
       retryable: true,
     },
+    ...[302, 307].map((status) => ({
+      row: "a redirect",
+      what: `${status}`,
+      fault: { status, text: "", headers: { location: "https://127.0.0.1:1/" } },
+      code: "provider-failure" as const,
+      detail: "redirect",
+      hint: /name the host that answers/,
+    })),
+    { row: "200 without", what: "no member", fault: { status: 200, text: "{}" }, code: "provider-failure", detail: "broken-answer" },
     ...(["garbage", "cut"] as const).map((fault) => ({
       row: "200 without",
       what: fault,

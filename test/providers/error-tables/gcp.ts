@@ -89,14 +89,5 @@ export const GCP_CASES: readonly Case[] = [
   { row: "any other 5xx", what: "500", fault: "internal-error", code: "unavailable" },
   { row: "any other 5xx", what: "a page of a proxy", fault: { status: 502, text: "<html>" }, code: "unavailable" },
   { row: "any other answer", what: "418", fault: { status: 418, text: "" }, code: "provider-failure" },
-  { row: "200 without", what: "no member", fault: { status: 200, text: "{}" }, code: "provider-failure", detail: "broken-answer" },
-  {
-    row: "a redirect",
-    what: "307",
-    fault: { status: 307, text: "", headers: { location: "https://127.0.0.1:1/" } },
-    code: "provider-failure",
-    detail: "redirect",
-    hint: /name the host that answers/,
-  },
   ...transportCases(),
 ];

@@ -71,6 +71,5 @@ export const VAULT_CASES: readonly Case[] = [
     detail: "redirect",
     hint: /name the host that answers/,
   },
-  { row: "200 without", what: "no data", fault: { status: 200, text: "{}" }, code: "provider-failure", detail: "broken-answer" },
   ...transportCases(),
 ];

@@ -41,7 +41,7 @@ export function vaultLiveSuite({ key, otherKey, mount = "transit", ...connection
   });
 
   test("random bytes of the server, or a token that may not have any", async () => {
-    const random = vaultRandom(connection);
+    const random = vaultRandom({ ...connection, mount });
     const found = await random.randomBytes(32).catch((error: { readonly code: string }) => error.code);
     expect(typeof found === "string" ? found : found.length).toSatisfy((seen: unknown) => seen === 32 || seen === "access-denied");
   });
