@@ -10,7 +10,7 @@ import type { EndpointTraits, KeyArn } from "./arn.ts";
 export interface AwsCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Of temporary credentials. */
+  /** The token of temporary credentials. */
   readonly sessionToken?: string | undefined;
   /** When they end. Left out for those that do not end by themselves. */
   readonly expiration?: Date | undefined;
@@ -102,5 +102,5 @@ export function isHeaderText(value: unknown): boolean {
 /** The caller's function, in messages. */
 export const GIVER = "the function that gives the AWS credential";
 const SHARED: SharedCredentials<AwsCredentials> = new SharedCredentials();
-/** As AWS's own clients: the services give out credentials that have five minutes left. */
+/** AWS's own clients have the same: the services give out credentials that have five minutes left. */
 const AHEAD_MS = 300_000;

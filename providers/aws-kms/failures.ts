@@ -20,7 +20,7 @@ export type AwsOperation =
 /** What a service said: its type of error, never its message, which may quote the request. */
 export class AwsServiceError extends Error {
   override readonly name = "AwsServiceError";
-  /** Such as `DisabledException`; undefined for an answer that has none, of a proxy for instance. */
+  /** The name, such as `DisabledException`; undefined for an answer that has none, of a proxy for instance. */
   readonly type: string | undefined;
   readonly status: number;
   readonly requestId: string | undefined;

@@ -85,5 +85,5 @@ function wrongAlgorithm(version: string): EnvelockError {
   });
 }
 
-/** Of 2048, 3072 and 4096 bits. */
+/** The lengths for 2048, 3072 and 4096 bits. */
 const MODULUS_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);

@@ -9,7 +9,7 @@ import type { SecretStore } from "./secret-store.ts";
 /** What a certificate is made by. */
 export interface CertificatePolicy {
   readonly kind: KeyKind;
-  /** Such as `CN=orders`. */
+  /** A common name, such as `CN=orders`. */
   readonly subject: string;
   readonly keyUsage: readonly KeyUsage[];
   readonly validityMonths: number;

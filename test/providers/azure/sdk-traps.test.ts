@@ -309,7 +309,7 @@ function open(options: Partial<AzureKeyOptions> = {}): AzureKey {
   return azureKey({ ...emulator.connection, keyUrl: emulator.keyUrl("orders"), minVersionAgeMs: 0, versionCacheMs: 0, ...options });
 }
 
-/** As the SDK's documentation shows it; a key that is made by hand saves the read. */
+/** The way that the SDK's documentation shows; a key that is made by hand saves the read. */
 function naiveClient(keyId: string, reading = "reading the key", options: object = {}): CryptographyClient {
   const { ca } = emulator;
   const key = reading === "reading the key" ? keyId : { id: keyId, name: "orders", properties: { name: "orders", vaultUrl: emulator.url } };

@@ -51,7 +51,7 @@ test.each([
   expect(await refusalCode(() => byokFile(broken, new Uint8Array(32)))).toBe("invalid-argument");
 });
 
-/** As Azure does it: the first part is under the exchange key, the rest under what that hides. */
+/** Azure's way: the first part is under the exchange key, the rest under what that hides. */
 function opened(file: string): Uint8Array {
   const { ciphertext } = JSON.parse(file);
   const bytes = Buffer.from(ciphertext, "base64url");

@@ -143,7 +143,7 @@ function openToken(place: TestToken): Pkcs11Token {
   return token;
 }
 
-/** As Azure does it: the first part is under the exchange key, the rest under what that hides. */
+/** Azure's way: the first part is under the exchange key, the rest under what that hides. */
 function openedByAzure(file: string): Uint8Array {
   const bytes = Buffer.from(JSON.parse(file).ciphertext, "base64url");
   const padding = { key: exchange.privateKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha1" };

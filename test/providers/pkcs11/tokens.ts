@@ -40,7 +40,7 @@ export interface AesTestKey extends TestKey {
 /** Put there as private and public key. */
 export interface RsaTestKey extends TestKey {
   readonly rsa: KeyObject;
-  /** As `attributes`, for the public half. */
+  /** The `attributes` of the public half. */
   readonly publicAttributes?: TestKey["attributes"];
 }
 
