@@ -133,9 +133,50 @@ export async function textBodyOf(
   return new TextDecoder().decode(await gatheredBytes(bodyOf(wire, what, response, signal), mostBytes));
 }
 
+/** An answer, as far as it is needed to drop its body. */
+export interface Droppable {
+  readonly body: { cancel(): Promise<void> } | null;
+}
+
 /** Drops a body that nobody needs, so that its connection is free. */
-export async function dropped({ body }: BlobResponse): Promise<void> {
+export async function dropped({ body }: Droppable): Promise<void> {
   await body?.cancel().catch(() => undefined);
+}
+
+/** Makes the body that a client of an SDK gave droppable: a stream of the web, or of Node. */
+export function droppable(body: unknown): Droppable {
+  if (body instanceof ReadableStream) return { body };
+  if (typeof body !== "object" || body === null || !("destroy" in body)) return { body: null };
+  const { destroy } = body;
+  return { body: { cancel: async () => typeof destroy === "function" && destroy.call(body) } };
+}
+
+/**
+ * Makes a result of the head of an answer whose body comes later.
+ *
+ * @throws what `read` throws: then nobody reads the body, and it is dropped
+ */
+export async function withHead<T>(response: Droppable, read: () => T): Promise<T> {
+  try {
+    return read();
+  } catch (error) {
+    await dropped(response);
+    throw error;
+  }
+}
+
+/** Reads the length of the whole blob from the answer to a read of a range. @throws `provider-failure` for more than that range */
+export function rangeTotal(what: string, { status, headers }: BlobResponse, start: number, end: number): number {
+  const whole = status === 200 ? lengthOf(headers) : undefined;
+  const totalBytes = whole ?? totalOf(headers.get("content-range"));
+  if (totalBytes === undefined || (whole !== undefined && (start > 0 || whole > end))) throw unusable(what);
+  return totalBytes;
+}
+
+/** Reads a Content-Length header. */
+export function lengthOf(headers: BlobResponse["headers"]): number | undefined {
+  const length = headers.get("content-length");
+  return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
 /** Reads the length of the whole from a Content-Range header. */

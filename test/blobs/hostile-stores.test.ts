@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { gcsBlobs } from "../../src/blobs/gcs/index.ts";
 import type { BlobFetch } from "../../src/blobs/http.ts";
 import { memoryBlobs } from "../../src/blobs/index.ts";
+import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { refusal } from "../support/refusal.ts";
+import { memoryOverlays } from "./overlay-table.ts";
 import { storeOf } from "./set-up.ts";
 
 // Stores that lie, fill the memory or fall silent.
@@ -39,6 +42,48 @@ test("a store that falls silent is timed out, and its connection ended", async (
   expect(cancelled).toBe(5);
   const mute: BlobFetch = () => new Promise(() => undefined);
   expect((await refusal(() => storeOf(azureBlobs({ ...place, fetch: mute, silenceMs: 20 })).get("x"))).code).toBe("timeout");
+});
+
+test("the body of an answer that is refused by its head is dropped, so that its connection is free", async () => {
+  let cancelled = 0;
+  const answering = (headers: Readonly<Record<string, string>>): { readonly fetch: BlobFetch } => ({
+    fetch: async () => new Response(new ReadableStream({ cancel: () => void cancelled++ }), { status: 206, headers }),
+  });
+  const range = { "content-range": "bytes 0-99/100" };
+  const [gcs, s3] = [
+    { bucket: "blobs", token: "t" },
+    { url: "https://s3.example/blobs", region: "auto", credentials: { accessKeyId: "a", secretAccessKey: "b" } },
+  ];
+  for (const store of [
+    azureBlobs({ ...place, ...answering({ etag: '"1"' }) }),
+    azureBlobs({ ...place, ...answering(range) }),
+    gcsBlobs({ ...gcs, ...answering({ "x-goog-generation": "1" }) }),
+    gcsBlobs({ ...gcs, ...answering(range) }),
+    s3Blobs({ ...s3, ...answering({ etag: '"1"' }) }, { mode: "aws", rewrap: memoryOverlays() }),
+    s3Blobs({ ...s3, ...answering(range) }, { mode: "aws", rewrap: memoryOverlays() }),
+  ]) {
+    cancelled = 0;
+    expect((await refusal(() => store.open("x", 100))).code).toBe("provider-failure");
+    expect(cancelled).toBeGreaterThan(0);
+  }
+});
+
+test("a version that was not asked for is no answer to a read, and its body is dropped", async () => {
+  let cancelled = 0;
+  const fetch: BlobFetch = async (_url, { headers }) => {
+    const isRead = headers["if-match"] !== undefined;
+    const body = isRead ? new ReadableStream({ cancel: () => void cancelled++ }) : "x".repeat(10);
+    return new Response(body, { status: 206, headers: { etag: isRead ? '"2"' : '"1"', "content-range": "bytes 0-9/100" } });
+  };
+  const credentials = { accessKeyId: "a", secretAccessKey: "b" };
+  const store = s3Blobs({ url: "https://s3.example/blobs", region: "auto", credentials, fetch }, { mode: "aws", rewrap: memoryOverlays() });
+  const blob = await store.open("x", 10);
+  const read = async (): Promise<unknown> => {
+    for await (const piece of blob?.read(0, 10, { ifMatch: '"1"' }) ?? []) return piece;
+    return undefined;
+  };
+  expect(await refusal(read)).toMatchObject({ detail: "source-changed" });
+  expect(cancelled).toBe(1);
 });
 
 test("sizes, pieces and headers that are lies end in a typed error", async () => {

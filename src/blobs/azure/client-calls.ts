@@ -2,7 +2,7 @@ import { md5 } from "#md5";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
-import { quoted, retryAfterMs, totalOf } from "../http.ts";
+import { droppable, quoted, retryAfterMs, totalOf, withHead } from "../http.ts";
 import type { AzureCalls, AzureConditions, AzureContent, AzurePage } from "./calls.ts";
 import { azureError } from "./refusals.ts";
 
@@ -130,9 +130,11 @@ export function clientCalls(container: AzureContainerClient, hasTags: boolean | 
       const given = await calling(what, conditions, () =>
         blob(name).download(start, end - start, { ...callOptions(conditions), maxRetryRequests: 0 }),
       );
-      const totalBytes = totalOf(given.contentRange) ?? (start === 0 ? given.contentLength : undefined);
-      if (totalBytes === undefined) throw new EnvelockError("provider-failure", "the client gave no length");
-      return { etag: etagOf(given), totalBytes, metadata: lowerCased(given.metadata), body: piecesOf(what, given, conditions) };
+      return await withHead(droppable(given.readableStreamBody), () => {
+        const totalBytes = totalOf(given.contentRange) ?? (start === 0 ? given.contentLength : undefined);
+        if (totalBytes === undefined) throw new EnvelockError("provider-failure", "the client gave no length");
+        return { etag: etagOf(given), totalBytes, metadata: lowerCased(given.metadata), body: piecesOf(what, given, conditions) };
+      });
     },
     async properties(name, conditions) {
       const given = await calling("a look at properties", conditions, () => blob(name).getProperties(callOptions(conditions)));

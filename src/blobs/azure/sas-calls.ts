@@ -12,15 +12,16 @@ import {
   MOST_ERROR_TEXT,
   metadataIn,
   quoted,
+  rangeTotal,
   retryAfterMs,
   SILENCE_MS,
   safeBase,
   sent,
   textBodyOf,
   toBase64,
-  totalOf,
   unusable,
   type Wire,
+  withHead,
 } from "../http.ts";
 import { elementsIn, escapedXml, textIn } from "../xml.ts";
 import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
@@ -73,15 +74,12 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
     async download(name, start, end, conditions) {
       const what = "a read";
       const response = await call(what, { name, headers: { range: `bytes=${start}-${end - 1}` }, conditions });
-      const whole = response.status === 200 ? Number(response.headers.get("content-length") ?? Number.NaN) : undefined;
-      const totalBytes = whole ?? totalOf(response.headers.get("content-range"));
-      if (totalBytes === undefined || (whole !== undefined && start > 0)) throw unusable(what);
-      return {
+      return await withHead(response, () => ({
         etag: etagOf(response),
-        totalBytes,
+        totalBytes: rangeTotal(what, response, start, end),
         metadata: metadataIn(response, METADATA),
         body: bodyOf(wire, what, response, conditions.signal),
-      };
+      }));
     },
     async properties(name, conditions) {
       const response = await call("a look at properties", { name, method: "HEAD", conditions });

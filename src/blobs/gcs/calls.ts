@@ -9,13 +9,14 @@ import {
   bodyOf,
   dropped,
   MOST_ERROR_TEXT,
+  rangeTotal,
   retryAfterMs,
   sent,
   textBodyOf,
   toBase64,
-  totalOf,
   unusable,
   type Wire,
+  withHead,
 } from "../http.ts";
 import { type GcsObject, type GcsPage, isGeneration, objectIn, pageIn } from "./object.ts";
 import { GcsRefusal, gcsError } from "./refusals.ts";
@@ -78,16 +79,14 @@ export class GcsCalls {
     const what = "a read";
     const headers = { range: `bytes=${start}-${end - 1}` };
     const response = await this.#call(what, { path: this.#objectPath(name), query: { alt: "media", ...conditions }, headers }, options);
-    const generation = response.headers.get("x-goog-generation");
-    const length = response.headers.get("content-length") ?? "";
-    const whole = response.status === 200 && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
-    const totalBytes = whole ?? totalOf(response.headers.get("content-range"));
-    const { ifGenerationMatch: expected = generation } = conditions;
-    const isUsable = isGeneration(generation) && totalBytes !== undefined && (whole === undefined || (start === 0 && whole <= end));
-    if (isUsable && generation === expected) return { generation, totalBytes, body: bodyOf(this.#wire, what, response, options.signal) };
-    await dropped(response);
-    if (!isUsable) throw unusable(what);
-    throw new GcsRefusal("changed", unusable(what)); // a service that does not heed the condition
+    return await withHead(response, () => {
+      const totalBytes = rangeTotal(what, response, start, end);
+      const generation = response.headers.get("x-goog-generation");
+      if (!isGeneration(generation)) throw unusable(what);
+      const { ifGenerationMatch: expected = generation } = conditions;
+      if (generation !== expected) throw new GcsRefusal("changed", unusable(what)); // a service that does not heed the condition
+      return { generation, totalBytes, body: bodyOf(this.#wire, what, response, options.signal) };
+    });
   }
 
   /** Stores an object in one request. The service compares the checksum with what arrived. */

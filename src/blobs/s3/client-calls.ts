@@ -3,12 +3,12 @@ import { utf8 } from "../../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
-import { escapedName, gatheredBytes, quoted, retryAfterMs, toBase64, totalOf } from "../http.ts";
+import { droppable, escapedName, gatheredBytes, quoted, retryAfterMs, toBase64, totalOf, withHead } from "../http.ts";
 import type { S3Calls, S3Checksums, S3Conditions, S3Content, S3Head, S3Part } from "./calls.ts";
 import { isServerSideEncryption, isStorageClass, MOST_ANNOTATION_BYTES } from "./calls.ts";
 import type { S3ClientBucket, S3ConditionInput, S3ContentInput, S3ObjectInput } from "./client.ts";
 import { PLAIN_TEXTS, unescapedKey } from "./content-headers.ts";
-import { s3Error } from "./refusals.ts";
+import { pinned, s3Error } from "./refusals.ts";
 
 /** Uses a client of the SDK, by structure. Its own retries stay as they are configured. */
 export function clientCalls({ client, commands, bucket }: S3ClientBucket): S3Calls {
@@ -27,11 +27,14 @@ export function clientCalls({ client, commands, bucket }: S3ClientBucket): S3Cal
       const what = "a read";
       const input = { ...at(key), Range: `bytes=${start}-${end - 1}`, ...ifMatchOf(conditions) };
       const output = await send(what, new commands.GetObjectCommand(input), conditions);
-      const whole = output.text("ContentRange") === undefined ? output.number("ContentLength") : undefined;
-      const totalBytes = whole ?? totalOf(output.text("ContentRange"));
-      if (totalBytes === undefined || (whole !== undefined && (start > 0 || whole > end))) throw unusable(what);
-      const body = piecesOf(what, output.value("Body"), conditions.signal);
-      return { etag: output.etag(), totalBytes, metadata: output.metadata(), body };
+      const given = output.value("Body");
+      return await withHead(droppable(given), () => {
+        const whole = output.text("ContentRange") === undefined ? output.number("ContentLength") : undefined;
+        const totalBytes = whole ?? totalOf(output.text("ContentRange"));
+        if (totalBytes === undefined || (whole !== undefined && (start > 0 || whole > end))) throw unusable(what);
+        const body = piecesOf(what, given, conditions.signal);
+        return { etag: pinned(what, output.etag(), conditions), totalBytes, metadata: output.metadata(), body };
+      });
     },
     async head(key, conditions) {
       const input = { ...at(key), ...ifMatchOf(conditions) };

@@ -6,21 +6,23 @@ import {
   dropped,
   escapedName,
   gatheredBytes,
+  lengthOf,
   MOST_ERROR_TEXT,
   metadataIn,
   quoted,
+  rangeTotal,
   retryAfterMs,
   sent,
   textBodyOf,
   toBase64,
-  totalOf,
   unusable,
   type Wire,
+  withHead,
 } from "../http.ts";
 import { elementsIn, escapedXml, textIn } from "../xml.ts";
 import { MOST_ANNOTATION_BYTES, type S3Calls, type S3Conditions, type S3Content, type S3Head } from "./calls.ts";
 import { contentHeadersOf, headersOfContent, unescapedKey } from "./content-headers.ts";
-import { s3Error } from "./refusals.ts";
+import { pinned, s3Error } from "./refusals.ts";
 import type { S3Request, S3Signer } from "./requests.ts";
 
 /** Speaks to the service with `fetch` alone. @param bucket the name of the bucket, which a copy states */
@@ -57,15 +59,12 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
     async get(key, start, end, conditions) {
       const what = "a read";
       const response = await call(what, { name: key, headers: { range: `bytes=${start}-${end - 1}` }, conditions });
-      const whole = response.status === 200 ? numberOf(response.headers.get("content-length")) : undefined;
-      const totalBytes = whole ?? totalOf(response.headers.get("content-range"));
-      if (totalBytes === undefined || (whole !== undefined && (start > 0 || whole > end))) throw unusable(what);
-      return {
-        etag: etagOf(response),
-        totalBytes,
+      return await withHead(response, () => ({
+        etag: pinned(what, etagOf(response), conditions),
+        totalBytes: rangeTotal(what, response, start, end),
         metadata: metadataIn(response, METADATA),
         body: bodyOf(wire, what, response, conditions.signal),
-      };
+      }));
     },
     async head(key, conditions) {
       const response = await call("a look at an object", { name: key, method: "HEAD", conditions });
@@ -175,7 +174,7 @@ function objectHeaders({ metadata, headers, tagging }: S3Content): Record<string
 
 function headOf(response: BlobResponse): S3Head {
   const header = (name: string): string | undefined => response.headers.get(name) ?? undefined;
-  const bytes = numberOf(header("content-length"));
+  const bytes = lengthOf(response.headers);
   if (bytes === undefined) throw unusable("a look at an object");
   const content = contentHeadersOf(header);
   return {
@@ -198,10 +197,6 @@ function etagIn(xml: string, what: string): string {
   const etag = textIn(xml, "ETag");
   if (etag !== undefined && etag !== "") return quoted(etag);
   throw unusable(what);
-}
-
-function numberOf(header: string | null | undefined): number | undefined {
-  return header !== null && header !== undefined && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }
 
 const METADATA = "x-amz-meta-";

@@ -1,6 +1,8 @@
 import { EnvelockError, type ErrorCode } from "../../core/base/errors.ts";
 import { shown, statusFailure } from "../failures.ts";
+import { unusable } from "../http.ts";
 import { Refusal, type Results, settledRefusal } from "../refusal.ts";
+import type { S3Conditions } from "./calls.ts";
 
 /**
  * An answer of the service that is no failure of the call: `missing`, `changed` (a condition does not hold), `conflict` (another change of
@@ -25,6 +27,12 @@ export function s3Error(what: string, status: number, code: string, cause?: unkn
   const failure = statusFailure(what, status, code, cause, retryAfterMs);
   const kind = KIND_BY_CODE.get(code) ?? KIND_BY_STATUS[status];
   return kind === undefined ? failure : new S3Refusal(kind, failure);
+}
+
+/** Returns the ETag of an answer. @throws {S3Refusal} for another than was asked for: a service that does not heed the condition */
+export function pinned(what: string, etag: string, { ifMatch = etag }: Pick<S3Conditions, "ifMatch">): string {
+  if (etag !== ifMatch) throw new S3Refusal("changed", unusable(what));
+  return etag;
 }
 
 /** Takes some refusals for results; others become errors. */
