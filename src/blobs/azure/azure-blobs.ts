@@ -3,12 +3,12 @@ import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, readArgument, refuseUnknown } from "../../core/base/options.ts";
 import type { BlobContent, BlobStore, BlobUpload, HeaderChange, StoredBlob } from "../blob-store.ts";
-import { isSourceChanged, sourceChanged } from "../failures.ts";
+import { sourceChanged } from "../failures.ts";
 import { base64Length, conditionsOf, gatheredBytes, toBase64 } from "../http.ts";
 import { PageMarkers } from "../page-markers.ts";
 import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
 import { type AzureContainerClient, clientCalls } from "./client-calls.ts";
-import { AzureRefusal, type AzureRefusalKind } from "./refusals.ts";
+import { AzureRefusal, settled } from "./refusals.ts";
 import { type AzureSasContainer, sasCalls } from "./sas-calls.ts";
 
 export interface AzureBlobsOptions {
@@ -70,7 +70,7 @@ export function azureBlobs(container: AzureContainerClient | AzureSasContainer, 
     },
     open: (name, firstBytes, call = {}) => opened(place, name, firstBytes, callSignal(call, CALL_OPTIONS, "open")),
     async delete(name, { ifMatch, signal } = {}) {
-      return await settled({ missing: false, changed: false }, async () => {
+      return await settled({ missing: () => false, changed: () => false }, async () => {
         await calls.remove(name, { ...at(name, signal), ...(ifMatch !== undefined && { ifMatch }) });
         return true;
       });
@@ -132,7 +132,7 @@ function upload({ calls, at, tier }: Place, name: string, content: BlobContent):
         tags: calls.hasTags ? tagsOf(content.keys) : {},
         tier,
       };
-      const taken = { changed: "changed" as const, ...("ifNone" in condition && { taken: "changed" as const }) };
+      const taken = { changed: CHANGED, ...("ifNone" in condition && { taken: CHANGED }) };
       return await settled(taken, async () => ({
         etag: await calls.commitBlocks(name, ids, all, { ...at(name, signal), ...conditionsOf(condition) }),
       }));
@@ -143,7 +143,7 @@ function upload({ calls, at, tier }: Place, name: string, content: BlobContent):
 
 async function opened(place: Place, name: string, firstBytes: number, signal: AbortSignal | undefined): Promise<StoredBlob | undefined> {
   const { calls, at } = place;
-  const head = await settled({ missing: "missing" as const }, async () => {
+  const head = await settled({ missing: () => undefined }, async () => {
     try {
       const { body, ...head } = await calls.download(name, 0, firstBytes, at(name, signal));
       return { ...head, first: await gatheredBytes(body, firstBytes) };
@@ -153,7 +153,7 @@ async function opened(place: Place, name: string, firstBytes: number, signal: Ab
       return { etag, metadata, totalBytes: 0, first: new Uint8Array(0) };
     }
   });
-  if (head === "missing") return undefined;
+  if (head === undefined) return undefined;
   const { etag, metadata, totalBytes, first } = head;
   return {
     size: totalBytes,
@@ -161,13 +161,18 @@ async function opened(place: Place, name: string, firstBytes: number, signal: Ab
     metadata,
     first,
     async *read(start, end, { ifMatch, signal: given }) {
-      const { body } = await reading(name, () => calls.download(name, start, end, { ...at(name, given), ifMatch }));
+      const gone = (): never => {
+        throw sourceChanged(name);
+      };
+      const { body } = await settled({ changed: gone, missing: gone }, () =>
+        calls.download(name, start, end, { ...at(name, given), ifMatch }),
+      );
       yield* body;
     },
     async replaceHeader(change, call = {}) {
       const given = callSignal(call, CALL_OPTIONS, "replaceHeader");
       given?.throwIfAborted();
-      return await settled({ changed: "changed" as const, missing: "changed" as const, held: "not-possible" as const }, () =>
+      return await settled({ changed: CHANGED, missing: CHANGED, held: () => "not-possible" as const }, () =>
         rewrapped(place, name, etag, change, given),
       );
     },
@@ -220,7 +225,7 @@ async function rewrapped(
 /** Reads tags that are sent again. @throws `access-denied` with a hint: a commit without them would wipe them */
 async function knownTags(read: () => Promise<Readonly<Record<string, string>>>): Promise<Readonly<Record<string, string>>> {
   try {
-    return await settled({ unsupported: {} }, read); // an account with a hierarchical namespace has no tags
+    return await settled({ unsupported: () => ({}) }, read); // an account with a hierarchical namespace has no tags
   } catch (error) {
     if (!EnvelockError.is(error) || error.code !== "access-denied") throw error;
     const hint =
@@ -238,27 +243,7 @@ function tagsOf(keys: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(TAG_NAMES.flatMap((tag, at) => (keys[at] === undefined ? [] : [[tag, keys[at] ?? ""]])));
 }
 
-/** Takes some refusals for results; others become errors. */
-async function settled<T, R>(results: Readonly<Partial<Record<AzureRefusalKind, R>>>, work: () => Promise<T>): Promise<T | R> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof AzureRefusal)) throw error;
-    const result = results[error.kind];
-    if (result === undefined) throw error.failure;
-    return result;
-  }
-}
-
-async function reading<T>(name: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (isSourceChanged(error) || !(error instanceof AzureRefusal)) throw error;
-    throw error.kind === "changed" || error.kind === "missing" ? sourceChanged(name) : error.failure;
-  }
-}
-
+const CHANGED = (): "changed" => "changed";
 const OPTIONS: OptionNames<AzureBlobsOptions> = { indexTags: true, leaseId: true, tier: true, mostResentBytes: true, blockDigest: true };
 const SAS_OPTIONS: OptionNames<AzureSasContainer> = { url: true, sas: true, fetch: true, silenceMs: true, clock: true };
 /** One tag for each key that wraps a blob. A blob has at most ten tags, and the application wants some of them. */

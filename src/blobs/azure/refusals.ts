@@ -1,6 +1,6 @@
 import { EnvelockError } from "../../core/base/errors.ts";
 import { shown, statusFailure } from "../failures.ts";
-import { Refusal } from "../refusal.ts";
+import { Refusal, type Results, settledRefusal } from "../refusal.ts";
 
 /**
  * An answer of the service that is no failure of the call: `missing`, `changed` (a condition does not hold), `taken` (the caller may create
@@ -26,6 +26,15 @@ export function azureError(
   const failure = known === undefined ? statusFailure(what, status, code, cause, retryAfterMs) : hinted(what, status, code, known, cause);
   const kind = KIND_BY_CODE.get(code) ?? KIND_BY_STATUS[status];
   return kind === undefined ? failure : new AzureRefusal(kind, failure);
+}
+
+/** Takes some refusals for results; others become errors. */
+export async function settled<T, R>(results: Results<AzureRefusalKind, R>, work: () => Promise<T>): Promise<T | R> {
+  return await settledRefusal((error) => error instanceof AzureRefusal, failureOf, results, work);
+}
+
+function failureOf(error: unknown): unknown {
+  return error instanceof AzureRefusal ? error.failure : error;
 }
 
 function hinted(what: string, status: number, code: string, known: Hinted, cause: unknown): EnvelockError {
