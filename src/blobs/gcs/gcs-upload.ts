@@ -2,9 +2,8 @@ import { copyOf } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import { Crc32c } from "../../core/base/crc32c.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
-import { waitFor } from "../../core/base/wait.ts";
+import { BegunUpload } from "../begun-upload.ts";
 import type { BlobCondition, BlobUpload } from "../blob-store.ts";
-import { ended } from "../end-upload.ts";
 import { blobChanged, blobExists } from "../failures.ts";
 import {
   checksumText,
@@ -35,14 +34,20 @@ export class GcsUpload implements BlobUpload {
   readonly #plan: GcsUploadPlan;
   /** Where each stored block ends. */
   readonly #ends: number[] = [];
+  readonly #session: BegunUpload<string>;
   #checksum = new Crc32c();
   #tail: { readonly index: number; readonly bytes: Uint8Array } | undefined;
-  #session: Promise<string> | undefined;
   /** Whether the service may have kept more than it has said. */
   #isDoubtful = false;
 
   constructor(plan: GcsUploadPlan) {
     this.#plan = plan;
+    const { calls, name, content } = plan;
+    this.#session = new BegunUpload({
+      clock: calls.clock,
+      begin: async () => await calls.beginSession(name, content, this.#begunUnder(), {}),
+      end: (session) => calls.cancel(session, {}), // the service forgets what stays after a week
+    });
   }
 
   async put(index: number, bytes: Uint8Array, call: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -56,7 +61,7 @@ export class GcsUpload implements BlobUpload {
       return;
     }
     const outcome = await settled({ changed: () => "changed" as const }, async () => {
-      const session = await this.#begun(signal);
+      const session = await this.#session.begun(signal);
       return await this.#sent(session, start, bytes, undefined, { signal });
     });
     if (outcome === "changed") throw this.#conditionLost();
@@ -77,9 +82,9 @@ export class GcsUpload implements BlobUpload {
     checksum.update(tail);
     const whole: GcsWhole = { bytes: start + tail.length, crc32c: checksumText(checksum.value()) };
     const outcome = await settled({ changed: () => "changed" as const, missing: () => "changed" as const }, async () => {
-      if (this.#session === undefined) return await this.#inserted(tail, whole, conditions, { signal });
+      if (!this.#session.isBegun) return await this.#inserted(tail, whole, conditions, { signal });
       if (!isSame(conditions, this.#begunUnder())) throw otherCondition();
-      return await this.#sent(await this.#session, start, tail, whole, { signal });
+      return await this.#sent(await this.#session.begun(signal), start, tail, whole, { signal });
     });
     if (outcome === "changed") return outcome;
     if (outcome === undefined) throw nothingKept(); // the service did not take the last word for the last
@@ -88,12 +93,9 @@ export class GcsUpload implements BlobUpload {
 
   async abort(): Promise<void> {
     this.#tail = undefined;
-    const begun = this.#session;
-    this.#session = undefined;
     this.#ends.length = 0;
     this.#checksum = new Crc32c();
-    const { calls } = this.#plan;
-    if (begun !== undefined) await ended(calls.clock, async () => await calls.cancel(await begun, {})); // what stays the service forgets after a week
+    await this.#session.end();
   }
 
   async #inserted(bytes: Uint8Array, { crc32c }: GcsWhole, conditions: GcsConditions, options: GcsCallOptions): Promise<GcsObject> {
@@ -144,23 +146,6 @@ export class GcsUpload implements BlobUpload {
       whose: "service",
       hint: "the object was removed again: put the blob once more",
     });
-  }
-
-  /**
-   * Begins the session, once: a failed beginning is repeated by the block that is put again. The request takes no signal: its answer alone
-   * tells the URL with which the session can be cancelled.
-   */
-  async #begun(signal: AbortSignal | undefined): Promise<string> {
-    const { calls, name, content } = this.#plan;
-    this.#session ??= (async () => await calls.beginSession(name, content, this.#begunUnder(), {}))();
-    const begun = this.#session;
-    try {
-      return await waitFor(begun, { signal });
-    } catch (error) {
-      signal?.throwIfAborted(); // the request goes on, and `abort` ends what it began
-      if (this.#session === begun) this.#session = undefined;
-      throw error;
-    }
   }
 
   /** The condition of the session. @throws `invalid-argument` if none was stated; as a commit for one that cannot hold */

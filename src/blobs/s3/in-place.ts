@@ -1,13 +1,12 @@
 import { concatBytes } from "../../core/base/bytes.ts";
 import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
-import { waitFor } from "../../core/base/wait.ts";
 import type { HeaderChange } from "../blob-store.ts";
 import { gatheredBytes } from "../http.ts";
 import { repeated } from "../retries.ts";
-import type { S3Calls, S3Conditions, S3Content, S3Part, S3Range, S3UploadId } from "./calls.ts";
+import type { S3Calls, S3Conditions, S3Content, S3Part, S3Range } from "./calls.ts";
 import { failureOf, S3Refusal, type S3RefusalKind, settled } from "./refusals.ts";
-import { beginUpload, endUpload, LEAST_PART_BYTES } from "./s3-upload.ts";
+import { LEAST_PART_BYTES, uploadByParts } from "./s3-upload.ts";
 
 export interface InPlace {
   readonly calls: S3Calls;
@@ -55,8 +54,9 @@ async function rewritten(
     await call(() => calls.put(key, first, content, pinned));
     return "replaced";
   }
-  const upload = await call(() => begunUpload(place, content, signal));
+  const begun = uploadByParts({ calls, clock, key, content });
   try {
+    const upload = await call(() => begun.begun(signal));
     const ranges = rangesOf(copiedFrom, head.bytes, copyBytes);
     const parts: readonly S3Part[] = [
       await call(() => calls.putPart(upload, 1, first, given)),
@@ -66,17 +66,7 @@ async function rewritten(
     await call(() => calls.completeUpload(upload, parts, checksTotal ? total : undefined, pinned));
     return "replaced";
   } catch (error) {
-    await endUpload(place, Promise.resolve(upload));
-    throw error;
-  }
-}
-
-async function begunUpload(place: InPlace, content: S3Content, signal: AbortSignal | undefined): Promise<S3UploadId> {
-  const begun = beginUpload(place.calls, place.key, content);
-  try {
-    return await waitFor(begun, { signal });
-  } catch (error) {
-    if (signal?.aborted === true) await endUpload(place, begun);
+    await begun.end();
     throw error;
   }
 }

@@ -2,9 +2,8 @@ import { copyOf } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import type { Clock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
-import { waitFor } from "../../core/base/wait.ts";
+import { BegunUpload } from "../begun-upload.ts";
 import type { BlobCondition, BlobUpload } from "../blob-store.ts";
-import { ended } from "../end-upload.ts";
 import { conditionsOf } from "../http.ts";
 import type { S3Calls, S3Conditions, S3Content, S3Part, S3UploadId } from "./calls.ts";
 import { called, settled } from "./refusals.ts";
@@ -26,22 +25,23 @@ export interface S3UploadPlan {
 export class S3Upload implements BlobUpload {
   readonly #plan: S3UploadPlan;
   readonly #parts = new Map<number, { readonly part: S3Part; readonly bytes: number }>();
+  readonly #upload: BegunUpload<S3UploadId>;
   #small: Uint8Array | undefined;
-  #upload: Promise<S3UploadId> | undefined;
 
   constructor(plan: S3UploadPlan) {
     this.#plan = plan;
+    this.#upload = uploadByParts(plan);
   }
 
   async put(index: number, bytes: Uint8Array, call: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const signal = callSignal(call, CALL_OPTIONS, "put");
     signal?.throwIfAborted();
-    if (index === 0 && bytes.length < LEAST_PART_BYTES && this.#upload === undefined) {
+    if (index === 0 && bytes.length < LEAST_PART_BYTES && !this.#upload.isBegun) {
       this.#small = copyOf(bytes);
       return;
     }
     if (this.#small !== undefined) throw invalidArgument("only the last block of an object may be shorter than 5 MiB");
-    const upload = await this.#begun(signal);
+    const upload = await this.#upload.begun(signal);
     const part = await called(() => this.#plan.calls.putPart(upload, index + 1, bytes, signal ? { signal } : {}));
     this.#parts.set(index, { part, bytes: bytes.length });
   }
@@ -52,8 +52,8 @@ export class S3Upload implements BlobUpload {
     const { calls, key, content, checksTotal } = this.#plan;
     const conditions: S3Conditions = { ...conditionsOf(condition), ...(signal && { signal }) };
     return await settled({ changed: () => "changed" as const, missing: () => "changed" as const }, async () => {
-      if (this.#upload === undefined) return { etag: await calls.put(key, this.#small ?? new Uint8Array(0), content, conditions) };
-      const upload = await this.#upload;
+      if (!this.#upload.isBegun) return { etag: await calls.put(key, this.#small ?? new Uint8Array(0), content, conditions) };
+      const upload = await this.#upload.begun(signal);
       const stored = [...this.#parts].sort(([a], [b]) => a - b).map(([, each]) => each);
       const bytes = checksTotal ? stored.reduce((sum, each) => sum + each.bytes, 0) : undefined;
       const parts = stored.map(({ part }) => part);
@@ -63,40 +63,17 @@ export class S3Upload implements BlobUpload {
 
   async abort(): Promise<void> {
     this.#small = undefined;
-    const begun = this.#upload;
-    this.#upload = undefined;
-    if (begun !== undefined) await endUpload(this.#plan, begun);
-  }
-
-  /** Begins the upload by parts, once: a failed beginning is repeated by the block that is put again. */
-  async #begun(signal: AbortSignal | undefined): Promise<S3UploadId> {
-    const { calls, key, content } = this.#plan;
-    this.#upload ??= beginUpload(calls, key, content);
-    const begun = this.#upload;
-    try {
-      return await waitFor(begun, { signal });
-    } catch (error) {
-      signal?.throwIfAborted(); // the request goes on, and `abort` ends what it began
-      if (this.#upload === begun) this.#upload = undefined;
-      throw error;
-    }
+    await this.#upload.end();
   }
 }
 
-/**
- * Begins an upload by parts. The request takes no signal: its answer alone tells the id with which the upload can be ended, so a caller
- * that loses interest meanwhile calls `endUpload`.
- */
-export function beginUpload(calls: S3Calls, key: string, content: S3Content): Promise<S3UploadId> {
-  return called(async () => ({ key, id: await calls.beginUpload(key, content, {}) }));
-}
-
-/** Ends an upload as soon as its id is known. Never throws. Whatever stays costs storage until a rule of the bucket removes it. */
-export async function endUpload(
-  { calls, clock }: { readonly calls: S3Calls; readonly clock: Clock },
-  begun: Promise<S3UploadId>,
-): Promise<void> {
-  await ended(clock, async () => await calls.abortUpload(await begun, {}));
+/** An upload by parts. Whatever stays of one that was not ended costs storage until a rule of the bucket removes it. */
+export function uploadByParts({ calls, clock, key, content }: Omit<S3UploadPlan, "checksTotal">): BegunUpload<S3UploadId> {
+  return new BegunUpload({
+    clock,
+    begin: () => called(async () => ({ key, id: await calls.beginUpload(key, content, {}) })),
+    end: (upload) => calls.abortUpload(upload, {}),
+  });
 }
 
 /** The least length of a part, except for the last. */
