@@ -1,16 +1,10 @@
-import { resolve } from "node:path";
 import type { Command } from "commander";
-import { utf8 } from "../core/base/bytes.ts";
 import { isKeyAlgorithm } from "../testing/gcp-kms-emulator/enums.ts";
 import { isFaultName } from "../testing/gcp-kms-emulator/faults.ts";
 import type { GcpKmsEmulator } from "../testing/gcp-kms-emulator/index.ts";
+import { addTokenOption, type TokenOptions, writtenToken } from "./emulated-google.ts";
 import { addEmulatorCommand, type EmulatorOptions, serveEmulator, startOptions } from "./emulator-command.ts";
 import { usageError } from "./failure.ts";
-import { NEW_FILE_MODE, openOutput } from "./output.ts";
-
-interface GcpKmsEmulatorOptions extends EmulatorOptions {
-  readonly tokenOut?: string;
-}
 
 export function addGcpKmsEmulator(dev: Command): void {
   const command = addEmulatorCommand(dev, {
@@ -26,11 +20,10 @@ export function addGcpKmsEmulator(dev: Command): void {
     ],
     example: "--key orders --ca-out emulator.pem --token-out token",
   });
-  command.option("--token-out <file>", "write an access token that may do everything, in place of what is there");
-  command.action(runGcpKmsEmulator);
+  addTokenOption(command).action(runGcpKmsEmulator);
 }
 
-async function runGcpKmsEmulator({ tokenOut, ...options }: GcpKmsEmulatorOptions): Promise<void> {
+async function runGcpKmsEmulator(options: EmulatorOptions & TokenOptions): Promise<void> {
   await serveEmulator(NAME, options, {
     async start() {
       const { GcpKmsEmulator } = await import("../testing/gcp-kms-emulator/index.ts");
@@ -44,15 +37,11 @@ async function runGcpKmsEmulator({ tokenOut, ...options }: GcpKmsEmulatorOptions
     async prepare(emulator, caFile) {
       const { url, token } = emulator;
       const keys = (options.key ?? []).map((spec) => makeKey(emulator, spec));
-      if (tokenOut !== undefined) await openOutput({ out: tokenOut, force: true }, NEW_FILE_MODE)([utf8(`${token}\n`)]);
+      const found = await writtenToken(options, token, caFile);
       return {
         json: { url, keys, token },
         rows: [["server", url], ...keys.map((name) => ["key", `gcp-kms:${name}`] as const), ["token", token]],
-        environment: {
-          CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS: `${url}/`,
-          ...(tokenOut !== undefined && { CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: resolve(tokenOut) }),
-          ...(caFile !== undefined && { CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE: caFile }),
-        },
+        environment: { CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS: `${url}/`, ...found },
       };
     },
   });

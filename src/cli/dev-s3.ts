@@ -1,15 +1,12 @@
 import { type Command, Option } from "commander";
-import { EnvelockError } from "../core/base/errors.ts";
 import { isFaultName } from "../testing/s3/faults.ts";
-import type { S3Emulator, S3Service } from "../testing/s3/index.ts";
+import type { S3Service } from "../testing/s3/index.ts";
 import { SERVICE_NAMES } from "../testing/s3/services.ts";
-import { addEmulatorCommand, type EmulatorOptions, serveEmulator, startOptions } from "./emulator-command.ts";
-import { usageError } from "./failure.ts";
+import { addHttpsOption, BODY_FAULTS, BUCKET_OPTION, type BucketOptions, madeBuckets, requireHttps } from "./emulated-buckets.ts";
+import { addEmulatorCommand, serveEmulator, startOptions } from "./emulator-command.ts";
 
-interface S3Options extends EmulatorOptions {
-  readonly bucket?: readonly string[];
+interface S3Options extends BucketOptions {
   readonly service: S3Service;
-  readonly https?: boolean;
 }
 
 export function addS3Emulator(dev: Command): void {
@@ -18,31 +15,22 @@ export function addS3Emulator(dev: Command): void {
     summary: "S3 on this machine, for tests",
     service: "S3, Cloudflare R2 or MinIO",
     keeps: "objects",
-    key: ["-b, --bucket <name[:versions]>", "make a bucket, such as invoices or archive:versions (repeatable)"],
+    key: BUCKET_OPTION,
     faultsBy: "METHOD /bucket/key and operation",
     faults: [
-      ...[
-        "cut-up:<bytes>, cut-down:<bytes>",
-        "lost",
-        "truncated:<bytes>",
-        "too-long:<bytes>",
-        "too-short:<bytes>",
-        "wrong-etag",
-        "late-error",
-      ],
+      ...BODY_FAULTS,
+      ...["wrong-etag", "late-error"],
       "and errors of the service such as SlowDown, InternalError, ConditionalRequestConflict, AccessDenied",
     ],
     example: "--bucket invoices --fault SlowDown@UploadPart",
   });
-  command
-    .addOption(new Option("--service <service>", "the rules that it follows").choices(SERVICE_NAMES).default("aws"))
-    .option("--https", "serve HTTPS, with a certificate of its own");
+  addHttpsOption(command.addOption(new Option("--service <service>", "the rules that it follows").choices(SERVICE_NAMES).default("aws")));
   command.action(runS3Emulator);
 }
 
 async function runS3Emulator(options: S3Options): Promise<void> {
-  const { service, https = false, caOut, bucket = [] } = options;
-  if (caOut !== undefined && !https) throw usageError("--ca-out needs --https", "without it there is no certificate");
+  const { service, https = false } = options;
+  requireHttps(options);
   await serveEmulator(NAME, options, {
     async start() {
       const { S3Emulator } = await import("../testing/s3/index.ts");
@@ -55,7 +43,7 @@ async function runS3Emulator(options: S3Options): Promise<void> {
     },
     prepare(emulator, caFile) {
       const { endpoint, region, credentials } = emulator.connection;
-      const buckets = bucket.map((spec) => makeBucket(emulator, spec));
+      const buckets = madeBuckets(emulator, options);
       return {
         json: { url: endpoint, region, buckets },
         rows: [["server", endpoint], ...buckets.map((name) => ["bucket", name] as const)],
@@ -69,18 +57,6 @@ async function runS3Emulator(options: S3Options): Promise<void> {
       };
     },
   });
-}
-
-function makeBucket(emulator: S3Emulator, argument: string): string {
-  const [name = "", versions] = argument.split(":");
-  if (versions !== undefined && versions !== "versions")
-    throw usageError(`"${argument}" is not name or name:versions`, "such as --bucket archive:versions");
-  try {
-    return emulator.createBucket(name, { versioning: versions !== undefined });
-  } catch (error) {
-    if (!EnvelockError.is(error)) throw error;
-    throw usageError(error.message, "such as --bucket invoices");
-  }
 }
 
 const NAME = "s3";
