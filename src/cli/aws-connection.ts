@@ -30,7 +30,7 @@ export async function awsKeyOptions(keyArn: string): Promise<AwsKmsKeyOptions> {
 }
 
 /** Credentials and endpoint of the environment. */
-export async function awsConnection(): Promise<AwsConnectionOptions> {
+export async function awsConnection(): Promise<AwsConnectionOptions & { readonly fetch?: HttpsFetch }> {
   const endpoint = awsEndpoint("KMS");
   const fetch = await awsFetch();
   return {
@@ -57,7 +57,7 @@ export function environmentSwitch(name: string): boolean {
 }
 
 /** Makes a `fetch` that trusts the authorities of AWS_CA_BUNDLE. Undefined where it is not set. */
-export async function awsFetch(): Promise<HttpsFetch | undefined> {
+async function awsFetch(): Promise<HttpsFetch | undefined> {
   const authority = await environmentFile("AWS_CA_BUNDLE");
   return authority === undefined ? undefined : httpsFetch({ ca: authority });
 }

@@ -1,6 +1,7 @@
+import type { AwsConnectionOptions } from "../../../providers/aws-kms/index.ts";
 import { credentialsOf } from "../../../providers/aws-kms/login/index.ts";
 import { type S3Credentials, type S3Mode, s3Blobs } from "../../blobs/s3/index.ts";
-import { awsConnection, awsEndpoint, awsFetch } from "../aws-connection.ts";
+import { awsConnection, awsEndpoint } from "../aws-connection.ts";
 import { environmentVariable } from "../environment.ts";
 import { usageError } from "../failure.ts";
 import { s3BucketUrl, s3EndpointTraits, s3Partition } from "./s3-endpoint.ts";
@@ -22,8 +23,9 @@ export const s3Places: StoreKind = {
     const traits = s3EndpointTraits(endpoint);
     const mode = modeOf(options, endpoint);
     const url = endpoint === undefined ? s3BucketUrl(bucket, region, traits) : `${endpoint}/${bucket}`;
-    const fetch = await awsFetch();
-    return s3Blobs({ url, region, credentials: await credentialsIn(region), ...(fetch && { fetch }) }, { mode });
+    const connection = await awsConnection();
+    const { fetch } = connection;
+    return s3Blobs({ url, region, credentials: credentialsIn(region, connection), ...(fetch && { fetch }) }, { mode });
   },
 };
 
@@ -38,8 +40,10 @@ function modeOf({ s3Mode }: StoreOptions, endpoint: string | undefined): S3Mode 
 }
 
 /** The credentials of the environment. Those that end are fetched again before they do. */
-async function credentialsIn(region: string): Promise<S3Credentials | (() => Promise<S3Credentials>)> {
-  const { credentials: source, fetch, fips = false, dualStack = false } = await awsConnection();
+function credentialsIn(
+  region: string,
+  { credentials: source, fetch, fips = false, dualStack = false }: AwsConnectionOptions,
+): S3Credentials | (() => Promise<S3Credentials>) {
   if ("accessKeyId" in source) return source;
   const partition = s3Partition(region);
   const known = partition === "aws-cn" || partition === "aws-us-gov" ? partition : "aws";
