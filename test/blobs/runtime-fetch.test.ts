@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { createServer } from "node:http";
 import { expect, test } from "vitest";
 import { runtimeFetch as nodeFetch } from "../../src/blobs/fetch/node.ts";
@@ -6,6 +5,7 @@ import { runtimeFetch as portableFetch } from "../../src/blobs/fetch/portable.ts
 import type { BlobFetch } from "../../src/blobs/http.ts";
 import { toHex } from "../../src/core/base/bytes.ts";
 import { noise } from "../support/arbitraries.ts";
+import { originOf } from "../support/serving.ts";
 
 // Stores refuse chunked encoding, and take what was promised and no other byte.
 
@@ -22,11 +22,8 @@ test.each<readonly [string, BlobFetch]>([
       response.end(Buffer.concat(body).toString("hex"));
     });
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const url = `${await originOf(server)}/x`;
   try {
-    const address = server.address();
-    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/x`;
     for (const length of [0, 1, 65_535, 65_536, 262_144, 262_145, 3_000_000]) {
       const body = noise(length + 10, length).subarray(5, length + 5);
       const answer = await fetch(url, { method: "PUT", headers: { "x-own": "kept" }, redirect: "manual", body });

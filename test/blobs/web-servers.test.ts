@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { createServer, type RequestListener, request, type Server } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { EnvelockError } from "../../src/core/base/errors.ts";
 import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { installed } from "../support/npm-tools.ts";
+import { originOf } from "../support/serving.ts";
 import { keyringOf, storeOf, wholeOf } from "./set-up.ts";
 
 // Parsers and protocols that others wrote, as servers use them.
@@ -21,10 +21,7 @@ afterEach(() => {
 async function serving(listener: RequestListener): Promise<string> {
   const server = createServer(listener);
   servers.push(server);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  return await originOf(server);
 }
 
 function formOf(bytes: Uint8Array<ArrayBuffer>, name = "résumé.pdf"): FormData {

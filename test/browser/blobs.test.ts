@@ -11,6 +11,7 @@ import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { S3Emulator } from "../../src/testing/s3/index.ts";
 import { startAzurite } from "../support/azurite.ts";
 import { bundled, finalTitleOf, WORKING_PAGE } from "../support/browser.ts";
+import { originOf } from "../support/serving.ts";
 
 const { ENVELOCK_BROWSER_MEBIBYTES = "12" } = process.env;
 const servers: Server[] = [];
@@ -65,10 +66,7 @@ function storeOf(place: BlobStore): EncryptedStore {
 async function serving(listener: RequestListener): Promise<string> {
   const server = createServer(listener);
   servers.push(server);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  return await originOf(server);
 }
 
 /** Serves the page that uploads, the film, and signatures; and opens the page. */

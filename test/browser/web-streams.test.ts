@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -7,6 +6,7 @@ import { localKey } from "../../providers/local/local-key.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { decryptDuplex, encryptDuplex } from "../../src/node/index.ts";
 import { bundled, finalTitleOf, WORKING_PAGE } from "../support/browser.ts";
+import { originOf } from "../support/serving.ts";
 
 const MIB = 2 ** 20;
 const MEBIBYTES = 64;
@@ -34,12 +34,8 @@ test("64 MiB through a browser's web streams, to Node and back", { timeout: 300_
       response.setHeader("content-type", "text/html").end(WORKING_PAGE);
     }
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  const port = typeof address === "object" ? address?.port : undefined;
   try {
-    expect(await finalTitleOf(`http://127.0.0.1:${port}/`)).toBe("done with the portable engine");
+    expect(await finalTitleOf(`${await originOf(server)}/`)).toBe("done with the portable engine");
   } finally {
     server.close();
   }

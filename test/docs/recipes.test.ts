@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer, request as httpRequest, type RequestListener, type Server } from "node:http";
@@ -12,6 +11,7 @@ import { keyringOf, storeOf, wholeOf } from "../blobs/set-up.ts";
 import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { installed } from "../support/npm-tools.ts";
+import { originOf } from "../support/serving.ts";
 import { blocksOf, ROOT, writeBlock } from "./code-blocks.ts";
 
 // The code of the recipes for uploads, run on the web frameworks that it is for.
@@ -48,12 +48,7 @@ function loaded(...packages: readonly [string, ...string[]]): NodeJS.Require {
 
 async function listening(server: Server): Promise<string> {
   servers.push(server);
-  if (!server.listening) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-  }
-  const address = server.address();
-  return `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  return await originOf(server);
 }
 
 async function namesIn(): Promise<readonly string[]> {

@@ -1,10 +1,10 @@
-import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fileOfPackages } from "../../support/debian-packages.ts";
+import { originOf } from "../../support/serving.ts";
 import { application, write } from "./application.ts";
 import { BUNDLERS } from "./bundlers.ts";
 import { PAGE, ROUND_TRIP, SEEN } from "./programs.ts";
@@ -24,10 +24,7 @@ beforeAll(async () => {
         .setHeader("content-type", "text/html")
         .end(`<title>working</title><script ${kind === "esm" ? 'type="module"' : ""} src="/${name}?script"></script>`);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  origin = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  origin = await originOf(server);
   browser = await chromium.launch({
     executablePath: fileOfPackages(["/usr/bin/chromium"], ["chromium"]),
     args: ["--no-sandbox", "--disable-gpu"],
