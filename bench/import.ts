@@ -7,35 +7,20 @@ import { median } from "./harness.ts";
 export function importTable(): string {
   const folder = mkdtempSync(join(import.meta.dirname, ".import-")); // inside the package, so that it finds itself by name
   try {
-    const entries = ENTRIES.map((entry, place) => {
+    const entries = ENTRIES.map((names, place) => {
       const file = join(folder, `${place}.mjs`);
-      writeFileSync(
-        file,
-        `${entry
-          .split(" + ")
-          .map((name) => name && `import "${name}";\n`)
-          .join(
-            "",
-          )}const { user, system } = process.cpuUsage(); console.log(JSON.stringify([performance.now(), process.memoryUsage().rss, user + system]));\n`,
-      );
-      return { entry: entry || "(empty module)", file, milliseconds: [] as number[], megabytes: [] as number[], cpu: [] as number[] };
+      writeFileSync(file, [...names.map((name) => `import "${name}";`), REPORT].join("\n"));
+      return { name: names.join(" + ") || "(empty module)", file, figures: [] as Figures[] };
     });
     for (let run = 0; run < RUNS; run++) {
-      for (const { file, milliseconds, megabytes, cpu } of entries) {
-        const [time = Number.NaN, rss = Number.NaN, busy = Number.NaN]: number[] = JSON.parse(
-          execFileSync(process.execPath, [file], { encoding: "utf8" }),
-        );
-        milliseconds.push(time);
-        megabytes.push(rss / 1e6);
-        cpu.push(busy / 1000);
-      }
+      for (const { file, figures } of entries) figures.push(JSON.parse(execFileSync(process.execPath, [file], { encoding: "utf8" })));
     }
-    const [empty] = entries;
-    const lines = entries.map(({ entry, milliseconds, megabytes, cpu }) => {
-      const time = median(milliseconds.map((value, run) => value - (empty?.milliseconds[run] ?? 0)));
-      const rss = median(megabytes.map((value, run) => value - (empty?.megabytes[run] ?? 0)));
-      const busy = median(cpu.map((value, run) => value - (empty?.cpu[run] ?? 0)));
-      return `| ${entry} | ${median(milliseconds).toFixed(1)} | ${time.toFixed(1)} | ${busy.toFixed(1)} | ${rss.toFixed(1)} |`;
+    const empty = entries[0]?.figures ?? [];
+    const lines = entries.map(({ name, figures }) => {
+      const overEmpty = (figure: keyof Figures): string =>
+        median(figures.map((own, run) => own[figure] - (empty[run]?.[figure] ?? 0))).toFixed(1);
+      const fromStart = median(figures.map(({ ms }) => ms)).toFixed(1);
+      return `| ${name} | ${fromStart} | ${overEmpty("ms")} | ${overEmpty("cpuMs")} | ${overEmpty("megabytes")} |`;
     });
     return [
       "| import | ms from start | ms over empty | CPU ms over empty | RSS MB over empty |",
@@ -47,6 +32,17 @@ export function importTable(): string {
   }
 }
 
+interface Figures {
+  readonly ms: number;
+  readonly cpuMs: number;
+  readonly megabytes: number;
+}
+
+/** The end of each program, which prints its `Figures`. */
+const REPORT = `const ms = performance.now();
+const { user, system } = process.cpuUsage();
+console.log(JSON.stringify({ ms, cpuMs: (user + system) / 1000, megabytes: process.memoryUsage().rss / 1e6 }));
+`;
 const RUNS = 15;
-const KEY_SERVICES = ["aws-kms", "gcp-kms", "vault"].map((name) => `envelock + envelock/providers/${name}`);
-const ENTRIES: readonly string[] = ["", "envelock", "envelock/providers/local", ...KEY_SERVICES];
+const KEY_SERVICES = ["aws-kms", "gcp-kms", "vault"].map((name) => ["envelock", `envelock/providers/${name}`]);
+const ENTRIES: readonly (readonly string[])[] = [[], ["envelock"], ["envelock/providers/local"], ...KEY_SERVICES];
