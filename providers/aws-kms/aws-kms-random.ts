@@ -31,13 +31,12 @@ export function awsKmsRandom(options: AwsKmsRandomOptions): Required<RandomSourc
   return drawnRandom({
     name: "aws-kms-random",
     mostAtOnce: 1024,
-    requireOpen: (signal) => connection.requireOpen(signal),
+    connection,
     async draw(count, signal) {
       const answer = await connection.call("GenerateRandom", { KeyId: undefined, NumberOfBytes: count }, signal);
       const bytes = fromBase64(textFieldOf(answer, "Plaintext") ?? "");
       if (bytes?.length === count) return bytes;
       throw brokenAnswer("GenerateRandom", region, `does not hold ${count} bytes`);
     },
-    close: () => connection.close(),
   });
 }

@@ -86,8 +86,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
   const localWrap = new LocalWrap();
 
   const current = async (signal: AbortSignal | undefined): Promise<WrapVersion> => {
-    connection.requireOpen();
-    signal?.throwIfAborted();
+    connection.requireOpen(signal);
     const version = await versions.current(signal);
     const isAes = isAesType(version.keyType);
     return { version, alg: isAes ? WRAP_ALGORITHMS.aesKw : WRAP_ALGORITHMS.rsaOaep256, algorithm: isAes ? aesAlgorithm : "RSA-OAEP-256" };
@@ -125,8 +124,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       return { provider: NAME, keyId: keyIdOf(key, now.version.version), alg: now.alg, wrapped: bytes };
     },
     async unwrap({ provider, keyId, alg, wrapped }: Recipient, { signal }) {
-      connection.requireOpen();
-      signal?.throwIfAborted();
+      connection.requireOpen(signal);
       const version = versionOf(keyId);
       const algorithm = unwrapAlgorithmOf(alg);
       if (provider !== NAME || version === undefined || algorithm === undefined || !isWrappedLength(alg, wrapped.length)) throw rejected();
@@ -151,8 +149,7 @@ export function azureKey(options: AzureKeyOptions): AzureKey {
       return { keyId: keyIdOf(key, now.version.version), algorithm: now.algorithm, wrapped: bytes };
     },
     async unwrapKey({ keyId, algorithm: name, wrapped }, { signal } = {}) {
-      connection.requireOpen();
-      signal?.throwIfAborted();
+      connection.requireOpen(signal);
       const version = versionOf(keyVersionUrl(keyId) ?? "");
       const algorithm = UNWRAP_ALGS.map(unwrapAlgorithmOf).find((known) => known !== undefined && known === name);
       if (version === undefined || algorithm === undefined || wrapped.length === 0 || wrapped.length > MAX_WRAPPED_BYTES) throw rejected();

@@ -55,8 +55,7 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
   const versions = new KeyVersions({ source: keks, clock, cacheMs, minAgeMs });
 
   const current = async (signal: AbortSignal | undefined): Promise<string> => {
-    connection.requireOpen();
-    signal?.throwIfAborted();
+    connection.requireOpen(signal);
     return (await versions.current(signal)).version;
   };
 
@@ -71,8 +70,7 @@ export function azureSecretKey(options: AzureSecretKeyOptions): Required<KeyProv
       return { ...recipient, provider: NAME };
     },
     async unwrap(recipient: Recipient, unwrapOptions) {
-      connection.requireOpen();
-      unwrapOptions.signal?.throwIfAborted();
+      connection.requireOpen(unwrapOptions.signal);
       const { provider, keyId, alg, wrapped } = recipient;
       const version = versionOf(keyId);
       if (provider !== NAME || version === undefined || alg !== WRAP_ALGORITHMS.xaes256Gcm || wrapped.length !== WRAPPED_BYTES)

@@ -35,11 +35,7 @@ export function managedHsmRandom(options: ManagedHsmRandomOptions): Required<Ran
   return drawnRandom({
     name: "managed-hsm-random",
     mostAtOnce: 128,
-    requireOpen(signal) {
-      connection.requireOpen();
-      signal?.throwIfAborted();
-    },
+    connection,
     draw: (count, signal) => hsm.randomBytes(count, signal),
-    close: () => hsm.close(),
   });
 }

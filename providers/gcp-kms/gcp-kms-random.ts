@@ -33,7 +33,7 @@ export function gcpKmsRandom(options: GcpKmsRandomOptions): Required<RandomSourc
   return drawnRandom({
     name: "gcp-kms-random",
     mostAtOnce: 1024,
-    requireOpen: (signal) => connection.requireOpen(signal),
+    connection,
     async draw(count, signal) {
       const lengthBytes = Math.max(count, LEAST_BYTES);
       const body = { lengthBytes, protectionLevel: "HSM" };
@@ -44,7 +44,6 @@ export function gcpKmsRandom(options: GcpKmsRandomOptions): Required<RandomSourc
       wipe(bytes);
       return wanted;
     },
-    close: () => connection.close(),
   });
 }
 

@@ -32,7 +32,7 @@ export function vaultRandom(options: VaultRandomOptions): Required<RandomSource>
   return drawnRandom({
     name: "vault-random",
     mostAtOnce: 4096,
-    requireOpen: (signal) => connection.requireOpen(signal),
+    connection,
     async draw(count, signal) {
       const path = `/v1/${place}/random/${count}`;
       const data = await connection.call({ operation: "random", of: place, method: "POST", path, body: "{}" }, signal);
@@ -40,6 +40,5 @@ export function vaultRandom(options: VaultRandomOptions): Required<RandomSource>
       if (bytes?.length === count) return bytes;
       throw brokenAnswer("random", place, `does not hold ${count} bytes`);
     },
-    close: () => connection.close(),
   });
 }

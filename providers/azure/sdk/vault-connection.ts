@@ -87,8 +87,10 @@ export class VaultConnection {
     }
   }
 
-  requireOpen(): void {
+  /** @throws `closed`; the signal's reason */
+  requireOpen(signal?: AbortSignal): void {
     if (this.#isClosed) throw new EnvelockError("closed", "this Azure key has been closed");
+    signal?.throwIfAborted();
   }
 
   close(): void {
