@@ -11,6 +11,7 @@ import type { AwsConnectionOptions } from "./options.ts";
 /** The key service of one region, with credentials that are replaced before they end and fetched anew once where they are refused. */
 export class AwsConnection {
   readonly #http: HttpService;
+  readonly #host: string;
   /** The key that is called; the region for a generator of random bytes, which has none. */
   readonly arn: string;
   readonly #region: string;
@@ -25,6 +26,7 @@ export class AwsConnection {
     if (typeof fips !== "boolean" || typeof dualStack !== "boolean") throw invalidArgument("fips and dualStack are true or false");
     const traits = { fips, dualStack };
     this.#http = new HttpService(endpoint ?? originOf("kms", key, traits), http);
+    this.#host = new URL(this.#http.origin).host;
     this.arn = key.text;
     this.#region = key.region;
     this.#clock = http.clock ?? systemClock;
@@ -86,7 +88,7 @@ export class AwsConnection {
   async #send(operation: AwsOperation, body: string, credentials: AwsCredentials, signal: AbortSignal | undefined): Promise<HttpAnswer> {
     const request = {
       method: "POST",
-      host: new URL(this.#http.origin).host,
+      host: this.#host,
       path: "/",
       headers: { "content-type": "application/x-amz-json-1.1", "x-amz-target": `TrentService.${operation}` },
       body,
