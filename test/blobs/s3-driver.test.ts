@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { BlobFetch } from "../../src/blobs/http.ts";
 import type { BlobStore } from "../../src/blobs/index.ts";
@@ -9,7 +8,7 @@ import { expectSameBytes } from "../support/bytes.ts";
 import { refusal } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
 import { client, emulators, openByClient, openPresigned, openS3, sdk } from "./s3-places.ts";
-import { inPieces, keyringOf, storeOf, wholeOf } from "./set-up.ts";
+import { inPieces, keyringOf, newName, storeOf, wholeOf } from "./set-up.ts";
 
 // Each case notices a slip of the driver that no other test would: a condition, a digest or an order that is left out.
 
@@ -24,10 +23,6 @@ const WAYS = [
 interface SentInput {
   readonly command: string;
   readonly MpuObjectSize?: number;
-}
-
-function newName(): string {
-  return `driver/${randomUUID()}`;
 }
 
 describe.each([...WAYS, ["presigned URLs", () => openPresigned()] as const])("an upload by parts, by %s", (_way, open) => {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { type BlobStore, type EncryptedBlob, type EncryptedStore, encryptedStore, memoryBlobs } from "../../src/blobs/index.ts";
 import type { Clock } from "../../src/core/base/clock.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
@@ -18,6 +19,11 @@ export const KEY_CONTEXT = { tenant: "acme" };
 
 export function keyringOf(wrap: string, ...unwrap: readonly string[]): Keyring {
   return new Keyring({ wrapWith: [kek(wrap)], unwrapWith: unwrap.map(kek), context: KEY_CONTEXT });
+}
+
+/** A name that no other blob has. */
+export function newName(): string {
+  return `store/${randomUUID()}`;
 }
 
 export function storeOf(backing: BlobStore = memoryBlobs(), keyring: Keyring = keyringOf("old")): EncryptedStore {
