@@ -4,9 +4,9 @@ import type { HttpFetch } from "../../core/base/http-fetch.ts";
 import { httpsFetch } from "../../core/base/https-fetch.ts";
 import { type OptionNames, refuseUnknown } from "../../core/base/options.ts";
 import { GcpAnswer } from "../emulator/google-answer.ts";
+import { GoogleEmulator } from "../emulator/google-emulator.ts";
 import { IdentityServices } from "../emulator/google-identity.ts";
-import { Principals, type PrincipalTraits } from "../emulator/google-principals.ts";
-import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
+import { Principals } from "../emulator/google-principals.ts";
 import { LoopbackServer } from "../emulator/loopback-server.ts";
 import type { VersionState } from "./enums.ts";
 import { isFaultName, type OwnFault } from "./faults.ts";
@@ -48,9 +48,7 @@ export interface GcpKmsEmulatorConnection {
  * await emulator.close();
  * ```
  */
-export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
-  /** An access token that may do everything. */
-  readonly token: string;
+export class GcpKmsEmulator extends GoogleEmulator<LoggedRequest, OwnFault> {
   /** A `fetch` that trusts the server's certificate and sends requests for Google's hosts, metadata server included, to the emulator. */
   readonly fetch: HttpFetch;
   readonly #state: KmsState;
@@ -64,12 +62,11 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     const identity = new IdentityServices(clock, principals);
     const state: KmsState = { clock, rings: new KeyRings(clock), principals, identity, quota: undefined };
     const server = new LoopbackServer<LoggedRequest, OwnFault>(new KmsService(state), { clock, onRequest });
-    super(server, isFaultName);
+    super(server, isFaultName, { principals, identity });
     this.#state = state;
     this.#server = server;
     this.#keyRing = keyRing;
     state.rings.addRing(keyRing);
-    this.token = this.issueToken({ email: "owner@acme.iam.gserviceaccount.com", ttlSeconds: YEAR_SECONDS });
     const trusting = httpsFetch({ ca: server.ca });
     this.fetch = (url, request) => trusting(url.replace(GOOGLE_HOST, this.url), request);
   }
@@ -134,30 +131,9 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     });
   }
 
-  /** @returns a new access token */
-  issueToken(traits: PrincipalTraits = {}): string {
-    const { principals } = this.#state;
-    return principals.issue(principals.principal(traits));
-  }
-
-  /** Invalidates every token issued so far, the emulator's own included. */
-  revokeTokens(): void {
-    this.#state.principals.revokeTokens();
-  }
-
-  /** Makes a service account. @returns the file of its key, as JSON */
-  addServiceAccount(traits: PrincipalTraits = {}): string {
-    return this.#state.principals.addAccount(traits);
-  }
-
   /** Removes every service account: the emulator refuses exchanges and impersonations from now on. */
   removeServiceAccounts(): void {
     this.#state.principals.forgetAccounts();
-  }
-
-  /** Sets the service account of the metadata server; undefined for a machine without one. */
-  attach(traits: PrincipalTraits | undefined): void {
-    this.#state.identity.attached = traits === undefined ? undefined : this.#state.principals.principal(traits);
   }
 
   #nameOf(key: string): string {
@@ -177,4 +153,3 @@ export class GcpKmsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
 const EMULATOR_OPTIONS: OptionNames<GcpKmsEmulatorOptions> = { port: true, clock: true, keyRing: true, onRequest: true };
 const DEFAULT_KEY_RING = "projects/acme/locations/europe-west3/keyRings/main";
 const GOOGLE_HOST = /^https?:\/\/(?:[\w.-]+\.googleapis\.com|metadata\.google\.internal|169\.254\.169\.254)(?=\/)/;
-const YEAR_SECONDS = 31_536_000;

@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, refuseUnknown, shownValue } from "../../core/base/options.ts";
+import { GoogleEmulator } from "../emulator/google-emulator.ts";
 import { IdentityServices } from "../emulator/google-identity.ts";
-import { Principals, type PrincipalTraits } from "../emulator/google-principals.ts";
-import { LoopbackEmulator } from "../emulator/loopback-emulator.ts";
+import { Principals } from "../emulator/google-principals.ts";
 import { LoopbackServer } from "../emulator/loopback-server.ts";
 import { byteCount, Capacity } from "../emulator/stored-bytes.ts";
 import { GcsAnswer } from "./answer.ts";
@@ -59,11 +59,8 @@ export interface GcsBucketTraits {
  * await emulator.close();
  * ```
  */
-export class GcsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
-  /** An access token that may do everything. */
-  readonly token: string;
+export class GcsEmulator extends GoogleEmulator<LoggedRequest, OwnFault> {
   readonly #state: GcsState;
-  readonly #identity: IdentityServices;
   readonly #server: LoopbackServer<LoggedRequest, OwnFault>;
 
   private constructor(given: GcsEmulatorOptions) {
@@ -85,11 +82,9 @@ export class GcsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     };
     const service = new GcsService(state, identity, byteCount(given.mostBodyBytes, 2 ** 27, "mostBodyBytes"));
     const server = new LoopbackServer<LoggedRequest, OwnFault>(service, { clock, onRequest, isPlain: !https });
-    super(server, isFaultName);
+    super(server, isFaultName, { principals, identity });
     this.#state = state;
-    this.#identity = identity;
     this.#server = server;
-    this.token = this.issueToken({ email: "owner@acme.iam.gserviceaccount.com", ttlSeconds: YEAR_SECONDS });
   }
 
   /** Starts one; ends with `await using`, or with `close`. @throws `unavailable` if the port is taken, `invalid-argument` */
@@ -151,27 +146,6 @@ export class GcsEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
     this.#state.sessions.clear();
   }
 
-  /** @returns a new access token */
-  issueToken(traits: PrincipalTraits = {}): string {
-    const { principals } = this.#state;
-    return principals.issue(principals.principal(traits));
-  }
-
-  /** Invalidates every token issued so far, the emulator's own included. */
-  revokeTokens(): void {
-    this.#state.principals.revokeTokens();
-  }
-
-  /** Makes a service account. @returns the file of its key, as JSON */
-  addServiceAccount(traits: PrincipalTraits = {}): string {
-    return this.#state.principals.addAccount(traits);
-  }
-
-  /** Sets the service account of the metadata server; undefined for a machine without one. */
-  attach(traits: PrincipalTraits | undefined): void {
-    this.#identity.attached = traits === undefined ? undefined : this.#state.principals.principal(traits);
-  }
-
   #bucket(name: string): Bucket {
     const found = this.#state.buckets.get(name);
     if (found === undefined) throw invalidArgument(`there is no bucket ${shownValue(name)}`);
@@ -189,4 +163,3 @@ const EMULATOR_OPTIONS: OptionNames<GcsEmulatorOptions> = {
 };
 const BUCKET_OPTIONS: OptionNames<GcsBucketTraits> = { versioning: true, retentionSeconds: true };
 const SCOPES = ["devstorage.full_control", "devstorage.read_write", "devstorage.read_only"];
-const YEAR_SECONDS = 31_536_000;
