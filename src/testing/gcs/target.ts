@@ -31,7 +31,7 @@ export function targetOf(
   headers: IncomingHttpHeaders,
   nameOf: (uploadId: string) => string | undefined,
 ): GcsTarget | undefined {
-  const [path = "", search = ""] = splitOnce(target, "?");
+  const [path, search] = splitOnce(target, "?");
   const query = new URLSearchParams(search);
   const [, kind = "", rest = ""] = /^\/(upload\/|resumable\/upload\/|download\/)?storage\/v1\/b(?:\/(.*))?$/s.exec(path) ?? ["", "none"];
   if (kind === "none") return undefined;
@@ -71,9 +71,10 @@ function decoded(segments: readonly string[]): readonly string[] | undefined {
   }
 }
 
-function splitOnce(text: string, separator: string): readonly string[] {
+/** Parts a text at its first separator; the second part is empty without one. */
+export function splitOnce(text: string, separator: string): readonly [string, string] {
   const at = text.indexOf(separator);
-  return at === -1 ? [text] : [text.slice(0, at), text.slice(at + separator.length)];
+  return at === -1 ? [text, ""] : [text.slice(0, at), text.slice(at + separator.length)];
 }
 
 const ALL_BUCKETS: Readonly<Record<string, GcsOperation>> = { GET: "buckets.list", POST: "buckets.insert" };

@@ -5,6 +5,7 @@ import { GcsAnswer, invalid } from "./answer.ts";
 import { checksumsOf, type StoredObject } from "./bucket.ts";
 import { type GcsCall, jsonAnswer, jsonObject } from "./gcs-call.ts";
 import { described, requireName, type StatedObject, statedObject } from "./object-traits.ts";
+import { splitOnce } from "./target.ts";
 import type { UploadSession } from "./upload-session.ts";
 
 // The three ways in which objects come: bytes alone, bytes with their description, and a session that takes them one after the other.
@@ -144,7 +145,7 @@ function finished(call: GcsCall, session: UploadSession): StoredObject {
   state.capacity.release(session.kept); // the object counts for itself
   try {
     const { crc32c: stated, md5 } = Object.fromEntries(
-      (call.header("x-goog-hash") ?? "").split(",").map((pair) => splitAt(pair.trim(), "=")),
+      (call.header("x-goog-hash") ?? "").split(",").map((pair) => splitOnce(pair.trim(), "=")),
     );
     const { crc32c = stated, md5Hash = md5 } = session.stated;
     return session.make({ ...session.stated, crc32c, md5Hash }, session.pieces);
@@ -219,11 +220,6 @@ function partsOf(bytes: Buffer, boundary: string): readonly BodyPart[] {
     at = end;
   }
   return parts;
-}
-
-function splitAt(text: string, separator: string): readonly [string, string] {
-  const at = text.indexOf(separator);
-  return at === -1 ? [text, ""] : [text.slice(0, at), text.slice(at + separator.length)];
 }
 
 const STEP_BYTES = 262_144;
