@@ -5,7 +5,8 @@ import type { BlobFetch } from "../../src/blobs/http.ts";
 import { memoryBlobs } from "../../src/blobs/index.ts";
 import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { noise } from "../support/arbitraries.ts";
-import { refusal } from "../support/refusal.ts";
+import { fakeClock } from "../support/fake-clock.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { memoryOverlays } from "./overlay-table.ts";
 import { storeOf } from "./set-up.ts";
 
@@ -35,13 +36,15 @@ test("an answer without end is given up", async () => {
 }, 120_000);
 
 test("a store that falls silent is timed out, and its connection ended", async () => {
+  const clock = fakeClock();
   let cancelled = 0;
   const fetch: BlobFetch = async () =>
     new Response(new ReadableStream({ cancel: () => void cancelled++ }), { status: 206, headers: HEADERS });
-  expect((await refusal(() => storeOf(azureBlobs({ ...place, fetch, silenceMs: 20 })).get("x"))).code).toBe("timeout");
+  const codeOf = (by: BlobFetch): Promise<string> =>
+    clock.finish(refusalCode(() => storeOf(azureBlobs({ ...place, fetch: by, silenceMs: 20, clock })).get("x")));
+  expect(await codeOf(fetch)).toBe("timeout");
   expect(cancelled).toBe(5);
-  const mute: BlobFetch = () => new Promise(() => undefined);
-  expect((await refusal(() => storeOf(azureBlobs({ ...place, fetch: mute, silenceMs: 20 })).get("x"))).code).toBe("timeout");
+  expect(await codeOf(() => new Promise(() => undefined))).toBe("timeout");
 });
 
 test("the body of an answer that is refused by its head is dropped, so that its connection is free", async () => {
