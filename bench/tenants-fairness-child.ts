@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { setPriority } from "node:os";
+import { platform } from "node:os";
 import { fileURLToPath } from "node:url";
 import { httpsFetch } from "envelock/node";
 import { vaultTenantKeys } from "envelock/providers/vault";
@@ -25,16 +25,19 @@ interface Service {
   readonly ca: string;
 }
 
-async function started(keys: readonly string[]): Promise<Service> {
+/** Starts a key service. One that is idle runs only while nothing else wants a processor, on Linux. */
+async function started(keys: readonly string[], isIdle: boolean): Promise<Service> {
   const script = fileURLToPath(new URL("tenants-fairness-service.ts", import.meta.url));
-  const child = fork(script, [keys.join(",")], { execArgv: ["--import", "tsx"] });
+  const run = ["--import", "tsx"];
+  const idle = { execPath: "chrt", execArgv: ["--idle", "0", process.execPath, ...run] };
+  const child = fork(script, [keys.join(",")], isIdle && platform() === "linux" ? idle : { execArgv: run });
   const [place]: { readonly address: string; readonly token: string; readonly ca: string }[] = await once(child, "message");
   if (place === undefined) throw new Error("the key service did not start");
   return { process: child, ...place };
 }
 
-const services = { quiet: await started(QUIET), noisy: await started([NOISY]) };
-setPriority(services.noisy.process.pid ?? 0, 19); // in life it is another machine, which takes no time from the quiet tenants' services
+// in life the noisy tenant's service is another machine, which takes no time from the vendor's process and the quiet tenants' services
+const services = { quiet: await started(QUIET, false), noisy: await started([NOISY], true) };
 const clusterOf = ({ address, ca, token }: Service) => ({
   address,
   fetch: httpsFetch({ ca }),
