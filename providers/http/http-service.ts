@@ -83,7 +83,7 @@ export class HttpService {
       return await attempt({ clock: this.#clock, timeoutMs: this.#timeoutMs, what, signal }, async (abort) => {
         const request = { method, headers, ...(body !== undefined && { body }), redirect: "manual", signal: abort } as const;
         const answer = await this.#fetch(this.origin + path, request);
-        const text = await boundedText(answer.body, what);
+        const text = await boundedText(answer, what);
         if (answer.status === 0 || (answer.status >= 300 && answer.status < 400)) throw redirected(what);
         return httpAnswer(answer, text, this.#clock);
       });
@@ -108,7 +108,14 @@ function httpAnswer({ status, headers }: HttpFetchAnswer, text: string, clock: C
 }
 
 /** Reads the body. A reader that is cancelled closes the connection. */
-async function boundedText(body: ReadableStream<Uint8Array> | null, what: string): Promise<string> {
+async function boundedText(answer: HttpFetchAnswer, what: string): Promise<string> {
+  if (answer.bytesUpTo !== undefined) {
+    const whole = await answer.bytesUpTo(MAX_ANSWER_BYTES);
+    if (whole === undefined) throw tooLong(what);
+    if (!isBytes(whole)) throw new EnvelockError("provider-failure", `${what}: the answer is something other than bytes`);
+    return textOf(whole) ?? "";
+  }
+  const { body } = answer;
   if (body === null) return "";
   const reader = body.getReader();
   const parts: Uint8Array[] = [];

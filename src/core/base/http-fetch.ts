@@ -14,4 +14,6 @@ export interface HttpFetchAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
   readonly body: ReadableStream<Uint8Array> | null;
+  /** Reads the whole body in place of `body`, where a function offers that. Undefined for more than `most` bytes. */
+  bytesUpTo?(most: number): Promise<Uint8Array | undefined>;
 }

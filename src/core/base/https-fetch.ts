@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { concatBytes } from "./bytes.ts";
 import { invalidArgument } from "./errors.ts";
 import { type OptionNames, refuseUnknown } from "./options.ts";
 
@@ -28,6 +29,8 @@ export interface HttpsFetchAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null; forEach(each: (value: string, name: string) => void): void };
   readonly body: ReadableStream<Uint8Array>;
+  /** Reads the whole body in place of `body`. Undefined for more than `most` bytes: the connection is closed then. */
+  bytesUpTo(most: number): Promise<Uint8Array | undefined>;
   text(): Promise<string>;
 }
 
@@ -66,8 +69,20 @@ export function httpsFetch(options: HttpsFetchOptions = {}): HttpsFetch {
     const forEach = (each: (value: string, name: string) => void): void => {
       for (const [name, value] of Object.entries(headers)) if (value !== undefined) each(`${value}`, name);
     };
-    const body = streamOf(response);
-    return { status: statusCode, headers: { get, forEach }, body, text: () => new Response(body).text() };
+    let stream: ReadableStream<Uint8Array> | undefined;
+    const body = (): ReadableStream<Uint8Array> => {
+      stream ??= streamOf(response);
+      return stream;
+    };
+    return {
+      status: statusCode,
+      headers: { get, forEach },
+      get body() {
+        return body();
+      },
+      bytesUpTo: (most) => bytesUpTo(response, most),
+      text: () => new Response(body()).text(),
+    };
   };
 }
 
@@ -93,6 +108,25 @@ async function answered(url: string, asked: HttpsFetchRequest, agent: HttpAgent)
 
 function isReset(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
+}
+
+/** A short answer that is read whole needs none of the streams, which cost more than its call. */
+function bytesUpTo(response: IncomingMessage, most: number): Promise<Uint8Array | undefined> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  return new Promise((resolve, reject) => {
+    response.on("data", (part: Uint8Array) => {
+      bytes += part.length;
+      if (bytes <= most) parts.push(part);
+      else {
+        resolve(undefined);
+        response.destroy();
+      }
+    });
+    response.on("end", () => resolve(concatBytes(...parts)));
+    response.on("error", reject);
+    response.on("close", () => reject(new Error("the connection was closed before the answer was whole")));
+  });
 }
 
 function streamOf(response: IncomingMessage): ReadableStream<Uint8Array> {
