@@ -6,7 +6,7 @@ import { built, DEK, locationOf, OPTIONS } from "./location.ts";
 import { nssToken, softHsmTokens, type TestToken } from "./tokens.ts";
 
 // The thread's entry is a bundled file, so here the package is what `npm run build` made.
-const [{ pkcs11Key, pkcs11Random }, { conformance }]: [
+const [{ pkcs11Key, pkcs11Random, pkcs11TenantKeys }, { conformance }]: [
   typeof import("../../../providers/pkcs11/index.ts"),
   typeof import("../../../providers/conformance/index.ts"),
 ] = await Promise.all([import(built("providers/pkcs11.js")), import(built("providers/conformance.js"))]);
@@ -88,6 +88,19 @@ test("random bytes come from the thread too", async () => {
   const random = pkcs11Random({ ...locationOf(token), thread: true });
   expect((await random.randomBytes(48)).length).toBe(48);
   await random.close();
+});
+
+test("the doctor of a tenant's key looks from the thread: a key that wraps, a label that is not there, and a PIN that is wrong", async () => {
+  const { module, label, pin } = token;
+  const placeOf = ({ tenant }: { readonly tenant: string }) => ({ token: { label }, pin: () => (tenant === "acme" ? pin : "not-the-pin") });
+  const open = pkcs11TenantKeys({ modules: { hsm: { module, thread: true, placeOf } } });
+  const diagnosed = async (key: string, tenant: string) => {
+    const identity = { tenant, epoch: 1, externalId: "x".repeat(32), settings: {} };
+    return await open.diagnose?.({ kind: "pkcs11", key }, identity, { signal: AbortSignal.timeout(60_000) });
+  };
+  expect(await diagnosed("kek", "acme")).toMatchObject([{ check: "key", status: "ok" }]);
+  expect(await diagnosed("no such label", "acme")).toMatchObject([{ check: "key", status: "failed", code: "key-not-found" }]);
+  expect(await diagnosed("kek", "mallory")).toMatchObject([{ check: "key", status: "failed", code: "access-denied" }]);
 });
 
 test.each([true, false])("a process that closes nothing ends by itself, thread: %s", (thread) => {
