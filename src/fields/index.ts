@@ -3,6 +3,7 @@ export type {
   DataKeyState,
   DataKeyStore,
   KeyCuts,
+  RowChange,
   RowPlace,
   ScanPage,
   StoredDataKey,

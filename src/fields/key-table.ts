@@ -12,6 +12,8 @@ import { MAX_PROOF_BYTES, type SuccessionClaim } from "../core/format/succession
 import type { KeyRecords } from "../core/keyring/key-records.ts";
 import { type Keyring, keyRecordsOf } from "../core/keyring/keyring.ts";
 import type { KeyVersion } from "../core/telemetry/events.ts";
+import { fromStore } from "./from-store.ts";
+import { PageChanges } from "./jobs/page-changes.ts";
 import { walkedCuts } from "./jobs/walked-cuts.ts";
 import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
 
@@ -127,10 +129,7 @@ export class KeyTable {
   /** Returns the row of a kid, if the scope has it. @throws as `rows` */
   async row(scope: Scope, kid: string, options?: CallOptions): Promise<StoredDataKey | undefined> {
     const found = await fromStore(() => this.#store.byKid(scope.text, kid, options), options);
-    if (found === undefined) return undefined;
-    const row = checkedRow(found, scope.text);
-    if (row.kid !== kid) throw authenticationFailed();
-    return row;
+    return found && ownRow(found, scope, kid);
   }
 
   /** Unwraps the data key of a row, which the caller destroys. @throws `malformed-envelope`, and as `unwrapRecord` */
@@ -189,28 +188,43 @@ export class KeyTable {
     return await this.#swap(row, { state: row.state, record: row.record, proof }, options);
   }
 
+  /** Collects the changes of a page of rows. @param workers the changes in flight where the store makes them one by one */
+  changesOf(page: ScanPage, workers: number, options: CallOptions): PageChanges {
+    return new PageChanges(this.#store, this.#clock, page, workers, options);
+  }
+
   /**
-   * Wraps a row's data key for the keyring's `wrapWith`, if no other process has done it first. The new record replaces the old one only
-   * once it has been unwrapped, and is read back.
+   * Wraps a row's data key for the keyring's `wrapWith`, and unwraps it again.
    *
    * @param record that of `row`
-   * @throws as `unwrapRecord` and `rewrapKeyRecord`; `provider-failure` if the store does not keep what it took
+   * @throws as `unwrapRecord` and `rewrapKeyRecord`
    */
-  async rewrap(scope: Scope, row: LiveRow, record: KeyRecord, options?: CallOptions): Promise<Rewrapped> {
-    let before = row;
-    let parsed = record;
+  async wrapAnew(scope: Scope, row: LiveRow, record: KeyRecord, options?: CallOptions): Promise<WrappedAnew> {
+    const bytes = await this.#records.rewrapParsed(record, { ...callOptions(options), keyContext: scope.context.map });
+    const written = parseKeyRecord(bytes); // what will be stored, not what it was made of
+    (await this.unwrapRecord(scope, row, written, options)).destroy();
+    return { row, record: written, bytes };
+  }
+
+  /**
+   * Stores a record that was wrapped anew, if no other process has done it first, and reads it back. Wraps it once more if another process
+   * has changed the row meanwhile.
+   *
+   * @throws as `wrapAnew`; `provider-failure` if the store does not keep what it took
+   */
+  async replace(scope: Scope, wrapped: WrappedAnew, changes: PageChanges, options?: CallOptions): Promise<Rewrapped> {
+    let next = wrapped;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      const bytes = await this.#records.rewrapParsed(parsed, { ...callOptions(options), keyContext: scope.context.map });
-      const written = parseKeyRecord(bytes); // what will be stored, not what it was made of
-      (await this.unwrapRecord(scope, before, written, options)).destroy();
-      const isRewrapped = await this.#swap(before, { state: before.state, record: bytes }, options);
-      const now = await this.row(scope, row.kid, options);
-      if (now === undefined) throw lost(row.version);
-      if (isRewrapped && now.revision <= before.revision + 1 && !isSameRecord(now.record, bytes)) throw lost(row.version);
-      if (!isLive(now)) return { record: undefined, isRewrapped };
-      parsed = isSameRecord(now.record, bytes) ? written : parseKeyRecord(now.record);
-      if (isRewrapped || !(await this.isStale(parsed, options))) return { record: parsed, isRewrapped };
-      before = now;
+      const { row: before, record, bytes } = next;
+      const revision = before.revision + 1;
+      const { isReplaced, now: found } = await changes.replace({ ...before, record: bytes, revision }, before.revision);
+      if (found === undefined) throw lost(before.version);
+      const now = ownRow(found, scope, before.kid);
+      if (isReplaced && now.revision <= revision && !isSameRecord(now.record, bytes)) throw lost(before.version);
+      if (!isLive(now)) return { record: undefined, isRewrapped: isReplaced };
+      const standing = isSameRecord(now.record, bytes) ? record : parseKeyRecord(now.record);
+      if (isReplaced || !(await this.isStale(standing, options))) return { record: standing, isRewrapped: isReplaced };
+      next = await this.wrapAnew(scope, now, standing, options);
     }
     throw noHeadway();
   }
@@ -261,7 +275,15 @@ export class KeyTable {
   }
 }
 
-/** The result of `KeyTable.rewrap`. */
+/** A row, and the record that will replace its own. */
+export interface WrappedAnew {
+  readonly row: LiveRow;
+  readonly record: KeyRecord;
+  /** The record as it will be stored. */
+  readonly bytes: Uint8Array;
+}
+
+/** The result of `KeyTable.replace`. */
 export interface Rewrapped {
   /** The record as it stands then; undefined if the row was shredded meanwhile. */
   readonly record: KeyRecord | undefined;
@@ -320,6 +342,13 @@ export function checkedRow(row: StoredDataKey, scope: string): StoredDataKey {
   return { ...row, proof };
 }
 
+/** @throws `authentication-failed` for the row of another kid; as `checkedRow` */
+function ownRow(found: StoredDataKey, scope: Scope, kid: string): StoredDataKey {
+  const row = checkedRow(found, scope.text);
+  if (row.kid !== kid) throw authenticationFailed();
+  return row;
+}
+
 function listedRow(row: StoredDataKey, scope: string, kids: Set<string>): ListedRow {
   try {
     if (row.state === "unreadable") throw malformed("the row of a stored data key cannot be read");
@@ -356,16 +385,6 @@ function noHeadway(): EnvelockError {
 /** Picks the options that the keyring takes. A job has more, which the keyring would refuse. */
 function callOptions({ signal }: CallOptions = {}): CallOptions {
   return signal === undefined ? {} : { signal };
-}
-
-async function fromStore<T>(call: () => Promise<T>, options?: CallOptions): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (options?.signal?.aborted) throw options.signal.reason;
-    if (error instanceof EnvelockError) throw error;
-    throw new EnvelockError("provider-failure", "the data-key store failed", { cause: error });
-  }
 }
 
 /** The last moment that a `Date` can hold. */

@@ -6,7 +6,7 @@ import { jsonIn } from "../core/base/json.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore, StoredDataKey } from "../core/contracts/data-key-store.ts";
 import type { Checkpoint } from "../fields/jobs/checkpoint.ts";
-import { memoryStore, pageOf } from "../fields/stores/memory.ts";
+import { pageOf, type RowsInMemory, rowsInMemory } from "../fields/stores/memory.ts";
 import { type FileStoreOptions, lockedFile } from "./locked-file.ts";
 import { flatRow, scannedRow, storedRow, unreadableRow } from "./stored-row.ts";
 
@@ -37,25 +37,38 @@ export function fileStore(path: string, options: FileStoreOptions = {}): DataKey
   const file = lockedFile(path, options);
   const reading = <T>(signal: AbortSignal | undefined, read: (content: Content) => Promise<T>): Promise<T> =>
     file.read(signal, (text) => read(contentOf(text, path)));
-  const changing = (
+  const changing = async (
     signal: AbortSignal | undefined,
     scope: string | undefined,
-    change: (store: DataKeyStore) => Promise<boolean>,
-  ): Promise<boolean> =>
-    file.change(signal, async (text) => {
+    change: (store: RowsInMemory) => Promise<readonly boolean[]>,
+  ): Promise<readonly boolean[]> => {
+    let answers: readonly boolean[] = [];
+    await file.change(signal, async (text) => {
       const content = contentOf(text, path);
       const store = await storeOf(content, scope);
-      if (!(await change(store))) return undefined;
+      answers = await change(store);
+      if (!answers.includes(true)) return undefined;
       return textOf(await store.scan({ limit: Number.POSITIVE_INFINITY }), content.unreadable);
     });
+    return answers;
+  };
   return {
     byKid: (scope, kid, options) => reading(options?.signal, async (content) => (await storeOf(content, scope)).byKid(scope, kid)),
     list: (scope, options) => reading(options?.signal, async (content) => (await storeOf(content, scope)).list(scope)),
     scan: (page, options) =>
       reading(options?.signal, async ({ rows, unreadable }) => pageOf([...rows, ...unreadable.map(scannedRow)], page)),
-    insertIfAbsent: (row, options) => changing(options?.signal, row.scope, (store) => store.insertIfAbsent(row)),
-    compareAndSwap: (row, expectedRevision, options) =>
-      changing(options?.signal, undefined, (store) => store.compareAndSwap(row, expectedRevision)), // another bad row of the scope hinders none
+    async insertIfAbsent(row, options) {
+      const [isInserted = false] = await changing(options?.signal, row.scope, async (store) => [await store.insertIfAbsent(row)]);
+      return isInserted;
+    },
+    // another bad row of the scope hinders no change
+    async compareAndSwap(row, expectedRevision, options) {
+      const [isSwapped = false] = await changing(options?.signal, undefined, (store) =>
+        store.compareAndSwapMany([{ row, expectedRevision }]),
+      );
+      return isSwapped;
+    },
+    compareAndSwapMany: (changes, options) => changing(options?.signal, undefined, (store) => store.compareAndSwapMany(changes)),
   };
 }
 
@@ -92,9 +105,9 @@ interface Content {
 }
 
 /** Applies the rules of the memory store and makes their results last. @throws `provider-failure` if a row of the scope cannot be read */
-async function storeOf({ rows, unreadable }: Content, scope: string | undefined): Promise<DataKeyStore> {
+async function storeOf({ rows, unreadable }: Content, scope: string | undefined): Promise<RowsInMemory> {
   for (const given of unreadable) if (unreadableRow(given)?.scope === scope) storedRow(given);
-  const store = memoryStore();
+  const store = rowsInMemory();
   for (const row of rows) {
     if (!(await store.insertIfAbsent(row))) throw new EnvelockError("provider-failure", "the file holds a data key twice");
   }

@@ -1,9 +1,10 @@
 import { toHex } from "../core/base/bytes.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
-import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
+import type { DataKeyStore, RowChange } from "../core/contracts/data-key-store.ts";
 import { migratePostgres, type PostgresClient, postgresAccess } from "./postgres-access.ts";
 import { postgresCuts } from "./postgres-cuts.ts";
-import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
+import { changesMany, DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
+import { flatRow } from "./stored-row.ts";
 
 export type { PostgresClient } from "./postgres-access.ts";
 export { type PostgresJobStore, type PostgresJobStoreOptions, postgresJobMigration, postgresJobStore } from "./postgres-jobs.ts";
@@ -63,6 +64,10 @@ export function postgresStore(options: PostgresStoreOptions): PostgresStore {
   });
   return {
     ...store,
+    async compareAndSwapMany(changes, given) {
+      given?.signal?.throwIfAborted();
+      return await changesMany(access, swapManyStatement(quotedTable(table)), [JSON.stringify(changes.map(changeText))], changes.length);
+    },
     cuts: (wanted, given) => postgresCuts(access, quotedTable(table), wanted, given),
     async migrate() {
       await migratePostgres(access, [postgresMigration(table), ...postgresUpgrades(table)]);
@@ -110,6 +115,19 @@ export function postgresMigration(table: string = DEFAULT_TABLE): string {
  */
 export function postgresUpgrades(table: string = DEFAULT_TABLE): readonly string[] {
   return [`alter table ${quotedTable(table)} add column if not exists proof bytea check (length(proof) <= 16384)`];
+}
+
+/** The changes come as JSON: one parameter that every client takes, and one statement for any number of them. */
+function swapManyStatement(table: string): string {
+  return `update ${table} as held set state = given.state, record = decode(given.record, 'hex'), proof = decode(given.proof, 'hex'), revision = given.revision
+from json_to_recordset(?::json) as given (place integer, scope text, version integer, state text, record text, proof text, revision integer, expected integer)
+where held.scope = given.scope and held.version = given.version and held.revision = given.expected
+returning given.place as "changedPlace"`;
+}
+
+function changeText({ row, expectedRevision }: RowChange, place: number): object {
+  const { scope, version, state, record, proof, revision } = flatRow(row);
+  return { place, scope, version, state, record, proof, revision, expected: expectedRevision };
 }
 
 const OPTIONS: OptionNames<PostgresStoreOptions> = { client: true, table: true };

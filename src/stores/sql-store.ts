@@ -1,6 +1,6 @@
 import type { CallOptions } from "../core/base/call-options.ts";
 import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
+import type { DataKeyStore, RowChange } from "../core/contracts/data-key-store.ts";
 import { scannedRow, storedRow } from "./stored-row.ts";
 
 /** A way to a database. `Bytes` is the type of bytes of its client. */
@@ -45,17 +45,24 @@ export function sqlStore<Bytes>(table: string, dialect: SqlDialect<Bytes>): Data
         [scope, version, kid, state, value(record), value(proof), createdAtMs, revision],
         options,
       ),
-    compareAndSwap: ({ scope, version, state, record, proof, revision }, expectedRevision, options) =>
-      changes(
-        `update ${table} set state = ?, record = ${bytes}, proof = ${bytes}, revision = ? where scope = ? and version = ? and revision = ?`,
-        [state, value(record), value(proof), revision, scope, version, expectedRevision],
-        options,
-      ),
+    compareAndSwap: (row, expectedRevision, options) => changes(...swapStatement(table, dialect, { row, expectedRevision }), options),
     scan: async ({ after = BEFORE_ALL, limit }, options) =>
       (await rows("(scope, version) > (?, ?) order by scope, version limit ?", [after.scope, after.version, limit], options)).map(
         scannedRow,
       ),
   };
+}
+
+/** The statement of `compareAndSwap`, and its values. */
+export function swapStatement<Bytes>(
+  table: string,
+  { bytes, bytesValue }: Pick<SqlDialect<Bytes>, "bytes" | "bytesValue">,
+  { row: { scope, version, state, record, proof, revision }, expectedRevision }: RowChange,
+): [statement: string, values: (string | number | Bytes | null)[]] {
+  return [
+    `update ${table} set state = ?, record = ${bytes}, proof = ${bytes}, revision = ? where scope = ? and version = ? and revision = ?`,
+    [state, record && bytesValue(record), proof && bytesValue(proof), revision, scope, version, expectedRevision],
+  ];
 }
 
 /**
@@ -71,12 +78,13 @@ export async function changesOne<Bytes>(
   options: CallOptions = {},
 ): Promise<boolean> {
   options.signal?.throwIfAborted();
-  const isChanged = isOneChange(await run(`${statement} returning revision as "changedRevision"`, values));
+  const isChanged = isOneChange(await run(`${statement}${CHANGED_REVISION}`, values));
   if (isChanged && (await isInTransaction())) throw inTransaction();
   return isChanged;
 }
 
-function inTransaction(): EnvelockError {
+/** Makes the error for a change that could still be rolled back. */
+export function inTransaction(): EnvelockError {
   return invalidArgument(
     "the store's client is in a transaction: a rollback would take back what this process already relies on, such as a data key",
     "Give the store a pool or a connection of its own. Roll the transaction back: what the store wrote in it was not used.",
@@ -84,15 +92,41 @@ function inTransaction(): EnvelockError {
 }
 
 /**
+ * Runs a statement that makes many changes and returns the place of each that it made, as `changedPlace`.
+ *
+ * @returns for each place from 0 to `count`, whether its change was made
+ * @throws `invalid-argument` if the changes could still be rolled back, and for rows of another shape
+ */
+export async function changesMany<Bytes>(
+  { run, isInTransaction }: SqlAccess<Bytes>,
+  statement: string,
+  values: readonly (string | number | Bytes | null)[],
+  count: number,
+): Promise<readonly boolean[]> {
+  const places = new Set((await run(statement, values)).map(changedPlace));
+  if (places.size > 0 && (await isInTransaction())) throw inTransaction();
+  return Array.from({ length: count }, (_, place) => places.has(place));
+}
+
+function changedPlace(row: unknown): number {
+  if (typeof row === "object" && row !== null && "changedPlace" in row) return Number(row.changedPlace);
+  throw otherShape();
+}
+
+/**
  * Whether a statement changed its one row.
  *
  * @throws `invalid-argument` for rows of another shape, as the `query` of an ORM gives them: they would report changes that never happened
  */
-function isOneChange(rows: readonly unknown[]): boolean {
+export function isOneChange(rows: readonly unknown[]): boolean {
   if (rows.length === 0) return false;
   const [row] = rows;
   if (rows.length === 1 && typeof row === "object" && row !== null && "changedRevision" in row) return true;
-  throw invalidArgument(
+  throw otherShape();
+}
+
+function otherShape(): EnvelockError {
+  return invalidArgument(
     "the client does not give the rows that a statement returned, as `{ rows }`",
     "Hand in a Pool or Client of the driver itself; the `query` of an ORM gives other shapes.",
   );
@@ -113,6 +147,8 @@ export function quotedTable(table: string): string {
     .join(".");
 }
 
+/** Lets a statement return the row that it changed, for `isOneChange`. */
+export const CHANGED_REVISION = ' returning revision as "changedRevision"';
 export const DEFAULT_TABLE = "envelock_data_keys";
 
 const TABLE = /^([a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]{0,62}$/;

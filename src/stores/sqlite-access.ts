@@ -27,13 +27,26 @@ export function sqliteAccess(database: SqliteDatabase, hints: Readonly<Record<st
       throw databaseError(error, hints);
     }
   };
+  const runNow: SqliteAccess["runNow"] = (statement, values) => {
+    const rows = attempt(() => database.prepare(statement).all(...values));
+    if (!Array.isArray(rows)) throw new EnvelockError("provider-failure", "the database gave no rows");
+    return rows;
+  };
   return {
     attempt,
-    async run(statement, values) {
-      const rows = attempt(() => database.prepare(statement).all(...values));
-      if (!Array.isArray(rows)) throw new EnvelockError("provider-failure", "the database gave no rows");
-      return rows;
+    runNow,
+    transaction(work) {
+      attempt(() => database.exec("begin immediate"));
+      try {
+        const result = work();
+        attempt(() => database.exec("commit"));
+        return result;
+      } catch (error) {
+        rollBack(database);
+        throw error;
+      }
     },
+    run: async (statement, values) => runNow(statement, values),
     isInTransaction: async () => database.inTransaction === true || database.isTransaction === true,
   };
 }
@@ -41,6 +54,19 @@ export function sqliteAccess(database: SqliteDatabase, hints: Readonly<Record<st
 export interface SqliteAccess extends SqlAccess<Uint8Array> {
   /** Runs work on the database and translates its failure. */
   attempt<T>(work: () => T): T;
+  /** Runs one statement like `run`, and returns at once. */
+  runNow(statement: string, values: readonly (string | number | Uint8Array | null)[]): readonly unknown[];
+  /** Runs work in a transaction, which takes the lock for writes first. Nothing of it lasts if it throws. */
+  transaction<T>(work: () => T): T;
+}
+
+/** Ends a transaction that has failed. SQLite may have ended it already. */
+function rollBack(database: SqliteDatabase): void {
+  try {
+    database.exec("rollback");
+  } catch {
+    return;
+  }
 }
 
 /**

@@ -1,6 +1,15 @@
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { DataKeyStore } from "../core/contracts/data-key-store.ts";
-import { DEFAULT_TABLE, quotedTable, sqlStore } from "./sql-store.ts";
+import {
+  CHANGED_REVISION,
+  DEFAULT_TABLE,
+  inTransaction,
+  isOneChange,
+  quotedTable,
+  type SqlDialect,
+  sqlStore,
+  swapStatement,
+} from "./sql-store.ts";
 import { type SqliteDatabase, sqliteAccess } from "./sqlite-access.ts";
 
 export type { SqliteDatabase } from "./sqlite-access.ts";
@@ -52,14 +61,24 @@ export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   const { attempt } = access;
   const name = quotedTable(table);
   attempt(() => database.exec("pragma secure_delete = on"));
-  const store = sqlStore(name, {
+  const dialect: SqlDialect<Uint8Array> = {
     hex: (column) => `case when ${column} is null then null else lower(hex(${column})) end`,
     bytes: "?",
     bytesValue: (value) => value,
     ...access,
-  });
+  };
   return {
-    ...store,
+    ...sqlStore(name, dialect),
+    async compareAndSwapMany(changes, given) {
+      given?.signal?.throwIfAborted();
+      if (await access.isInTransaction()) throw inTransaction();
+      return access.transaction(() =>
+        changes.map((change) => {
+          const [statement, values] = swapStatement(name, dialect, change);
+          return isOneChange(access.runNow(`${statement}${CHANGED_REVISION}`, values));
+        }),
+      );
+    },
     async migrate() {
       attempt(() => database.exec(sqliteMigration(table)));
       if (attempt(() => hasProof(database, name))) return;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { EnvelockError } from "../../src/core/base/errors.ts";
-import type { DataKeyStore } from "../../src/core/contracts/data-key-store.ts";
+import type { DataKeyStore, RowChange } from "../../src/core/contracts/data-key-store.ts";
 import type { JobRow, JobStore } from "../../src/core/contracts/job-store.ts";
 import { planRewrap, runPartitions } from "../../src/jobs/index.ts";
 import { deferred } from "../support/deferred.ts";
@@ -12,7 +12,7 @@ const ID = "rewrap-2026-11";
 /** A call of a store at which a process may end. */
 interface Call {
   readonly of: "keys" | "jobs";
-  readonly method: "insertIfAbsent" | "compareAndSwap";
+  readonly method: "insertIfAbsent" | "compareAndSwap" | "compareAndSwapMany";
   readonly row: Partial<JobRow>;
   readonly isClaim: boolean;
   readonly document: { readonly state?: string; readonly phase?: string; readonly owner?: string | null };
@@ -25,6 +25,7 @@ const isJobMade = ({ method, row }: Call): boolean => method === "insertIfAbsent
 const isPartitionMade = ({ method, row }: Call): boolean => method === "insertIfAbsent" && row.kind === "partition";
 const isClaim = (call: Call): boolean => call.of === "jobs" && call.isClaim && call.row.kind === "partition";
 const isEffect = ({ of, method }: Call): boolean => of === "keys" && method === "compareAndSwap";
+const areEffects = ({ of, method }: Call): boolean => of === "keys" && method === "compareAndSwapMany";
 const isCheckpoint = ({ method, row, isClaim, document }: Call): boolean =>
   method === "compareAndSwap" && row.kind === "partition" && !isClaim && document.state === "open";
 const isDone = ({ row, document }: Call): boolean => row.kind === "partition" && document.state === "done";
@@ -40,6 +41,8 @@ const POINTS: readonly Point[] = [
   ["after a partition is taken", isClaim, "after"],
   ["in the middle of a page, before a row is replaced", isEffect, "before", 40],
   ["in the middle of a page, after a row is replaced", isEffect, "after", 40],
+  ["in the middle of a page, before some of its rows are replaced together", areEffects, "before", 2],
+  ["in the middle of a page, after some of its rows are replaced together", areEffects, "after", 2],
   ["after a page and before its checkpoint", isCheckpoint, "before"],
   ["after a checkpoint and before the partition is given back", isCheckpoint, "after"],
   ["before a partition is done", isDone, "before"],
@@ -55,12 +58,12 @@ test.each(
   POINTS.map(([what, isIt, when, turn = 1]) => ({ what, isIt, when, turn })),
 )("a process that ends $what leaves nothing undone and nothing done twice", async ({ isIt, when, turn }) => {
   const { clock, store, jobs, open } = await fleetOf(700);
-  const mortal = mortalStores(store, jobs, isIt, when, turn);
+  const mortal = mortalStores(store, jobs, isIt, when, turn, isIt !== isEffect);
   const running = async () => {
     const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, mortal.store), jobs: mortal.jobs, partitions: 4, clock });
     return await runPartitions(job, { concurrency: 4 });
   };
-  await expect(clock.finish(running())).rejects.toThrow("the process has ended");
+  await expect(clock.finish(running())).rejects.toThrow(/^(the process has ended|the data-key store failed)$/);
   const next = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 9, clock });
   const status = await clock.finish(runPartitions(next));
   expect(status).toMatchObject({ state: "done", round: 0, failures: [], report: { retirable: [{ keyId: "old" }] } });
@@ -153,13 +156,14 @@ function mortalStores(
   isIt: (call: Call) => boolean,
   when: "before" | "after",
   turn: number,
+  hasMany: boolean,
 ): { readonly store: DataKeyStore; readonly jobs: JobStore } {
   let isDead = false;
   let turns = 0;
   const living = (): void => {
     if (isDead) throw new Error("the process has ended");
   };
-  const at = async (call: Call, run: () => Promise<boolean>): Promise<boolean> => {
+  const at = async <T>(call: Call, run: () => Promise<T>): Promise<T> => {
     living();
     const isHere = isIt(call) && ++turns === turn;
     if (isHere && when === "before") isDead = true;
@@ -182,6 +186,10 @@ function mortalStores(
       insertIfAbsent: (row) => reading(() => store.insertIfAbsent(row)),
       compareAndSwap: (row, revision) =>
         at({ of: "keys", method: "compareAndSwap", row: {}, ...none }, () => store.compareAndSwap(row, revision)),
+      ...(hasMany && {
+        compareAndSwapMany: (changes: readonly RowChange[]) =>
+          at({ of: "keys", method: "compareAndSwapMany", row: {}, ...none }, async () => (await store.compareAndSwapMany?.(changes)) ?? []),
+      }),
     },
     jobs: {
       get: (place) => reading(() => jobs.get(place)),

@@ -157,9 +157,9 @@ describe("a rewrap over a fleet", () => {
     const controller = new AbortController();
     const stopping: DataKeyStore = {
       ...store,
-      async compareAndSwap(row, revision) {
+      async compareAndSwapMany(changes) {
         controller.abort(new Error("enough"));
-        return await store.compareAndSwap(row, revision);
+        return (await store.compareAndSwapMany?.(changes)) ?? [];
       },
     };
     const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, stopping), jobs, partitions: 2, clock });
@@ -542,12 +542,12 @@ describe("a budget", () => {
     let isFirst = true;
     const hanging: DataKeyStore = {
       ...store,
-      async compareAndSwap(row, revision) {
+      async compareAndSwapMany(changes) {
         if (isFirst) {
           isFirst = false;
           await hangs.promise;
         }
-        return await store.compareAndSwap(row, revision);
+        return (await store.compareAndSwapMany?.(changes)) ?? [];
       },
     };
     const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, hanging), jobs, partitions: 1, clock });

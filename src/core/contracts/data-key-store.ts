@@ -27,6 +27,16 @@ export interface DataKeyStore {
    */
   compareAndSwap(row: StoredDataKey, expectedRevision: number, options?: CallOptions): Promise<boolean>;
 
+  /**
+   * Makes many changes like `compareAndSwap`, each of a row of its own, in one statement or transaction. Each change stands for itself: one
+   * that does not fit changes nothing and hinders no other. If a failure is thrown, any of them may have been made. Left out by a store that
+   * has no quicker way than one change after the other.
+   *
+   * @param changes at most 256; of two changes of one row on one revision, one is made
+   * @returns for each change, in the order of `changes`, what `compareAndSwap` would have returned
+   */
+  compareAndSwapMany?(changes: readonly RowChange[], options?: CallOptions): Promise<readonly boolean[]>;
+
   /** Returns a page of the rows of all scopes, ordered by scope and version. Both never change, so that rows added meanwhile shift none. */
   scan(page: ScanPage, options?: CallOptions): Promise<readonly StoredDataKey[]>;
 
@@ -38,6 +48,12 @@ export interface DataKeyStore {
 
   /** Releases what the store itself opened. A second call does nothing. */
   close?(): Promise<void>;
+}
+
+/** One of many changes: the arguments of `compareAndSwap`. */
+export interface RowChange {
+  readonly row: StoredDataKey;
+  readonly expectedRevision: number;
 }
 
 /** One data key of a scope, wrapped. */

@@ -6,6 +6,7 @@ import type { KeyRecord } from "../../core/format/key-record.ts";
 import { checkedRow, isLive, isShredded, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
 import { contextOfScope, contextWithoutPurpose, type KeyPurpose, purposeOf } from "../scope.ts";
 import { Failures } from "./failures.ts";
+import type { PageChanges } from "./page-changes.ts";
 import { inParallel, pagesOf, workersOf } from "./pages.ts";
 import { PageKeys, type ParsedVersion, Predecessors, ScannedRow } from "./scanned-rows.ts";
 import { isSkipped, type KeyJobOptions, ScopeKeyrings, type ScopeReport, type ScopeRun } from "./scope-keyrings.ts";
@@ -65,6 +66,10 @@ export interface LiveKey {
   openBefore(): Promise<DataKey>;
   /** Counts the row as wrapped anew, opened or proven. */
   done(): void;
+  /** The changes of the page. One of them settles at the end of the page: call `release` before waiting for it. */
+  readonly changes: PageChanges;
+  /** Lets the worker take the next row, while this one waits for its change. */
+  release(): void;
   /** Takes note of the record that has replaced `record`; undefined if the row was shredded meanwhile. */
   stands(record: KeyRecord | undefined): void;
 }
@@ -127,6 +132,7 @@ export class KeyRows {
     const { seen = 0, after, to } = this.#start;
     const { signal, onProgress } = this.#options;
     let previous: ScannedRow | undefined;
+    let place = after;
     this.#keyrings.passBegins();
     const reader = {
       read: async (place: RowPlace | undefined, limit: number) => {
@@ -139,32 +145,56 @@ export class KeyRows {
       const scanned = rows.map((row) => new ScannedRow(row));
       this.#keyrings.pageBegins();
       const predecessors = new Predecessors(this.#table, [previous, ...scanned], this.#options);
+      const before = place;
       yield {
         last,
-        each: async (live, other) => {
-          const keys = new PageKeys(this.#options);
-          const failed: FailedRow[] = [];
-          const work = async (unit: Unit): Promise<void> => {
-            for (const [at, row] of unit) {
-              signal?.throwIfAborted();
-              this.counts.rows++;
-              try {
-                await this.#treat(row, { before: (own, scope) => predecessors.of(at, own, scope), keys, live, other });
-              } catch (error) {
-                signal?.throwIfAborted();
-                this.#failures.add(row.stored, error);
-                if (contextOfScope(row.stored.scope) === undefined) this.#unplaced++;
-                if (error instanceof EnvelockError) failed.push({ place: row.stored, error });
-              }
-            }
-          };
-          await inParallel(this.#units(scanned), this.#workers, signal, work).finally(() => keys.wipe());
-          return failed;
-        },
+        each: (live, other) => this.#each(scanned, { after: before, predecessors, live, other }),
       };
+      place = last;
       previous = scanned.at(-1);
       onProgress?.({ rows: seen + this.counts.rows, failed: this.#failures.count });
     }
+  }
+
+  async #each(rows: readonly ScannedRow[], { after, predecessors, live, other }: PageWork): Promise<readonly FailedRow[]> {
+    const options = this.#options;
+    const keys = new PageKeys(options);
+    const changes = this.#table.changesOf({ after, limit: rows.length }, this.#workers, options);
+    const failed: FailedRow[] = [];
+    const begun: Promise<void>[] = [];
+    const treat = async (at: number, row: ScannedRow, release: () => void): Promise<void> => {
+      try {
+        await this.#treat(row, { before: (own, scope) => predecessors.of(at, own, scope), keys, changes, release, live, other });
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        this.#failures.add(row.stored, error);
+        if (contextOfScope(row.stored.scope) === undefined) this.#unplaced++;
+        if (error instanceof EnvelockError) failed.push({ place: row.stored, error });
+      }
+    };
+    const work = async (unit: Unit): Promise<void> => {
+      for (const [at, row] of unit) {
+        options.signal?.throwIfAborted();
+        this.counts.rows++;
+        await new Promise<void>((resolve, reject) => {
+          const treated = treat(at, row, resolve);
+          treated.then(resolve, reject);
+          begun.push(treated);
+        });
+      }
+    };
+    try {
+      await inParallel(this.#units(rows), this.#workers, options.signal, work);
+      await changes.end();
+    } catch (error) {
+      await changes.stop(error);
+      throw error;
+    } finally {
+      await Promise.allSettled(begun);
+      await keys.wipe();
+    }
+    await Promise.all(begun); // throws what ends the job
+    return failed;
   }
 
   /**
@@ -217,7 +247,8 @@ export class KeyRows {
     other?.(record);
   }
 
-  async #treatOwn(scanned: ScannedRow, row: LiveRow, scope: Scope, { live, other, before, keys }: Treatment): Promise<void> {
+  async #treatOwn(scanned: ScannedRow, row: LiveRow, scope: Scope, treatment: Treatment): Promise<void> {
+    const { live, other, before, keys, changes, release } = treatment;
     const run = this.#keyrings.of(scope);
     let standing: KeyRecord | undefined;
     const done = (): void => {
@@ -234,7 +265,7 @@ export class KeyRows {
       if (table === undefined) return;
       const open = (): Promise<DataKey> => keys.open(table, scope, { row, record });
       const openBefore = async (): Promise<DataKey> => await keys.open(table, scope, await before(row, scope));
-      await live({ table, scope, row, record, open, openBefore, done, stands });
+      await live({ table, scope, row, record, open, openBefore, done, stands, changes, release });
     } catch (error) {
       run.failed(error);
       throw error;
@@ -258,7 +289,14 @@ export class KeyRows {
   }
 }
 
-interface Treatment {
+/** The work on the rows of a page. */
+interface PageWork extends Pick<Treatment, "live" | "other"> {
+  /** The place behind which the page begins. */
+  readonly after: RowPlace | undefined;
+  readonly predecessors: Predecessors;
+}
+
+interface Treatment extends Pick<LiveKey, "changes" | "release"> {
   before(row: LiveRow, scope: Scope): Promise<ParsedVersion>;
   readonly keys: PageKeys;
   live(key: LiveKey): Promise<void>;

@@ -77,7 +77,7 @@ export async function rewrapSlice(
   for await (const page of keyRows.pages()) {
     const isStale = askedOnce(options); // for each page: a KEK may be rotated meanwhile
     const failed = await page.each(
-      async ({ table, scope, row, record, open, done, stands }) => {
+      async ({ table, scope, row, record, open, done, stands, changes, release }) => {
         note(record, tally.before);
         let now: KeyRecord | undefined = record;
         try {
@@ -90,7 +90,9 @@ export async function rewrapSlice(
           }
           if (dryRun || !mustRewrap) return;
           await watch?.before(scope);
-          const standing = await table.rewrap(scope, row, record, options);
+          const wrapped = await table.wrapAnew(scope, row, record, options);
+          release();
+          const standing = await table.replace(scope, wrapped, changes, options);
           now = standing.record;
           if (standing.isRewrapped) {
             tally.rewrapped++;

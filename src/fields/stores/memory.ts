@@ -1,5 +1,5 @@
 import { copyOf } from "../../core/base/bytes.ts";
-import type { DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../../core/contracts/data-key-store.ts";
+import type { DataKeyStore, RowChange, RowPlace, ScanPage, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 
 /**
  * Makes a store in this process: for tests, and for data that does not outlive the process.
@@ -13,11 +13,21 @@ import type { DataKeyStore, RowPlace, ScanPage, StoredDataKey } from "../../core
  * ```
  */
 export function memoryStore(): DataKeyStore {
+  return rowsInMemory();
+}
+
+/** The rules of a store over rows in memory, with every method of the contract that it has a way for. */
+export function rowsInMemory(): RowsInMemory {
   const scopes = new Map<string, Map<number, StoredDataKey>>();
   const rowsOf = (scope: string): readonly StoredDataKey[] => [...(scopes.get(scope)?.values() ?? [])];
   const put = (row: StoredDataKey): void => {
     const rows = scopes.get(row.scope) ?? new Map<number, StoredDataKey>();
     scopes.set(row.scope, rows.set(row.version, copyOfRow(row)));
+  };
+  const swap = ({ row, expectedRevision }: RowChange): boolean => {
+    if (scopes.get(row.scope)?.get(row.version)?.revision !== expectedRevision) return false;
+    put(row);
+    return true;
   };
   return {
     async byKid(scope, kid, options) {
@@ -37,9 +47,11 @@ export function memoryStore(): DataKeyStore {
     },
     async compareAndSwap(row, expectedRevision, options) {
       options?.signal?.throwIfAborted();
-      if (scopes.get(row.scope)?.get(row.version)?.revision !== expectedRevision) return false;
-      put(row);
-      return true;
+      return swap({ row, expectedRevision });
+    },
+    async compareAndSwapMany(changes, options) {
+      options?.signal?.throwIfAborted();
+      return changes.map(swap);
     },
     async scan(page, options) {
       options?.signal?.throwIfAborted();
@@ -47,6 +59,8 @@ export function memoryStore(): DataKeyStore {
     },
   };
 }
+
+export type RowsInMemory = DataKeyStore & Required<Pick<DataKeyStore, "compareAndSwapMany">>;
 
 /** A page of rows that stand in any order. */
 export function pageOf(rows: readonly StoredDataKey[], { after, limit }: ScanPage): readonly StoredDataKey[] {

@@ -76,3 +76,6 @@ function isSameBytes(given: Uint8Array | null, expected: Uint8Array | null): boo
 
 const FIELDS = ["scope", "version", "kid", "state", "createdAtMs", "revision"] as const;
 const MOST_RANDOM_BYTES = 65536;
+/** More than what a column of 64 KiB takes. */
+export const MAX_RECORD_BYTES = 65_537;
+export const MAX_PROOF_BYTES = 16_384;

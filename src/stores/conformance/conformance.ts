@@ -1,6 +1,7 @@
 import type { Case, StoreConformanceHarness } from "./bench.ts";
 import { changeCases } from "./change-cases.ts";
 import { lifecycleCases } from "./lifecycle-cases.ts";
+import { manyCases } from "./many-cases.ts";
 import { withStores } from "./opened-stores.ts";
 import { raceCases } from "./race-cases.ts";
 import { rowCases } from "./row-cases.ts";
@@ -30,6 +31,13 @@ export interface StoreConformanceCase {
  * ```
  */
 export function storeConformance(harness: StoreConformanceHarness): readonly StoreConformanceCase[] {
-  const cases: readonly Case[] = [...rowCases(), ...changeCases(harness), ...raceCases(), ...scanCases(), ...lifecycleCases()];
+  const cases: readonly Case[] = [
+    ...rowCases(),
+    ...changeCases(harness),
+    ...manyCases(),
+    ...raceCases(),
+    ...scanCases(),
+    ...lifecycleCases(),
+  ];
   return cases.map(({ name, run }) => ({ name, run: () => withStores(harness, (open) => run({ open })) }));
 }

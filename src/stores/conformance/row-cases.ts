@@ -1,5 +1,5 @@
 import { check } from "../../core/contracts/conformance-checks.ts";
-import { type Bench, type Case, checkStands, insert, newRecord, newRow, newScope } from "./bench.ts";
+import { type Bench, type Case, checkStands, insert, MAX_PROOF_BYTES, MAX_RECORD_BYTES, newRecord, newRow, newScope } from "./bench.ts";
 
 /** Cases of rows: a row that goes in comes out unchanged, and nothing else does. */
 export function rowCases(): readonly Case[] {
@@ -100,5 +100,3 @@ async function copiesRows({ open }: Bench): Promise<void> {
 }
 
 const MAX_SCOPE_CHARACTERS = 1366;
-const MAX_RECORD_BYTES = 65_537;
-const MAX_PROOF_BYTES = 16_384;

@@ -122,6 +122,20 @@ describe("rewrapAll", () => {
     expect(report.failures).toMatchObject([{ error: { code: "provider-failure" } }]);
   });
 
+  test("a store that keeps a part of many changes, and says that it kept all, is told of", async () => {
+    const { store, old, next } = await storeOf(10);
+    const forgetful: DataKeyStore = {
+      ...store,
+      async compareAndSwapMany(changes) {
+        for (const { row, expectedRevision } of changes.slice(3)) await store.compareAndSwap(row, expectedRevision);
+        return changes.map(() => true);
+      },
+    };
+    const report = await keysOf(forgetful, [next], [old]).rewrapAll();
+    expect(report).toMatchObject({ rows: 10, rewrapped: 7, failed: 3, retirable: [] }); // the second pass meets three rows, and none is kept
+    expect(report.failures.map(({ error }) => error.code)).toEqual(Array(3).fill("provider-failure"));
+  });
+
   test("several at once do each row once", async () => {
     const { store, old, next, tokens } = await storeOf(20);
     let swaps = 0;
@@ -131,6 +145,11 @@ describe("rewrapAll", () => {
         const isSwapped = await store.compareAndSwap(row, revision, options);
         if (isSwapped) swaps++;
         return isSwapped;
+      },
+      async compareAndSwapMany(changes, options) {
+        const answers = (await store.compareAndSwapMany?.(changes, options)) ?? [];
+        swaps += answers.filter((isSwapped) => isSwapped).length;
+        return answers;
       },
     };
     const reports = await Promise.all(Array.from({ length: 4 }, () => keysOf(counting, [next], [old]).rewrapAll({ concurrency: 3 })));
@@ -163,7 +182,7 @@ describe("rewrapAll", () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const stopping: DataKeyStore = {
-      ...store,
+      ...withoutMany(store),
       async compareAndSwap(row, revision) {
         controller.abort(reason);
         return await store.compareAndSwap(row, revision);
@@ -208,7 +227,7 @@ describe("a checkpoint", () => {
       },
     };
     const report = await keysOf(watching, [next], [old]).rewrapAll({ checkpoint });
-    expect(scans).toEqual([256, 88, 0, 256, 256, 88, 0]); // the rest, then all once more
+    expect(scans).toEqual([256, 256, 88, 88, 0, 256, 256, 88, 0]); // the rest, each page read back, then all once more
     expect(report).toMatchObject({ rows: 600, stale: 600, rewrapped: 600, retirable: [{ keyId: "old" }] });
     expect(await checkpoint.load()).toBeUndefined();
   });
@@ -305,6 +324,11 @@ async function expectTokensToOpen(keys: DataKeys, tokens: readonly (readonly [st
     expect(cipher.decrypt(token)).toBe(`of ${tenant}`);
   }
   await keys.close();
+}
+
+/** A store as others write it. */
+function withoutMany({ compareAndSwapMany: _many, ...store }: DataKeyStore): DataKeyStore {
+  return store;
 }
 
 /** The store's call number `at` fails, and does its work before or not. */
