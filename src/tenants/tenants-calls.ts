@@ -4,7 +4,6 @@ import type { OptionNames } from "../core/base/options.ts";
 import { CHANGE_OPTIONS, type ChangeOptions } from "./changes.ts";
 import type { WatchHealthOptions } from "./health/health-checks.ts";
 import type { HealthOptions } from "./health/reporter.ts";
-import type { MoveOptions } from "./moves/mover.ts";
 import type { TenantPolicy } from "./record/tenant-record.ts";
 
 // The options of the methods of `Tenants`, and the names that each knows.
@@ -41,7 +40,6 @@ export interface TenantsStatus {
 export const INVITE_OPTIONS: OptionNames<InviteOptions> = { ...CHANGE_OPTIONS, identity: true, policy: true };
 export const STAGE_OPTIONS: OptionNames<StageOptions> = { ...CHANGE_OPTIONS, identity: true };
 export const RETIRE_OPTIONS: OptionNames<RetireOptions> = { ...CHANGE_OPTIONS, force: true };
-export const MOVE_OPTIONS: OptionNames<MoveOptions> = { ...CHANGE_OPTIONS, wait: true, concurrency: true, onProgress: true };
 export const LIST_OPTIONS: OptionNames<ListTenantsOptions> = { ...CALL_OPTIONS, after: true };
 export const HEALTH_OPTIONS: OptionNames<HealthOptions> = { ...CALL_OPTIONS, countRecords: true, maxRows: true };
 export const WATCH_OPTIONS: OptionNames<WatchHealthOptions> = { signal: true, perSecond: true, everyMs: true };

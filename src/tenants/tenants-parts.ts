@@ -60,6 +60,7 @@ export function tenantsParts(options: TenantsOptions): TenantsParts {
     changes,
     audit,
     dataKeysOf: async (id) => (await residents.open(id, "write")).dataKeys(policy, policy.cacheMaxAgeMs, "background"),
+    keyringOf: async (id) => (await residents.open(id, "write")).jobKeyring,
   });
   return { policy, records, claims, audit, residents, changes, verifier, health, mover, shredder, reporter };
 }

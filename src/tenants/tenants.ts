@@ -14,7 +14,8 @@ import type { HealthOptions } from "./health/reporter.ts";
 import type { VerifyResult } from "./health/verifier.ts";
 import { stagedKeyOf, type TenantKeyDescription } from "./keys/staged-key.ts";
 import { PLATFORM_KEY, type TenantChange } from "./life-cycle/change.ts";
-import type { MoveOptions, MoveReport } from "./moves/mover.ts";
+import { type MoveOptions, moveOptions } from "./moves/move-options.ts";
+import type { MoveReport } from "./moves/mover.ts";
 import type { ShredReport } from "./moves/shredder.ts";
 import { lifeOfContext } from "./record/life.ts";
 import { DEFAULT_POLICY, heldMsOf, policyOf } from "./record/policy.ts";
@@ -28,7 +29,6 @@ import {
   type InviteOptions,
   LIST_OPTIONS,
   type ListTenantsOptions,
-  MOVE_OPTIONS,
   RETIRE_OPTIONS,
   type ReportOptions,
   type RetireOptions,
@@ -202,7 +202,7 @@ export class Tenants {
    *   throw
    */
   async move(id: string, options: MoveOptions = {}): Promise<MoveReport> {
-    const given = changeOptions(options, MOVE_OPTIONS, "Tenants.move");
+    const given = moveOptions(options);
     if (this.#parts.policy.dataKeyStore === undefined)
       throw invalidArgument("Tenants has no dataKeyStore", "Give the store of data keys to Tenants.");
     return await this.#parts.mover.move(tenantId(id), given);

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { DataKeyStore } from "../../src/core/contracts/data-key-store.ts";
+import { inspect } from "../../src/core/keyring/inspect.ts";
+import type { Keyring } from "../../src/core/keyring/keyring.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 import { vendor } from "./bench.ts";
 import { crashing, expectOpen, fill, keysNamed, pausing, SCOPES, stage } from "./moving.ts";
 
@@ -101,6 +104,58 @@ describe("a move", () => {
     expect(await (await tenants.keyring("acme")).decryptText(envelope)).toBe("under both");
     bench.service.setMode("vaults/acme/keys/second", "deleted");
     await (await tenants.keyring("acme")).encryptText("under the old one");
+  });
+
+  test("rewraps envelopes outside of the key table too, waits for those that fail, and looks again at what came in meanwhile", async () => {
+    const bench = vendor();
+    const { tenants, clock, service } = bench;
+    await bench.onboard("acme");
+    const blobs = new Map<string, Uint8Array>();
+    const put = async (name: string): Promise<void> => void blobs.set(name, await (await tenants.keyring("acme")).encryptText(name));
+    for (const name of ["a", "b", "locked"]) await put(name);
+    await stage(bench, "acme", "vaults/acme/keys/second");
+    let isLocked = true;
+    let passes = 0;
+    async function* envelopes(keyring: Keyring) {
+      passes++;
+      for (const [name, envelope] of blobs) {
+        if (keyIdsIn(envelope).every((keyId) => keyId.includes("second"))) continue;
+        if (name !== "locked" || !isLocked) blobs.set(name, await keyring.rewrap(envelope));
+        yield { name, outcome: name !== "locked" || !isLocked ? "rewrapped" : "not-possible" };
+      }
+    }
+    const held = await clock.finish(tenants.move("acme", { envelopes }));
+    expect(held).toMatchObject({
+      step: "announced",
+      failed: 0,
+      envelopes: { rewrapped: 2, failed: 1, failures: [{ name: "locked", outcome: "not-possible" }] },
+    });
+    isLocked = false;
+    const report = await clock.finish(tenants.move("acme", { envelopes }));
+    expect(report).toMatchObject({ step: "retired", envelopes: { rewrapped: 1, failed: 0, failures: [] } });
+    expect(passes).toBe(3);
+    service.setMode("vaults/acme/keys/saas", "deleted");
+    for (const [name, envelope] of blobs) expect(await (await bench.another().keyring("acme")).decryptText(envelope)).toBe(name);
+    expect((await tenants.move("acme")).envelopes).toBe(undefined); // it did not look
+    expect((await tenants.move("acme", { envelopes })).envelopes).toEqual({ rewrapped: 0, failed: 0, failures: [] });
+    async function* rows() {
+      yield { id: 1 };
+    }
+    expect(await refusalCode(() => tenants.move("acme", untyped({ envelopes: rows })))).toBe("invalid-argument");
+  });
+
+  test.each([
+    { concurrency: Number.NaN },
+    { wait: "no" },
+    { onProgress: "log" },
+    { envelopes: [] },
+    { enveloppes: () => [] },
+  ])("refuses %j before it changes anything", async (options) => {
+    const bench = vendor();
+    await bench.onboard("acme");
+    await stage(bench, "acme", "vaults/acme/keys/second");
+    expect(await refusalCode(() => bench.tenants.move("acme", untyped(options)))).toBe("invalid-argument");
+    expect((await bench.tenants.show("acme")).move).toBe(null);
   });
 
   test("needs a store of data keys, and a verified key", async () => {
@@ -224,3 +279,8 @@ test("C16 a move survives a suspension at any point", async () => {
     expect(at).toBeLessThan(50);
   }
 });
+
+function keyIdsIn(envelope: Uint8Array): readonly string[] {
+  const found = inspect(envelope);
+  return "recipients" in found ? found.recipients.map(({ keyId }) => keyId) : [];
+}

@@ -1,21 +1,15 @@
 import { EnvelockError } from "../../core/base/errors.ts";
 import { sleep } from "../../core/base/wait.ts";
+import type { Keyring } from "../../core/keyring/keyring.ts";
 import type { DataKeys } from "../../fields/data-keys.ts";
 import type { KeyRowFailure } from "../../fields/jobs/key-rows.ts";
 import type { Residents } from "../access/residents.ts";
 import type { AuditQueue } from "../audit/audit-queue.ts";
-import type { ChangeOptions, TenantChanges } from "../changes.ts";
+import type { TenantChanges } from "../changes.ts";
 import type { TenantMove, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
-
-export interface MoveOptions extends ChangeOptions {
-  /** Whether the call waits until every process knows the new key. Without it the call returns, and a later one goes on. Default true. */
-  readonly wait?: boolean;
-  /** The number of data keys in flight. Default 8. */
-  readonly concurrency?: number;
-  /** Called after each page of data keys. */
-  readonly onProgress?: (progress: { readonly rows: number; readonly failed: number }) => void;
-}
+import { type MovedEnvelopes, moveEnvelopes } from "./envelopes.ts";
+import type { MoveOptions } from "./move-options.ts";
 
 /** Where a move stands when `move` returns. */
 export interface MoveReport {
@@ -28,6 +22,8 @@ export interface MoveReport {
   readonly failed: number;
   /** The first hundred of them, and of rows without a readable scope, which hold back nothing. */
   readonly failures: readonly KeyRowFailure[];
+  /** The envelopes outside of the key table. Undefined if this call did not look at them: any number may name an old key. */
+  readonly envelopes: MovedEnvelopes | undefined;
   /** The time until the next step may begin, if the call did not wait. */
   readonly waitMs: number;
 }
@@ -38,6 +34,7 @@ export interface MoverParts {
   readonly changes: TenantChanges;
   readonly audit: AuditQueue;
   dataKeysOf(id: string): Promise<DataKeys>;
+  keyringOf(id: string): Promise<Keyring>;
 }
 
 /**
@@ -63,12 +60,13 @@ export class TenantMover {
    */
   async move(id: string, options: MoveOptions): Promise<MoveReport> {
     let rewrapped = 0;
+    let envelopes: MovedEnvelopes | undefined;
     let record = await this.#begin(id, options);
     for (;;) {
       const { move } = record;
       if (move === null)
         throw new EnvelockError("unavailable", `the move of tenant ${id} was ended by another process`, { whose: "vendor" });
-      const report = { record, step: move.step, rewrapped, failed: 0, failures: [], waitMs: 0 };
+      const report = { record, step: move.step, rewrapped, failed: 0, failures: [], envelopes, waitMs: 0 };
       switch (move.step) {
         case "dual":
         case "announced": {
@@ -83,6 +81,8 @@ export class TenantMover {
           const pass = await this.#rewrap(record, options);
           rewrapped += pass.rewrapped;
           if (pass.failed > 0) return { ...report, ...pass, rewrapped };
+          envelopes = await this.#envelopes(record, envelopes, options);
+          if (isHeldBack(envelopes)) return { ...report, rewrapped, envelopes };
           record = await this.#step(id, "rewrapped", move, options);
           break;
         }
@@ -91,6 +91,8 @@ export class TenantMover {
           rewrapped += pass.rewrapped;
           const proof = pass.failed > 0 ? pass : await this.#prove(record, options);
           if (proof.failed > 0) return { ...report, ...proof, rewrapped };
+          envelopes = await this.#envelopes(record, envelopes, options);
+          if (isHeldBack(envelopes)) return { ...report, rewrapped, envelopes };
           record = await this.#step(id, "proved", move, options);
           break;
         }
@@ -103,7 +105,7 @@ export class TenantMover {
           );
           break;
         case "retired":
-          return report;
+          return { ...report, envelopes: envelopes ?? (await this.#envelopes(record, undefined, options)) };
       }
     }
   }
@@ -125,6 +127,18 @@ export class TenantMover {
     const dataKeys = await this.#dataKeys(record);
     const { rewrapped, failed, unplaced, failures } = await dataKeys.rewrapAll(this.#jobOptions(record, options));
     return { rewrapped, failed: failed - unplaced, failures };
+  }
+
+  /** Goes over what the caller keeps outside of the key table, if it gave a way to. */
+  async #envelopes(
+    record: TenantRecord,
+    before: MovedEnvelopes | undefined,
+    { envelopes, signal }: MoveOptions,
+  ): Promise<MovedEnvelopes | undefined> {
+    if (envelopes === undefined) return undefined;
+    this.#parts.residents.note(record);
+    const keyring = await this.#parts.keyringOf(record.id);
+    return await moveEnvelopes(envelopes(keyring, signal === undefined ? {} : { signal }), before, signal);
   }
 
   /** Opens every data key, and looks for one that still names an old key. */
@@ -152,6 +166,10 @@ export class TenantMover {
       },
     };
   }
+}
+
+function isHeldBack(envelopes: MovedEnvelopes | undefined): boolean {
+  return envelopes !== undefined && envelopes.failed > 0;
 }
 
 type Pass = Pick<MoveReport, "rewrapped" | "failed" | "failures">;
