@@ -1,11 +1,10 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import type { DataKeyStore } from "envelock/fields";
+import { fileURLToPath } from "node:url";
+import { buildIn, type Job, type Sealed, type Work, workOf } from "./builds.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
 
 /**
@@ -34,72 +33,6 @@ export async function compareTable(rev: string): Promise<string> {
   }
 }
 
-/** What both builds export. */
-interface Build {
-  readonly DataKey: typeof import("envelock").DataKey;
-  readonly Keyring: typeof import("envelock").Keyring;
-  readonly DataKeys: typeof import("envelock/fields").DataKeys;
-  readonly memoryStore: typeof import("envelock/fields").memoryStore;
-  readonly localKey: typeof import("envelock/providers/local").localKey;
-}
-
-/** Imports the package that stands in a folder by its own name, so that its own `exports` say where the files are. */
-async function buildIn(folder: string): Promise<Build> {
-  const entry = join(folder, `bench-entry-${process.pid}.mjs`);
-  writeFileSync(entry, ENTRY);
-  try {
-    return await import(pathToFileURL(entry).href);
-  } finally {
-    rmSync(entry);
-  }
-}
-
-/** The same jobs by one build, under the same keys. */
-interface Work {
-  readonly name: string;
-  readonly jobs: readonly Job[];
-}
-
-interface Job {
-  readonly name: string;
-  readonly plaintext: Uint8Array | string;
-  seal(): Sealed | Promise<Sealed>;
-  open(sealed: Sealed): Sealed | Promise<Sealed>;
-}
-
-type Sealed = Uint8Array | string;
-
-async function workOf({ DataKey, Keyring, DataKeys, localKey }: Build, store: DataKeyStore, name: string): Promise<Work> {
-  const keyring = new Keyring({ wrapWith: [localKey({ keyId: "bench", key: KEY })], context: { tenant: "acme" } });
-  const dataKey = DataKey.from(KEY, { tenant: "acme" });
-  const field = await new DataKeys({ keyring, store }).field({ table: "users", column: "email" });
-  const tokens = [16, 64, 256, 1024].map((bytes): Job => {
-    const plaintext = PLAINTEXT.subarray(0, bytes);
-    return {
-      name: `token ${bytes} B`,
-      plaintext,
-      seal: () => dataKey.encryptToken(plaintext, FIELD),
-      open: (token) => dataKey.decryptToken(bytesOf(token), FIELD),
-    };
-  });
-  const text: Job = {
-    name: "field 64 B, text to text",
-    plaintext: TEXT,
-    seal: () => field.encrypt(TEXT, ROW),
-    open: (token) => field.decrypt(String(token), ROW),
-  };
-  const envelopes = [256, 4096, 65_536, 1_048_576].map((bytes): Job => {
-    const plaintext = PLAINTEXT.subarray(0, bytes);
-    return {
-      name: `envelope ${bytes} B`,
-      plaintext,
-      seal: () => keyring.encrypt(plaintext, OBJECT),
-      open: (envelope) => keyring.decrypt(bytesOf(envelope), OBJECT),
-    };
-  });
-  return { name, jobs: [...tokens, text, ...envelopes] };
-}
-
 function contestsOf(old: Work, present: Work): readonly Contest[] {
   return present.jobs.flatMap((own, place) => {
     const before = old.jobs[place] ?? own;
@@ -119,23 +52,8 @@ function contestsOf(old: Work, present: Work): readonly Contest[] {
   });
 }
 
-function bytesOf(sealed: Sealed): Uint8Array {
-  if (typeof sealed === "string") throw new Error("expected bytes");
-  return sealed;
-}
-
 function git(...args: readonly string[]): void {
   execFileSync("git", args, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
 }
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const ENTRY = `export { DataKey, Keyring } from "envelock";
-export { DataKeys, memoryStore } from "envelock/fields";
-export { localKey } from "envelock/providers/local";
-`;
-const KEY: Uint8Array = randomBytes(32);
-const PLAINTEXT: Uint8Array = randomBytes(1_048_576);
-const TEXT = randomBytes(48).toString("base64");
-const FIELD = { table: "users", column: "email", row: "12345" };
-const ROW = { row: 12345 };
-const OBJECT = { context: { object: "invoices/7.pdf" } };

@@ -16,6 +16,7 @@ import { localKey } from "envelock/providers/local";
 import { CompactEncrypt, compactDecrypt } from "jose";
 import { configureKeys, decryptOnRead, encryptOnWrite } from "prisma-field-encryption/dist/encryption.js";
 import { idiomaticOpen, idiomaticSeal } from "./idiomatic.ts";
+import { sodiumNative } from "./sodium.ts";
 
 /** One way of encrypting a field of text to text, its key in hand. */
 export interface FieldContestant {
@@ -36,7 +37,11 @@ export function idiomaticField(): FieldContestant {
 }
 
 export async function fieldContestants(): Promise<readonly FieldContestant[]> {
-  return [await envelock(), noble(), await cloak(), await prismaFieldEncryption(), await jose(), aws()];
+  return [await envelock(), ...(await otherFieldContestants())];
+}
+
+export async function otherFieldContestants(): Promise<readonly FieldContestant[]> {
+  return [sodium(), noble(), await cloak(), await prismaFieldEncryption(), await jose(), aws()];
 }
 
 async function envelock(): Promise<FieldContestant> {
@@ -47,6 +52,16 @@ async function envelock(): Promise<FieldContestant> {
     name: "envelock field",
     encrypt: (text) => cipher.encrypt(text, place),
     decrypt: (sealed) => cipher.decrypt(sealed, place),
+  };
+}
+
+function sodium(): FieldContestant {
+  const key = randomBytes(32);
+  const { seal, open } = sodiumNative();
+  return {
+    name: "sodium-native",
+    encrypt: (text) => seal(key, AAD, Buffer.from(text)).toString("base64url"),
+    decrypt: (sealed) => open(key, AAD, Buffer.from(sealed, "base64url")).toString(),
   };
 }
 
@@ -140,4 +155,4 @@ function aws(): FieldContestant {
   };
 }
 
-const AAD = Buffer.from("tenant=acme;table=users;column=email;row=12345");
+export const AAD: Buffer = Buffer.from("tenant=acme;table=users;column=email;row=12345");

@@ -14,11 +14,6 @@ export async function fieldContests(): Promise<readonly Contest[]> {
   return [...sized.flat(), ...(await recordContests())];
 }
 
-/** Text to text by the library alone, for a comparison of engines. */
-export async function fieldTextContests(): Promise<readonly Contest[]> {
-  return await contestsOf(64, idiomaticField(), (await fieldContestants()).slice(0, 1));
-}
-
 async function contestsOf(bytes: number, baseline: FieldContestant, contestants: readonly FieldContestant[]): Promise<readonly Contest[]> {
   const text = textOf(bytes);
   const prove = async (): Promise<void> => {

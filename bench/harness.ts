@@ -1,5 +1,3 @@
-import { measure } from "mitata";
-
 /** One way of doing the job that a contest times. */
 export interface Contestant {
   readonly name: string;
@@ -35,11 +33,13 @@ export async function runContest(
 ): Promise<readonly Row[]> {
   await prove();
   const everybody = [baseline, ...contestants];
-  for (const contestant of everybody) await measure(await batchOf(contestant), WARM_UP); // else what is timed is the compiler
+  const batches = new Map<Contestant, Batch>();
+  for (const contestant of everybody) batches.set(contestant, await warmedUp(contestant)); // else what is timed is the compiler
   const slots = new Map<Contestant, Slot[]>(everybody.map((contestant) => [contestant, []]));
   for (let repetition = 0; repetition < repetitions; repetition++) {
     for (const contestant of shuffled(everybody, repetition)) {
-      slots.get(contestant)?.push(await slotOf(contestant));
+      const batch = batches.get(contestant);
+      if (batch !== undefined) slots.get(contestant)?.push(await slotOf(batch));
     }
   }
   const base = slots.get(baseline) ?? [];
@@ -63,17 +63,48 @@ interface Slot {
   readonly cpuMicroseconds: number;
 }
 
-async function slotOf(contestant: Contestant): Promise<Slot> {
-  const batch = await batchOf(contestant);
-  let batches = 0;
-  const counted = (): unknown => {
-    batches++;
-    return batch();
-  };
+/** Some calls, one after the other, so that the clock is read seldom, and that sync and async contestants pay the same for being measured. */
+interface Batch {
+  readonly calls: number;
+  run(): unknown;
+}
+
+async function warmedUp({ run }: Contestant): Promise<Batch> {
+  const first = run();
+  await first; // what is one at a time must not be still under way
+  const batchOf = (calls: number): Batch => ({
+    calls,
+    run:
+      first instanceof Promise
+        ? async () => {
+            for (let call = 0; call < calls; call++) await run();
+          }
+        : () => {
+            for (let call = 0; call < calls; call++) run();
+          },
+  });
+  const { microseconds } = await timed(batchOf(1), WARM_UP_CPU_MS, LEAST_WARM_UP);
+  return batchOf(Math.min(MOST_CALLS, Math.max(1, Math.round(BATCH_MICROSECONDS / microseconds))));
+}
+
+async function slotOf(batch: Batch): Promise<Slot> {
+  return await timed(batch, SLOT_CPU_MS, LEAST_BATCHES);
+}
+
+/** Repeats a batch until it has used so much processor time, and as often as that at least. */
+async function timed({ calls, run }: Batch, cpuMs: number, least: number): Promise<Slot> {
+  const times: number[] = [];
   const before = process.cpuUsage();
-  const { p50 } = await measure(counted, SLOT);
-  const { user, system } = process.cpuUsage(before);
-  return { microseconds: p50 / 1000 / BATCH, cpuMicroseconds: (user + system) / batches / BATCH };
+  let cpu = 0;
+  while (times.length < least || cpu < cpuMs * 1000) {
+    const start = performance.now();
+    const running = run();
+    if (running instanceof Promise) await running;
+    times.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(before);
+    cpu = user + system;
+  }
+  return { microseconds: (median(times) * 1000) / calls, cpuMicroseconds: cpu / times.length / calls };
 }
 
 /** The rows as a Markdown table, as bench/README.md holds them. */
@@ -91,20 +122,6 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** Many calls to a sample, one after the other, so that sync and async contestants pay the same for being measured. */
-async function batchOf({ run }: Contestant): Promise<() => unknown> {
-  const first = run();
-  await first; // what is one at a time must not be still under way
-  if (!(first instanceof Promise)) {
-    return () => {
-      for (let call = 0; call < BATCH; call++) run();
-    };
-  }
-  return async () => {
-    for (let call = 0; call < BATCH; call++) await run();
-  };
-}
-
 /** Fisher-Yates over a small generator of its own, so that a run can be repeated. */
 function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
   const order = [...items];
@@ -119,6 +136,9 @@ function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
 }
 
 const REPETITIONS = 11;
-const BATCH = 50;
-const WARM_UP = { min_cpu_time: 800e6, min_samples: 4, batch_threshold: 0 } as const;
-const SLOT = { min_cpu_time: 60e6, min_samples: 12, warmup_samples: 2, batch_threshold: 0 } as const;
+const BATCH_MICROSECONDS = 500;
+const MOST_CALLS = 200;
+const SLOT_CPU_MS = 25;
+const LEAST_BATCHES = 3;
+const WARM_UP_CPU_MS = 300;
+const LEAST_WARM_UP = 3;

@@ -1,10 +1,10 @@
 import { blobTable } from "./blobs.ts";
 import { s3BlobTable } from "./blobs-s3.ts";
 import { compareTable } from "./compare.ts";
-import { engineTables } from "./engines.ts";
+import { engineRowsTable, enginesTable } from "./engines.ts";
 import { entrySizeTable } from "./entry-size.ts";
 import { envelopeContests } from "./envelope.ts";
-import { fieldContests, fieldTextContests, overheadTable } from "./field.ts";
+import { fieldContests, overheadTable } from "./field.ts";
 import { insertTable } from "./field-insert.ts";
 import { fieldTokenContests } from "./field-token.ts";
 import { type Contest, runContest, tableOf } from "./harness.ts";
@@ -44,8 +44,8 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
 
 /** The suites that run only where they are named. */
 const NAMED: typeof SUITES = {
-  "field-text": async () => timed(await fieldTextContests()),
-  engines: engineTables,
+  engines: enginesTable,
+  "engine-rows": engineRowsTable,
   "tenants-fairness": () => fairnessTable(),
   jobs: () => jobsTable(),
 };
