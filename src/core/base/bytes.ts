@@ -15,9 +15,7 @@ export function viewOf(bytes: Uint8Array): Uint8Array {
 
 /** Copies bytes into an ArrayBuffer of their own. */
 export function copyOf(bytes: Uint8Array): OwnedBytes {
-  const copy = new Uint8Array(bytes.length);
-  copy.set(bytes);
-  return copy;
+  return new Uint8Array(bytes);
 }
 
 /** Returns the same bytes, without a copy if they already own exactly their ArrayBuffer. */

@@ -230,10 +230,11 @@ function writeText(text: string, target: Uint8Array, start: number): number {
   return at;
 }
 
-/** Copies in a loop, because the parts are short. Bytes beyond the end of `target` are dropped: see `KeyContext.write`. */
+/** Copies. Bytes that have no room in `target` are dropped: see `KeyContext.write`. */
 function put(bytes: Uint8Array, target: Uint8Array, offset: number): number {
-  for (let at = 0; at < bytes.length; at++) target[offset + at] = bytes[at] ?? 0;
-  return offset + bytes.length;
+  const end = offset + bytes.length;
+  if (end <= target.length) target.set(bytes, offset);
+  return end;
 }
 
 function uint16(value: number): OwnedBytes {

@@ -1,6 +1,6 @@
 import { SALT_BYTES, XAES_KEY_BYTES, XAES_NONCE_BYTES, XAES_OVERHEAD_BYTES } from "../../../contracts/suite.ts";
 import { plaintextBytesOf } from "../../body-sizes.ts";
-import { copyIn, copyOut, copyPartsIn, LOOPED_BYTES, taken } from "../copies.ts";
+import { copyIn, copyPartsIn, Results } from "../copies.ts";
 import type { ChunkKeys, CoarseEngine, CoarseXaes, Opened } from "../engine.ts";
 import type { NativeFunctions } from "./functions.ts";
 import { AAD_AT, AAD_ROOM, INFO_AT, INFO_ROOM, MESSAGE_AT, MESSAGE_ROOM, PREFIX_ROOM, SECRET_AT, SECRET_ROOM } from "./scratch.ts";
@@ -13,6 +13,8 @@ import { AAD_AT, AAD_ROOM, INFO_AT, INFO_ROOM, MESSAGE_AT, MESSAGE_ROOM, PREFIX_
  */
 export function nativeCoarse(native: NativeFunctions, allocate: (bytes: number) => Uint8Array<ArrayBuffer>): CoarseEngine {
   const scratch = new Uint8Array(native.scratch);
+  const message = new Results(scratch, MESSAGE_AT);
+  const plain = new Results(scratch, TEXT_AT);
 
   const xaes = (key: Uint8Array): CoarseXaes => {
     const kept = new Uint8Array(new ArrayBuffer(2 * XAES_KEY_BYTES));
@@ -29,26 +31,26 @@ export function nativeCoarse(native: NativeFunctions, allocate: (bytes: number) 
     return {
       sealFresh(aad, plaintext, target, offset) {
         if (aad.length > AAD_ROOM) return undefined;
-        if (plaintext.length > LOOPED_BYTES) {
+        if (plaintext.length > SMALL_BYTES) {
           if (!arePlain(plaintext, target)) return undefined;
           copyIn(scratch, aad, AAD_AT);
           return native.sealInto(kept, aad.length, plaintext, target, offset);
         }
         const written = sealSmall(aad, plaintext, true);
-        copyOut(scratch, MESSAGE_AT, written, target, offset);
+        message.copyTo(target, offset, written);
         return written;
       },
       dangerSealWithNonce(nonce, aad, plaintext, target, offset) {
         if (aad.length > AAD_ROOM || plaintext.length > MOST_SMALL_BYTES) return undefined;
         copyIn(scratch, nonce, MESSAGE_AT);
         const written = sealSmall(aad, plaintext, false) - XAES_NONCE_BYTES;
-        copyOut(scratch, TEXT_AT, written, target, offset);
+        plain.copyTo(target, offset, written);
         return written;
       },
       open(aad, sealed, offset) {
         const bytes = sealed.length - offset - XAES_OVERHEAD_BYTES;
         if (bytes < 0 || aad.length > AAD_ROOM) return undefined;
-        if (bytes > LOOPED_BYTES) {
+        if (bytes > SMALL_BYTES) {
           if (!arePlain(sealed)) return undefined;
           copyIn(scratch, aad, AAD_AT);
           const plaintext = allocate(bytes);
@@ -56,8 +58,9 @@ export function nativeCoarse(native: NativeFunctions, allocate: (bytes: number) 
           return isOpen === true ? plaintext : isOpen;
         }
         copyIn(scratch, aad, AAD_AT);
-        copyIn(scratch, offset === 0 ? sealed : sealed.subarray(offset), MESSAGE_AT);
-        return native.open(kept, aad.length, bytes) && taken(scratch, TEXT_AT, bytes);
+        const isAfterPrefix = offset <= PREFIX_ROOM; // what stands before the message then goes along, which is cheaper than a view
+        copyIn(scratch, isAfterPrefix ? sealed : sealed.subarray(offset), isAfterPrefix ? MESSAGE_AT - offset : MESSAGE_AT);
+        return native.open(kept, aad.length, bytes) && plain.take(bytes);
       },
       sealText(aad, prefix, text) {
         if (aad.length > AAD_ROOM || prefix.length > PREFIX_ROOM) return undefined;
@@ -94,7 +97,7 @@ export function nativeCoarse(native: NativeFunctions, allocate: (bytes: number) 
       if (infoBytes === undefined) return undefined;
       copyIn(scratch, key, SECRET_AT);
       native.expand(isWide, key.length, infoBytes, bytes);
-      return taken(scratch, MESSAGE_AT, bytes);
+      return message.take(bytes);
     },
     sealBody(inputKey, salt, info, plaintext, target, offset) {
       const infoBytes = arePlain(plaintext, target) ? writeInfo(info) : undefined;
@@ -133,5 +136,7 @@ function arePlain(input: Uint8Array, target?: Uint8Array): boolean {
   return target === undefined || (target.buffer instanceof ArrayBuffer && target.buffer !== input.buffer);
 }
 
+/** The longest plaintext that passes through the scratch, if its array has no length that must be kept. */
+const SMALL_BYTES = 96;
 const TEXT_AT: number = MESSAGE_AT + XAES_NONCE_BYTES;
 const MOST_SMALL_BYTES: number = MESSAGE_ROOM - XAES_OVERHEAD_BYTES;

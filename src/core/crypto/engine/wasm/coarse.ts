@@ -1,7 +1,7 @@
 import { byteAt, utf8Length } from "../../../base/bytes.ts";
 import { TAG_BYTES, XAES_NONCE_BYTES, XAES_OVERHEAD_BYTES } from "../../../contracts/suite.ts";
 import { BODY_PREFIX_BYTES } from "../../body-sizes.ts";
-import { copyIn, copyOut, copyPartsIn, taken } from "../copies.ts";
+import { copyIn, copyPartsIn, Results, taken } from "../copies.ts";
 import type { CoarseEngine, CoarseXaes, Opened } from "../engine.ts";
 import type { Wasm } from "./instance.ts";
 import { openPieces, PIECE_BYTES, sealPieces } from "./pieces.ts";
@@ -33,6 +33,10 @@ export interface MemoryText {
 export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
   const { call, memory, at } = wasm;
   const text = runtime.textIn(memory);
+  const message = new Results(memory, at.io);
+  const plain = new Results(memory, at.io + PREFIX_ROOM + XAES_NONCE_BYTES);
+  const bodyPlain = new Results(memory, at.io + BODY_PREFIX_BYTES);
+  const derived = new Results(memory, at.out);
   const pool = memory.subarray(at.pool, at.pool + POOL_BYTES);
   let poolUsed = POOL_BYTES;
 
@@ -64,13 +68,13 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
       const bytes = plaintext.length;
       begin(aad);
       if (bytes > PIECE_BYTES) {
-        copyOut(memory, at.io, XAES_NONCE_BYTES, target, offset);
+        message.copyTo(target, offset, XAES_NONCE_BYTES);
         call.startXaes(0, aad.length);
         return XAES_NONCE_BYTES + sealPieces(wasm, plaintext, target, offset + XAES_NONCE_BYTES);
       }
       copyIn(memory, plaintext, at.io + XAES_NONCE_BYTES);
       call.seal(0, aad.length, bytes);
-      copyOut(memory, at.io, bytes + XAES_OVERHEAD_BYTES, target, offset);
+      message.copyTo(target, offset, bytes + XAES_OVERHEAD_BYTES);
       return bytes + XAES_OVERHEAD_BYTES;
     };
 
@@ -97,9 +101,10 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
           call.startXaes(0, aad.length);
           return openPieces(wasm, sealed.subarray(offset + XAES_NONCE_BYTES));
         }
-        copyIn(memory, offset === 0 ? sealed : sealed.subarray(offset), at.io);
-        if (call.open(0, aad.length, bytes) !== 1) return false;
-        return taken(memory, at.io + XAES_NONCE_BYTES, bytes);
+        const isAfterPrefix = offset <= PREFIX_ROOM; // what stands before the message then goes along, which is cheaper than a view
+        copyIn(memory, isAfterPrefix ? sealed : sealed.subarray(offset), at.io + PREFIX_ROOM - (isAfterPrefix ? offset : 0));
+        if (call.open(PREFIX_ROOM, aad.length, bytes) !== 1) return false;
+        return plain.take(bytes);
       },
       sealText(aad, prefix, plaintext) {
         if (3 * plaintext.length > MAX_TEXT_BYTES || prefix.length > PREFIX_ROOM || !takes(aad, 3 * plaintext.length)) return undefined;
@@ -142,7 +147,7 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
       if (infoBytes === undefined) return undefined;
       copyIn(memory, key, at.key);
       call.derive(key.length, infoBytes, bytes);
-      return taken(memory, at.out, bytes);
+      return derived.take(bytes);
     },
     sealBody(inputKey, salt, info, plaintext, target, offset) {
       const bytes = plaintext.length;
@@ -153,7 +158,7 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
       copyIn(memory, salt, at.io);
       copyIn(memory, plaintext, at.io + BODY_PREFIX_BYTES);
       call.sealBody(infoBytes, bytes);
-      copyOut(memory, at.io, bytes + BODY_PREFIX_BYTES + TAG_BYTES, target, offset);
+      message.copyTo(target, offset, bytes + BODY_PREFIX_BYTES + TAG_BYTES);
       return bytes + BODY_PREFIX_BYTES + TAG_BYTES;
     },
     openBody(inputKey, info, body): Opened | undefined {
@@ -164,7 +169,7 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
       copyIn(memory, inputKey, at.key);
       copyIn(memory, body, at.io);
       if (call.openBody(infoBytes, bytes) !== 1) return false;
-      return taken(memory, at.io + BODY_PREFIX_BYTES, bytes);
+      return bodyPlain.take(bytes);
     },
     sealChunks: () => undefined,
     openChunks: () => undefined,
