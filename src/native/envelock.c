@@ -71,7 +71,7 @@ typedef struct {
   EVP_CIPHER *gcm, *ecb;
   EVP_MD *sha256, *sha512;
   EVP_CIPHER_CTX *sealing, *opening, *blocks;
-  EVP_MD_CTX *digest;
+  EVP_MD_CTX *digest, *inner, *outer; // of an HMAC: one that works, and the two beginnings
   bool has_block_key; // whether `blocks` is keyed with what follows: of many tokens under one key, only the first has to set it
   uint8_t block_key[KEY];
   uint8_t pool[POOL]; // of random bytes, wiped as they are used
@@ -515,36 +515,45 @@ typedef struct {
   size_t bytes, block;
 } hash_kind;
 
-// HMAC (RFC 2104) of `before | message | counter`. The key has a block at most.
-static bool hmac(EVP_MD_CTX *digest, hash_kind hash, span key, span before, span message, uint8_t counter, uint8_t mac[MAX_DIGEST]) {
+// The two beginnings of an HMAC (RFC 2104), keyed once for all blocks. The key has a block of the hash at most.
+static bool key_hmac(thread_state *state, hash_kind hash, span key) {
   uint8_t pad[MAX_DIGEST_BLOCK];
-  unsigned done;
   memset(pad, 0x36, hash.block);
   for (size_t at = 0; at < key.bytes; at++) pad[at] ^= key.at[at];
-  bool is_done = EVP_DigestInit_ex(digest, hash.algorithm, NULL) == 1 && EVP_DigestUpdate(digest, pad, hash.block) == 1 &&
-                 (before.bytes == 0 || EVP_DigestUpdate(digest, before.at, before.bytes) == 1) &&
-                 EVP_DigestUpdate(digest, message.at, message.bytes) == 1 && EVP_DigestUpdate(digest, &counter, 1) == 1 &&
-                 EVP_DigestFinal_ex(digest, mac, &done) == 1;
+  bool is_done = EVP_DigestInit_ex(state->inner, hash.algorithm, NULL) == 1 && EVP_DigestUpdate(state->inner, pad, hash.block) == 1;
   for (size_t at = 0; at < hash.block; at++) pad[at] ^= 0x36 ^ 0x5c;
-  is_done = is_done && EVP_DigestInit_ex(digest, hash.algorithm, NULL) == 1 && EVP_DigestUpdate(digest, pad, hash.block) == 1 &&
-            EVP_DigestUpdate(digest, mac, hash.bytes) == 1 && EVP_DigestFinal_ex(digest, mac, &done) == 1;
+  is_done = is_done && EVP_DigestInit_ex(state->outer, hash.algorithm, NULL) == 1 && EVP_DigestUpdate(state->outer, pad, hash.block) == 1;
   OPENSSL_cleanse(pad, sizeof pad);
   return is_done;
+}
+
+// Of `before | message | counter`. Unless it is the last one under a key, it works on a copy of each beginning.
+static bool hmac(thread_state *state, hash_kind hash, bool is_last, span before, span message, uint8_t counter, uint8_t mac[MAX_DIGEST]) {
+  unsigned done;
+  EVP_MD_CTX *inner = is_last ? state->inner : state->digest, *outer = is_last ? state->outer : state->digest;
+  return (is_last || EVP_MD_CTX_copy_ex(inner, state->inner) == 1) &&
+         (before.bytes == 0 || EVP_DigestUpdate(inner, before.at, before.bytes) == 1) &&
+         EVP_DigestUpdate(inner, message.at, message.bytes) == 1 && EVP_DigestUpdate(inner, &counter, 1) == 1 &&
+         EVP_DigestFinal_ex(inner, mac, &done) == 1 && (is_last || EVP_MD_CTX_copy_ex(outer, state->outer) == 1) &&
+         EVP_DigestUpdate(outer, mac, hash.bytes) == 1 && EVP_DigestFinal_ex(outer, mac, &done) == 1;
 }
 
 static bool expand(thread_state *state, bool is_wide, span key, span context, uint8_t *derived, size_t bytes) {
   uint8_t block[MAX_DIGEST];
   hash_kind hash = is_wide ? (hash_kind){state->sha512, 64, 128} : (hash_kind){state->sha256, 32, 64};
   span before = {block, 0};
-  bool is_done = key.bytes <= hash.block;
+  bool is_copied = bytes > hash.bytes, is_done = key.bytes <= hash.block && key_hmac(state, hash, key);
   for (uint8_t counter = 1; is_done && bytes > 0; counter++) {
-    is_done = hmac(state->digest, hash, key, before, context, counter, block);
     size_t taken = bytes < hash.bytes ? bytes : hash.bytes;
+    is_done = hmac(state, hash, bytes == taken, before, context, counter, block);
     if (is_done) memcpy(derived, block, taken);
     derived += taken;
     bytes -= taken;
     before.bytes = hash.bytes;
   }
+  EVP_DigestInit_ex(state->inner, hash.algorithm, NULL); // what is derived stands in a context until its next beginning
+  EVP_DigestInit_ex(state->outer, hash.algorithm, NULL);
+  if (is_copied) EVP_DigestInit_ex(state->digest, hash.algorithm, NULL);
   OPENSSL_cleanse(block, sizeof block);
   return is_done;
 }
@@ -730,6 +739,8 @@ static void drop_state(napi_env env, void *data, void *hint) {
   EVP_CIPHER_CTX_free(state->opening);
   EVP_CIPHER_CTX_free(state->blocks);
   EVP_MD_CTX_free(state->digest);
+  EVP_MD_CTX_free(state->inner);
+  EVP_MD_CTX_free(state->outer);
   EVP_CIPHER_free(state->gcm);
   EVP_CIPHER_free(state->ecb);
   EVP_MD_free(state->sha256);
@@ -748,8 +759,10 @@ static bool fetch_algorithms(thread_state *state) {
   state->opening = EVP_CIPHER_CTX_new();
   state->blocks = EVP_CIPHER_CTX_new();
   state->digest = EVP_MD_CTX_new();
+  state->inner = EVP_MD_CTX_new();
+  state->outer = EVP_MD_CTX_new();
   return state->gcm != NULL && state->ecb != NULL && state->sha256 != NULL && state->sha512 != NULL && state->sealing != NULL &&
-         state->opening != NULL && state->blocks != NULL && state->digest != NULL &&
+         state->opening != NULL && state->blocks != NULL && state->digest != NULL && state->inner != NULL && state->outer != NULL &&
          EVP_EncryptInit_ex2(state->sealing, state->gcm, NULL, NULL, NULL) == 1 &&
          EVP_DecryptInit_ex2(state->opening, state->gcm, NULL, NULL, NULL) == 1 &&
          EVP_EncryptInit_ex2(state->blocks, state->ecb, NULL, NULL, NULL) == 1 && EVP_CIPHER_CTX_set_padding(state->blocks, 0) == 1;
