@@ -9,7 +9,6 @@ import {
   generateKeyPairSync,
   type KeyObject,
   randomFillSync,
-  timingSafeEqual,
 } from "node:crypto";
 import { copyOf, type OwnedBytes, ownedBytes, toBase64Url, wipe } from "../../base/bytes.ts";
 import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
@@ -22,6 +21,7 @@ import { release } from "./node-release.ts";
 import { nodeSiv } from "./node-siv.ts";
 import { nodeText } from "./node-text.ts";
 import { createNoncePool } from "./nonce-pool.ts";
+import { timingSafeEqual } from "./timing-safe-equal.ts";
 
 const gcm: OneTimeGcm = {
   seal(key, nonce, aad, plaintext, target, offset) {
@@ -186,7 +186,7 @@ export const nodeCrypto: Omit<Engine, "name" | "coarse" | "info" | "withoutNativ
   randomNonce: createNoncePool((target) => randomFillSync(target)),
   randomKey,
   text: nodeText,
-  timingSafeEqual: (a, b) => a.length === b.length && timingSafeEqual(a, b),
+  timingSafeEqual,
   hmac: (hash, key, ...parts) => nodeHmac(hash, key, parts),
   gcm,
   chunkCipher: (key, chunks) => chunkCipher(chunks > 1 ? createSecretKey(key) : cipherKey(key)),
