@@ -154,7 +154,7 @@ describe("a body", () => {
   test.each([0, 1, 5, 255, 256, 65_535, 65_536, 2 ** 32 + 1, 2 ** 47 + 3])("seals chunk %d under base xor its number", (chunk) => {
     const base = new Uint8Array(12).fill(0xff);
     const expected = ((1n << 96n) - 1n) ^ BigInt(chunk);
-    expect(hexOf(chunkNonce(base, chunk))).toBe(expected.toString(16).padStart(24, "0"));
+    expect(hexOf(chunkNonce(base, chunk, new Uint8Array(12)))).toBe(expected.toString(16).padStart(24, "0"));
     expect(base.every((byte) => byte === 0xff)).toBe(true);
   });
 });

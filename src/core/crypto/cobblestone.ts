@@ -77,9 +77,10 @@ export function sealChunks(
   target: Uint8Array,
   offset: number,
 ): Written {
+  const nonce = new Uint8Array(new ArrayBuffer(GCM_NONCE_BYTES));
   return eachChunk(isEnd ? chunkCount(plaintext.length) : plaintext.length / CHUNK_BYTES, (index) =>
     cipher.seal(
-      chunkNonce(base, firstChunk + index),
+      chunkNonce(base, firstChunk + index, nonce),
       plaintext.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES),
       target,
       offset + index * SEALED_CHUNK_BYTES,
@@ -102,9 +103,10 @@ export function openChunks(
   target: Uint8Array,
   offset: number,
 ): Written {
+  const nonce = new Uint8Array(new ArrayBuffer(GCM_NONCE_BYTES));
   return eachChunk(Math.ceil(sealed.length / SEALED_CHUNK_BYTES), (index) =>
     cipher.open(
-      chunkNonce(base, firstChunk + index),
+      chunkNonce(base, firstChunk + index, nonce),
       sealed.subarray(index * SEALED_CHUNK_BYTES, (index + 1) * SEALED_CHUNK_BYTES),
       target,
       offset + index * CHUNK_BYTES,
@@ -112,10 +114,9 @@ export function openChunks(
   );
 }
 
-/** base xor BE(chunk). Chunk numbers stay far below 2^48. */
-export function chunkNonce(base: Uint8Array, chunk: number): Uint8Array {
-  if (chunk === 0) return base;
-  const nonce = new Uint8Array(base);
+/** Writes the nonce of a chunk into an array that is kept for all of them: base xor BE(chunk). Chunk numbers stay far below 2^48. */
+export function chunkNonce(base: Uint8Array, chunk: number, nonce: Uint8Array): Uint8Array {
+  for (let at = 0; at < GCM_NONCE_BYTES; at++) nonce[at] = byteAt(base, at);
   for (let at = GCM_NONCE_BYTES - 1, rest = chunk; rest > 0; at--, rest = Math.floor(rest / 256))
     nonce[at] = byteAt(nonce, at) ^ (rest % 256);
   return nonce;

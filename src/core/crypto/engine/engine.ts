@@ -201,6 +201,7 @@ export interface OneTimeGcm {
 /** The number of bytes that were written, counted from the output. Known at once on Node, promised on the web. */
 export type Written = number | Promise<number>;
 
+/** A nonce is read before the call returns, also where the call goes on as a promise: the caller writes the next one into its array. */
 export interface ChunkCipher {
   /** Writes `plaintext.length + 16` bytes into `target` at `offset`. AAD is empty. */
   seal(nonce: Uint8Array, plaintext: Uint8Array, target: Uint8Array, offset: number): Written;

@@ -29,8 +29,9 @@ function chunkCipher(key: Uint8Array): ChunkCipher {
       return put(new Uint8Array(sealed), target, offset);
     },
     async open(nonce, sealed, target, offset) {
+      const parameters = gcmParameters(nonce); // before anything is waited for
       const key = await imported;
-      const plaintext = await crypto.subtle.decrypt(gcmParameters(nonce), key, ownedView(sealed)).catch(() => {
+      const plaintext = await crypto.subtle.decrypt(parameters, key, ownedView(sealed)).catch(() => {
         throw authenticationFailed();
       });
       return put(new Uint8Array(plaintext), target, offset);
