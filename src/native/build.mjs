@@ -55,11 +55,17 @@ const { values, positionals } = parseArgs({
     sanitize: { type: "boolean", default: false },
     /** Node's headers, which hold OpenSSL's. Those of this Node, unless told. */
     headers: { type: "string", default: join(dirname(process.execPath), "../include/node") },
+    /** Compiles nothing, and prints the platforms that there are. */
+    list: { type: "boolean", default: false },
     /** Another source, for tests of what must not be loaded. */
     source: { type: "string", default: join(HERE, "envelock.c") },
   },
 });
 
+if (values.list) {
+  for (const platform of Object.keys(TARGETS)) console.log(platform);
+  process.exit();
+}
 const { version } = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
 if (!existsSync(join(values.headers, "openssl/evp.h"))) {
   throw new Error(`no headers of Node with OpenSSL's in ${values.headers}: name their folder with --headers`);

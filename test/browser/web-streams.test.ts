@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { localKey } from "../../providers/local/local-key.ts";
+import { DataKey } from "../../src/core/data-key/data-key.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { decryptDuplex, encryptDuplex } from "../../src/node/index.ts";
 import { bundled, finalTitleOf, WORKING_PAGE } from "../support/browser.ts";
@@ -12,6 +13,28 @@ const MIB = 2 ** 20;
 const MEBIBYTES = 64;
 const keyring = new Keyring(localKey({ keyId: "browser", key: new Uint8Array(32).fill(9) }));
 const context = { object: "exchange" };
+
+test("tokens and envelopes under a policy that allows WebAssembly, and under one that does not", { timeout: 300_000 }, async () => {
+  const script = await bundled(fileURLToPath(new URL("policy-page.ts", import.meta.url)));
+  const key = new Uint8Array(32).fill(9);
+  const token = Buffer.from(DataKey.from(key, context).encryptToken(key)).toString("base64url");
+  const envelope = await keyring.encrypt(key, { context });
+  const policies: Readonly<Record<string, string>> = { "/with": "script-src 'self' 'wasm-unsafe-eval'", "/without": "script-src 'self'" };
+  const server = createServer(({ url = "" }, response) => {
+    const policy = policies[url];
+    if (url === "/token") response.end(token);
+    else if (url === "/envelope") response.end(envelope);
+    else if (policy === undefined) response.setHeader("content-type", "text/javascript").end(script);
+    else response.setHeader("content-type", "text/html").setHeader("content-security-policy", policy).end(WORKING_PAGE);
+  });
+  try {
+    const origin = await originOf(server);
+    expect(await finalTitleOf(`${origin}/with`)).toBe("opened; the module works");
+    expect(await finalTitleOf(`${origin}/without`)).toMatch(/^opened; .*Content Security Policy/);
+  } finally {
+    server.close();
+  }
+});
 
 test("64 MiB through a browser's web streams, to Node and back", { timeout: 300_000 }, async () => {
   const script = await bundled(fileURLToPath(new URL("page.ts", import.meta.url)));

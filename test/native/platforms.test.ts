@@ -77,6 +77,48 @@ test.skipIf(missing(MINGW_GCC))(
   },
 );
 
+test("the package holds its licence, its source and the files of its platforms, and the release builds and publishes them", () => {
+  const source = fileURLToPath(new URL("../../src/native", import.meta.url));
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const packaged = join(folder, "packaged");
+  cpSync(source, packaged, { recursive: true });
+  cpSync(packageIn(inject("nativeApplication")), packaged, { recursive: true });
+  writeFileSync(join(packaged, "notes.txt"), "not for others");
+  const packed = execFileSync("npm", ["pack", "--json", "--dry-run", "--ignore-scripts"], {
+    cwd: packaged,
+    encoding: "utf8",
+    stdio: "pipe",
+  });
+  const [{ files }]: [{ readonly files: readonly { readonly path: string }[] }] = JSON.parse(packed);
+  const here = `${process.platform}-${process.arch}/envelock.node`;
+  expect(
+    files
+      .map(({ path }) => path)
+      .filter((path) => path === here || !path.endsWith("/envelock.node"))
+      .sort(),
+  ).toEqual(["LICENSE", "README.md", "build.mjs", "envelock.c", here, "package.json"].sort());
+  expect(readFileSync(join(source, "LICENSE"), "utf8")).toBe(readFileSync(join(root, "LICENSE"), "utf8"));
+
+  const release = readFileSync(join(root, ".github/workflows/release.yml"), "utf8");
+  const list = execFileSync(process.execPath, [join(source, "build.mjs"), "--list"], { encoding: "utf8" })
+    .trim()
+    .split("\n");
+  const built = [...release.matchAll(/build\.mjs ((?:[a-z]+\d*-[a-z0-9]+ ?)+)/g)].flatMap(([, names = ""]) => names.trim().split(" "));
+  expect(built.sort()).toEqual(list.sort());
+  expect(release.indexOf("publish --provenance --access public ./src/native")).toBeGreaterThan(0);
+});
+
+test("a file as a release built it is taken for the engine", () => {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const program = join(root, "test/native/released.mjs");
+  expect(execFileSync(process.execPath, [program, packageIn(inject("nativeApplication"))], { encoding: "utf8" })).toContain(
+    '"node-native"',
+  );
+  const empty = join(folder, "empty");
+  cpSync(join(packageIn(inject("nativeApplication")), "package.json"), join(empty, "package.json"));
+  expect(() => execFileSync(process.execPath, [program, empty], { stdio: "pipe" })).toThrow(/packed without its build/);
+});
+
 test("a build says what it lacks", () => {
   expect(() => buildNative(folder, ["plan9-mips"])).toThrow(/no such platform: plan9-mips; there are linux-x64, linux-arm64/);
   expect(() => buildNative(folder, ["--headers", folder])).toThrow(/no headers of Node with OpenSSL's in .*--headers/);
