@@ -1,6 +1,6 @@
 import { type CallOptions, callSignal } from "../core/base/call-options.ts";
 import type { Clock } from "../core/base/clock.ts";
-import { invalidArgument } from "../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import type { OptionNames } from "../core/base/options.ts";
 import type { Residents } from "./access/residents.ts";
 import { noSuchTenant } from "./access/states.ts";
@@ -49,7 +49,13 @@ export class TenantChanges {
       made = next(record);
       return made;
     };
-    const { record, before, isChanged } = await this.#records.change(id, change, options.signal && { signal: options.signal });
+    const { record, before, isChanged } = await this.#records
+      .change(id, change, options.signal && { signal: options.signal })
+      .catch((error) => {
+        // the change may have been made, and only its answer lost: this process acts on what stands, as every other does
+        if (!EnvelockError.is(error) || error.retryable) this.#residents.read(id).catch(() => undefined);
+        throw error;
+      });
     if (record === undefined) throw noSuchTenant(id);
     this.#residents.note(record);
     if (isChanged && made !== undefined) this.#tell(record, before?.state, made, options);

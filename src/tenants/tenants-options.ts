@@ -7,13 +7,14 @@ import type { TenantKeyOpener } from "../core/contracts/tenant-keys.ts";
 import type { TenantStore } from "../core/contracts/tenant-store.ts";
 import type { CacheOptions } from "../core/key-source/data-key-cache.ts";
 import { REUSE_OPTIONS, type ReuseOptions } from "../core/key-source/reused-data-key.ts";
-import { count, positive } from "../core/resilience/checks.ts";
+import { count } from "../core/resilience/checks.ts";
 import type { FairLimitsOptions } from "../core/resilience/fair-limits.ts";
 import type { GuardOptions, ResilienceOptions } from "../core/resilience/policy.ts";
 import type { Telemetry } from "../core/telemetry/observer.ts";
 import type { DataKeysOptions } from "../fields/data-keys-options.ts";
 import type { TenantSink } from "./audit/audit-queue.ts";
 import { type ReservedKeys, TenantKeyOpeners } from "./keys/openers.ts";
+import { MAX_AGE_MS } from "./record/policy.ts";
 
 export interface TenantsOptions {
   /** The store of the records. Its maker closes it. */
@@ -97,7 +98,13 @@ export interface TenantsPolicy extends TenantsOptions {
 export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   refuseUnknown(options, TENANTS_OPTIONS, "Tenants");
   const { store, platform = [], open = [], reserved = () => false, dataKeys = {}, refreshMs = 30_000, clock = systemClock } = options;
-  const { maxStaleMs = 5 * atLeastASecond(refreshMs), maxResident = 2000, maxKnown = 200_000, maxQueuedEvents = 256, onEvent } = options;
+  const {
+    maxStaleMs = Math.min(5 * bounded(refreshMs, "refreshMs", 1000), MAX_AGE_MS),
+    maxResident = 2000,
+    maxKnown = 200_000,
+    maxQueuedEvents = 256,
+    onEvent,
+  } = options;
   if (typeof store?.compareAndSwap !== "function" || typeof store.get !== "function")
     throw invalidArgument("store must be a TenantStore", "Such as postgresTenantStore() of envelock/stores/postgres.");
   if (!Array.isArray(platform) || !platform.every(isProvider)) throw invalidArgument("platform must be an array of providers");
@@ -111,7 +118,9 @@ export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   const { cache, reuse, resilience, telemetry } = options;
   if (cache !== undefined) refuseUnknown(cache, CACHE, "the cache of Tenants");
   if (reuse !== undefined) refuseUnknown(reuse, REUSE_OPTIONS, "the reuse of Tenants");
+  if (reuse?.maxAgeMs !== undefined) bounded(reuse.maxAgeMs, "reuse.maxAgeMs");
   if (resilience !== undefined) refuseUnknown(resilience, RESILIENCE, "the resilience of Tenants");
+  if (resilience?.attemptDeadlineMs !== undefined) bounded(resilience.attemptDeadlineMs, "resilience.attemptDeadlineMs");
   if (telemetry !== undefined && (typeof telemetry !== "object" || telemetry === null))
     throw invalidArgument("telemetry of Tenants must be an object");
   if (typeof clock?.unixMs !== "function" || typeof clock.monotonicMs !== "function" || typeof clock.after !== "function")
@@ -122,13 +131,13 @@ export function tenantsPolicy(options: TenantsOptions): TenantsPolicy {
   return {
     ...options,
     platform: [...platform],
-    cacheMaxAgeMs: positive(options.cache?.maxAgeMs ?? 300_000, "cache.maxAgeMs"),
+    cacheMaxAgeMs: bounded(options.cache?.maxAgeMs ?? 300_000, "cache.maxAgeMs"),
     addresses: [...addresses],
     openers: new TenantKeyOpeners(openers, reserved),
     dataKeys: { ...dataKeys },
-    refreshMs: atLeastASecond(refreshMs),
-    maxStaleMs: positive(maxStaleMs, "maxStaleMs"),
-    grantSpreadMs: atLeastZero(options.grantSpreadMs ?? 600_000, "grantSpreadMs"),
+    refreshMs: bounded(refreshMs, "refreshMs", 1000),
+    maxStaleMs: bounded(maxStaleMs, "maxStaleMs"),
+    grantSpreadMs: bounded(options.grantSpreadMs ?? 600_000, "grantSpreadMs", 0),
     maxResident: count(maxResident, "maxResident"),
     maxKnown: count(maxKnown, "maxKnown"),
     maxQueuedEvents: count(maxQueuedEvents, "maxQueuedEvents"),
@@ -144,14 +153,11 @@ function isListOfOpeners(open: TenantKeyOpener | readonly TenantKeyOpener[]): op
   return Array.isArray(open);
 }
 
-function atLeastZero(value: number, name: string): number {
-  if (typeof value === "number" && value >= 0) return value;
-  throw invalidArgument(`${name} is ${shownValue(value)}, expected a number of at least 0`);
-}
-
-function atLeastASecond(refreshMs: number): number {
-  if (typeof refreshMs === "number" && refreshMs >= 1000) return refreshMs;
-  throw invalidArgument(`refreshMs is ${shownValue(refreshMs)}, expected a number of at least 1000`);
+/** Requires a time with an end: each of these is a part of how long a tenant that has taken its key away stays open. */
+function bounded(value: number, name: string, least: number = Number.MIN_VALUE): number {
+  if (typeof value === "number" && value >= least && value <= MAX_AGE_MS) return value;
+  const from = least === Number.MIN_VALUE ? "above 0" : `from ${least}`;
+  throw invalidArgument(`${name} is ${shownValue(value)}, expected milliseconds ${from} to ${MAX_AGE_MS}, which are 30 days`);
 }
 
 const CACHE: OptionNames<Omit<CacheOptions, "clock">> = { maxEntries: true, maxEntriesPerTenant: true, maxAgeMs: true };

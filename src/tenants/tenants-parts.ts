@@ -52,7 +52,7 @@ export function tenantsParts(options: TenantsOptions): TenantsParts {
   const changes = new TenantChanges(records, residents, audit, clock);
   const health = new HealthChecks({ policy, records, residents, canaries, uses, changes, watch, audit });
   const verifier = new TenantVerifier({ policy, residents, claims, canaries, changes });
-  const shredder = new TenantShredder({ policy, residents, changes });
+  const shredder = new TenantShredder({ policy, residents, changes, claims });
   const reporter = new Reporter(policy, residents);
   const mover = new TenantMover({
     policy,

@@ -95,7 +95,7 @@ export class Tenants {
    * Describes the first key of a tenant, or the key to move to; `platform` for the vendor's own. The description is checked against what
    * the vendor allows, and the key is claimed for this tenant. No key is called.
    *
-   * @throws `invalid-argument` for a description that is none, or in a state that forbids it; `access-denied` for a key outside of what the
+   * @throws `invalid-argument` for a description that is none, for the key in use, or in a state that forbids it; `access-denied` for a key outside of what the
    *   vendor allows, a reserved one (detail `key-reserved`), one of another tenant (detail `key-taken`) and one outside of the regions of the
    *   policy (detail `region-not-allowed`); what the store throws
    */
@@ -105,6 +105,7 @@ export class Tenants {
     const given = identity && settingsOf(identity, "identity");
     const call = meta.signal && { signal: meta.signal };
     const record = await this.show(id, call);
+    this.#parts.claims.requireOther(staged, record);
     if (staged.kind === PLATFORM_KEY.kind) this.#requirePlatform();
     else await this.#parts.claims.claimKey(staged, { ...record, ...(given !== undefined && { identity: given }) }, call);
     return await this.#parts.changes.makeOf(id, () => ({ change: "stage", key: staged, identity: given }), meta);

@@ -21,8 +21,12 @@ describe("Tenants of a caller without types", () => {
     ["resilience", [...NO_OBJECT, { deadline: 5 }]],
     ["telemetry", NO_OBJECT],
     ["clock", [...NO_OBJECT, {}]],
-    ["refreshMs", [Number.NaN, Object.create(null), Symbol("x"), 10n, revoked()]],
-    ["maxStaleMs", [Number.NaN, Object.create(null), Symbol("x"), revoked()]],
+    ["cache", [{ maxAgeMs: Number.POSITIVE_INFINITY }]],
+    ["reuse", [{ maxAgeMs: Number.POSITIVE_INFINITY }]],
+    ["resilience", [{ attemptDeadlineMs: Number.POSITIVE_INFINITY }]],
+    ["grantSpreadMs", [-1, Number.NaN, Number.POSITIVE_INFINITY]],
+    ["refreshMs", [999, Number.POSITIVE_INFINITY, Number.NaN, Object.create(null), Symbol("x"), 10n, revoked()]],
+    ["maxStaleMs", [0, Number.POSITIVE_INFINITY, Number.NaN, Object.create(null), Symbol("x"), revoked()]],
     ["maxResident", [0, Object.create(null), Symbol("x"), 10n, revoked()]],
   ])("refuse a bad %s", async (name, values) => {
     for (const value of values) {

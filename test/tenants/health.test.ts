@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import type { Keyring } from "../../src/core/keyring/keyring.ts";
 import { AuditQueue } from "../../src/tenants/audit/audit-queue.ts";
@@ -151,6 +152,23 @@ describe("restore", () => {
     expect((await tenants.restore("acme")).state).toBe("active");
     await (await tenants.keyring("acme")).encryptText("x");
   });
+});
+
+test("a tenant whose canary is gone is restored once a verification has kept another", async () => {
+  const { tenants, onboard, store, service, another } = vendor();
+  const name = await onboard("acme");
+  await tenants.revoke("acme");
+  service.setMode(name, "denied");
+  let isLost = true;
+  const get: typeof store.get = async (place, options) => (isLost && place.kind === "canary" ? undefined : await store.get(place, options));
+  const restarted = another({ store: { ...store, get } });
+  const error = await refusal(() => restarted.restore("acme"));
+  expect(error).toMatchObject({ code: "invalid-argument", hint: expect.stringContaining("verify") });
+  expect((await restarted.show("acme")).state).toBe("revoked");
+  service.setMode(name, "healthy");
+  isLost = false;
+  await restarted.verify("acme");
+  expect((await restarted.restore("acme")).state).toBe("active");
 });
 
 describe("the bound of a revocation", () => {
@@ -348,6 +366,17 @@ describe("the audit queue", () => {
     rejecting.emit("a", EVENT);
     await new Promise((resolve) => setImmediate(resolve));
     expect(rejecting.dropped()).toBe(0);
+  });
+
+  test("waits for a promise of another realm, also one that rejects", async () => {
+    const rejects: ((error: Error) => void)[] = [];
+    const queue = new AuditQueue(() => runInNewContext("new Promise((_, reject) => rejects.push(reject))", { rejects }), 1);
+    for (let at = 0; at < 3; at++) queue.emit("a", EVENT);
+    expect(queue.dropped("a")).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const reject of rejects) reject(new Error("the log is full"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(rejects.length).toBe(2);
   });
 
   test("a sink that hangs holds back no call", async () => {

@@ -249,3 +249,23 @@ function lagging(): { readonly store: TenantStore; readonly lag: { since: Tenant
   };
   return { store: { ...inner, get }, lag };
 }
+
+test("a suspension of which the answer is lost closes this process too, without waiting for the refresh", async () => {
+  const store = memoryTenantStore();
+  let isCut = false;
+  const compareAndSwap: TenantStore["compareAndSwap"] = async (...change) => {
+    const isTaken = await store.compareAndSwap(...change);
+    if (isCut) throw new Error("the connection was lost");
+    return isTaken;
+  };
+  const { tenants, onboard, service } = vendor({ store: { ...store, compareAndSwap } });
+  await onboard("acme");
+  const keyring = await tenants.keyring("acme");
+  const envelope = await keyring.encryptText("x");
+  isCut = true;
+  await expect(tenants.suspend("acme")).rejects.toThrow("the connection was lost");
+  await new Promise((resolve) => setImmediate(resolve)); // the failure has begun a read
+  const calls = service.calls();
+  expect(await refusalCode(() => keyring.decryptText(envelope))).toBe("access-denied");
+  expect(service.calls()).toBe(calls);
+});

@@ -249,6 +249,38 @@ test("C6 offboarding destroys only the key that the vendor created, and no data 
   expect(field.decrypt(tokens.get("kept") ?? "")).toBe("a@b.example");
 });
 
+test("C6 a key that another tenant shares, or has claimed since, is left in its service, and the report names it", async () => {
+  const { tenants, service, store } = vendor();
+  const created = { kind: "fake", key: "vaults/vendor/keys/for-ours", createdByUs: true };
+  service.addKey(created.key);
+  await tenants.invite("ours");
+  expect(await refusal(() => tenants.stage("ours", { ...created, shareable: true }))).toMatchObject({
+    code: "invalid-argument",
+    hint: expect.stringContaining("destroyed"),
+  });
+  await tenants.stage("ours", created);
+  await tenants.verify("ours");
+  await tenants.activate("ours");
+  await tenants.offboard("ours");
+  await plant(store, "ours", '"shareable":false', '"shareable":true'); // as an older release wrote it
+  expect(await tenants.shred("ours")).toMatchObject({ keysLeft: [1], record: { state: "shredded" } });
+  expect(service.modeOf(created.key)).toBe("healthy");
+
+  service.addKey("vaults/vendor/keys/second");
+  await tenants.invite("late");
+  await tenants.stage("late", { ...created, key: "vaults/vendor/keys/second" });
+  await tenants.verify("late");
+  await tenants.activate("late");
+  await tenants.offboard("late");
+  const claims = await store.list({ kind: "claim", limit: 10 });
+  for (const row of claims.filter(({ document }) => document.includes('"late"'))) {
+    const taken = { ...row, document: row.document.replace('"late"', '"other"'), revision: row.revision + 1 };
+    await store.compareAndSwap(taken, row.revision);
+  }
+  expect(await tenants.shred("late")).toMatchObject({ keysLeft: [1], record: { state: "shredded" } });
+  expect(service.modeOf("vaults/vendor/keys/second")).toBe("healthy");
+});
+
 test.each([
   ["C7 one tenant's key named in another's description", false],
   ["C8 the same after a cache hit", true],

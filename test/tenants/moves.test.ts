@@ -158,6 +158,25 @@ describe("a move", () => {
     expect((await bench.tenants.show("acme")).move).toBe(null);
   });
 
+  test("leads to another key: the one in use is refused, whichever way it is spelled, and one that was cancelled is not", async () => {
+    const bench = vendor();
+    const { tenants, clock } = bench;
+    const name = await bench.onboard("acme");
+    for (const key of [name, name.toUpperCase()])
+      expect(await refusal(() => tenants.stage("acme", { kind: "fake", key }))).toMatchObject({ code: "invalid-argument" });
+    await stage(bench, "acme", "vaults/acme/keys/second");
+    await tenants.move("acme", { wait: false });
+    const tokens = await fill(tenants, "acme");
+    await tenants.cancelMove("acme");
+    await stage(bench, "acme", "vaults/acme/keys/second");
+    expect((await clock.finish(tenants.move("acme"))).step).toBe("retired");
+    await tenants.forgetKeys("acme");
+    await expectOpen(bench.another(), "acme", tokens);
+    await tenants.invite("small");
+    await tenants.activate("small");
+    expect(await refusalCode(() => tenants.stage("small", "platform"))).toBe("invalid-argument");
+  });
+
   test("needs a store of data keys, and a verified key", async () => {
     const bench = vendor();
     const { tenants, service } = bench;

@@ -60,10 +60,15 @@ export class AuditQueue {
 function told(sink: TenantSink, event: TenantAuditEvent): Promise<unknown> | undefined {
   try {
     const answer = sink(event);
-    return answer instanceof Promise ? answer.catch(() => undefined) : undefined;
+    return isThenable(answer) ? Promise.resolve(answer).catch(() => undefined) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Promises of other realms and libraries hold back events too. */
+function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+  return typeof answer === "object" && answer !== null && "then" in answer && typeof answer.then === "function";
 }
 
 const MOST_COUNTS = 10_000;

@@ -63,11 +63,17 @@ export class HealthChecks {
     return await this.#flights.run(`${record.id} ${record.generation}`, async () => await this.#check(record), { signal });
   }
 
-  /** Restores a suspended or revoked tenant if the canaries of its own keys open. @throws what the first that does not open has met */
+  /**
+   * Restores a suspended or revoked tenant if the canaries of its own keys open.
+   *
+   * @throws what the first that does not open has met; `invalid-argument` for a key without a canary
+   */
   async restore(record: TenantRecord, options: ChangeOptions): Promise<TenantRecord> {
     if (record.state === "active") return record;
     if (record.state === "suspended" || record.state === "revoked") {
-      for (const { error } of await this.check(record, options.signal)) if (error !== undefined) throw error;
+      const canaries = await this.check(record, options.signal);
+      for (const { error } of canaries) if (error !== undefined) throw error;
+      for (const { number } of ownKeysOf(record)) if (!canaries.some(({ key }) => key === number)) throw noCanary(record, number);
     }
     const health = healthOf(undefined, this.#parts.policy.clock.unixMs());
     const next = (standing: TenantRecord): TenantChange | undefined => {
@@ -200,6 +206,10 @@ function ownKeysOf({ keys }: TenantRecord): readonly TenantKey[] {
 /** Whether a tenant has been in one state all the time: what was decided for one stay says nothing about another. */
 function isSameStay(standing: TenantRecord, before: TenantRecord): boolean {
   return standing.epoch === before.epoch && standing.state === before.state && standing.sinceMs === before.sinceMs;
+}
+
+function noCanary({ id }: TenantRecord, key: number): EnvelockError {
+  return invalidArgument(`key ${key} of tenant ${id} has no canary, so nothing shows that it opens`, "`verify` keeps one. Then `restore`.");
 }
 
 function changedMeanwhile({ id, state }: TenantRecord): EnvelockError {

@@ -1,13 +1,14 @@
 import { toBase64Url, utf8 } from "../../core/base/bytes.ts";
 import type { CallOptions } from "../../core/base/call-options.ts";
-import { EnvelockError } from "../../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
+import type { TenantKeyRef } from "../../core/contracts/tenant-keys.ts";
 import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
-import type { StagedKey } from "../life-cycle/change.ts";
+import { PLATFORM_KEY, type StagedKey } from "../life-cycle/change.ts";
 import { broken, Fields } from "../record/fields.ts";
 import type { TenantRecords } from "../record/records.ts";
 import { readRow } from "../record/rows.ts";
-import type { TenantRecord } from "../record/tenant-record.ts";
+import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import { identityOf, type TenantKeyOpeners } from "./openers.ts";
 
 /** The tenant that a key belongs to. */
@@ -70,6 +71,43 @@ export class KeyClaims {
     const held = row && claimIn(row);
     if (held !== undefined && (isOf(held, own) || (held.shareable && own.shareable))) return;
     throw taken(kind);
+  }
+
+  /**
+   * Requires that a key is another than those that wrap for the tenant: the old key of a move may be taken away.
+   *
+   * @throws `invalid-argument`
+   */
+  requireOther(key: StagedKey, record: TenantRecord): void {
+    const name = this.#nameOf(key, record);
+    if (name === undefined) return; // claiming it says why
+    const isSame = record.keys.some((own) => own.role === "wrap" && own.kind === key.kind && this.#nameOf(own, record) === name);
+    if (!isSame) return;
+    const hint = "A new version of a key needs no move: `rewrapAll` wraps with the newest. A move leads to another key.";
+    throw invalidArgument(`tenant ${record.id} is under this key already`, hint);
+  }
+
+  /** Whether a key is this tenant's alone, and the vendor still allows it. @throws what the store throws */
+  async isOwn(key: TenantKey, record: TenantRecord, options?: CallOptions): Promise<boolean> {
+    if (key.shareable) return false;
+    try {
+      const { name } = this.#openers.accept(key, identityOf(record));
+      await this.require(key.kind, name, { tenant: record.id, epoch: record.epoch, shareable: false }, options);
+      return true;
+    } catch (error) {
+      if (EnvelockError.is(error) && (error.code === "access-denied" || error.code === "invalid-argument")) return false;
+      throw error;
+    }
+  }
+
+  /** The name of a key, undefined if the vendor does not allow it any more. */
+  #nameOf(key: TenantKeyRef, record: TenantRecord): string | undefined {
+    if (key.kind === PLATFORM_KEY.kind) return key.key;
+    try {
+      return this.#openers.accept(key, identityOf(record)).name;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Whether the tenant of a claim still has the key. A description that cannot be read any more counts as this key. */

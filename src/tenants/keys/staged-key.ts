@@ -7,7 +7,7 @@ import { settingsOf } from "../record/settings.ts";
 
 /** The description of a key that a tenant brings, as `stage` takes it. */
 export interface TenantKeyDescription extends TenantKeyRef {
-  /** Whether the vendor created this key for the tenant. Only such a key is destroyed with the tenant. Default false. */
+  /** Whether the vendor created this key for the tenant. Only such a key is destroyed with the tenant. Not with `shareable`. Default false. */
   readonly createdByUs?: boolean;
   /** Whether other tenants may use the same key, if they say the same. Default false. */
   readonly shareable?: boolean;
@@ -23,6 +23,11 @@ export function stagedKeyOf(given: TenantKeyDescription | "platform"): StagedKey
   if (!isTextOfAtMost(512, key)) throw invalidArgument("the name of a tenant's key is text of 1 to 512 bytes");
   if (typeof createdByUs !== "boolean" || typeof shareable !== "boolean")
     throw invalidArgument("createdByUs and shareable are true or false");
+  if (createdByUs && shareable)
+    throw invalidArgument(
+      "a key that was created for one tenant is shared with no other",
+      "It is destroyed with its tenant: create one for each.",
+    );
   return { kind, key, settings: settingsOf(settings, "the settings of a key"), createdByUs, shareable };
 }
 

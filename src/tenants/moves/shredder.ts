@@ -2,13 +2,19 @@ import { invalidArgument } from "../../core/base/errors.ts";
 import type { Residents } from "../access/residents.ts";
 import { noSuchTenant } from "../access/states.ts";
 import type { ChangeOptions, TenantChanges } from "../changes.ts";
+import type { KeyClaims } from "../keys/claims.ts";
 import { identityOf } from "../keys/openers.ts";
-import type { TenantRecord } from "../record/tenant-record.ts";
+import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import { type ShreddedKeys, shredDataKeys } from "./shred.ts";
 
 /** The end of a shred. */
 export interface ShredReport extends ShreddedKeys {
+  /**
+   * The numbers of keys that were staged as `createdByUs` and still stand in their service: the claim of another tenant is on them, the
+   * vendor does not allow them any more, or their opener destroys none.
+   */
+  readonly keysLeft: readonly number[];
   /** The record: `shredded`, or `offboarding` while data keys that can be read could not be destroyed. */
   readonly record: TenantRecord;
 }
@@ -17,6 +23,7 @@ export interface ShredderParts {
   readonly policy: TenantsPolicy;
   readonly residents: Residents;
   readonly changes: TenantChanges;
+  readonly claims: KeyClaims;
 }
 
 /** Destroys the data keys of tenants that are offboarding, and the keys that the vendor made for them. */
@@ -40,9 +47,13 @@ export class TenantShredder {
       throw invalidArgument(`tenant ${id} is ${before.state}: \`shred\` is not allowed`, hint);
     }
     const first = await shredDataKeys(dataKeyStore, before, call);
-    if (first.failed > 0) return { record: before, ...first };
-    for (const key of before.keys) {
-      if (key.createdByUs) await openers.of(key.kind).destroy?.(key, identityOf(before), call);
+    if (first.failed > 0) return { record: before, ...first, keysLeft: numbersOf(before.keys.filter(({ createdByUs }) => createdByUs)) };
+    const left: TenantKey[] = [];
+    for (const key of before.keys.filter(({ createdByUs }) => createdByUs)) {
+      const isOwn = await this.#parts.claims.isOwn(key, before, call);
+      const opener = isOwn ? openers.of(key.kind) : undefined;
+      if (opener?.destroy === undefined) left.push(key);
+      else await opener.destroy(key, identityOf(before), call);
     }
     const record = await changes.makeOf(
       id,
@@ -50,6 +61,10 @@ export class TenantShredder {
       options,
     );
     const second = await shredDataKeys(dataKeyStore, before, call); // what another process added before it saw the change
-    return { record, ...second, shredded: first.shredded + second.shredded };
+    return { record, ...second, shredded: first.shredded + second.shredded, keysLeft: numbersOf(left) };
   }
+}
+
+function numbersOf(keys: readonly TenantKey[]): readonly number[] {
+  return keys.map(({ number }) => number);
 }

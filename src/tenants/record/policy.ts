@@ -118,8 +118,8 @@ const POLICY: OptionNames<TenantPolicy> = {
 };
 export const REGION: RegExp = /^[a-z0-9][a-z0-9-]{0,39}$/;
 export const MOST_REGIONS = 16;
-/** 30 days, and 1,000,000 calls. */
-const MAX_AGE_MS = 2_592_000_000;
+/** The longest age of anything that a tenant's key has opened: 30 days. */
+export const MAX_AGE_MS = 2_592_000_000;
 const MOST_CALLS = 1_000_000;
 const LEAST_HELD_MS = 2000;
 const DEFAULT_REUSE_MS = 300_000;
