@@ -1,5 +1,5 @@
 import type { FleetParts } from "./fleet-job.ts";
-import type { Bound, JobPhase, JobRecord, PartitionRecord } from "./records.ts";
+import type { Bound, JobPhase, JobRecord, PartitionRecord, PlanRecord } from "./records.ts";
 import type { JobChange } from "./rows.ts";
 import { finalPhase, openRowsOf, summaryOf } from "./summary.ts";
 
@@ -79,8 +79,18 @@ async function knownRangesOf(parts: FleetParts, record: JobRecord, signal?: Abor
 async function rangesOf({ rows, work }: FleetParts, { round, phase }: JobRecord, signal?: AbortSignal): Promise<readonly Range[]> {
   if (phase === "verify") return (await rows.partitions(round, "work", signal)).map(rangeOf);
   if (round > 0) return (await rows.partitions(round - 1, finalPhase(work), signal)).filter((done) => openRowsOf(done) > 0).map(rangeOf);
-  const bounds = (await rows.plan(signal))?.bounds ?? [];
+  return plannedRanges(await rows.plan(signal));
+}
+
+function plannedRanges({ bounds }: Pick<PlanRecord, "bounds"> = { bounds: [] }): readonly Range[] {
   return [...bounds, null].map((to, at) => ({ part: `${at}`.padStart(4, "0"), from: bounds[at - 1] ?? null, to }));
+}
+
+/** The partitions of the first phase: those that are there, and those that no worker has come to insert. */
+export function withPlanned(found: readonly PartitionRecord[], plan: PlanRecord | undefined): readonly PartitionRecord[] {
+  const there = new Set(found.map(({ id }) => id.part));
+  const missing = plannedRanges(plan).filter(({ part }) => !there.has(part));
+  return [...found, ...missing.map((range) => newPartition(0, "work", range))];
 }
 
 function rangeOf({ id, from, to }: PartitionRecord): Range {

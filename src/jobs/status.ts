@@ -3,6 +3,7 @@ import type { ErrorCode } from "../core/base/errors.ts";
 import { invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { JobStore } from "../core/contracts/job-store.ts";
+import { withPlanned } from "./barrier.ts";
 import { Ledger } from "./ledger.ts";
 import { countOf, type FailureRecord, type JobPhase, type JobRecord, type JobState, type PartitionRecord, parseJob } from "./records.ts";
 import type { RetirementReport } from "./report.ts";
@@ -78,11 +79,13 @@ export interface PartitionStatus {
 export async function jobStatus(ref: JobRef): Promise<JobStatus> {
   const { rows, signal, clock } = openRef(ref, "jobStatus");
   const record = await rows.requireJob(signal);
-  const partitions = await rows.partitions(record.round, record.phase, signal);
+  const plan = record.round === 0 ? await rows.plan(signal) : undefined;
+  const found = await rows.partitions(record.round, record.phase, signal);
+  const partitions = record.round === 0 && record.phase === "work" ? withPlanned(found, plan) : found;
   const isFailing = partitions.some((partition) => openRowsOf(partition) > 0);
   const failures = isFailing ? grouped(await new Ledger(rows.store, rows.id).entries(record.round, signal)) : [];
   const counts = sumOf(partitions.map((partition) => partition.counts));
-  const expectedRows = record.round === 0 ? (await rows.plan(signal))?.rows || undefined : undefined;
+  const expectedRows = plan?.rows || undefined;
   const seconds = Math.max(0.001, (clock.unixMs() - record.phaseAtMs) / 1000);
   const rowsPerSecond = countOf(counts, "rows") / seconds;
   const left = expectedRows === undefined ? undefined : Math.max(0, expectedRows - countOf(counts, "rows"));
