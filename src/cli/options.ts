@@ -47,9 +47,9 @@ export interface JsonOptions {
   readonly json?: boolean;
 }
 
-export function addKeyOptions(command: Command, meaning: string): Command {
+export function addKeyOptions(command: Command, meaning: string, isMandatory = true): Command {
   return addAzureOptions(command)
-    .addOption(new Option("-k, --key <key>", `${meaning}; ${KINDS_OF_KEY}`).argParser(collect).makeOptionMandatory())
+    .addOption(new Option("-k, --key <key>", `${meaning}; ${KINDS_OF_KEY}`).argParser(collect).makeOptionMandatory(isMandatory))
     .addOption(
       new Option("--key-context <key=value>", "context of the data key: what every value of one keyring shares (repeatable)").argParser(
         collectPair,

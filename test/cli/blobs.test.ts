@@ -64,6 +64,37 @@ describe.each(STORES)("blobs in $name", ({ args }) => {
   });
 });
 
+test.each(STORES)("blobs in $name are the table of a job, with two workers at once", async ({ name, args }) => {
+  const withEnv = { env: Object.fromEntries(Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))) };
+  const [place = "", ...more] = args;
+  const newest = at(`${name}.json`);
+  await ok(["keygen", newest]);
+  const worker = [
+    "--jobs",
+    `file:${at(`${name}-jobs.json`)}`,
+    "--blobs",
+    place,
+    ...more,
+    "--key",
+    newest,
+    "--key",
+    newKeys,
+    "--prefix",
+    "202",
+  ];
+  const terms = ["--context", "tenant=acme", "--unwrap"];
+  const planned = await run(["jobs", "plan", "blobs", ...worker, ...terms, "--create", "--partitions", "3"], undefined, withEnv);
+  expect([planned.exitCode, planned.stderr]).toEqual([0, ""]);
+  const ends = await Promise.all([1, 2].map(() => run(["jobs", "work", "blobs", ...worker, ...terms, "--json"], undefined, withEnv)));
+  for (const { text, exitCode } of ends) {
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(text)).toMatchObject({ state: "done", report: { counts: { rows: 3, rewrapped: 3, failed: 0 } } });
+    expect(JSON.parse(text).kind).toMatch(/^rewrap-blobs\/1\+unwrap:(dir:\/|az:\/\/devstoreaccount1\/).* 202$/);
+  }
+  const other = await run(["jobs", "work", "blobs", ...worker.slice(0, -2), ...terms], undefined, withEnv); // another table
+  expect([other.exitCode, other.stderr]).toEqual([1, expect.stringContaining("Give another id to another job")]);
+});
+
 test("what names no store is refused, and a SAS is taken from the environment alone", async () => {
   expect((await refused(2, "invalid-argument", ["blobs", "list", "s4://x/y"])).stderr).toContain("az://<account>/<container>");
   const { PATH = "" } = process.env;

@@ -3,12 +3,14 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
 import { fleetLine, statusText } from "../../src/cli/jobs/describe.ts";
+import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { type JobStatus, jobStatus } from "../../src/jobs/index.ts";
-import { fileJobStore, fileStore } from "../../src/stores/file.ts";
+import { fileJobStore, fileStore, fileTenantStore } from "../../src/stores/file.ts";
+import { Tenants } from "../../src/tenants/index.ts";
 import { runtimeBinary } from "../support/npm-tools.ts";
-import { ok, ROOT, refused, run, scratch, start } from "./runner.ts";
+import { CLI, ok, ROOT, refused, run, scratch, start } from "./runner.ts";
 
 const { at, read, write } = scratch();
 const [keys, store, jobs] = [at("keys.json"), at("data-keys.json"), at("jobs.json")];
@@ -139,6 +141,52 @@ await dataKeys.close();
 database.close();
 `;
 
+test("data keys of tenants are rewrapped under the keys of each, and those of no tenant under --key", async () => {
+  const [records, held, first, second, own] = ["tenants", "held", "first", "second", "own"].map((name) => at(`${name}.json`));
+  for (const keyset of [first, second, own]) await ok(["keygen", keyset ?? ""]);
+  const providers = async (path = ""): Promise<KeyProvider[]> => keysetProviders(await readKeysetFile(path)).slice(0, 1);
+  const dataKeyStore = fileStore(held ?? "");
+  const tenants = new Tenants({ store: fileTenantStore(records ?? ""), dataKeyStore, platform: await providers(first) });
+  for (const id of ["acme", "beta"]) {
+    await tenants.invite(id);
+    await tenants.activate(id);
+    await (await tenants.dataKeys(id)).field({ table: "users", column: "email" });
+  }
+  await tenants.suspend("beta");
+  await tenants.close();
+  const vendor = new DataKeys({ keyring: new Keyring({ wrapWith: await providers(first) }), store: dataKeyStore });
+  await vendor.field({ table: "settings", column: "secret" });
+  await vendor.close();
+
+  const named = [...JOBS, "--store", `file:${held}`, "--tenants", `file:${records}`, "--platform", `${second}`, "--platform", `${first}`];
+  await ok(["jobs", "plan", "tenants", ...named, "--tenant-calls-per-second", "500"]);
+  await refused(1, "invalid-argument", ["jobs", "work", "tenants", ...named]); // without the budget that it was planned with
+  const { text } = await ok(["jobs", "work", "tenants", ...named, "--tenant-calls-per-second", "500", "--json"]);
+  expect(JSON.parse(text)).toMatchObject({ state: "done", report: { counts: { rows: 3, rewrapped: 1, skipped: 2, failed: 0 } } });
+
+  const both = [...named, "--key", `${own}`, "--key", `${first}`];
+  await ok(["jobs", "plan", "vendor-too", ...both]);
+  const all = await ok(["jobs", "work", "vendor-too", ...both, "--json"]);
+  expect(JSON.parse(all.text)).toMatchObject({ state: "done", report: { counts: { rows: 3, rewrapped: 1, skipped: 1, failed: 0 } } });
+});
+
+test("on a terminal, `work` shows a line of the fleet and `status` a plot", async () => {
+  await ok(["jobs", "plan", "plotted", ...WORKER, "--partitions", "8"]);
+  expect(onTerminal(["jobs", "status", "plotted", ...JOBS])).toMatch(
+    /\r\n\.{8}\r\n# done {2}> held by a worker {2}\. free {2}! with failures\r\n/,
+  );
+  const worked = onTerminal(["jobs", "work", "plotted", ...WORKER]);
+  expect(worked).toMatch(/\r(work|verify) {2}\[#*.*\d+ %.* keys\/s/);
+  expect(worked).toMatch(/\r\n#{8}\r\n# done/);
+  expect((await ok(["jobs", "status", "plotted", ...JOBS])).text).not.toContain("########");
+});
+
+/** Runs the command on a pseudo-terminal, which util-linux has a tool for. */
+function onTerminal(args: readonly string[]): string {
+  const command = [process.execPath, CLI, ...args].map((part) => `'${part}'`).join(" ");
+  return execFileSync("script", ["--quiet", "--return", "--command", `stty cols 120; ${command}`, "/dev/null"], { encoding: "utf8" });
+}
+
 test.each<readonly [what: string, exitCode: 1 | 2, code: string, args: readonly string[], hint: RegExp]>([
   ["a misspelt option", 2, "invalid-argument", ["work", "one", ...WORKER, "--lane", "2"], /--lanes/],
   ["a misspelt verb", 2, "invalid-argument", ["statsu", ...JOBS], /status/],
@@ -146,6 +194,19 @@ test.each<readonly [what: string, exitCode: 1 | 2, code: string, args: readonly 
   ["a misspelt kind of store", 2, "invalid-argument", ["status", "--jobs", "sqlte:x.db"], /sqlite:/],
   ["a file that is not there", 1, "key-not-found", ["status", "--jobs", `file:${at("absent.json")}`], /jobs plan --create/],
   ["no call in a second", 2, "invalid-argument", ["work", "one", ...WORKER, "--calls-per-second", "0"], /no limit/],
+  ["no table", 2, "invalid-argument", ["work", "one", ...JOBS, "--key", keys], /--store or with --blobs/],
+  ["two tables", 2, "invalid-argument", ["work", "one", ...WORKER, "--blobs", "dir:."], /--store or with --blobs/],
+  ["no key", 2, "invalid-argument", ["work", "one", ...JOBS, "--store", `file:${store}`], /--key, or the tenants with --tenants/],
+  ["no key for blobs", 2, "invalid-argument", ["plan", "one", ...JOBS, "--blobs", "dir:."], /--key/],
+  ["openers without tenants", 2, "invalid-argument", ["work", "one", ...WORKER, "--openers", "x.json"], /--tenants/],
+  [
+    "tenants of blobs",
+    2,
+    "invalid-argument",
+    ["work", "one", ...JOBS, "--blobs", "dir:.", "--key", keys, "--tenants", "file:x"],
+    /--store/,
+  ],
+  ["a prefix of data keys", 2, "invalid-argument", ["work", "one", ...WORKER, "--prefix", "a"], /--blobs/],
   ["too many lanes", 2, "invalid-argument", ["work", "one", ...WORKER, "--lanes", "65"], /1 to 64/],
   ["a job that is not there", 1, "key-not-found", ["work", "absent", ...WORKER], /jobs plan/],
 ])("refuses %s with a next step", async (_what, exitCode, code, args, hint) => {
@@ -155,7 +216,7 @@ test.each<readonly [what: string, exitCode: 1 | 2, code: string, args: readonly 
 test("a terminal gets a plot and a line of the fleet", () => {
   const status: JobStatus = {
     id: "one",
-    kind: "rewrap/1",
+    kind: "rewrap-keys/1",
     state: "running",
     round: 0,
     phase: "work",
@@ -175,6 +236,8 @@ test("a terminal gets a plot and a line of the fleet", () => {
     report: null,
   };
   expect(fleetLine(status, 100)).toMatch(/^work {2}\[#+ +\] {3}25 % {2}250 keys of 1,000 keys {2}50 keys\/s {2}0:15 left {2}1 failed$/);
+  expect(fleetLine({ ...status, kind: "rewrap-blobs/1:az://acme/invoices", expectedRows: 0 }, 100)).toMatch(/^work {2}250 blobs /);
+  expect(fleetLine({ ...status, kind: "reencrypt-table/1:users.email", expectedRows: 0 }, 100)).toMatch(/^work {2}250 rows /);
   const text = statusText(status, 100);
   expect(text).toContain("\n#>.!\n# done");
   expect(text).not.toContain("\u001b");

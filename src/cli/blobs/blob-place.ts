@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { Argument, type Command } from "commander";
 import { fileBlobs } from "../../blobs/files/index.ts";
 import { type BlobStore, type EncryptedStore, encryptedStore } from "../../blobs/index.ts";
@@ -36,6 +37,8 @@ export interface BlobOptions extends BlobPlaceOptions, KeyOptions, RecipientOpti
 /** The store that an argument names, and which of its blobs are meant. */
 export interface OpenPlace {
   readonly store: BlobStore;
+  /** The name of the container: the same for each argument that means it. Printable ASCII. */
+  readonly container: string;
   /** Only names that begin so, and come after that one. */
   readonly page: { readonly prefix?: string; readonly after?: string };
 }
@@ -73,24 +76,30 @@ export async function openPlace(argument: string, options: BlobPlaceOptions): Pr
     const path = argument.slice(FOLDER.length);
     if (endpoint !== undefined) throw usageError("--endpoint goes with stores of a vendor");
     if (!existsSync(path)) throw new EnvelockError("key-not-found", `there is no folder ${path}`, { hint: hintForMissing(path) });
-    return { store: fileBlobs(path), page };
+    return { store: fileBlobs(path), container: `${FOLDER}${encodeURI(resolve(path))}`, page };
   }
   const place = storePlaceOf(argument);
   if (place === undefined) throw usageError(`the store is ${STORE_SHAPES} or dir:<folder>`, `did you mean dir:${argument}?`);
   if (hasWildcards(place)) throw usageError("a store has no wildcards", "--prefix is the beginning of names");
   if (place.name !== "" && prefix !== undefined) throw usageError(`${argument} has a prefix already`, "leave --prefix out");
-  return { store: await new Stores(options).at(place), page: { ...(place.name !== "" && { prefix: blobNameOf(place) }), ...page } };
+  const at = endpoint === undefined ? "" : `@${endpoint}`;
+  const container = encodeURI(`${place.kind.scheme}://${place.container}${at}`);
+  return {
+    store: await new Stores(options).at(place),
+    container,
+    page: { ...(place.name !== "" && { prefix: blobNameOf(place) }), ...page },
+  };
 }
 
 /** Encrypted blobs in the store that the arguments name, for as long as `use` takes. */
 export async function withBlobs<T>(
   argument: string,
   options: BlobOptions,
-  use: (store: EncryptedStore, page: OpenPlace["page"]) => Promise<T>,
+  use: (store: EncryptedStore, page: OpenPlace["page"], container: string) => Promise<T>,
 ): Promise<T> {
-  const { store, page } = await openPlace(argument, options);
+  const { store, page, container } = await openPlace(argument, options);
   return await withKeyring(options, [], (keyring) =>
-    use(encryptedStore(keyring, store, { context: (name) => contextOfBlob(options, name) }), page),
+    use(encryptedStore(keyring, store, { context: (name) => contextOfBlob(options, name) }), page, container),
   );
 }
 

@@ -1,17 +1,25 @@
 import type { JobStatus } from "../../jobs/index.ts";
 import { columns } from "../columns.ts";
-import { keyCount } from "../keys/job.ts";
 import { progressText } from "../progress.ts";
 import { terminalText } from "../terminal-text.ts";
 
 /** One line: the phase, a bar, the rate of the whole fleet, the time left, what failed. */
 export function fleetLine(status: JobStatus, width: number): string {
-  const { phase, counts, expectedRows, rowsPerSecond } = status;
+  const { phase, counts, expectedRows, rowsPerSecond, kind } = status;
   const { rows = 0, failed = 0 } = counts;
   const elapsedMs = rowsPerSecond > 0 ? (rows / rowsPerSecond) * 1000 : 0;
   const before = `${phase}  `;
   const after = failed > 0 ? `  ${failed} failed` : "";
-  return `${before}${progressText(rows, expectedRows, elapsedMs, width - before.length - after.length, keyCount)}${after}`;
+  return `${before}${progressText(rows, expectedRows, elapsedMs, width - before.length - after.length, countOf(kind))}${after}`;
+}
+
+/** Names so many rows of the table of a job. */
+function countOf(kind: string): (rows: number) => string {
+  const [, one = "row"] = ROWS.find(([beginning]) => kind.startsWith(beginning)) ?? [];
+  return (rows) => {
+    const whole = Math.round(rows);
+    return `${whole.toLocaleString("en-US")} ${one}${whole === 1 ? "" : "s"}`;
+  };
 }
 
 /**
@@ -67,4 +75,8 @@ function reportTable({ keyVersions, retirable, sha256 }: NonNullable<JobStatus["
   return `${columns([["provider", "key id", "before", "after", ""], ...rows])}\n\nreport  sha256 ${sha256}`;
 }
 
+const ROWS: readonly (readonly [beginning: string, one: string])[] = [
+  ["rewrap-keys/", "key"],
+  ["rewrap-blobs/", "blob"],
+];
 const MARKS = { done: "#", held: ">", free: "." } as const;

@@ -1,15 +1,17 @@
 import { type Command, Option } from "commander";
 import { EnvelockError } from "../../core/base/errors.ts";
-import { type JobStatus, jobStatus, planRewrap, runPartitions } from "../../jobs/index.ts";
-import { addJobOptions, type KeysJobOptions, withDataKeys } from "../keys/job.ts";
-import { addRecipientOption, wholeNumber } from "../options.ts";
+import { type JobStatus, jobStatus, runPartitions } from "../../jobs/index.ts";
+import { addJobOptions } from "../keys/job.ts";
+import { wholeNumber } from "../options.ts";
 import { lineOn } from "../progress.ts";
 import { fleetLine } from "./describe.ts";
-import { type JobsOptions, withJobs } from "./open-jobs.ts";
+import { withJobTable } from "./job-table.ts";
+import { withJobs } from "./open-jobs.ts";
 import { printStatus } from "./status.ts";
-import { addWorkerOptions, termsOf, type WorkerOptions } from "./worker-options.ts";
+import { addWorkerOptions, type WorkerOptions } from "./worker-options.ts";
 
-interface WorkOptions extends JobsOptions, WorkerOptions, Omit<KeysJobOptions, "create"> {
+interface WorkOptions extends WorkerOptions {
+  readonly concurrency?: number;
   readonly lanes?: number;
   readonly retries?: number;
 }
@@ -22,9 +24,7 @@ export function addJobsWork(group: Command): void {
     .description(
       "Takes free partitions and works on them until nothing is left. May be killed, and run in any number of processes at once.",
     );
-  addWorkerOptions(command);
-  addRecipientOption(command);
-  addJobOptions(command);
+  addJobOptions(addWorkerOptions(command));
   command
     .addOption(new Option("--lanes <count>", "partitions that this process works on at once, 1 to 64 (default: 1)").argParser(lanesOf))
     .addOption(new Option("--retries <count>", "rounds over what failed, 0 to 100 (default: 3)").argParser(retriesOf));
@@ -36,8 +36,8 @@ async function work(id: string, options: WorkOptions): Promise<void> {
   const line = lineOn(process.stderr);
   const status = await withJobs(options, async (jobs, call) => {
     requireOpen(await jobStatus({ jobs, id, ...call }));
-    return await withDataKeys(options, async (dataKeys) => {
-      const job = await planRewrap({ id, dataKeys, jobs, ...call, ...termsOf(options) });
+    return await withJobTable(options, async (planned) => {
+      const job = await planned({ id, jobs, ...call });
       const running = runPartitions(job, {
         ...call,
         onProgress: (now) => line.show((width) => fleetLine(now, width)),
