@@ -28,6 +28,7 @@ describe("a record", () => {
     ["an unknown field", changed({ secret: "x" })],
     ["an unknown field of a key", changed({ keys: [{ ...member("keys"), secret: "x" }] })],
     ["a field that is missing", changed({ generation: undefined })],
+    ["a field of an odd name", row.document.replace("{", '{"__proto__":1,')],
     ["an unknown state", changed({ state: "paused" })],
     ["half a generation", changed({ generation: 0.5 })],
     ["an epoch of 0", changed({ epoch: 0 })],

@@ -69,8 +69,8 @@ export class DataKey {
   /** The beginning of its tokens. */
   #tokenPrefix: Uint8Array | undefined;
   #deterministicCipher: Siv | undefined;
-  /** Keyed by encoded context. */
-  readonly #indexKeys = new Map<string, Uint8Array>();
+  /** Keyed by encoded context. Most keys index nothing. */
+  #indexKeys: Map<string, Uint8Array> | undefined;
   #isDestroyed = false;
 
   static {
@@ -186,8 +186,8 @@ export class DataKey {
     this.#tokenCipher = undefined;
     this.#deterministicCipher?.destroy();
     this.#deterministicCipher = undefined;
-    wipe(...this.#indexKeys.values());
-    this.#indexKeys.clear();
+    wipe(...(this.#indexKeys?.values() ?? []));
+    this.#indexKeys = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -225,9 +225,10 @@ export class DataKey {
     const encoded = this.#keyContext.encode(context);
     const secret = this.#live();
     const name = toHex(encoded);
-    const known = this.#indexKeys.get(name);
+    const known = this.#indexKeys?.get(name);
     if (known !== undefined) return known;
     const key = hkdfExpand(SUITE_HASH, secret, [INDEX_INFO, encoded], INDEX_KEY_BYTES);
+    this.#indexKeys ??= new Map();
     this.#indexKeys.set(name, key);
     return key;
   }

@@ -17,7 +17,7 @@ export interface DataKeyKeeper {
  */
 export class KeyringLife {
   readonly #keepers: Set<DataKeyKeeper> = new Set();
-  readonly #closing: Set<() => void> = new Set();
+  #closing: Set<() => void> | undefined;
   /** Decides on each use of a data key, also of those that are kept beside the keyring. */
   readonly gate: Gate | undefined;
   /** The keyring's tenant, which `forget` may ask for. */
@@ -41,8 +41,9 @@ export class KeyringLife {
 
   /** Subscribes to `Keyring.close`, which happens once. @returns a function that ends the subscription */
   onClose(listener: () => void): () => void {
+    this.#closing ??= new Set();
     this.#closing.add(listener);
-    return () => this.#closing.delete(listener);
+    return () => this.#closing?.delete(listener);
   }
 
   /** Tells all keepers, also after one that throws. @returns how many data keys were dropped */
@@ -60,8 +61,8 @@ export class KeyringLife {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const listener of [...this.#closing]) quietly(listener);
+    for (const listener of [...(this.#closing ?? [])]) quietly(listener);
     this.#keepers.clear();
-    this.#closing.clear();
+    this.#closing = undefined;
   }
 }

@@ -1,34 +1,34 @@
 import { isTextOfAtMost } from "../../core/base/bytes.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
 
-/** Reads the fields of an object of a document. Every field is read once, and `end` refuses what is left. */
+/** Reads the fields of an object that `JSON.parse` gave. Every field is read once, and `end` refuses what is left. */
 export class Fields {
-  readonly #fields: Map<string, unknown>;
+  readonly #fields: Readonly<Record<string, unknown>>;
   readonly #what: string;
+  readonly #read: string[] = [];
 
   /** @throws `provider-failure` if it is no object */
   constructor(value: unknown, what: string) {
     if (typeof value !== "object" || value === null || Array.isArray(value)) throw broken(`${what} is no object`);
-    this.#fields = new Map<string, unknown>(Object.entries(value));
+    this.#fields = { ...value };
     this.#what = what;
   }
 
   /** @throws `provider-failure` if a field is left that no one has read */
   end(): void {
-    const [left] = this.#fields.keys();
+    const left = Object.keys(this.#fields).find((name) => !this.#read.includes(name));
     if (left !== undefined)
       throw broken(`${this.#what} has a field ${JSON.stringify(left).slice(0, 40)}, which this release does not know`);
   }
 
   has(name: string): boolean {
-    return this.#fields.has(name);
+    return Object.hasOwn(this.#fields, name);
   }
 
   take(name: string): unknown {
-    if (!this.#fields.has(name)) throw broken(`${this.#what} has no field "${name}"`);
-    const value = this.#fields.get(name);
-    this.#fields.delete(name);
-    return value;
+    if (!this.has(name)) throw broken(`${this.#what} has no field "${name}"`);
+    this.#read.push(name);
+    return this.#fields[name];
   }
 
   text(name: string, mostBytes: number): string {
@@ -45,7 +45,7 @@ export class Fields {
   }
 
   integerOrNull(name: string, least = 0): number | null {
-    return this.#fields.get(name) === null ? this.#null(name) : this.integer(name, least);
+    return this.#fields[name] === null ? this.#null(name) : this.integer(name, least);
   }
 
   boolean(name: string): boolean {
@@ -68,11 +68,11 @@ export class Fields {
   }
 
   listOrNull<T>(name: string, most: number, read: (value: unknown) => T): readonly T[] | null {
-    return this.#fields.get(name) === null ? this.#null(name) : this.list(name, most, read);
+    return this.#fields[name] === null ? this.#null(name) : this.list(name, most, read);
   }
 
   objectOrNull<T>(name: string, read: (fields: Fields) => T): T | null {
-    if (this.#fields.get(name) === null) return this.#null(name);
+    if (this.#fields[name] === null) return this.#null(name);
     const fields = new Fields(this.take(name), name);
     const value = read(fields);
     fields.end();
@@ -80,7 +80,7 @@ export class Fields {
   }
 
   #null(name: string): null {
-    this.#fields.delete(name);
+    this.#read.push(name);
     return null;
   }
 }
