@@ -16,6 +16,7 @@ import {
   type LoginPlace,
 } from "./credentials.ts";
 import { brokenAnswer, isSkewed, refusesCredentials, serviceFailure } from "./failures.ts";
+import type { RoleTurns } from "./role-turns.ts";
 
 interface RoleOptions {
   readonly roleArn: string;
@@ -54,6 +55,11 @@ export interface WebIdentityOptions extends RoleOptions {
  * ```
  */
 export function assumeRole(options: AssumeRoleOptions): AwsLogin {
+  return roleLogin(options, undefined);
+}
+
+/** Makes the login of `assumeRole`, which waits for its turn among others before it asks. @throws `invalid-argument` */
+export function roleLogin(options: AssumeRoleOptions, turns: RoleTurns | undefined): AwsLogin {
   refuseUnknown(options, { ...ROLE_OPTIONS, source: true, externalId: true } satisfies OptionNames<AssumeRoleOptions>, "assumeRole");
   const source = checkedSource(options.source);
   const { externalId, endpoint } = options;
@@ -62,6 +68,7 @@ export function assumeRole(options: AssumeRoleOptions): AwsLogin {
   const fields = { ...roleFields(options), ...(externalId !== undefined && { ExternalId: externalId }) };
   return new AwsLogin(async (place) => {
     const ask = (credentials: AwsCredentials): Promise<HttpAnswer> => answer("AssumeRole", fields, { endpoint, place, credentials });
+    await turns?.take(place.http.clock ?? systemClock);
     return roleCredentials(await credentialsOf(source, place).use(ask, refusesCredentials), "AssumeRole", fields.RoleArn);
   }, endpoint === undefined);
 }

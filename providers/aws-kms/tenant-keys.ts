@@ -8,8 +8,9 @@ import { checkedRoleArn, type KeyArn, parseKeyArn } from "./arn.ts";
 import { type AwsKmsKeyOptions, awsKmsKey } from "./aws-kms-key.ts";
 import { type AwsCredentialSource, type AwsLogin, checkedSource } from "./credentials.ts";
 import { diagnoseAwsKmsKey } from "./doctor/diagnose.ts";
-import { assumeRole } from "./logins.ts";
+import { roleLogin } from "./logins.ts";
 import { type AwsConnectionOptions, CONNECTION_OPTIONS } from "./options.ts";
+import { RoleTurns } from "./role-turns.ts";
 
 export interface AwsTenantKeysOptions extends Omit<AwsConnectionOptions, "credentials"> {
   /** The vendor's own credentials. They assume the tenants' roles and do nothing else. */
@@ -22,6 +23,11 @@ export interface AwsTenantKeysOptions extends Omit<AwsConnectionOptions, "creden
   readonly sessionName?: string;
   /** Another origin of the security token service than that of the key's region. */
   readonly stsEndpoint?: string;
+  /**
+   * The rate at which roles of all tenants are assumed, from one process: the token service counts it against the vendor's account. Default
+   * 100.
+   */
+  readonly rolesPerSecond?: number;
 }
 
 /**
@@ -49,10 +55,12 @@ export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
       regions: true,
       sessionName: true,
       stsEndpoint: true,
+      rolesPerSecond: true,
     } satisfies OptionNames<AwsTenantKeysOptions>,
     "awsTenantKeys",
   );
-  const { credentials, vendorAccounts, regions, sessionName, stsEndpoint, ...connection } = options;
+  const { credentials, vendorAccounts, regions, sessionName, stsEndpoint, rolesPerSecond = 100, ...connection } = options;
+  const turns = new RoleTurns(rolesPerSecond);
   const source = checkedSource(credentials);
   const own = new Set(textList(vendorAccounts, "vendorAccounts").map(checkedAccount));
   const allowed = regions === undefined ? undefined : new Set(textList(regions, "regions"));
@@ -77,7 +85,7 @@ export function awsTenantKeys(options: AwsTenantKeysOptions): TenantKeyOpener {
     const known = logins.get(name);
     if (known !== undefined) return known;
     const more = { ...(sessionName !== undefined && { sessionName }), ...(stsEndpoint !== undefined && { endpoint: stsEndpoint }) };
-    const made = assumeRole({ roleArn, externalId, source, ...more });
+    const made = roleLogin({ roleArn, externalId, source, ...more }, turns);
     logins.set(name, made);
     return made;
   };

@@ -209,3 +209,27 @@ function pathsOf(emulator: { takeRequests(): readonly { readonly path: string }[
 function fail(): never {
   throw new Error("nothing was wrapped");
 }
+
+test("aws, roles of many tenants are assumed at one rate, in turns: the quota of the token service is the vendor's", async () => {
+  const { credentials, ...connection } = aws.connection;
+  const given = { ...connection, clock, credentials, vendorAccounts: ["111122223333"], stsEndpoint: aws.url };
+  const opener = awsTenantKeys({ ...given, rolesPerSecond: 2 });
+  const tenants = ["a", "b", "c", "d"].map((tenant) => ({ ...IDENTITY, tenant, externalId: `${tenant}-0123456789abcdef0123456789a` }));
+  for (const { tenant, externalId } of tenants) aws.addRole(`${ROLE}-${tenant}`, { externalId });
+  const wraps = tenants.map((identity) => {
+    const key = opener.open(
+      { kind: opener.kind, key: awsKeys[0] ?? "", settings: {} },
+      { ...identity, settings: { roleArn: `${ROLE}-${identity.tenant}` } },
+    );
+    return key.wrap(DEK, OPTIONS);
+  });
+  awsLogins();
+  await Promise.all(wraps.slice(0, 2));
+  expect(awsLogins()).toEqual(["POST /AssumeRole", "POST /AssumeRole"]);
+  await clock.advance(500);
+  await wraps[2];
+  expect(awsLogins()).toEqual(["POST /AssumeRole"]);
+  await clock.advance(500);
+  await wraps[3];
+  for (const rolesPerSecond of [0, Number.NaN]) expect(() => awsTenantKeys({ ...given, rolesPerSecond })).toThrow("rolesPerSecond");
+});
