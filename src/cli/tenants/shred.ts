@@ -40,11 +40,12 @@ async function shred(id: string, options: TenantKeysOptions & ReasonOptions): Pr
     },
     [STANDARD_STREAM],
   );
-  const { record, shredded, unreadable, failed, failures } = report;
+  const { record, shredded, unreadable, failed, failures, keysLeft } = report;
+  const left = keysLeft.length === 0 ? "" : `; left in their service: key ${keysLeft.join(", ")} of ${record.id}`;
   await printLines(
     options.json === true
       ? terminalJson({ ...report, failures: failures.map(plainFailure) })
-      : `${stateLine(record)}; ${keyCount(shredded)} destroyed`,
+      : `${stateLine(record)}; ${keyCount(shredded)} destroyed${left}`,
   );
   tellFailures({ failed: failed + unreadable, failures }, options.debug === true);
 }
