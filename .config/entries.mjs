@@ -63,6 +63,11 @@ export const INTERNAL = {
     node: "src/core/stream/lanes/node.ts",
     default: "src/core/stream/lanes/portable.ts",
   },
+  "#sha2": {
+    types: "src/core/base/sha2/sha2.ts",
+    node: "src/core/base/sha2/node.ts",
+    default: "src/core/base/sha2/portable.ts",
+  },
   "#md5": {
     types: "src/blobs/md5/md5.ts",
     node: "src/blobs/md5/node.ts",

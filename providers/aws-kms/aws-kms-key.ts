@@ -1,3 +1,4 @@
+import { fromBase64, toBase64 } from "../../src/core/base/base64.ts";
 import { copyOf, equalPublicBytes, isBytes, type OwnedBytes, utf8, wipe } from "../../src/core/base/bytes.ts";
 import { systemClock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
@@ -6,7 +7,6 @@ import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
-import { fromBase64, toBase64 } from "../http/base64.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { tryRoundTrip } from "../http/trial.ts";
 import { parseKeyArn } from "./arn.ts";

@@ -94,7 +94,7 @@ export class AwsConnection {
       body,
     } as const;
     const nowMs = this.#clock.unixMs() + this.#skewMs;
-    const headers = await signedHeaders(request, { region: this.#region, service: "kms", credentials, nowMs });
+    const headers = signedHeaders(request, { region: this.#region, service: "kms", credentials, nowMs });
     return await this.#http.send({ method: "POST", path: "/", headers, body, what: `aws ${operation} with ${this.arn}` }, signal);
   }
 }

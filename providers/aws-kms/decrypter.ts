@@ -1,7 +1,7 @@
+import { fromBase64, toBase64 } from "../../src/core/base/base64.ts";
 import { isBytes, type OwnedBytes } from "../../src/core/base/bytes.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { refuseUnknown } from "../../src/core/base/options.ts";
-import { fromBase64, toBase64 } from "../http/base64.ts";
 import { textFieldOf } from "../http/fields.ts";
 import { parseKeyArn } from "./arn.ts";
 import { AwsConnection } from "./connection.ts";

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha2 } from "#sha2";
 import type { WrapOptions } from "../../src/core/contracts/key-provider.ts";
 
 /**
@@ -8,7 +8,7 @@ import type { WrapOptions } from "../../src/core/contracts/key-provider.ts";
  * @param arn of the key version that wraps
  */
 export function encryptionContext({ keyContext, wrapAad }: WrapOptions, arn: string): Readonly<Record<string, string>> {
-  const digest = { [AAD_NAME]: createHash("sha256").update(wrapAad(arn)).digest("base64") };
+  const digest = { [AAD_NAME]: sha2.sha256(wrapAad(arn), "base64") };
   const whole = { ...keyContext, ...digest };
   const isTaken = Object.entries(keyContext).every(([name, value]) => name !== "" && value !== "");
   return isTaken && JSON.stringify(whole).length <= MAX_CHARACTERS ? whole : digest;

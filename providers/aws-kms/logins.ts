@@ -129,7 +129,7 @@ async function answer(
   const request = { method: "POST", path: "/", host: new URL(service.origin).host, headers: plain, body } as const;
   const send = async (nowMs: number): Promise<HttpAnswer> => {
     const scope = { region: key.region, service: "sts", nowMs };
-    const headers = credentials === undefined ? plain : await signedHeaders(request, { ...scope, credentials });
+    const headers = credentials === undefined ? plain : signedHeaders(request, { ...scope, credentials });
     const what = `aws ${operation} with ${fields.RoleArn}`;
     return withJson(await service.send({ method: "POST", path: "/", headers, body, what }, undefined));
   };

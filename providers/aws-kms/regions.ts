@@ -44,6 +44,7 @@ export class Regions {
    * @throws what the nearest region's call throws; what a replica's call throws otherwise; the signal's reason
    */
   async run<T>(signal: AbortSignal | undefined, work: (connection: AwsConnection) => Promise<T>): Promise<T> {
+    if (this.#all.length === 1) return await work(this.#all[0]);
     const nowMs = this.#clock.monotonicMs();
     const isAway = (connection: AwsConnection): boolean => (this.#awayUntilMs.get(connection) ?? 0) > nowMs;
     const all = this.#all;

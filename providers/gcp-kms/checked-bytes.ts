@@ -1,12 +1,17 @@
+import { fromBase64, toBase64 } from "../../src/core/base/base64.ts";
 import { type OwnedBytes, wellFormedUtf8, wipe } from "../../src/core/base/bytes.ts";
 import { crc32c } from "../../src/core/base/crc32c.ts";
-import { fromBase64, toBase64 } from "../http/base64.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
 import { brokenAnswer, checksumFailure, type GcpOperation } from "./failures.ts";
 
-/** A byte string of a request with its checksum. int64 is a decimal text in this protocol. */
-export function sentBytes(field: string, bytes: Uint8Array): object {
-  return { [field]: toBase64(bytes), [`${field}Crc32c`]: `${crc32c(bytes)}` };
+/** The byte strings of a request, each with its checksum. int64 is a decimal text in this protocol. */
+export function sentBytes(fields: Readonly<Record<string, Uint8Array>>): object {
+  const sent: Record<string, string> = {};
+  for (const [field, bytes] of Object.entries(fields)) {
+    sent[field] = toBase64(bytes);
+    sent[`${field}Crc32c`] = `${crc32c(bytes)}`;
+  }
+  return sent;
 }
 
 /**

@@ -67,12 +67,12 @@ export class GcpConnection {
   }
 
   async #send({ operation, name, suffix = "", body }: GcpCall, { token }: HeldToken, signal: AbortSignal | undefined): Promise<HttpAnswer> {
-    const headers = {
+    const common = {
       accept: "application/json",
       authorization: `Bearer ${token}`,
       "x-goog-request-params": `${operation === "random" ? "location" : "name"}=${encodeURIComponent(name)}`,
-      ...(body !== undefined && { "content-type": "application/json" }),
     };
+    const headers = body === undefined ? common : { "content-type": "application/json", ...common };
     const sent = body === undefined ? ({ method: "GET" } as const) : ({ method: "POST", body: JSON.stringify(body) } as const);
     return await this.#http.send({ ...sent, path: `/v1/${name}${suffix}`, headers, what: `cloud kms ${operation} with ${name}` }, signal);
   }

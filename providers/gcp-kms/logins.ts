@@ -1,7 +1,7 @@
+import { fromBase64 } from "../../src/core/base/base64.ts";
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../../src/core/base/options.ts";
-import { fromBase64 } from "../http/base64.ts";
 import { textFieldOf } from "../http/fields.ts";
 import { type HttpOptions, HttpService } from "../http/http-service.ts";
 import { signedJwt } from "./jwt.ts";

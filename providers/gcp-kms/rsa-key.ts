@@ -1,8 +1,8 @@
+import { fromBase64 } from "../../src/core/base/base64.ts";
 import type { OwnedBytes } from "../../src/core/base/bytes.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
-import { fromBase64 } from "../http/base64.ts";
 import { textFieldOf } from "../http/fields.ts";
 import { tryRoundTrip } from "../http/trial.ts";
 import { receivedBytes, receivedText, requireVerified, sentBytes } from "./checked-bytes.ts";
@@ -18,7 +18,7 @@ export function rsaKey(connection: GcpConnection, key: string, version: number):
   const proofs = new SingleFlights<undefined, PublicKey>();
 
   const decrypt = async (keyId: string, wrapped: Uint8Array, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
-    const body = sentBytes("ciphertext", wrapped);
+    const body = sentBytes({ ciphertext: wrapped });
     const answer = await connection.call({ operation: "asymmetricDecrypt", name: keyId, suffix: ":asymmetricDecrypt", body }, signal);
     const plaintext = receivedBytes(answer, "plaintext", "asymmetricDecrypt", keyId);
     requireVerified(answer, ["verifiedCiphertextCrc32c"], "asymmetricDecrypt", keyId);

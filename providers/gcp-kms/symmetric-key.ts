@@ -1,3 +1,4 @@
+import { sha2 } from "#sha2";
 import { type OwnedBytes, utf8 } from "../../src/core/base/bytes.ts";
 import { SingleFlights } from "../../src/core/base/single-flight.ts";
 import { WRAP_ALGORITHMS } from "../../src/core/contracts/algorithms.ts";
@@ -16,12 +17,10 @@ export function symmetricKey(connection: GcpConnection, key: string): KeyKind {
   const proofs = new SingleFlights<undefined, void>();
 
   /** The version is the service's to bind: nobody can name it at a decrypt. A digest, because an HSM takes 8 KiB at most. */
-  const boundAad = async ({ wrapAad }: Pick<WrapOptions, "wrapAad">): Promise<OwnedBytes> => {
-    return new Uint8Array(await crypto.subtle.digest("SHA-512", new Uint8Array(wrapAad(key))));
-  };
+  const boundAad = ({ wrapAad }: Pick<WrapOptions, "wrapAad">): OwnedBytes => sha2.sha512(wrapAad(key));
 
   const encrypt = async (dek: Uint8Array, aad: Uint8Array, signal: AbortSignal | undefined): Promise<Encrypted> => {
-    const body = { ...sentBytes("plaintext", dek), ...sentBytes(AAD, aad) };
+    const body = sentBytes({ plaintext: dek, [AAD]: aad });
     const answer = await connection.call({ operation: "encrypt", name: key, suffix: ":encrypt", body }, signal);
     const wrapped = receivedBytes(answer, "ciphertext", "encrypt", key);
     requireVerified(answer, ["verifiedPlaintextCrc32c", "verifiedAdditionalAuthenticatedDataCrc32c"], "encrypt", key);
@@ -30,14 +29,14 @@ export function symmetricKey(connection: GcpConnection, key: string): KeyKind {
     return { keyId, wrapped };
   };
   const decrypt = async (wrapped: Uint8Array, aad: Uint8Array, signal: AbortSignal | undefined): Promise<OwnedBytes> => {
-    const body = { ...sentBytes("ciphertext", wrapped), ...sentBytes(AAD, aad) };
+    const body = sentBytes({ ciphertext: wrapped, [AAD]: aad });
     const answer = await connection.call({ operation: "decrypt", name: key, suffix: ":decrypt", body }, signal);
     return receivedBytes(answer, "plaintext", "decrypt", key);
   };
 
   const prove = async (): Promise<void> => {
-    const trial = (text: string): Promise<OwnedBytes> => boundAad({ wrapAad: () => utf8(text) });
-    const contexts = { right: await trial("envelock/trial"), other: await trial("envelock/other") };
+    const trial = (text: string): OwnedBytes => boundAad({ wrapAad: () => utf8(text) });
+    const contexts = { right: trial("envelock/trial"), other: trial("envelock/other") };
     await tryRoundTrip({
       bindsContext: true,
       hints: {
@@ -54,12 +53,12 @@ export function symmetricKey(connection: GcpConnection, key: string): KeyKind {
     alg: WRAP_ALGORITHMS.opaqueWithContext,
     async wrap(dek, options) {
       const { signal } = options;
-      const aad = await boundAad(options);
+      const aad = boundAad(options);
       if (!isProven) await proofs.run(undefined, prove, { signal });
       return await encrypt(dek, aad, signal);
     },
     async unwrap(_keyId, wrapped, options) {
-      return await decrypt(wrapped, await boundAad(options), options.signal);
+      return await decrypt(wrapped, boundAad(options), options.signal);
     },
     async current(signal) {
       const answer = await connection.call({ operation: "get-key", name: key }, signal);

@@ -131,7 +131,8 @@ async function boundedText(answer: HttpFetchAnswer, what: string): Promise<strin
     await reader.cancel().catch(() => undefined); // the first error is the one to report
     throw error;
   }
-  return textOf(concatBytes(...parts)) ?? "";
+  const [only = new Uint8Array()] = parts;
+  return textOf(parts.length > 1 ? concatBytes(...parts) : only) ?? "";
 }
 
 /** Parses an answer as JSON, whatever its content type: services use several. */

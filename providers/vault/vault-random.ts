@@ -1,6 +1,6 @@
+import { fromBase64 } from "../../src/core/base/base64.ts";
 import { refuseUnknown } from "../../src/core/base/options.ts";
 import type { RandomSource } from "../../src/core/contracts/random-source.ts";
-import { fromBase64 } from "../http/base64.ts";
 import { drawnRandom } from "../http/drawn-random.ts";
 import { textFieldOf } from "../http/fields.ts";
 import { VaultConnection } from "./connection.ts";

@@ -1,7 +1,7 @@
+import { fromBase64 } from "../core/base/base64.ts";
 import type { OwnedBytes } from "../core/base/bytes.ts";
 import { malformed } from "../core/base/errors.ts";
 import { jsonIn } from "../core/base/json.ts";
-import { fromBase64 } from "./standard-base64.ts";
 
 /**
  * The members of a JSON object that is not trusted. Each access names the type that it expects. Members that nothing asks for are ignored,

@@ -1,6 +1,6 @@
+import { fromBase64 } from "../core/base/base64.ts";
 import { copyOf, isBytes, type OwnedBytes, ownedBytes } from "../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { fromBase64 } from "./standard-base64.ts";
 
 export type OaepHash = "SHA-1" | "SHA-256";
 

@@ -66,7 +66,7 @@ export const FLOORS: readonly (readonly Room[])[] = [
     },
   ],
   [{ path: "src/core/contracts/", holds: "what a provider is, and a key wrapper, a random source, a store: types" }],
-  [{ path: "src/core/base/", holds: "bytes, errors, context, options, one clock", packages: ["node:"] }],
+  [{ path: "src/core/base/", holds: "bytes, errors, context, options, one clock", packages: ["node:", "@noble/hashes/"] }],
 ];
 
 /** One folder a provider. They do not know each other, but for what `also` names. */
@@ -92,7 +92,7 @@ export const PROVIDERS: readonly ProviderRoom[] = [
   },
   { path: "providers/gcp-kms/", holds: "Google Cloud KMS", also: ["providers/http/"] },
   { path: "providers/vault/", holds: "Vault, OpenBao: transit", also: ["providers/http/"] },
-  { path: "providers/aws-kms/", holds: "AWS KMS", also: ["providers/http/"], packages: ["node:crypto"] },
+  { path: "providers/aws-kms/", holds: "AWS KMS", also: ["providers/http/"] },
   { path: "providers/composite/", holds: "one key of several: both of two, k of n", also: ["src/core/format/"] },
   { path: "providers/http/", holds: "one host over HTTP, shared by key services", isShared: true },
   { path: "providers/conformance/", holds: "the contract as cases", also: ["src/core/format/"] },

@@ -64,6 +64,7 @@ function resolved(from: string, specifier: string): string {
 const INTERNAL: Readonly<Record<string, string>> = {
   "#engine": "src/core/crypto/engine/engine.ts",
   "#lanes": "src/core/stream/lanes/lanes.ts",
+  "#sha2": "src/core/base/sha2/sha2.ts",
   "#md5": "src/blobs/md5/md5.ts",
   "#fetch": "src/blobs/fetch/fetch.ts",
 };

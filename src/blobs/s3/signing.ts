@@ -57,7 +57,7 @@ export class S3Place {
         const { method, query, headers } = request;
         const { host, path } = this.#target(request);
         const scope = await this.#scope();
-        const signed = await signedHeaders(
+        const signed = signedHeaders(
           {
             method,
             host,
@@ -83,7 +83,7 @@ export class S3Place {
     const { method, query, headers } = request;
     const { host, path } = this.#target(request);
     const toSign = { method, host, path, query: Object.entries(query), headers, body: { digest: UNSIGNED } };
-    return `${this.#base.origin}${path}?${await signedQuery(toSign, await this.#scope(), expiresSeconds)}`;
+    return `${this.#base.origin}${path}?${signedQuery(toSign, await this.#scope(), expiresSeconds)}`;
   }
 
   #target({ name }: S3Request): { readonly host: string; readonly path: string } {

@@ -1,3 +1,4 @@
+import { sha2 } from "#sha2";
 import { type OwnedBytes, toHex, utf8 } from "./bytes.ts";
 import { percentEncoded } from "./percent-encoded.ts";
 
@@ -41,7 +42,7 @@ export interface SignedHeaders extends Record<string, string> {
  * @returns the headers to send, `host` left out: those that were given, date, session token and authorization
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
-export async function signedHeaders(request: RequestToSign, scope: SigningScope): Promise<SignedHeaders> {
+export function signedHeaders(request: RequestToSign, scope: SigningScope): SignedHeaders {
   const { accessKeyId, sessionToken } = scope.credentials;
   const time = timeOf(scope.nowMs);
   const headers: Record<string, string> = {
@@ -50,7 +51,7 @@ export async function signedHeaders(request: RequestToSign, scope: SigningScope)
     ...(sessionToken !== undefined && { "x-amz-security-token": sessionToken }),
   };
   const form = formOf(headers, request.host, scope, time);
-  const signature = await signatureOf(request, scope, form);
+  const signature = signatureOf(request, scope, form);
   const credential = `${accessKeyId}/${form.scopeName}`;
   return { ...headers, authorization: `${ALGORITHM} Credential=${credential}, SignedHeaders=${form.names}, Signature=${signature}` };
 }
@@ -61,7 +62,7 @@ export async function signedHeaders(request: RequestToSign, scope: SigningScope)
  * @returns all parameters, escaped: what follows the question mark of the URL
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
  */
-export async function signedQuery(request: RequestToSign, scope: SigningScope, expiresSeconds: number): Promise<string> {
+export function signedQuery(request: RequestToSign, scope: SigningScope, expiresSeconds: number): string {
   const { accessKeyId, sessionToken } = scope.credentials;
   const time = timeOf(scope.nowMs);
   const form = formOf(request.headers, request.host, scope, time);
@@ -74,7 +75,7 @@ export async function signedQuery(request: RequestToSign, scope: SigningScope, e
     ["X-Amz-SignedHeaders", form.names],
     ...(sessionToken === undefined ? [] : [["X-Amz-Security-Token", sessionToken] as const]),
   ];
-  const signature = await signatureOf({ ...request, query }, scope, form);
+  const signature = signatureOf({ ...request, query }, scope, form);
   return `${canonicalQuery(query)}&X-Amz-Signature=${signature}`;
 }
 
@@ -88,54 +89,50 @@ interface SignedForm {
 }
 
 function formOf(headers: Readonly<Record<string, string>>, host: string, { region, service }: SigningScope, time: string): SignedForm {
-  const sorted = Object.entries({ ...headers, host }).sort(byName);
+  const all: (readonly [string, string])[] = Object.entries(headers);
+  all.push(["host", host]);
+  const sorted = all.sort(byName);
   const names = sorted.map(([name]) => name).join(";");
   return { time, headers: sorted, names, scopeName: `${time.slice(0, 8)}/${region}/${service}/aws4_request` };
 }
 
-async function signatureOf(
+function signatureOf(
   { method, path, query, body }: RequestToSign,
   scope: SigningScope,
   { time, headers, names, scopeName }: SignedForm,
-): Promise<string> {
+): string {
   const canonical = [
     method,
     scope.service === "s3" ? path : path.split("/").map(percentEncoded).join("/"), // every service but S3 escapes twice
     canonicalQuery(query ?? []),
-    ...headers.map(([name, value]) => `${name}:${value.trim().replaceAll(/ +/g, " ")}`),
+    ...headers.map(([name, value]) => `${name}:${collapsed(value)}`),
     "",
     names,
-    typeof body === "object" && "digest" in body ? body.digest : toHex(await sha256(body)),
+    typeof body === "object" && "digest" in body ? body.digest : sha2.sha256(body, "hex"),
   ].join("\n");
-  const text = `${ALGORITHM}\n${time}\n${scopeName}\n${toHex(await sha256(canonical))}`;
-  return toHex(await hmac(await signingKey(scope.credentials, scopeName), text));
+  const text = `${ALGORITHM}\n${time}\n${scopeName}\n${sha2.sha256(canonical, "hex")}`;
+  return toHex(sha2.hmacSha256(signingKey(scope.credentials, scopeName), text));
 }
 
 /** Derives the key of a day, a region and a service: once, as long as the same credentials object signs for the same scope. */
-function signingKey(credentials: SigningCredentials, name: string): Promise<CryptoKey> {
+function signingKey(credentials: SigningCredentials, name: string): OwnedBytes {
   const secret = credentials.secretAccessKey;
   const kept = signingKeys.get(credentials);
   if (kept?.name === name && kept.secret === secret) return kept.key;
-  const key = derivedKey(secret, name);
+  let key = utf8(`AWS4${secret}`);
+  for (const part of name.split("/")) key = sha2.hmacSha256(key, part);
   signingKeys.set(credentials, { name, secret, key });
   return key;
 }
 
-async function derivedKey(secret: string, scope: string): Promise<CryptoKey> {
-  let key = await hmacKey(utf8(`AWS4${secret}`));
-  for (const part of scope.split("/")) key = await hmacKey(await hmac(key, part));
-  return key;
-}
-
-/** Computes SHA-256. */
-async function sha256(data: string | Uint8Array): Promise<OwnedBytes> {
-  const bytes = typeof data === "string" ? utf8(data) : data;
-  const owned = bytes.buffer instanceof ArrayBuffer ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : bytes.slice();
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", owned));
-}
-
+/** Writes a time as `20150830T123600Z`. */
 function timeOf(nowMs: number): string {
-  return new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d{3}/g, "");
+  const time = new Date(nowMs).toISOString();
+  return `${time.slice(0, 4)}${time.slice(5, 7)}${time.slice(8, 13)}${time.slice(14, 16)}${time.slice(17, 19)}Z`;
+}
+
+function collapsed(value: string): string {
+  return value.includes("  ") ? value.trim().replaceAll(/ +/g, " ") : value.trim();
 }
 
 function canonicalQuery(query: readonly (readonly [string, string])[]): string {
@@ -149,21 +146,13 @@ function byName([a]: readonly [string, string], [b]: readonly [string, string]):
   return a < b ? -1 : 1;
 }
 
-function hmacKey(key: OwnedBytes): Promise<CryptoKey> {
-  return crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-}
-
-async function hmac(key: CryptoKey, text: string): Promise<OwnedBytes> {
-  return new Uint8Array(await crypto.subtle.sign("HMAC", key, utf8(text)));
-}
-
 interface SigningKey {
   readonly name: string;
   readonly secret: string;
-  readonly key: Promise<CryptoKey>;
+  readonly key: OwnedBytes;
 }
 
-/** The last signing key of each credentials object: it costs nine of twelve asynchronous calls, and ends with the credentials. */
+/** The last signing key of each credentials object: it costs four of five HMACs, and ends with the credentials. */
 const signingKeys = new WeakMap<SigningCredentials, SigningKey>();
 
 const ALGORITHM = "AWS4-HMAC-SHA256";

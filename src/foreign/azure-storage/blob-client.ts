@@ -1,3 +1,4 @@
+import { toBase64 } from "../../core/base/base64.ts";
 import { ascii, isBytes, type OwnedBytes, toHex, viewOf } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, type CallOptions, callSignal } from "../../core/base/call-options.ts";
 import { EnvelockError, invalidArgument, malformed } from "../../core/base/errors.ts";
@@ -5,7 +6,6 @@ import type { OptionNames } from "../../core/base/options.ts";
 import type { StoredSource } from "../foreign-blob.ts";
 import { foldedMetadata } from "../metadata.ts";
 import { blocksOf, type PieceSource, piecesOf } from "../pieces.ts";
-import { toBase64 } from "../standard-base64.ts";
 import { asked, CONDITION_NOT_MET, statusOf } from "./client-errors.ts";
 import { ENCRYPTION_DATA } from "./encryption-data.ts";
 import type { EncryptedBody } from "./storage-encryption.ts";

@@ -1,9 +1,9 @@
+import { toBase64 } from "../../core/base/base64.ts";
 import type { OwnedBytes } from "../../core/base/bytes.ts";
 import { EnvelockError, malformed } from "../../core/base/errors.ts";
 import type { WrappedKey } from "../../core/contracts/key-wrapper.ts";
 import { type JsonObject, parseJsonObject, withMember } from "../json-object.ts";
 import { foldedMetadata, type StoredMetadata } from "../metadata.ts";
-import { toBase64 } from "../standard-base64.ts";
 import { LARGEST_REGION_BYTES, NONCE_BYTES } from "./regions.ts";
 
 /** A version of Azure Storage client-side encryption. */

@@ -1,8 +1,8 @@
+import { fromBase64 } from "../../core/base/base64.ts";
 import type { OwnedBytes } from "../../core/base/bytes.ts";
 import { EnvelockError, malformed } from "../../core/base/errors.ts";
 import { parseJsonObject } from "../json-object.ts";
 import { foldedMetadata, type StoredMetadata } from "../metadata.ts";
-import { fromBase64 } from "../standard-base64.ts";
 
 /** How the data key of an object is wrapped. */
 export type S3Wrapping = "aes" | "rsa" | "kms";
