@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { KeyProvider } from "envelock";
-import { type HttpFetch, type HttpFetchRequest, httpsFetch } from "envelock/node";
+import { type HttpFetch, type HttpFetchRequest, type HttpsFetch, httpsFetch } from "envelock/node";
 import { awsKmsKey } from "envelock/providers/aws-kms";
 import { gcpKmsKey } from "envelock/providers/gcp-kms";
 import { vaultTransitKey } from "envelock/providers/vault";
@@ -120,10 +120,10 @@ function contestOver([transport, send]: Transport, { name, provider, theirs }: S
 
 /** A `fetch` that keeps what it was asked last, to be sent again barely. */
 class Recorder {
-  readonly #send: HttpFetch;
+  readonly #send: Transport[1];
   #last: readonly [url: string, request: HttpFetchRequest] | undefined;
 
-  constructor(send: HttpFetch) {
+  constructor(send: Transport[1]) {
     this.#send = send;
   }
 
@@ -133,12 +133,12 @@ class Recorder {
   };
 
   /** Sends the last request again, and reads its answer. */
-  readonly again = async (): Promise<string> => {
+  readonly again = async (): Promise<unknown> => {
     if (this.#last === undefined) throw new Error("nothing was sent yet");
     const [url, request] = this.#last;
-    const { status, body } = await this.#send(url, { ...request, signal: new AbortController().signal });
-    if (status !== 200) throw new Error(`the bare fetch was answered ${status}`);
-    return await new Response(body).text();
+    const answer = await this.#send(url, { ...request, signal: new AbortController().signal });
+    if (answer.status !== 200) throw new Error(`the bare fetch was answered ${answer.status}`);
+    return await answer.text();
   };
 }
 
@@ -146,7 +146,7 @@ function foreign(packages: readonly [string, ...string[]]): NodeJS.Require {
   return createRequire(join(installed("foreign", packages), "..", "package.json"));
 }
 
-type Transport = readonly [name: string, send: HttpFetch];
+type Transport = readonly [name: string, send: typeof globalThis.fetch | HttpsFetch];
 const SERVICES: Readonly<Record<string, (emulator: Emulator) => Service>> = {
   "aws-kms-emulator": awsKms,
   "gcp-kms-emulator": gcpKms,
