@@ -1,7 +1,7 @@
 import { concatBytes, isBytes, textOf } from "../../src/core/base/bytes.ts";
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
-import type { HttpFetch, HttpFetchAnswer } from "../../src/core/base/http-fetch.ts";
+import { type HttpFetch, type HttpFetchAnswer, WHOLE_READERS } from "../../src/core/base/http-fetch.ts";
 import { attempt } from "./attempt.ts";
 import { transportFailure } from "./transport-failures.ts";
 
@@ -109,10 +109,10 @@ function httpAnswer({ status, headers }: HttpFetchAnswer, text: string, clock: C
 
 /** Reads the body. A reader that is cancelled closes the connection. */
 async function boundedText(answer: HttpFetchAnswer, what: string): Promise<string> {
-  if (answer.bytesUpTo !== undefined) {
-    const whole = await answer.bytesUpTo(MAX_ANSWER_BYTES);
+  const readWhole = WHOLE_READERS.get(answer);
+  if (readWhole !== undefined) {
+    const whole = await readWhole(MAX_ANSWER_BYTES);
     if (whole === undefined) throw tooLong(what);
-    if (!isBytes(whole)) throw new EnvelockError("provider-failure", `${what}: the answer is something other than bytes`);
     return textOf(whole) ?? "";
   }
   const { body } = answer;

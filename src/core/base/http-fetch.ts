@@ -14,6 +14,13 @@ export interface HttpFetchAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
   readonly body: ReadableStream<Uint8Array> | null;
-  /** Reads the whole body in place of `body`, where a function offers that. Undefined for more than `most` bytes. */
-  bytesUpTo?(most: number): Promise<Uint8Array | undefined>;
 }
+
+/** Reads the whole body of an answer in place of `body`. Undefined for more than `most` bytes: the connection is closed then. */
+type WholeReader = (most: number) => Promise<Uint8Array | undefined>;
+
+/**
+ * The readers of answers that come from `httpsFetch` itself. They are no part of the answer: a caller's `fetch` that copies it and changes
+ * the body would hand on a reader of the unchanged one.
+ */
+export const WHOLE_READERS: WeakMap<object, WholeReader> = new WeakMap();

@@ -3,6 +3,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { concatBytes } from "./bytes.ts";
 import { invalidArgument } from "./errors.ts";
+import { WHOLE_READERS } from "./http-fetch.ts";
 import { type OptionNames, refuseUnknown } from "./options.ts";
 
 export interface HttpsFetchOptions {
@@ -29,8 +30,6 @@ export interface HttpsFetchAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null; forEach(each: (value: string, name: string) => void): void };
   readonly body: ReadableStream<Uint8Array>;
-  /** Reads the whole body in place of `body`. Undefined for more than `most` bytes: the connection is closed then. */
-  bytesUpTo(most: number): Promise<Uint8Array | undefined>;
   text(): Promise<string>;
 }
 
@@ -74,15 +73,19 @@ export function httpsFetch(options: HttpsFetchOptions = {}): HttpsFetch {
       stream ??= streamOf(response);
       return stream;
     };
-    return {
+    const answer = {
       status: statusCode,
       headers: { get, forEach },
       get body() {
         return body();
       },
-      bytesUpTo: (most) => bytesUpTo(response, most),
-      text: () => new Response(body()).text(),
+      async text() {
+        if (stream !== undefined) return await new Response(stream).text();
+        return new TextDecoder().decode(await bytesUpTo(response, Number.POSITIVE_INFINITY));
+      },
     };
+    WHOLE_READERS.set(answer, (most) => bytesUpTo(response, most));
+    return answer;
   };
 }
 
@@ -115,6 +118,7 @@ function bytesUpTo(response: IncomingMessage, most: number): Promise<Uint8Array 
   const parts: Uint8Array[] = [];
   let bytes = 0;
   return new Promise((resolve, reject) => {
+    if (response.readableFlowing !== null || response.destroyed) throw new Error("the answer is being read already, or was broken off");
     response.on("data", (part: Uint8Array) => {
       bytes += part.length;
       if (bytes <= most) parts.push(part);
