@@ -40,7 +40,7 @@ export class Regions {
    * Calls the nearest region, and where that has an accident the next one. A region that had one comes last for half a minute. What a
    * replica refuses says nothing of the key: its policy and state are its own.
    *
-   * @param signal the one that `work` heeds: once it has aborted, no further region could answer, and none is called or marked
+   * @param signal the one that `work` heeds: once it has aborted, no further region could answer, and none is called
    * @throws what the nearest region's call throws; what a replica's call throws otherwise; the signal's reason
    */
   async run<T>(signal: AbortSignal | undefined, work: (connection: AwsConnection) => Promise<T>): Promise<T> {
@@ -50,13 +50,18 @@ export class Regions {
     const all = this.#all;
     const [nearest] = all;
     let failure: unknown;
-    for (const connection of [...all.filter((one) => !isAway(one)), ...all.filter(isAway)]) {
+    const inOrder = [...all.filter((one) => !isAway(one)), ...all.filter(isAway)];
+    for (const connection of inOrder) {
+      const begunMs = this.#clock.monotonicMs();
       try {
         return await work(connection);
       } catch (error) {
         const isAccident = EnvelockError.is(error) && (error.code === "unavailable" || error.code === "timeout");
-        if (isAccident) this.#awayUntilMs.set(connection, this.#clock.monotonicMs() + AWAY_MS);
-        else if (connection === nearest || !isDeliberateRefusal(error)) throw error;
+        const endedMs = this.#clock.monotonicMs();
+        // the time of all may be up just after a later region was asked
+        const hadItsTime = signal?.aborted !== true || connection === inOrder[0] || endedMs - begunMs >= LEAST_HUNG_MS;
+        if (isAccident && hadItsTime) this.#awayUntilMs.set(connection, endedMs + AWAY_MS);
+        if (!isAccident && (connection === nearest || !isDeliberateRefusal(error))) throw error;
         signal?.throwIfAborted();
         if (connection === nearest || failure === undefined) failure = error;
       }
@@ -66,3 +71,4 @@ export class Regions {
 }
 
 const AWAY_MS = 30_000;
+const LEAST_HUNG_MS = 1000;
