@@ -68,14 +68,21 @@ export function serviceAccountKey(options: ServiceAccountKeyOptions): GcpLogin {
   const { email, keyId, pkcs8 } = serviceAccountIn(options.keyFile);
   return new GcpLogin((http, scope) => {
     const service = new HttpService(TOKEN_ORIGIN, http);
-    return async () => {
-      const what = `the token endpoint for ${email}`;
-      const issuedAt = Math.floor(clockOf(http).unixMs() / 1000);
+    const what = `the token endpoint for ${email}`;
+    const asked = async (nowMs: number): ReturnType<HttpService["send"]> => {
+      const issuedAt = Math.floor(nowMs / 1000);
       const claims = { iss: email, scope, aud: TOKEN_URL, iat: issuedAt, exp: issuedAt + ASSERTION_SECONDS };
       const assertion = await signedJwt(pkcs8, keyId === undefined ? {} : { kid: keyId }, claims);
       const body = new URLSearchParams({ grant_type: JWT_BEARER, assertion }).toString();
       const headers = { accept: "application/json", "content-type": "application/x-www-form-urlencoded" };
-      const answer = await service.send({ method: "POST", path: "/token", headers, body, what }, undefined);
+      return await service.send({ method: "POST", path: "/token", headers, body, what }, undefined);
+    };
+    return async () => {
+      const nowMs = clockOf(http).unixMs();
+      const first = await asked(nowMs);
+      const { status, serverUnixMs = nowMs } = first;
+      // once more by the service's clock, if it may not have believed this machine's
+      const answer = status === 400 && Math.abs(serverUnixMs - nowMs) >= LEAST_SKEW_MS ? await asked(serverUnixMs) : first;
       if (answer.status !== 200) throw tokenFailure(answer, what, "check that the key was not deleted, and the machine's clock");
       return exchangedToken(answer, what, clockOf(http).unixMs());
     };
@@ -176,4 +183,5 @@ const ACCOUNTS = "projects/-/serviceAccounts/";
 const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const PRIVATE_KEY = /^-----BEGIN PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PRIVATE KEY-----\n?$/;
 const ASSERTION_SECONDS = 3600;
+const LEAST_SKEW_MS = 60_000;
 const LIFETIME_SECONDS = 3600;

@@ -57,7 +57,8 @@ export class KmsService implements EmulatedService<LoggedRequest, OwnFault> {
   }
 
   headersOf(): Readonly<Record<string, string>> {
-    return { "content-type": "application/json; charset=UTF-8", "cache-control": "private" };
+    const date = new Date(this.#state.clock.unixMs()).toUTCString();
+    return { "content-type": "application/json; charset=UTF-8", "cache-control": "private", date };
   }
 
   async meet(fault: OwnFault, request: ServedRequest, entry: LoggedRequest): Promise<RawAnswer> {

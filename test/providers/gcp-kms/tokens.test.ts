@@ -77,11 +77,23 @@ test("a service account's key file signs for a token, of the scope of Cloud KMS 
   });
 });
 
+test.each([
+  -2 * HOUR_MS,
+  2 * HOUR_MS,
+])("a key's assertion is made again by the service's clock, where this machine's is %i ms off", async (offMs) => {
+  const keyFile = emulator.addServiceAccount({ email: EMAIL });
+  const wrong = { ...clock, unixMs: () => clock.unixMs() + offMs };
+  const token = serviceAccountKey({ keyFile });
+  await gcpKmsKey({ ...emulator.connection, clock: wrong, key: ORDERS, token }).current();
+  expect(operations()).toEqual(["token", "token", "get"]);
+});
+
 test("a key that was deleted is access-denied, and nothing of it is shown", async () => {
   const keyFile = emulator.addServiceAccount({ email: "gone@acme.iam.gserviceaccount.com" });
   emulator.removeServiceAccounts();
   const error = await refusal(() => open(serviceAccountKey({ keyFile })).current());
   expect(error).toMatchObject({ code: "access-denied", detail: "login" });
+  expect(operations(), "asked once: the clock was right").toEqual(["token"]);
   expect(JSON.stringify(error) + error.stack).not.toContain(JSON.parse(keyFile).private_key.slice(40, 80));
 });
 
