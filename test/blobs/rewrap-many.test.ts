@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { gcsBlobs } from "../../src/blobs/gcs/index.ts";
 import { type BlobStore, rewrapStale } from "../../src/blobs/index.ts";
 import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
+import { GcsEmulator } from "../../src/testing/gcs/index.ts";
 import { S3Emulator } from "../../src/testing/s3/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { startAzurite } from "../support/azurite.ts";
@@ -23,7 +25,7 @@ const SILENCE_MS = 600_000;
 /** A place of blobs, which a process of its own can open too. */
 interface Shop {
   readonly backing: BlobStore;
-  readonly kind: "azure" | "s3";
+  readonly kind: "azure" | "gcs" | "s3";
   readonly place: object;
   /** Returns what rewraps have left behind, apart from blobs and their headers. */
   leftOvers(): number;
@@ -31,7 +33,9 @@ interface Shop {
 
 const azurite = await startAzurite();
 const emulator = await S3Emulator.start();
+const google = await GcsEmulator.start();
 afterAll(async () => {
+  await google.close();
   await emulator.close();
   await azurite.close();
 });
@@ -55,10 +59,17 @@ async function s3Shop(rewrap: "sidecar" | "in-place"): Promise<Shop> {
   return { backing: s3Blobs(place, { mode: "aws", rewrap }), kind: "s3", place: { ...place, rewrap }, leftOvers };
 }
 
+async function gcsShop(): Promise<Shop> {
+  const bucket = google.createBucket("many");
+  const place = { ...google.connection, bucket, silenceMs: SILENCE_MS };
+  return { backing: gcsBlobs(place), kind: "gcs", place, leftOvers: () => google.openUploads(bucket) };
+}
+
 const SHOPS: readonly (readonly [string, () => Promise<Shop>])[] = [
   ["Azure", azureShop],
   ["S3, beside", () => s3Shop("sidecar")],
   ["S3, in place", () => s3Shop("in-place")],
+  ["Google Cloud Storage", gcsShop],
 ];
 
 test.each(SHOPS)(

@@ -1,5 +1,6 @@
 import { localKey } from "../../providers/local/index.ts";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
+import { gcsBlobs } from "../../src/blobs/gcs/index.ts";
 import { type BlobStore, encryptedStore, rewrapStale } from "../../src/blobs/index.ts";
 import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
@@ -15,5 +16,6 @@ for await (const { name, outcome } of rewrapStale(store, { prefix })) console.lo
 
 function opened(): BlobStore {
   const { rewrap, ...bucket } = JSON.parse(place);
-  return kind === "azure" ? azureBlobs(bucket) : s3Blobs(bucket, { mode: "aws", rewrap });
+  if (kind === "azure") return azureBlobs(bucket);
+  return kind === "gcs" ? gcsBlobs(bucket) : s3Blobs(bucket, { mode: "aws", rewrap });
 }
