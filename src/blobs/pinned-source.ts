@@ -2,12 +2,12 @@ import { equalPublicBytes, isBytes } from "../core/base/bytes.ts";
 import type { Clock } from "../core/base/clock.ts";
 import { EnvelockError, malformed } from "../core/base/errors.ts";
 import { sleep } from "../core/base/wait.ts";
+import { SEALED_CHUNK_BYTES } from "../core/crypto/body-sizes.ts";
 import type { SeekableSource } from "../core/stream/seekable-source.ts";
 import { type BlobHead, headOf } from "./blob-head.ts";
 import type { StoredBlob } from "./blob-store.ts";
 import { isSourceChanged, sourceChanged, unanswered } from "./failures.ts";
 import { ATTEMPTS, delayAfter, isPassing } from "./retries.ts";
-import { SequentialRun } from "./sequential-run.ts";
 
 /** What a pinned source needs to find the blob again. */
 export interface Reopening {
@@ -26,7 +26,6 @@ export class PinnedSource implements SeekableSource {
   readonly #name: string;
   readonly #reopening: Reopening;
   readonly #headerBytes: number;
-  readonly #runs = new Set<SequentialRun>();
   #head: BlobHead;
 
   constructor(name: string, head: BlobHead, reopening: Reopening) {
@@ -42,59 +41,61 @@ export class PinnedSource implements SeekableSource {
     return this.#head;
   }
 
-  /**
-   * Begins one long request for bytes that are going to be read one range after the other: a read that starts where the last one of the run
-   * ended takes its bytes from there.
-   */
-  beginRun(start: number, end: number, signal: AbortSignal): SequentialRun {
-    const run = new SequentialRun(start, end, (from) => this.#pieces(from, end, signal));
-    this.#runs.add(run);
-    return run;
-  }
-
-  /** Ends a run, and its request. */
-  endRun(run: SequentialRun): void {
-    this.#runs.delete(run);
-    run.close();
-  }
-
   async read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
-    const run = [...this.#runs].find((each) => each.reserve(start, end));
-    try {
-      return await this.#read(start, end, signal, run);
-    } finally {
-      run?.release();
+    const found = new Uint8Array(end - start);
+    let filled = 0;
+    for await (const piece of this.#mended(start, end, signal)) {
+      found.set(piece, filled);
+      filled += piece.length;
     }
+    return found;
   }
 
-  async #read(start: number, end: number, signal: AbortSignal | undefined, run: SequentialRun | undefined): Promise<Uint8Array> {
-    const found = new Uint8Array(end - start);
-    const { header } = this.#head;
+  /**
+   * Reads a range as it comes, with one request as long as nothing breaks. Gives whole runs of chunks if the range begins with a chunk. All
+   * of them lie in the same memory, so that it stays in the processor's cache: a piece is used up before the next one is asked for.
+   */
+  async *pieces(start: number, end: number, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    const memory = new Uint8Array(Math.min(end - start, RUN_BYTES));
     let filled = 0;
-    if (run === undefined && start < this.#headerBytes) {
-      const known = header.subarray(start, Math.min(end, this.#headerBytes));
-      found.set(known);
-      filled = known.length;
+    for await (const piece of this.#mended(start, end, signal)) {
+      for (let at = 0; at < piece.length; ) {
+        const part = piece.subarray(at, at + memory.length - filled);
+        memory.set(part, filled);
+        filled += part.length;
+        at += part.length;
+        if (filled < memory.length) continue;
+        yield memory;
+        filled = 0;
+      }
+    }
+    if (filled > 0) yield memory.subarray(0, filled);
+  }
+
+  /** Gives exactly the bytes of a range: the header that is in force, and the rest from the store, asked for again after each break. */
+  async *#mended(start: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+    let at = start;
+    if (at < this.#headerBytes) {
+      const known = this.#head.header.subarray(at, Math.min(end, this.#headerBytes));
+      at += known.length;
+      yield known;
     }
     let fruitless = 0;
     let changes = 0;
-    while (filled < found.length) {
-      const before = filled;
+    while (at < end) {
+      const before = at;
       let empty = 0;
-      let failure: unknown;
+      let failure: EnvelockError = new EnvelockError("unavailable", "the store ended a range before its end", { whose: "service" });
       try {
-        for await (const piece of run?.take(end) ?? this.#pieces(start + filled, end, signal)) {
-          if (!isBytes(piece) || piece.length > found.length - filled) throw malformed("the store gave more than it was asked for");
+        for await (const piece of this.#pieces(at, end, signal)) {
+          if (!isBytes(piece) || piece.length > end - at) throw malformed("the store gave more than it was asked for");
           if (piece.length === 0 && ++empty > MOST_EMPTY)
             throw new EnvelockError("unavailable", "the store sends empty pieces", { whose: "service" });
-          found.set(piece, filled);
-          filled += piece.length;
+          at += piece.length;
+          yield piece;
         }
-        if (filled === found.length) return found;
-        run?.restart();
-        failure = new EnvelockError("unavailable", "the store ended a range before its end", { whose: "service" });
+        if (at === end) return;
       } catch (error) {
-        run?.restart();
         signal?.throwIfAborted();
         if (isSourceChanged(error)) {
           if (++changes > MOST_CHANGES) throw error;
@@ -103,12 +104,11 @@ export class PinnedSource implements SeekableSource {
         }
         failure = EnvelockError.is(error) ? error : unanswered("a read", error);
       }
-      if (filled === found.length) return found;
-      fruitless = filled > before ? 0 : fruitless + 1;
+      if (at === end) return;
+      fruitless = at > before ? 0 : fruitless + 1;
       if (!isPassing(failure) || fruitless >= ATTEMPTS) throw failure;
       if (fruitless > 0) await sleep(this.#reopening.clock, delayAfter(fruitless, failure, this.#reopening.clock), signal);
     }
-    return found;
   }
 
   /** Gives what came with the opening, then reads the rest from the store. */
@@ -135,6 +135,8 @@ export class PinnedSource implements SeekableSource {
   }
 }
 
+/** The length of the pieces of a long range: whole chunks, and little enough for the cache. */
+const RUN_BYTES = 16 * SEALED_CHUNK_BYTES;
 /** More pieces without a byte than this, in one answer, are no answer. */
 const MOST_EMPTY = 1000;
 /** More rewraps than this during one read are no rewraps. */

@@ -1,6 +1,5 @@
 import { isBytes, viewOf } from "../base/bytes.ts";
 import { type EnvelockError, invalidArgument } from "../base/errors.ts";
-import { waitFor } from "../base/wait.ts";
 
 /**
  * Wraps a source of pieces, for one iteration. An abort interrupts it, also while it waits. If `expectedBytes` is known, the source must
@@ -11,6 +10,8 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   readonly #signal: AbortSignal | undefined;
   readonly #expectedBytes: number | undefined;
   #isOver = false;
+  /** Ends the wait for a piece. */
+  #interrupt: () => void = () => undefined;
   /** The bytes given so far. */
   taken = 0;
 
@@ -45,12 +46,17 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
     return this;
   }
 
-  #interruptible(signal: AbortSignal): Promise<IteratorResult<Uint8Array>> {
+  /** Asks for a piece. The one listener ends the wait: adding and removing one for each piece costs more than the wait. */
+  async #interruptible(signal: AbortSignal): Promise<IteratorResult<Uint8Array>> {
     signal.throwIfAborted();
-    return waitFor(Promise.resolve(this.#source.next()), { signal });
+    return await new Promise((resolve, reject) => {
+      this.#interrupt = () => reject(signal.reason);
+      Promise.resolve(this.#source.next()).then(resolve, reject);
+    });
   }
 
   readonly #onAbort = (): void => {
+    this.#interrupt();
     this.#dismiss();
   };
 

@@ -13,6 +13,7 @@ import type { StreamLanes } from "./lanes/lanes.ts";
  * A piece must not change before the next one is asked for. Ends `lanes`.
  *
  * @param signal also ends a wait for a lane
+ * @param part the part of the body that the pieces are. Default: all of it
  * @throws `malformed-envelope` if a sealed body is cut short between chunks; `authentication-failed`; what `pieces` throws
  */
 export async function* pumpChunks(
@@ -20,20 +21,22 @@ export async function* pumpChunks(
   job: ChunkJob,
   lanes: StreamLanes,
   signal?: AbortSignal,
+  { firstChunk, isEnd, firstBatchChunks = Number.MAX_SAFE_INTEGER }: BodyPart = WHOLE_BODY,
 ): AsyncGenerator<OwnedBytes, void, undefined> {
   const splitter = new ChunkSplitter(job.chunkBytes);
   const inFlight: InFlight[] = [];
   let batch: Batch | undefined;
-  let chunk = 0;
+  let chunk = firstChunk;
+  const batchChunks = (): number => (chunk === firstChunk ? Math.min(firstBatchChunks, lanes.batchChunks) : lanes.batchChunks);
   const leave = (): void => lanes.leave(); // pending output of a lane then fails
   signal?.addEventListener("abort", leave);
   try {
     for await (const piece of pieces) {
       splitter.feed(piece);
       for (;;) {
-        batch ??= nextBatch(job, lanes, chunk, signal);
-        const run = splitter.take(batch.room);
+        const run = splitter.take(batch?.room ?? batchChunks());
         if (run === undefined) break;
+        batch ??= nextBatch(job, lanes, chunk, batchChunks(), signal);
         batch.add(run, false);
         chunk += run.length / job.chunkBytes;
         if (batch.room > 0) continue;
@@ -46,10 +49,12 @@ export async function* pumpChunks(
         }
       }
     }
-    if (job.mode === "open" && splitter.rest.length < TAG_BYTES) throw malformed("the body is cut short: its last chunk is missing");
-    batch ??= nextBatch(job, lanes, chunk, signal);
-    batch.add(splitter.rest, true);
-    inFlight.push(underWay(batch.finish(true)));
+    if (isEnd) {
+      if (job.mode === "open" && splitter.rest.length < TAG_BYTES) throw malformed("the body is cut short: its last chunk is missing");
+      batch ??= nextBatch(job, lanes, chunk, batchChunks(), signal);
+      batch.add(splitter.rest, true);
+    } else if (splitter.rest.length > 0) throw malformed("the part of a body ends within a chunk");
+    if (batch !== undefined) inFlight.push(underWay(batch.finish(isEnd)));
     batch = undefined;
     for (let head = inFlight.shift(); head !== undefined; head = inFlight.shift()) yield await head.output;
   } catch (error) {
@@ -67,16 +72,25 @@ export async function* pumpChunks(
   }
 }
 
+/** Neighbouring chunks of a body. */
+export interface BodyPart {
+  readonly firstChunk: number;
+  /** Whether the body ends with them. If it does not, the pieces are whole chunks. */
+  readonly isEnd: boolean;
+  /** How many chunks the first batch has at most on this thread, so that it comes early. */
+  readonly firstBatchChunks?: number;
+}
+
 /** An output that may still be in the making. */
 interface InFlight {
   readonly output: OwnedBytes | Promise<OwnedBytes>;
   isDone: boolean;
 }
 
-function nextBatch(job: ChunkJob, lanes: StreamLanes, firstChunk: number, signal: AbortSignal | undefined): Batch {
+function nextBatch(job: ChunkJob, lanes: StreamLanes, firstChunk: number, chunks: number, signal: AbortSignal | undefined): Batch {
   signal?.throwIfAborted();
   const lane = lanes.reserve();
-  return lane === undefined ? new DirectBatch(job, firstChunk, lanes.batchChunks) : new GatheredBatch(lane, job, firstChunk);
+  return lane === undefined ? new DirectBatch(job, firstChunk, chunks) : new GatheredBatch(lane, job, firstChunk);
 }
 
 function underWay(output: OwnedBytes | Promise<OwnedBytes>): InFlight {
@@ -88,3 +102,5 @@ function underWay(output: OwnedBytes | Promise<OwnedBytes>): InFlight {
   output.then(done, done); // a failure waits for its turn, so that verified output before it is given out first
   return entry;
 }
+
+const WHOLE_BODY: BodyPart = { firstChunk: 0, isEnd: true };

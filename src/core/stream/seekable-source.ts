@@ -12,6 +12,11 @@ export interface SeekableSource {
    * afterwards.
    */
   read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array | SourcePart>;
+  /**
+   * Reads the same bytes as they come, all of one version: one request for a long range. Streams of the blob then use it in the place of one
+   * `read` after the other. A piece must not change before the next one is asked for.
+   */
+  pieces?(start: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 export interface SourcePart {
@@ -44,13 +49,35 @@ export class CheckedSource {
     return steady;
   }
 
+  /** Whether long ranges come piece by piece. */
+  get hasPieces(): boolean {
+    return typeof this.#source.pieces === "function";
+  }
+
+  /** Gives the bytes of a range as they come. @throws as `SeekableBlob.read` */
+  async *pieces(start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    signal.throwIfAborted();
+    const pieces = this.#source.pieces?.(start, end, signal) ?? [];
+    let bytes = 0;
+    try {
+      for await (const piece of pieces) {
+        if (!isBytes(piece)) throw invalidArgument("a source's pieces must be Uint8Arrays");
+        const steady = viewOf(piece);
+        bytes += steady.length;
+        if (bytes > end - start) break;
+        yield steady;
+      }
+    } catch (error) {
+      throw failureOf(error, signal);
+    }
+    if (bytes !== end - start) throw malformed(`the source gave ${bytes} bytes for a range of ${end - start}`);
+  }
+
   async #fetch(start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array | SourcePart> {
     try {
       return await this.#source.read(start, end, signal);
     } catch (error) {
-      signal?.throwIfAborted();
-      if (error instanceof EnvelockError) throw error;
-      throw new EnvelockError("unavailable", "the source could not be read", { cause: error });
+      throw failureOf(error, signal);
     }
   }
 
@@ -62,6 +89,13 @@ export class CheckedSource {
       hint: "open it again",
     });
   }
+}
+
+/** @throws the signal's reason */
+function failureOf(error: unknown, signal: AbortSignal | undefined): EnvelockError {
+  signal?.throwIfAborted();
+  if (error instanceof EnvelockError) return error;
+  return new EnvelockError("unavailable", "the source could not be read", { cause: error });
 }
 
 function partOf(part: Uint8Array | SourcePart): SourcePart {

@@ -9,6 +9,9 @@ import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envel
 import { requireRange } from "../resilience/checks.ts";
 import { type KeyUse, openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { type ChunkJob, chunkJob } from "./chunk-job.ts";
+import { InputPieces } from "./input-pieces.ts";
+import type { StreamLanes } from "./lanes/lanes.ts";
+import { pumpChunks } from "./pump.ts";
 import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
 
 /**
@@ -18,6 +21,7 @@ import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
 export class SeekableBlob {
   readonly #source: CheckedSource;
   readonly #job: ChunkJob;
+  readonly #join: () => StreamLanes;
   readonly #wipe: () => void;
   readonly #bodyOffset: number;
   readonly #claimedBytes: number;
@@ -25,10 +29,11 @@ export class SeekableBlob {
   #isClosed = false;
 
   /** Use `keyring.openSeekable`. */
-  constructor(source: CheckedSource, job: ChunkJob, wipeKeys: () => void, bodyOffset: number, claimedBytes: number) {
+  constructor(source: CheckedSource, cipher: SeekableCipher, bodyOffset: number, claimedBytes: number) {
     this.#source = source;
-    this.#job = job;
-    this.#wipe = wipeKeys;
+    this.#job = cipher.job;
+    this.#join = cipher.join;
+    this.#wipe = cipher.wipe;
     this.#bodyOffset = bodyOffset;
     this.#claimedBytes = claimedBytes;
   }
@@ -68,26 +73,25 @@ export class SeekableBlob {
 
   /**
    * Reads like `read`, as a stream of verified batches in bounded memory. Any failure after the first batch errors the stream, so a clean
-   * end tells that everything came.
+   * end tells that everything came. The last batch comes once the blob's end is verified, if the range reaches it.
    */
   stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: CallOptions = {}): ReadableStream<OwnedBytes> {
     const given = callSignal(options, CALL_OPTIONS, "stream");
     const stop = new AbortController();
     const signal = given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]);
-    let next = start;
-    let range: Range | undefined;
+    let batches: AsyncGenerator<OwnedBytes, void, undefined> | undefined;
     return new ReadableStream<OwnedBytes>(
       {
         pull: async (controller) => {
-          range ??= await this.#range(start, end, { signal });
-          if (next >= range.end) return controller.close();
-          const stopAt = Math.min(range.end, (chunkOf(next) + WINDOW_CHUNKS) * CHUNK_BYTES);
-          const batch = await this.read(next, stopAt, { signal });
-          next = stopAt;
-          controller.enqueue(batch);
-          if (next >= range.end) controller.close();
+          batches ??= this.#source.hasPieces ? this.#flow(start, end, signal) : this.#windows(start, end, signal);
+          const { done, value } = await batches.next();
+          if (done === true) controller.close();
+          else controller.enqueue(value);
         },
-        cancel: (reason) => stop.abort(reason),
+        cancel: (reason) => {
+          stop.abort(reason);
+          batches?.return().catch(() => undefined);
+        },
       },
       { highWaterMark: 0 },
     );
@@ -120,6 +124,48 @@ export class SeekableBlob {
     const isLastChunkRead = start < this.#claimedBytes && lastChunkStart < this.#claimedBytes; // then reading verifies it
     const size = isLastChunkRead ? this.#claimedBytes : await this.size(options);
     return { start: Math.min(start, size), end: Math.min(end, size) };
+  }
+
+  /** Opens a range with one read of the source after the other. */
+  async *#windows(start: number, end: number, signal: AbortSignal): AsyncGenerator<OwnedBytes, void, undefined> {
+    const range = await this.#range(start, end, { signal });
+    for (let next = range.start; next < range.end; ) {
+      const stopAt = Math.min(range.end, (chunkOf(next) + WINDOW_CHUNKS) * CHUNK_BYTES);
+      yield await this.read(next, stopAt, { signal });
+      next = stopAt;
+    }
+  }
+
+  /** Opens a range from pieces as they come, without gathering them first. A range that reaches the end takes in the last chunk. */
+  async *#flow(start: number, end: number, signal: AbortSignal): AsyncGenerator<OwnedBytes, void, undefined> {
+    requireRange(start, end);
+    this.#requireOpen();
+    if (start === end) return;
+    const isEnd = end > this.#lastChunk * CHUNK_BYTES || end >= this.#claimedBytes;
+    const first = Math.min(chunkOf(start), this.#lastChunk);
+    const last = isEnd ? this.#lastChunk : chunkOf(end - 1);
+    const storedStart = this.#bodyOffset + first * SEALED_CHUNK_BYTES;
+    const storedEnd = isEnd ? this.#source.size : this.#bodyOffset + (last + 1) * SEALED_CHUNK_BYTES;
+    const pieces = new InputPieces(this.#source.pieces(storedStart, storedEnd, signal), signal);
+    const part = { firstChunk: first, isEnd, firstBatchChunks: FIRST_BATCH_CHUNKS };
+    const to = Math.min(end, this.#claimedBytes);
+    let at = first * CHUNK_BYTES;
+    let held: OwnedBytes | undefined; // what comes right before the end, until the end is verified
+    try {
+      for await (const batch of pumpChunks(pieces, this.#job, this.#join(), signal, part)) {
+        this.#requireOpen();
+        const wanted = cut(batch, start - at, to - at);
+        at += batch.length;
+        if (isEnd && at >= to) held ??= wanted;
+        else yield wanted;
+      }
+    } catch (error) {
+      if (held !== undefined) wipe(held);
+      this.#requireOpen(); // `close` may have wiped the keys meanwhile, which would look like a change of the data
+      throw error;
+    }
+    if (isEnd) this.#isSizeVerified = true;
+    if (held !== undefined && held.length > 0) yield held;
   }
 
   /** Fetches and opens neighbouring chunks with one read. */
@@ -165,7 +211,18 @@ export async function openSeekable(
   const claimedBytes = plaintextBytesOf(checked.size - headerBytes);
   if (claimedBytes === undefined) throw malformed(`no envelope with this header has ${checked.size} bytes`);
   const keys = resumeBody(await access.startOpening(record, bound), start.subarray(headerBytes), useKey);
-  return new SeekableBlob(checked, chunkJob("open", keys), () => wipeBodyKeys(keys), bodyOffset, claimedBytes);
+  const job = chunkJob("open", keys);
+  const cipher = { job, join: () => access.lanes.join(job, keys, {}), wipe: () => wipeBodyKeys(keys) };
+  return new SeekableBlob(checked, cipher, bodyOffset, claimedBytes);
+}
+
+/** What opens the chunks of one blob. */
+interface SeekableCipher {
+  readonly job: ChunkJob;
+  /** Begins a stream of chunks. */
+  join(): StreamLanes;
+  /** Wipes the keys. */
+  wipe(): void;
 }
 
 interface Range {
@@ -173,8 +230,17 @@ interface Range {
   readonly end: number;
 }
 
+/** Cuts a batch to the bytes from `start` to before `end`, in their own ArrayBuffer. Wipes a batch that it has copied from. */
+function cut(batch: OwnedBytes, start: number, end: number): OwnedBytes {
+  if (start <= 0 && end >= batch.length) return batch;
+  const part = batch.slice(Math.max(0, start), Math.max(0, end));
+  wipe(batch);
+  return part;
+}
+
 function chunkOf(offset: number): number {
   return Math.floor(offset / CHUNK_BYTES);
 }
 
+const FIRST_BATCH_CHUNKS = 16;
 const WINDOW_CHUNKS = 64; // 1 MiB in one read of the source
