@@ -9,6 +9,7 @@ import { deferred } from "../../support/deferred.ts";
 import { takeTheFineWay } from "../../support/fine-way.ts";
 import { collectStream, patterned, testKeyring } from "../../support/pieces.ts";
 import { refusal, refusalCode } from "../../support/refusal.ts";
+import { untyped } from "../../support/untyped.ts";
 
 const CHUNK = 16384;
 const SEALED = 16400;
@@ -144,6 +145,101 @@ describe("ranges of a blob", () => {
     for (const use of [() => blob.size(), () => blob.read(0, 1), () => collectStream(blob.stream())]) {
       expect(await refusalCode(use)).toBe("closed");
     }
+  });
+});
+
+describe("a source that gives pieces", () => {
+  test("any range is what slicing the whole gives, whatever the pieces, with one request", async () => {
+    for (const size of [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 90 * CHUNK, 90 * CHUNK + 77]) {
+      const { envelope, plaintext } = await sample(size);
+      const offset = fc.integer({ min: 0, max: size + 20_000 });
+      await fc.assert(
+        fc.asyncProperty(offset, offset, fc.integer({ min: 1000, max: 300_000 }), async (a, b, length) => {
+          const [start, end] = [Math.min(a, b), Math.max(a, b)];
+          const { blob, asked } = await flowing(envelope, (pieces) => pieces, length);
+          expect(Buffer.compare(await collectStream(blob.stream(start, end)), plaintext.slice(start, end))).toBe(0);
+          expect(asked).toHaveLength(start === end ? 0 : 1);
+        }),
+        { numRuns: 8 },
+      );
+    }
+  });
+
+  test("batches own their memory, the first one comes early, the last one once the end is verified", async () => {
+    const { envelope } = await sample(80 * CHUNK);
+    const { blob } = await flowing(envelope);
+    const batches: Uint8Array[] = [];
+    for await (const batch of blob.stream()) batches.push(batch);
+    for (const { length, buffer } of batches) expect(buffer.byteLength).toBe(length);
+    const lengths = batches.map(({ length }) => length);
+    expect(lengths[0]).toBe(16 * CHUNK);
+    const damaged = envelope.slice();
+    damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1; // the tag of the last chunk, which is empty
+    const given: number[] = [];
+    const reading = async (): Promise<void> => {
+      for await (const { length } of (await flowing(damaged)).blob.stream()) given.push(length);
+    };
+    expect(await refusalCode(reading)).toBe("authentication-failed");
+    expect(given).toEqual(lengths.slice(0, -1));
+  });
+
+  test.each([
+    ["too few bytes", (pieces: Uint8Array[]) => pieces.slice(0, -1), "malformed-envelope"],
+    ["too many", (pieces: Uint8Array[]) => [...pieces, new Uint8Array(1)], "malformed-envelope"],
+    ["nothing", () => [], "malformed-envelope"],
+    ["other bytes", (pieces: Uint8Array[]) => pieces.toReversed(), "authentication-failed"],
+    ["text", () => ["text"], "invalid-argument"],
+  ])("it gives %s", async (_, change, code) => {
+    const { envelope } = await sample(5 * CHUNK + 77);
+    const { blob } = await flowing(envelope, (pieces) => change(pieces));
+    expect(await refusalCode(() => collectStream(blob.stream()))).toBe(code);
+  });
+
+  test("its own error is the cause, an abort is the caller's, and `close` says `closed`", async () => {
+    const { envelope } = await sample(5 * CHUNK);
+    const gone = new Error("connection reset");
+    const broken = await flowing(envelope, () => {
+      throw gone;
+    });
+    expect(await refusal(() => collectStream(broken.blob.stream()))).toMatchObject({ code: "unavailable", cause: gone });
+    const stop = new AbortController();
+    const reason = new Error("stop");
+    const { blob } = await flowing(envelope, () => {
+      stop.abort(reason);
+      return [];
+    });
+    await expect(collectStream(blob.stream(0, 5, { signal: stop.signal }))).rejects.toBe(reason);
+    const closing = await flowing(envelope, (pieces) => {
+      closing.blob.close();
+      return pieces;
+    });
+    expect(await refusalCode(() => collectStream(closing.blob.stream()))).toBe("closed");
+    expect(await refusalCode(() => collectStream(closing.blob.stream()))).toBe("closed");
+  });
+
+  test("a reader that leaves ends the pieces, also while they wait", async () => {
+    const { envelope } = await sample(200 * CHUNK);
+    let ended = 0;
+    const endless: SeekableSource = {
+      ...sourceOf(envelope),
+      async *pieces(start, _end, signal) {
+        try {
+          yield envelope.slice(start, start + 100 * SEALED);
+          await new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+        } finally {
+          ended++;
+        }
+      },
+    };
+    const blob = await keyring.openSeekable(endless);
+    for (const reads of [1, 3]) {
+      const reader = blob.stream().getReader();
+      const reading = Array.from({ length: reads }, () => reader.read());
+      expect((await reading[0])?.done).toBe(false);
+      await reader.cancel("enough");
+      await Promise.all(reading);
+    }
+    await expect.poll(() => ended).toBe(2);
   });
 });
 
@@ -304,6 +400,22 @@ async function sample(size: number, change?: (envelope: Uint8Array, headerBytes:
   const { reads } = source;
   const fetched = () => reads.reduce((sum, [start, end]) => sum + end - start, 0);
   return { plaintext, envelope, headerBytes, blob: await keyring.openSeekable(source), reads, fetched };
+}
+
+/** Opens an envelope in a source that gives pieces of one length, changed in some way. */
+async function flowing(envelope: Uint8Array, change: (pieces: Uint8Array[]) => readonly unknown[] = (pieces) => pieces, length = 65_536) {
+  const asked: number[] = [];
+  const source = {
+    ...sourceOf(envelope),
+    async *pieces(start: number, end: number) {
+      asked.push(end - start);
+      const count = Math.ceil((end - start) / length);
+      yield* change(
+        Array.from({ length: count }, (_, at) => envelope.slice(start + at * length, Math.min(end, start + (at + 1) * length))),
+      );
+    },
+  };
+  return { blob: await keyring.openSeekable(untyped(source)), asked };
 }
 
 /** The envelope as a source that keeps book. */
