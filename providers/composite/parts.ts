@@ -1,5 +1,6 @@
 import { isBytes, wipe } from "../../src/core/base/bytes.ts";
 import { attributed, EnvelockError, isDeliberateRefusal, type Whose } from "../../src/core/base/errors.ts";
+import { whenAborted } from "../../src/core/base/when-aborted.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 
@@ -53,9 +54,8 @@ export async function askAll<T>(
   onAbort: (result: T) => void = () => undefined,
 ): Promise<{ readonly results: readonly T[]; readonly failures: readonly unknown[] }> {
   const controller = new AbortController();
-  const abort = (): void => controller.abort(signal?.reason);
   signal?.throwIfAborted();
-  signal?.addEventListener("abort", abort);
+  const stopListening = whenAborted(signal, () => controller.abort(signal?.reason));
   const results: T[] = [];
   const failures: unknown[] = [];
   const ask = async (question: (inner: AbortSignal) => Promise<T>, at: number): Promise<readonly [number, T] | undefined> => {
@@ -68,7 +68,7 @@ export async function askAll<T>(
     }
   };
   const answers = await Promise.all(questions.map(ask));
-  signal?.removeEventListener("abort", abort);
+  stopListening();
   for (const answer of answers) if (answer !== undefined) results.push(answer[1]);
   if (signal?.aborted !== true) return { results, failures };
   for (const result of results) onAbort(result);

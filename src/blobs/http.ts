@@ -57,6 +57,14 @@ export interface WireRequest {
 }
 
 /**
+ * Makes the options with which a client of an SDK takes a signal. Each call gets a signal of its own: clients add a listener for each
+ * request, and a runtime takes more than ten on the signal of a caller for a leak and says so.
+ */
+export function abortable(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: AbortSignal.any([signal]) };
+}
+
+/**
  * Sends a request and waits for the head of the answer.
  *
  * @param what the request in words, without secrets: a URL may hold a signature

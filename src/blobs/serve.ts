@@ -1,5 +1,6 @@
 import { invalidArgument } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown, shownValue } from "../core/base/options.ts";
+import { whenAborted } from "../core/base/when-aborted.ts";
 import { httpRangeHandler, requireRequest } from "../core/stream/range-handler.ts";
 import type { EncryptedBlob } from "./encrypted-blob.ts";
 import { isBlobMissing } from "./failures.ts";
@@ -72,11 +73,11 @@ function closingAfter(
     blob.close();
     return body;
   }
+  const stopListening = whenAborted(signal, () => blob.close());
   const close = (): void => {
-    signal?.removeEventListener("abort", close);
+    stopListening();
     blob.close();
   };
-  signal?.addEventListener("abort", close);
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>(
     {

@@ -1,3 +1,4 @@
+import { Agent } from "node:http";
 import { afterAll, describe, expect, test } from "vitest";
 import { type AzureBlobsOptions, type AzureContainerClient, azureBlobs } from "../../src/blobs/azure/index.ts";
 import { blobConformance } from "../../src/blobs/conformance/index.ts";
@@ -5,11 +6,12 @@ import type { BlobFetch, BlobRequest } from "../../src/blobs/http.ts";
 import { encryptedStore, rewrapStale } from "../../src/blobs/index.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { noise } from "../support/arbitraries.ts";
-import { containerClient, startAzurite } from "../support/azurite.ts";
+import { containerClient, startAzurite, storageBlobSdk } from "../support/azurite.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { kek } from "../support/keks.ts";
 import { refusal } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
+import { expectFreedConnections } from "./freed-connections.ts";
 import { inPieces, KEY_CONTEXT, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
 
 const azurite = await startAzurite();
@@ -348,5 +350,13 @@ describe("by fetch alone", () => {
     expect(await refusal(() => azureBlobs({ url: "https://acme.blob.core.windows.net/", sas: "sp=r" }))).toMatchObject({
       code: "invalid-argument",
     });
+  });
+
+  test("a client's download that is left in any way frees its connection", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const place = `${azurite.url}/${container}?${azurite.sas(container)}`;
+    const sdk = storageBlobSdk();
+    await expectFreedConnections(azureBlobs(new sdk.ContainerClient(place, undefined, { agent })), agent);
+    agent.destroy();
   });
 });

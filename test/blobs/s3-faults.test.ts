@@ -1,3 +1,4 @@
+import { Agent } from "node:http";
 import { describe, expect, test } from "vitest";
 import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { systemClock } from "../../src/core/base/clock.ts";
@@ -6,6 +7,7 @@ import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { refusal } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
+import { expectFreedConnections } from "./freed-connections.ts";
 import { client, emulators, openByClient, openS3, sdk, signedBy } from "./s3-places.ts";
 import { collected, keyringOf, newName, storeOf, wholeOf } from "./set-up.ts";
 
@@ -46,6 +48,27 @@ describe("in place, an upload that was ended elsewhere", () => {
     expect(calls.slice(0, 3)).toEqual([...begun, "AbortMultipartUpload"]);
     expect(calls.slice(3)).toEqual([...begun, "UploadPartCopy", "CompleteMultipartUpload"]);
     expect(aws.openUploads("blobs")).toBe(0);
+  });
+});
+
+describe("a client", () => {
+  test("whose download is left in any way has its connection back", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const single = new sdk.S3Client({ ...aws.connection, maxAttempts: 1, requestHandler: { httpAgent: agent } });
+    await expectFreedConnections(s3Blobs({ client: single, commands: sdk, bucket: "blobs" }, { mode: "aws" }), agent);
+    single.destroy();
+  });
+
+  test("with many calls on one signal is no leak of listeners to the runtime", async () => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", hear);
+    const [store, name, { signal }] = [storeOf(openByClient()), newName(), new AbortController()];
+    await store.put(name, noise(10));
+    await Promise.all(Array.from({ length: 24 }, async () => (await store.get(name, { signal })).close()));
+    await new Promise((resolve) => setImmediate(resolve)); // warnings come in a turn of their own
+    process.off("warning", hear);
+    expect(warnings.filter(({ name: kind }) => kind === "MaxListenersExceededWarning")).toEqual([]);
   });
 });
 

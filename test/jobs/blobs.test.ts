@@ -60,6 +60,22 @@ describe.each<[string, () => BlobStore]>([
 });
 
 describe("a job over blobs", () => {
+  test("in a bucket, by many at once on one signal, is no leak of listeners to the runtime", async () => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", hear);
+    const { signal } = new AbortController();
+    const names = Array.from({ length: BLOBS }, (_, at) => `many/${at}.pdf`);
+    const { members, after } = await filled(bucket(), names);
+    const job = await members({ id: "many", prefix: "many/" });
+    expect(await runPartitions(job, { lanes: 2, concurrency: 16, signal })).toMatchObject({ state: "done" });
+    const read = async (name: string): Promise<void> => (await after.get(name, { signal })).close();
+    await Promise.all(names.map(read));
+    await new Promise((resolve) => setImmediate(resolve)); // warnings come in a turn of their own
+    process.off("warning", hear);
+    expect(warnings.filter(({ name }) => name === "MaxListenersExceededWarning")).toEqual([]);
+  });
+
   test("puts no name behind a bound that a store orders in another way", async () => {
     const names = ["a", "b", "\u{1f600}", "\u{1f601}", "\ufb01", "\uffee", ...Array.from({ length: 20 }, (_, at) => `\u{1f680}${at}`)];
     const inUtf8 = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));

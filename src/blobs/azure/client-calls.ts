@@ -2,7 +2,7 @@ import { md5 } from "#md5";
 import { EnvelockError } from "../../core/base/errors.ts";
 import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
-import { droppable, quoted, retryAfterMs, totalOf, withHead } from "../http.ts";
+import { abortable, droppable, quoted, retryAfterMs, totalOf, withHead } from "../http.ts";
 import type { AzureCalls, AzureConditions, AzureContent, AzurePage } from "./calls.ts";
 import { azureError } from "./refusals.ts";
 
@@ -163,7 +163,7 @@ export function clientCalls(container: AzureContainerClient, hasTags: boolean | 
       await calling("a block", conditions, () =>
         blob(name).stageBlock(id, bytes, bytes.length, {
           ...(hasDigests && { transactionalContentMD5: md5(bytes) }),
-          ...(signal && { abortSignal: signal }),
+          ...abortable(signal),
           ...(leaseId !== undefined && { conditions: { leaseId } }),
           ...(encryptionScope !== undefined && { encryptionScope }),
         }),
@@ -186,7 +186,7 @@ export function clientCalls(container: AzureContainerClient, hasTags: boolean | 
     },
     async list(prefix, marker, limit, conditions) {
       const { signal } = conditions;
-      const pages = container.listBlobsFlat({ ...(prefix !== "" && { prefix }), ...(signal && { abortSignal: signal }) });
+      const pages = container.listBlobsFlat({ ...(prefix !== "" && { prefix }), ...abortable(signal) });
       return await firstPage("a list", pages, marker, limit, conditions, ({ segment, continuationToken }) => ({
         entries: segment.blobItems.map(({ name, properties: { contentLength = 0, etag = "" } }) => ({
           name,
@@ -198,7 +198,7 @@ export function clientCalls(container: AzureContainerClient, hasTags: boolean | 
     },
     async findByTags(where, marker, limit, conditions) {
       const { signal } = conditions;
-      const pages = container.findBlobsByTags(where, signal ? { abortSignal: signal } : {});
+      const pages = container.findBlobsByTags(where, abortable(signal));
       return await firstPage("a search by tags", pages, marker, limit, conditions, ({ blobs, continuationToken }) => ({
         entries: blobs.map(({ name }) => ({ name, size: 0, etag: "" })),
         marker: continuationToken || undefined,
@@ -275,7 +275,7 @@ function callOptions({ signal, ifMatch, ifNoneMatch, ifTags, leaseId }: AzureCon
     ...(ifTags !== undefined && { tagConditions: ifTags }),
     ...(leaseId !== undefined && { leaseId }),
   };
-  return { conditions, ...(signal && { abortSignal: signal }) };
+  return { conditions, ...abortable(signal) };
 }
 
 function commitOptions({ metadata, headers, tags, tier, encryptionScope }: AzureContent, conditions: AzureConditions): AzureCommitOptions {

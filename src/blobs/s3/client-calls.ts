@@ -3,7 +3,7 @@ import { utf8 } from "../../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
-import { droppable, escapedName, gatheredBytes, quoted, retryAfterMs, toBase64, totalOf, withHead } from "../http.ts";
+import { abortable, droppable, escapedName, gatheredBytes, quoted, retryAfterMs, toBase64, totalOf, withHead } from "../http.ts";
 import type { S3Calls, S3Checksums, S3Conditions, S3Content, S3Head, S3Part } from "./calls.ts";
 import { isServerSideEncryption, isStorageClass, MOST_ANNOTATION_BYTES } from "./calls.ts";
 import type { S3ClientBucket, S3ConditionInput, S3ContentInput, S3ObjectInput } from "./client.ts";
@@ -15,7 +15,7 @@ export function clientCalls({ client, commands, bucket }: S3ClientBucket): S3Cal
   const send = async (what: string, command: object, { signal }: S3Conditions): Promise<Fields> => {
     signal?.throwIfAborted();
     try {
-      return new Fields(await client.send(command, signal === undefined ? {} : { abortSignal: signal }));
+      return new Fields(await client.send(command, abortable(signal)));
     } catch (error) {
       signal?.throwIfAborted();
       throw translated(what, error);

@@ -1,12 +1,5 @@
 import type { Clock } from "./clock.ts";
-
-/** A source of aborts that end waits early: an `AbortSignal`, or an object of the core's own that behaves as one. */
-export interface AbortSource {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-  addEventListener(type: "abort", listener: () => void): void;
-  removeEventListener(type: "abort", listener: () => void): void;
-}
+import { type AbortSource, whenAborted } from "./when-aborted.ts";
 
 /** The longest time to wait, and the error when it has passed. */
 export interface TimeLimit {
@@ -50,11 +43,12 @@ export function waitWithin<T>({ signal, limit }: WaitBounds, begin: Beginning<T>
     let isOver = false;
     let cancelTimer: (() => void) | undefined;
     let tidy: (() => void) | undefined;
+    let stopListening: (() => void) | undefined;
     const ends = (): boolean => {
       if (isOver) return false;
       isOver = true;
       cancelTimer?.();
-      signal?.removeEventListener("abort", onAbort);
+      stopListening?.();
       tidy?.();
       return true;
     };
@@ -75,7 +69,7 @@ export function waitWithin<T>({ signal, limit }: WaitBounds, begin: Beginning<T>
     if (isOver) return begun?.();
     tidy = begun;
     if (signal?.aborted === true) return onAbort();
-    signal?.addEventListener("abort", onAbort);
+    stopListening = whenAborted(signal, onAbort);
     cancelTimer = limit?.clock.after(limit.ms, () => fail(limit.error()), "awaited");
   });
 }

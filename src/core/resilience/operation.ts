@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { EnvelockError } from "../base/errors.ts";
-import type { AbortSource, WaitBounds } from "../base/wait.ts";
+import type { WaitBounds } from "../base/wait.ts";
+import { type AbortSource, whenAborted } from "../base/when-aborted.ts";
 import type { ObservedOperation, OperationReport } from "../telemetry/observer.ts";
 
 /**
@@ -16,6 +17,7 @@ export class Operation implements ObservedOperation, AbortSource {
   #deadlineAt: number | undefined;
   #end: Ended | undefined;
   #listeners: Set<() => void> | undefined;
+  #stopListening: () => void = () => undefined;
 
   constructor(clock: Clock, deadlineMs: number, signal: AbortSignal | undefined) {
     this.clock = clock;
@@ -57,24 +59,28 @@ export class Operation implements ObservedOperation, AbortSource {
   abort(reason: unknown): void {
     if (this.aborted) return;
     this.#end = { reason };
-    for (const listener of [...(this.#listeners ?? [])]) listener();
+    this.#tell();
   }
 
-  addEventListener(type: "abort", listener: () => void): void {
+  addEventListener(_type: "abort", listener: () => void): void {
     this.#listeners ??= new Set();
+    if (this.#listeners.size === 0) this.#stopListening = whenAborted(this.#signal, () => this.#tell());
     this.#listeners.add(listener);
-    this.#signal?.addEventListener(type, listener);
   }
 
-  removeEventListener(type: "abort", listener: () => void): void {
+  removeEventListener(_type: "abort", listener: () => void): void {
     this.#listeners?.delete(listener);
-    this.#signal?.removeEventListener(type, listener);
+    if (this.#listeners?.size === 0) this.#stopListening();
   }
 
   /** Bounds a wait within this call: by its signal, and by `ms` if given. */
   bounds(ms?: number, error?: () => EnvelockError): WaitBounds {
     if (ms === undefined || error === undefined) return { signal: this };
     return { signal: this, limit: { clock: this.clock, ms, error } };
+  }
+
+  #tell(): void {
+    for (const listener of [...(this.#listeners ?? [])]) listener();
   }
 }
 

@@ -1,4 +1,5 @@
 import type { OwnedBytes } from "../base/bytes.ts";
+import { whenAborted } from "../base/when-aborted.ts";
 import { Handoff } from "./handoff.ts";
 
 /** The transform that a duct runs its pieces through. `signal` tells it that its output is no longer awaited. */
@@ -16,7 +17,7 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
   readonly #handoff = new Handoff();
   readonly #stop = new AbortController();
   readonly #finished: Promise<void>;
-  readonly #signal: AbortSignal | undefined;
+  readonly #stopListening: () => void;
   readonly #onFailure: (reason: unknown) => void;
   #finish: () => void = () => undefined;
   #fail: (reason: unknown) => void = () => undefined;
@@ -29,14 +30,16 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
   constructor(transform: Transform<Output>, signal: AbortSignal | undefined, onFailure: (reason: unknown) => void) {
     this.output = transform(this.#handoff, this.#stop.signal);
     this.#onFailure = onFailure;
-    this.#signal = signal;
     this.#finished = new Promise((resolve, reject) => {
       this.#finish = resolve;
       this.#fail = reject;
     });
     this.#finished.catch(() => undefined); // a caller that waits for the end gets the error
-    signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) queueMicrotask(this.#onAbort); // once the constructor of the owner has returned
+    const onAbort = (): void => {
+      this.fail(signal?.reason);
+    };
+    this.#stopListening = whenAborted(signal, onAbort);
+    if (signal?.aborted) queueMicrotask(onAbort); // once the constructor of the owner has returned
   }
 
   /** Settles once the pieces are used up. */
@@ -75,12 +78,8 @@ export class Duct<Output extends AsyncIterableIterator<OwnedBytes>> {
     await this.output.return?.().catch(() => undefined);
   }
 
-  readonly #onAbort = (): void => {
-    this.fail(this.#signal?.reason);
-  };
-
   #letGo(): void {
     this.#isOver = true;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#stopListening();
   }
 }

@@ -1,5 +1,6 @@
 import { isBytes, viewOf } from "../base/bytes.ts";
 import { type EnvelockError, invalidArgument } from "../base/errors.ts";
+import { whenAborted } from "../base/when-aborted.ts";
 
 /**
  * Wraps a source of pieces, for one iteration. An abort interrupts it, also while it waits. If `expectedBytes` is known, the source must
@@ -9,6 +10,7 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #signal: AbortSignal | undefined;
   readonly #expectedBytes: number | undefined;
+  readonly #stopListening: () => void;
   #isOver = false;
   /** Ends the wait for a piece. */
   #interrupt: () => void = () => undefined;
@@ -20,7 +22,10 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
     this.#source = pieces[Symbol.asyncIterator]();
     this.#signal = signal;
     this.#expectedBytes = expectedBytes;
-    signal?.addEventListener("abort", this.#onAbort);
+    this.#stopListening = whenAborted(signal, () => {
+      this.#interrupt();
+      this.#dismiss();
+    });
   }
 
   async next(): Promise<IteratorResult<Uint8Array>> {
@@ -54,11 +59,6 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
       Promise.resolve(this.#source.next()).then(resolve, reject);
     });
   }
-
-  readonly #onAbort = (): void => {
-    this.#interrupt();
-    this.#dismiss();
-  };
 
   #checked(piece: Uint8Array): Uint8Array {
     if (!isBytes(piece)) throw this.#refusal("a stream's pieces must be Uint8Arrays");
@@ -96,7 +96,7 @@ export class InputPieces implements AsyncIterableIterator<Uint8Array> {
 
   #letGo(): void {
     this.#isOver = true;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#stopListening();
   }
 }
 

@@ -1,5 +1,6 @@
 import { isBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
+import { whenAborted } from "../base/when-aborted.ts";
 import { TAG_BYTES } from "../contracts/suite.ts";
 import { type Batch, DirectBatch, GatheredBatch } from "./batch.ts";
 import type { ChunkJob } from "./chunk-job.ts";
@@ -28,8 +29,7 @@ export async function* pumpChunks(
   let batch: Batch | undefined;
   let chunk = firstChunk;
   const batchChunks = (): number => (chunk === firstChunk ? Math.min(firstBatchChunks, lanes.batchChunks) : lanes.batchChunks);
-  const leave = (): void => lanes.leave(); // pending output of a lane then fails
-  signal?.addEventListener("abort", leave);
+  const stopListening = whenAborted(signal, () => lanes.leave()); // pending output of a lane then fails
   try {
     for await (const piece of pieces) {
       splitter.feed(piece);
@@ -61,7 +61,7 @@ export async function* pumpChunks(
     signal?.throwIfAborted();
     throw error;
   } finally {
-    signal?.removeEventListener("abort", leave);
+    stopListening();
     batch?.abandon();
     splitter.wipe();
     lanes.leave();

@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { sleep, waitFor, waitWithin } from "../../../src/core/base/wait.ts";
+import { whenAborted } from "../../../src/core/base/when-aborted.ts";
 import { fakeClock } from "../../support/fake-clock.ts";
 
 const never = new Promise<string>(() => undefined);
@@ -83,3 +84,38 @@ function watchedSignal(): { readonly signal: AbortSignal; readonly listeners: ()
   };
   return { signal, listeners: () => count };
 }
+
+describe("whenAborted", () => {
+  test("has one listener for all that wait for a signal, and none once nothing waits", async () => {
+    const stop = new AbortController();
+    const added = vi.spyOn(stop.signal, "addEventListener");
+    const removed = vi.spyOn(stop.signal, "removeEventListener");
+    const told: number[] = [];
+    const run = (): void => void told.push(0);
+    const ends = [whenAborted(stop.signal, run), whenAborted(stop.signal, run)];
+    const waits = Array.from({ length: 20 }, () => waitFor(new Promise(() => undefined), { signal: stop.signal }));
+    expect(added).toHaveBeenCalledTimes(1);
+    ends[0]?.();
+    ends[0]?.();
+    stop.abort(new Error("enough"));
+    for (const wait of waits) await expect(wait).rejects.toThrow("enough");
+    expect(told).toEqual([0]);
+    ends[1]?.();
+    expect(removed).toHaveBeenCalledTimes(1);
+    whenAborted(stop.signal, run)();
+    expect([added.mock.calls.length, removed.mock.calls.length, told.length]).toEqual([2, 2, 1]);
+    expect(whenAborted(undefined, run)()).toBeUndefined();
+  });
+
+  test("does not run what other work has ended meanwhile", () => {
+    const stop = new AbortController();
+    const told: string[] = [];
+    whenAborted(stop.signal, () => {
+      told.push("first");
+      end();
+    });
+    const end = whenAborted(stop.signal, () => void told.push("second"));
+    stop.abort();
+    expect(told).toEqual(["first"]);
+  });
+});
