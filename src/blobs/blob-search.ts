@@ -34,6 +34,23 @@ export async function headIn({ store, clock }: BlobPlaces, name: string, signal:
   );
 }
 
+/**
+ * Reads the header of a blob that may be of another program. `foreign`: nothing marks it as an envelope, neither its first byte nor its
+ * metadata. Undefined if there is none.
+ *
+ * @throws what is wrong with a blob that is marked; the store's errors
+ */
+export async function markedHeadIn(
+  places: Pick<BlobPlaces, "store" | "clock">,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<BlobHead | "foreign" | undefined> {
+  const blob = await openedIn(places, name, signal);
+  if (blob === undefined) return undefined;
+  if (!isOwnBlob(blob)) return "foreign";
+  return await repeated(() => headOf(name, blob, signal), { clock: places.clock, signal });
+}
+
 /** Lists what a store holds, page by page. */
 export async function* listed(
   { store, clock }: BlobPlaces,
@@ -76,9 +93,8 @@ async function headOrFault(
   signal: AbortSignal | undefined,
 ): Promise<BlobHead | "unreadable" | undefined> {
   try {
-    const blob = await openedIn(places, name, signal);
-    if (blob === undefined || !isOwnBlob(blob)) return undefined;
-    return await repeated(() => headOf(name, blob, signal), { clock: places.clock, signal });
+    const head = await markedHeadIn(places, name, signal);
+    return head === "foreign" ? undefined : head;
   } catch (error) {
     const isOfThisBlob = EnvelockError.is(error) && FAULTS_OF_A_BLOB.has(error.code) && !FAULTS_OF_THE_CALLER.has(error.detail ?? "");
     if (isOfThisBlob) return "unreadable";

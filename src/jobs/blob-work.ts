@@ -1,5 +1,4 @@
-import type { BlobHead } from "../blobs/blob-head.ts";
-import { headIn, listed } from "../blobs/blob-search.ts";
+import { listed, markedHeadIn } from "../blobs/blob-search.ts";
 import { type BlobTable, blobTableOf } from "../blobs/blob-table.ts";
 import type { EncryptedStore } from "../blobs/encrypted-store.ts";
 import { isBlobMissing, shown } from "../blobs/failures.ts";
@@ -148,7 +147,7 @@ async function settled(
   { blobs, table, limits, opens, task, areStale, keyVersions }: BlobTerms & BlobTask,
 ): Promise<readonly (keyof typeof NO_COUNTS)[]> {
   const { phase, signal } = task;
-  const head = await headOfOwn(table, name, signal);
+  const head = await markedHeadIn(table.places, name, signal);
   if (head === undefined || head === "foreign") return ["read", head ?? "gone"];
   const names = namesIn({ recipients: keysOf(head.header) });
   for (const version of names) keyVersions[version] = countOf(keyVersions, version) + 1;
@@ -170,16 +169,6 @@ interface BlobTask {
   /** Whether headers are to be wrapped anew. */
   readonly areStale: AnswersByNames;
   readonly keyVersions: Record<string, number>;
-}
-
-/** Reads the header of a blob. What is no envelope is none of the library's. */
-async function headOfOwn({ places }: BlobTable, name: string, signal: AbortSignal | undefined): Promise<BlobHead | "foreign" | undefined> {
-  try {
-    return await headIn(places, name, signal);
-  } catch (error) {
-    if (error instanceof EnvelockError && error.code === "malformed-envelope" && error.detail === undefined) return "foreign";
-    throw error;
-  }
 }
 
 async function unlessGone<T>(work: () => Promise<T>): Promise<T | "gone"> {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type BlobLedger, type BlobStore, type EncryptedStore, encryptedStore, memoryBlobs, rewrapStale } from "../../src/blobs/index.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
+import { memoryJobStore, planRewrapBlobs, runPartitions } from "../../src/jobs/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
@@ -51,6 +52,20 @@ test("a blob whose header cannot be read is found, and ends no search; what is n
     "overlaid failed malformed-envelope",
     "wiped failed malformed-envelope",
     "z rewrapped ",
+  ]);
+  const job = await planRewrapBlobs({
+    id: "the-same",
+    container: "here",
+    blobs: storeOf(unindexed, keyringOf("newer", "new", "old")),
+    jobs: memoryJobStore(),
+  });
+  const { counts, failures } = await runPartitions(job, { retries: 0 });
+  expect(counts).toMatchObject({ failed: unread.length, foreign: 2 });
+  expect(failures.map(({ code, entries }) => `${code} ${entries}`).toSorted()).toEqual([
+    "access-denied 1",
+    "malformed-envelope 3",
+    "provider-failure 1",
+    "unsupported-version 1",
   ]);
   const expired: BlobStore = { ...broken, open: () => Promise.reject(new EnvelockError("access-denied", "no", { detail: "credential" })) };
   expect(await refusalCode(() => namesIn(storeOf(expired).findStale()))).toBe("access-denied");
