@@ -219,7 +219,7 @@ describe("annotations", () => {
     expectSameBytes(await wholeOf(storeOf(backing), name), noise(7));
   });
 
-  test("on a server without them: refused before anything is lost", async () => {
+  test("annotation on a server without them: refused before anything is lost", async () => {
     await using without = await S3Emulator.start({ annotations: false });
     without.createBucket("blobs");
     const place = { url: `${without.url}/blobs`, region: without.connection.region, credentials: without.credentials };
@@ -302,10 +302,20 @@ describe("requests", () => {
     expect(methods()).toEqual(["GET", "GET", "GET"]);
   });
 
-  test("R2 gets parts of one length", async () => {
-    const [store, name] = [storeOf(openS3("r2")), newName()];
-    await store.put(name, inPieces(noise(25 * MIB), MIB));
-    expectSameBytes(await wholeOf(store, name), noise(25 * MIB));
+  test("part 1 below 5 MiB and unequal parts: no blob has them, also on R2 and after a rewrap in place", async () => {
+    for (const mode of ["aws", "r2"] as const) {
+      const [backing, name] = [openS3(mode, { rewrap: "in-place" }), newName()];
+      const sent = (): readonly number[] =>
+        emulators[mode]
+          .takeRequests()
+          .flatMap(({ operation, key, receivedBytes }) => (operation === "UploadPart" && key === name ? [receivedBytes] : []));
+      await storeOf(backing).put(name, inPieces(noise(25 * MIB), MIB));
+      const [last = 0, ...others] = sent().toSorted((one, other) => one - other);
+      expect([others, last < 2 * MIB]).toEqual([[8 * MIB, 8 * MIB, 8 * MIB], true]);
+      expect(await storeOf(backing, keyringOf("a longer name for the new key", "old")).rewrap(name)).toBe("rewrapped");
+      expect(sent()).toEqual([mode === "r2" ? 8 * MIB : 5 * MIB]); // the others are copied
+      expectSameBytes(await wholeOf(storeOf(backing, keyringOf("a longer name for the new key")), name), noise(25 * MIB));
+    }
   });
 
   test("names that URLs and XML escape come back from a list", async () => {
