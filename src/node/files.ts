@@ -1,11 +1,15 @@
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open } from "node:fs/promises";
 import { engine } from "#engine";
+import type { OwnedBytes } from "../core/base/bytes.ts";
 import { writeDurably } from "../core/base/durable-file.ts";
 import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { fileError, systemCodeOf } from "../core/base/file-error.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
-import { type Keyring, requireKeyring } from "../core/keyring/keyring.ts";
+import { type Keyring, requireKeyring, streamsOf } from "../core/keyring/keyring.ts";
+import { decryptPieces } from "../core/stream/decrypted-pieces.ts";
+import { EncryptedPieces } from "../core/stream/encrypted-pieces.ts";
+import { type Allocate, KeptOutputs } from "../core/stream/kept-outputs.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "../core/stream/options.ts";
 
 export interface FileOptions {
@@ -36,9 +40,10 @@ export async function encryptFile(
   const own = requireKeyring(keyring, "keyring");
   const { force, mode, ...given } = frozen(options);
   const place = { target, force, mode: checkedMode(mode ?? ENVELOPE_MODE) };
-  await fromTo(source, place, (pieces, bytes) =>
-    own.encryptPieces(pieces, { ...(bytes !== undefined && { plaintextBytes: bytes }), ...given }),
-  );
+  await fromTo(source, place, (pieces, bytes, allocate) => {
+    const sized = { ...(bytes !== undefined && { plaintextBytes: bytes }), ...given };
+    return new EncryptedPieces(pieces, streamsOf(own), sized, undefined, allocate);
+  });
 }
 
 /**
@@ -61,7 +66,7 @@ export async function decryptFile(
   const own = requireKeyring(keyring, "keyring");
   const { force, mode, ...given } = frozen(options);
   const place = { target, force, mode: checkedMode(mode ?? PLAINTEXT_MODE) };
-  await fromTo(source, place, (pieces) => own.decryptPieces(pieces, given));
+  await fromTo(source, place, (pieces, _bytes, allocate) => decryptPieces(pieces, streamsOf(own), given, allocate));
 }
 
 interface Place {
@@ -70,14 +75,15 @@ interface Place {
   readonly mode: number;
 }
 
-type Work = (pieces: AsyncIterable<Uint8Array>, sourceBytes: number | undefined) => AsyncIterable<Uint8Array>;
+type Work = (pieces: AsyncIterable<Uint8Array>, sourceBytes: number | undefined, allocate: Allocate) => AsyncIterable<OwnedBytes>;
 
 async function fromTo(source: string, { target, force = false, mode }: Place, work: Work): Promise<void> {
   requirePath(source, "source");
   requirePath(target, "target");
   await reading(source, async (file, bytes) => {
     await requireReplaceable(target, force);
-    const output = new Noted(work(piecesOf(file, source), bytes));
+    const kept = new KeptOutputs(); // `writeDurably` has written a batch before it asks for the one after the next
+    const output = new Noted(kept.passing(work(piecesOf(file, source), bytes, kept.allocate)));
     try {
       await writeDurably(target, output, { overwrite: force, mode });
     } catch (error) {

@@ -3,7 +3,9 @@ import { writeFileSync } from "node:fs";
 import { link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { engine } from "#engine";
+import { KeptOutputs } from "../../src/core/stream/kept-outputs.ts";
 import { decryptFile, encryptFile } from "../../src/node/index.ts";
 import { patterned, testKeyring } from "../support/pieces.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -19,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe("files", () => {
-  test.each([0, 1, 16384, 3_000_000])("%i bytes there and back, readable as any envelope", async (size) => {
+  test.each([0, 1, 16384, 3_000_000, 9_000_000])("%i bytes there and back, readable as any envelope", async (size) => {
     const keyring = testKeyring();
     const plaintext = patterned(size);
     await writeFile(at("plain"), plaintext);
@@ -28,6 +30,38 @@ describe("files", () => {
     await decryptFile(keyring, at("sealed"), at("back"), { context: { object: "plain" } });
     expect(Buffer.compare(await readFile(at("back")), plaintext)).toBe(0);
     expect((await readdir(folder)).sort()).toEqual(["back", "plain", "sealed"]);
+  });
+
+  test("many batches of a file share two arrays, and no batch changes before the one after it was asked for", async () => {
+    const keyring = testKeyring();
+    const plaintext = patterned(12 * 2 ** 20 + 5);
+    await writeFile(at("plain"), plaintext);
+    const allocate = vi.spyOn(engine, "allocate");
+    const arraysFor = async (work: () => Promise<void>): Promise<number> => {
+      allocate.mockClear();
+      await work();
+      return allocate.mock.calls.filter(([bytes]) => bytes >= 2 ** 20).length - 2; // two are what is read into
+    };
+    expect(await arraysFor(() => encryptFile(keyring, at("plain"), at("sealed")))).toBeLessThanOrEqual(2);
+    expect(await arraysFor(() => decryptFile(keyring, at("sealed"), at("back")))).toBeLessThanOrEqual(2);
+    allocate.mockRestore();
+    expect(Buffer.compare(await readFile(at("back")), plaintext)).toBe(0);
+
+    const kept = new KeptOutputs();
+    const made = new Set<Uint8Array>();
+    async function* batches() {
+      for (let number = 0; number < 9; number++) yield kept.allocate(7).fill(number);
+    }
+    let before = new Uint8Array();
+    let number = 0;
+    for await (const batch of kept.passing(batches())) {
+      expect([...before]).toEqual(number === 0 ? [] : Array(7).fill(number - 1));
+      expect([...batch]).toEqual(Array(7).fill(number++));
+      made.add(batch);
+      before = batch;
+    }
+    expect([...before]).toEqual(Array(7).fill(8));
+    expect(made.size).toBe(2);
   });
 
   test("a decrypted file is its owner's alone, unless told otherwise", async () => {

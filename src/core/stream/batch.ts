@@ -1,7 +1,7 @@
-import { engine } from "#engine";
 import { copyOf, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { requireFilled } from "../base/filled.ts";
 import type { ChunkJob } from "./chunk-job.ts";
+import type { Allocate } from "./kept-outputs.ts";
 import type { Lane } from "./lanes/lanes.ts";
 
 /** Some neighbouring chunks of a body on their way through the cipher, which become one piece of output. */
@@ -21,16 +21,18 @@ export class DirectBatch implements Batch {
   readonly #job: ChunkJob;
   readonly #firstChunk: number;
   readonly #chunks: number;
+  readonly #allocate: Allocate;
   #taken = 0;
   #target: OwnedBytes = NOTHING;
   /** The length of the output that the input so far makes. */
   #promised = 0;
   #filled = 0;
 
-  constructor(job: ChunkJob, firstChunk: number, chunks: number) {
+  constructor(job: ChunkJob, firstChunk: number, chunks: number, allocate: Allocate) {
     this.#job = job;
     this.#firstChunk = firstChunk;
     this.#chunks = chunks;
+    this.#allocate = allocate;
   }
 
   get room(): number {
@@ -39,7 +41,7 @@ export class DirectBatch implements Batch {
 
   add(run: Uint8Array, isEnd: boolean): void {
     const bytes = this.#job.outputBytes(run.length, isEnd);
-    if (this.#target.length === 0) this.#target = engine.allocate(isEnd ? bytes : this.#fullBytes());
+    if (this.#target.length === 0) this.#target = this.#allocate(isEnd ? bytes : this.#fullBytes());
     try {
       const written = this.#job.process(this.#firstChunk + this.#taken, run, isEnd, this.#target, this.#filled);
       if (typeof written !== "number") throw new TypeError("a direct batch needs an engine that answers at once");

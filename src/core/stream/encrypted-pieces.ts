@@ -5,6 +5,7 @@ import { type BodyKeys, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { beginBody, type KeyUse, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
 import { InputPieces, requirePieces } from "./input-pieces.ts";
+import type { Allocate } from "./kept-outputs.ts";
 import { checkedLanes, type LaneOptions } from "./lanes/lanes.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions } from "./options.ts";
 import { pumpChunks } from "./pump.ts";
@@ -15,10 +16,20 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   readonly #bound: SealingOptions;
   readonly #output: AsyncGenerator<OwnedBytes, void, undefined>;
   readonly #useKey: KeyUse | undefined;
+  readonly #allocate: Allocate | undefined;
   #beginning: Promise<Beginning> | undefined;
 
-  /** @param useKey called once, when the data key is made */
-  constructor(pieces: AsyncIterable<Uint8Array>, access: StreamAccess, options: EncryptStreamOptions, useKey?: KeyUse) {
+  /**
+   * @param useKey called once, when the data key is made
+   * @param allocate makes the arrays of the batches, instead of the engine
+   */
+  constructor(
+    pieces: AsyncIterable<Uint8Array>,
+    access: StreamAccess,
+    options: EncryptStreamOptions,
+    useKey?: KeyUse,
+    allocate?: Allocate,
+  ) {
     callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptPieces");
     requirePieces(pieces, "encryptPieces");
     const { lanes, plaintextBytes, minHeaderBytes, onProgress } = options;
@@ -26,6 +37,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
     checkedPlaintextBytes(plaintextBytes);
     this.#access = access;
     this.#useKey = useKey;
+    this.#allocate = allocate;
     this.#bound = sealingOptions(access, options, minHeaderBytes);
     this.#output = this.#run(pieces, { lanes, plaintextBytes }, onProgress);
   }
@@ -65,7 +77,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
       yield concatBytes(header, prefix);
       const input = new InputPieces(pieces, signal, size.plaintextBytes);
       const job = chunkJob("seal", keys);
-      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, size), signal)) {
+      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, size), signal, undefined, this.#allocate)) {
         onProgress?.(input.taken);
         yield batch;
       }

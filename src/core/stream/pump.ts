@@ -1,3 +1,4 @@
+import { engine } from "#engine";
 import { isBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
 import { whenAborted } from "../base/when-aborted.ts";
@@ -5,6 +6,7 @@ import { TAG_BYTES } from "../contracts/suite.ts";
 import { type Batch, DirectBatch, GatheredBatch } from "./batch.ts";
 import type { ChunkJob } from "./chunk-job.ts";
 import { ChunkSplitter } from "./chunk-splitter.ts";
+import type { Allocate } from "./kept-outputs.ts";
 import type { StreamLanes } from "./lanes/lanes.ts";
 
 /**
@@ -15,6 +17,7 @@ import type { StreamLanes } from "./lanes/lanes.ts";
  *
  * @param signal also ends a wait for a lane
  * @param part the part of the body that the pieces are. Default: all of it
+ * @param allocate makes the arrays of the output, where this thread does the work
  * @throws `malformed-envelope` if a sealed body is cut short between chunks; `authentication-failed`; what `pieces` throws
  */
 export async function* pumpChunks(
@@ -23,6 +26,7 @@ export async function* pumpChunks(
   lanes: StreamLanes,
   signal?: AbortSignal,
   { firstChunk, isEnd, firstBatchChunks = Number.MAX_SAFE_INTEGER }: BodyPart = WHOLE_BODY,
+  allocate: Allocate = engine.allocate,
 ): AsyncGenerator<OwnedBytes, void, undefined> {
   const splitter = new ChunkSplitter(job.chunkBytes);
   const inFlight: InFlight[] = [];
@@ -36,7 +40,7 @@ export async function* pumpChunks(
       for (;;) {
         const run = splitter.take(batch?.room ?? batchChunks());
         if (run === undefined) break;
-        batch ??= nextBatch(job, lanes, chunk, batchChunks(), signal);
+        batch ??= nextBatch(job, lanes, chunk, batchChunks(), allocate, signal);
         batch.add(run, false);
         chunk += run.length / job.chunkBytes;
         if (batch.room > 0) continue;
@@ -51,7 +55,7 @@ export async function* pumpChunks(
     }
     if (isEnd) {
       if (job.mode === "open" && splitter.rest.length < TAG_BYTES) throw malformed("the body is cut short: its last chunk is missing");
-      batch ??= nextBatch(job, lanes, chunk, batchChunks(), signal);
+      batch ??= nextBatch(job, lanes, chunk, batchChunks(), allocate, signal);
       batch.add(splitter.rest, true);
     } else if (splitter.rest.length > 0) throw malformed("the part of a body ends within a chunk");
     if (batch !== undefined) inFlight.push(underWay(batch.finish(isEnd)));
@@ -87,10 +91,17 @@ interface InFlight {
   isDone: boolean;
 }
 
-function nextBatch(job: ChunkJob, lanes: StreamLanes, firstChunk: number, chunks: number, signal: AbortSignal | undefined): Batch {
+function nextBatch(
+  job: ChunkJob,
+  lanes: StreamLanes,
+  firstChunk: number,
+  chunks: number,
+  allocate: Allocate,
+  signal: AbortSignal | undefined,
+): Batch {
   signal?.throwIfAborted();
   const lane = lanes.reserve();
-  return lane === undefined ? new DirectBatch(job, firstChunk, chunks) : new GatheredBatch(lane, job, firstChunk);
+  return lane === undefined ? new DirectBatch(job, firstChunk, chunks, allocate) : new GatheredBatch(lane, job, firstChunk);
 }
 
 function underWay(output: OwnedBytes | Promise<OwnedBytes>): InFlight {
