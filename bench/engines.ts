@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { installNative } from "../test/support/native-package.ts";
+import { applicationWithNative, installNative } from "../test/support/native-package.ts";
 import { runtimeBinary } from "../test/support/npm-tools.ts";
 import { buildIn, type Sealed, type Work, workOf } from "./builds.ts";
 import { byHand, type OtherWay, otherWays } from "./engine-contestants.ts";
@@ -39,11 +39,29 @@ export async function engineRowsTable(): Promise<string> {
   }
 }
 
+/** Rows inserted through Drizzle, on each engine in a process of its own. */
+export function insertTables(): string {
+  const application = applicationWithNative();
+  try {
+    const tables = ENGINES.map(({ name, flags, hasNative }) => {
+      const { NODE_PATH: _, ...rest } = process.env;
+      const env = hasNative ? { ...rest, NODE_PATH: join(application, "node_modules") } : rest;
+      const output = execFileSync(process.execPath, [...process.execArgv, ...flags, MAIN, "field-insert"], { encoding: "utf8", env });
+      return output.replace(/^[\s\S]*## field-insert/, `### ${name}`).trim();
+    });
+    return tables.join("\n\n");
+  } finally {
+    rmSync(application, { recursive: true });
+  }
+}
+
 interface BenchedEngine {
   /** The name that `engineInfo()` has for it. */
   readonly name: string;
   /** The file of `dist/engine`. */
   readonly file: string;
+  /** What makes Node take it. */
+  readonly flags: readonly string[];
   readonly hasNative: boolean;
 }
 
@@ -105,7 +123,7 @@ function tableOf(rows: readonly Row[]): string {
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ENGINES: readonly BenchedEngine[] = [
-  { name: "node", file: "node-crypto", hasNative: false },
-  { name: "node-wasm", file: "node-wasm", hasNative: false },
-  { name: "node-native", file: "node", hasNative: true },
+  { name: "node", file: "node-crypto", flags: ["--conditions=envelock-node"], hasNative: false },
+  { name: "node-wasm", file: "node-wasm", flags: ["--conditions=envelock-wasm"], hasNative: false },
+  { name: "node-native", file: "node", flags: [], hasNative: true },
 ];

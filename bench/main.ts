@@ -1,7 +1,7 @@
 import { blobTable } from "./blobs.ts";
 import { s3BlobTable } from "./blobs-s3.ts";
 import { compareTable } from "./compare.ts";
-import { engineRowsTable, enginesTable } from "./engines.ts";
+import { engineRowsTable, enginesTable, insertTables } from "./engines.ts";
 import { entrySizeTable } from "./entry-size.ts";
 import { envelopeContests } from "./envelope.ts";
 import { fieldContests, overheadTable } from "./field.ts";
@@ -46,6 +46,7 @@ const SUITES: Readonly<Record<string, () => string | Promise<string>>> = {
 const NAMED: typeof SUITES = {
   engines: enginesTable,
   "engine-rows": engineRowsTable,
+  "engine-inserts": insertTables,
   "tenants-fairness": () => fairnessTable(),
   jobs: () => jobsTable(),
 };

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Worker } from "node:worker_threads";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { engine } from "#engine";
 import { workerFile } from "../../src/core/base/worker-file.ts";
 import { deriveBodyKeys } from "../../src/core/crypto/cobblestone.ts";
 import { chunkJob } from "../../src/core/stream/chunk-job.ts";
@@ -84,18 +85,29 @@ describe("lanes", () => {
   });
 
   test("`auto` starts some for a stream that says or shows that it is large", async () => {
-    const expected = Math.min(availableParallelism(), 4) - 1;
-    const pool = newPool();
+    const expected = 2;
+    const pool = newPool({ processors: 3 });
     const job = chunkJob("seal", keys);
     pool.join(job, keys, { lanes: "auto", plaintextBytes: 1 << 30 }).leave();
     await pool.close();
     expect(workers.started).toBe(expected);
-    const shown = newPool();
+    const shown = newPool({ processors: 3 });
     const lanes = shown.join(job, keys, { lanes: "auto" });
     for (let chunks = 0; chunks < 4096; chunks += lanes.batchChunks) lanes.reserve()?.abandon();
     lanes.leave();
     await shown.close();
     expect(workers.started).toBe(2 * expected);
+  });
+
+  test("`auto` starts none where no thread gains anything: with two processors, and where the native package seals", async () => {
+    const job = chunkJob("seal", keys);
+    const large = { lanes: "auto", plaintextBytes: 1 << 30 } as const;
+    newPool({ processors: 2 }).join(job, keys, large).leave();
+    const native = { version: "1.2.3", platform: "linux-x64", openssl: "3.0.0", isFips: false };
+    const info = vi.spyOn(engine, "info").mockReturnValue({ name: "node-native", native });
+    newPool({ processors: 16 }).join(job, keys, large).leave();
+    info.mockRestore();
+    expect(workers.started).toBe(0);
   });
 });
 

@@ -15,6 +15,8 @@ export interface LanePoolOptions {
   readonly worker?: URL;
   /** The time that a worker may stay idle before it ends. */
   readonly idleMs?: number;
+  /** Default: as many as this process may use. */
+  readonly processors?: number;
 }
 
 /**
@@ -22,14 +24,15 @@ export interface LanePoolOptions {
  * and ended when idle. They keep no process alive. If none can be started, a stream with a number of lanes fails, and one with `auto` stays
  * on its own thread.
  */
-export function createLanePool({ worker, idleMs = 2000 }: LanePoolOptions = {}): LanePool {
+export function createLanePool({ worker, idleMs = 2000, processors }: LanePoolOptions = {}): LanePool {
   const pool = new WorkerPool(worker, idleMs);
   return {
     join(job, keys, { lanes, plaintextBytes = 0 }) {
       const checked = checkedLanes(lanes);
       const stream = pool.openStream();
       try {
-        return new WorkerStream(pool, stream, job, keys, checked, plaintextBytes);
+        const isAuto = checked === "auto";
+        return new WorkerStream(pool, stream, job, keys, { isAuto, lanes: isAuto ? autoLanes(processors) : checked, plaintextBytes });
       } catch (error) {
         pool.closeStream();
         throw error;
@@ -37,6 +40,21 @@ export function createLanePool({ worker, idleMs = 2000 }: LanePoolOptions = {}):
     },
     close: () => pool.close(),
   };
+}
+
+/**
+ * The lanes of `auto`: one where no thread gains anything. With two processors the other one has the collector's threads to run, and
+ * `@envelock/native` seals a batch in less time than it takes to reach another thread and come back.
+ */
+function autoLanes(processors: number = process.getBuiltinModule("node:os").availableParallelism()): number {
+  if (processors < LEAST_AUTO_PROCESSORS || engine.info().native !== undefined) return 1;
+  return Math.min(processors, MAX_AUTO_LANES);
+}
+
+interface StreamSize {
+  readonly isAuto: boolean;
+  readonly lanes: number;
+  readonly plaintextBytes: number;
 }
 
 /** One stream's share of the pool. */
@@ -52,14 +70,14 @@ class WorkerStream implements StreamLanes {
   #begunChunks = 0;
   #hasLeft = false;
 
-  constructor(pool: WorkerPool, stream: number, job: ChunkJob, keys: ChunkKeys, lanes: "auto" | number, plaintextBytes: number) {
+  constructor(pool: WorkerPool, stream: number, job: ChunkJob, keys: ChunkKeys, { isAuto, lanes, plaintextBytes }: StreamSize) {
     this.#pool = pool;
     this.#stream = stream;
     this.#job = job;
     this.#keys = keys;
-    this.#isAuto = lanes === "auto";
-    this.#workers = (lanes === "auto" ? Math.min(process.getBuiltinModule("node:os").availableParallelism(), MAX_AUTO_LANES) : lanes) - 1;
-    if (!this.#isAuto || plaintextBytes >= LARGE_CHUNKS * CHUNK_BYTES) pool.start(this.#workers);
+    this.#isAuto = isAuto;
+    this.#workers = lanes - 1;
+    if (!isAuto || plaintextBytes >= LARGE_CHUNKS * CHUNK_BYTES) pool.start(this.#workers);
     this.#requireWorkers();
   }
 
@@ -331,6 +349,7 @@ const SMALL_HEAP = { maxYoungGenerationSizeMb: 2 } as const;
 const PURPOSE = "lanes";
 const WORKER_FILE = "./worker.js"; // no literal within `new URL`: bundlers would copy that file without its imports
 const MAX_AUTO_LANES = 4;
+const LEAST_AUTO_PROCESSORS = 3;
 const BATCHES_A_WORKER = 2; // one in flight and one at hand
 const OWN_BATCHES = 2; // so that this thread works on while a worker is late
 /** The streams of all keyrings of this process that are under way. */
