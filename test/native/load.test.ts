@@ -51,6 +51,22 @@ describe("the package", () => {
     expect(load()).toEqual({ coarse: undefined, reason, message: expect.stringMatching(message) });
   });
 
+  test("two copies of it in one thread do not meet", () => {
+    const other = mkdtempSync(join(tmpdir(), "envelock-application-"));
+    try {
+      cpSync(application, other, { recursive: true });
+      const key = new Uint8Array(32).fill(7);
+      const [one, two] = [application, other].map((folder) => loadNative(moduleIn(folder), nodeCrypto.allocate).coarse?.xaes(key));
+      const nothing = new Uint8Array();
+      const token = one?.sealText(nothing, nothing, "between two copies") ?? "";
+      one?.destroy();
+      expect(two?.openText(nothing, nothing, token)).toBe("between two copies");
+      expect(one?.openText(nothing, nothing, token)).toBe(false); // its key is gone
+    } finally {
+      rmSync(other, { recursive: true });
+    }
+  });
+
   test("is left alone from a bundle of CommonJS, which does not know where it is", () => {
     expect(loadNative(undefined, nodeCrypto.allocate)).toMatchObject({ reason: "not-loadable" });
   });
