@@ -11,3 +11,10 @@ export async function fromStore<T>(call: () => Promise<T>, options?: CallOptions
     throw new EnvelockError("provider-failure", "the data-key store failed", { cause: error });
   }
 }
+
+/** Makes the error for a store that orders scopes by anything but their characters: ranges of scopes would lose rows. */
+export function outOfOrder(): EnvelockError {
+  return new EnvelockError("provider-failure", "the data-key store does not order its rows by scope and version", {
+    hint: 'In a database the column `scope` needs the order of its bytes: `collate "C"` in PostgreSQL. docs/stores.md shows the table.',
+  });
+}

@@ -12,7 +12,7 @@ import { MAX_PROOF_BYTES, type SuccessionClaim } from "../core/format/succession
 import type { KeyRecords } from "../core/keyring/key-records.ts";
 import { type Keyring, keyRecordsOf } from "../core/keyring/keyring.ts";
 import type { KeyVersion } from "../core/telemetry/events.ts";
-import { fromStore } from "./from-store.ts";
+import { fromStore, outOfOrder } from "./from-store.ts";
 import { PageChanges } from "./jobs/page-changes.ts";
 import { walkedCuts } from "./jobs/walked-cuts.ts";
 import { contextOfScope, type KeyPurpose, purposeOf } from "./scope.ts";
@@ -73,7 +73,7 @@ export class KeyTable {
     if (cut === undefined) return await walkedCuts((page) => this.scan(page, options), wanted, options?.signal);
     const { rows, bounds } = await fromStore(() => cut(wanted, options), options);
     if (bounds.every((bound, at) => typeof bound === "string" && (at === 0 || bound > (bounds[at - 1] ?? "")))) return { rows, bounds };
-    throw new EnvelockError("provider-failure", "the data-key store cut its rows out of order");
+    throw outOfOrder();
   }
 
   /**

@@ -1,3 +1,4 @@
+import { EnvelockError } from "../core/base/errors.ts";
 import type { FleetParts } from "./fleet-job.ts";
 import type { Bound, JobPhase, JobRecord, PartitionRecord, PlanRecord } from "./records.ts";
 import type { JobChange } from "./rows.ts";
@@ -48,7 +49,7 @@ export async function beginRound(parts: Pick<FleetParts, "rows" | "clock">, isFo
 async function completed(parts: FleetParts, record: JobRecord, signal?: AbortSignal): Promise<readonly PartitionRecord[]> {
   const { rows } = parts;
   const { round, phase } = record;
-  for (;;) {
+  for (let turn = 0; turn < MAX_TURNS; turn++) {
     const found = await rows.partitions(round, phase, signal);
     const expected = await knownRangesOf(parts, record, signal);
     const there = new Set(found.map(({ id }) => id.part));
@@ -57,6 +58,7 @@ async function completed(parts: FleetParts, record: JobRecord, signal?: AbortSig
     if (missing.length === 0) return found;
     for (const range of missing) await rows.insertPartition(newPartition(round, phase, range), signal);
   }
+  throw new EnvelockError("provider-failure", "the store of the job does not list partitions that it says it has");
 }
 
 interface Range {
@@ -110,3 +112,5 @@ const lastRanges = new WeakMap<FleetParts, Pick<JobRecord, "round" | "phase"> & 
 /** The time before the first retry. Each further one takes twice as long. */
 const RETRY_DELAY_MS = 30_000;
 const MOST_DOUBLINGS = 7;
+/** The lists of a phase after which partitions that are not in them are not waited for. Each takes up what other workers cut off. */
+const MAX_TURNS = 100;

@@ -116,7 +116,8 @@ async function runSlice(terms: BlobTerms, task: SliceTask): Promise<boolean> {
   const { signal, concurrency, from, to, after } = task;
   const counts: Record<string, number> = { ...NO_COUNTS, ...task.counts };
   const keyVersions: Record<string, number> = { ...task.keyVersions };
-  const names = terms.names({ after: nameIn(after) ?? nameIn(from), to: nameIn(to) }, signal);
+  const range = { after: nameIn(from), to: nameIn(to) };
+  const names = terms.names({ ...range, after: checkpointIn(after, range) ?? range.after }, signal);
   for (;;) {
     const page = await pageOf(names);
     const last = page.at(-1);
@@ -198,6 +199,13 @@ function nameIn(bound: Bound | SliceTask["after"] | undefined): string | undefin
   if (bound === null || bound === undefined) return undefined;
   if (typeof bound === "string") return bound;
   throw new EnvelockError("provider-failure", "the store holds a partition of blobs whose end is no name");
+}
+
+/** @throws `provider-failure` for a checkpoint outside of its partition */
+function checkpointIn(after: SliceTask["after"], { after: from, to }: Range): string | undefined {
+  const name = nameIn(after);
+  if (name === undefined || ((from === undefined || name > from) && (to === undefined || name <= to))) return name;
+  throw new EnvelockError("provider-failure", "the store holds a partition of blobs whose checkpoint lies outside of it");
 }
 
 function notPossible(name: string): EnvelockError {

@@ -1,4 +1,4 @@
-import { invalidArgument } from "../core/base/errors.ts";
+import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { type ColumnJob, type ColumnRow, checkColumnJob, columnSlice, type TableKey } from "../fields/jobs/column-job.ts";
 import { type ReencryptTableOptions, reencryption } from "../fields/jobs/reencrypt-table.ts";
 import { askedBounds, walkedBounds } from "./bounds.ts";
@@ -58,7 +58,7 @@ async function runSlice<T>(
     concurrency,
     ...(signal !== undefined && { signal }),
   };
-  const start = { after: keyIn(after) ?? from ?? undefined, counts };
+  const start = { after: checkpointIn(after, from, to) ?? from ?? undefined, counts };
   return await columnSlice(options, reencryption<T>(cipher), start, async ({ last, counts: now, failed }) =>
     task.afterPage({
       last,
@@ -81,8 +81,14 @@ function isBehindOther(bound: Bound, at: number, bounds: readonly Bound[]): bool
   return typeof bound !== "number" || typeof before !== "number" || bound > before;
 }
 
-function keyIn(after: SliceTask["after"]): TableKey | undefined {
-  return typeof after === "string" || typeof after === "number" ? after : undefined;
+/** @throws `provider-failure` for a checkpoint outside of its partition, as far as this process knows the order: that of texts is the database's */
+function checkpointIn(after: SliceTask["after"], from: Bound | null, to: Bound | null): TableKey | undefined {
+  if (after === null || typeof after === "string") return after ?? undefined;
+  const isOutside = (bound: Bound | null, isBeyond: (bound: number, key: number) => boolean): boolean =>
+    typeof bound === "number" && typeof after === "number" && isBeyond(bound, after);
+  if (typeof after !== "number" || isOutside(from, (bound, key) => key <= bound) || isOutside(to, (bound, key) => key > bound))
+    throw new EnvelockError("provider-failure", "the store holds a partition of a column whose checkpoint lies outside of it");
+  return after;
 }
 
 const COLUMN = /^[\x21-\x7e]{1,100}$/;

@@ -138,10 +138,11 @@ async function cutsOf(work: JobWork, parts: number | undefined, signal: AbortSig
   return { rows, bounds };
 }
 
-/** Takes every other bound until the plan fits into a row. */
+/** Takes every other bound until the plan fits into a row, and has no more parts than a job may have. */
 function fitting(plan: PlanRecord): PlanRecord {
   let { bounds } = plan;
-  while (JSON.stringify(bounds).length > MAX_PLAN_CHARACTERS) bounds = bounds.filter((_bound, at) => at % 2 === 1);
+  while (bounds.length >= MOST_PARTS || JSON.stringify(bounds).length > MAX_PLAN_CHARACTERS)
+    bounds = bounds.filter((_bound, at) => at % 2 === 1);
   return { ...plan, bounds };
 }
 

@@ -35,8 +35,10 @@ export async function hashedReport(report: Omit<RetirementReport, "sha256">): Pr
 }
 
 /**
- * Whether a report is as it was written: its hash fits its content.
+ * Whether a report is as it was written: its hash fits its content, and it has no member that the hash does not cover. A value that is no
+ * report is none.
  *
+ * @param report as `runPartitions` gave it, or read from the JSON of a filed copy
  * @example
  * ```ts
  * import { isUnchangedReport, type RetirementReport } from "envelock/jobs";
@@ -45,12 +47,26 @@ export async function hashedReport(report: Omit<RetirementReport, "sha256">): Pr
  * ```
  */
 export async function isUnchangedReport(report: RetirementReport): Promise<boolean> {
-  return report.sha256 === (await hashOf(report));
+  if (!hasForm(report)) return false;
+  const { sha256, ...rest } = report;
+  // the same text of both: every member is one that the hash covers
+  return sha256 === (await hashOf(rest)) && isSameJson(rest, inOrder(rest));
+}
+
+function hasForm(report: RetirementReport): boolean {
+  const isList = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === "object" && one !== null);
+  if (typeof report !== "object" || report === null || typeof report.counts !== "object" || report.counts === null) return false;
+  return isList(report.keyVersions) && isList(report.retirable);
 }
 
 async function hashOf(report: Omit<RetirementReport, "sha256">): Promise<string> {
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(JSON.stringify(inOrder(report))))));
+}
+
+/** The members that the hash covers, in its order. */
+function inOrder(report: Omit<RetirementReport, "sha256">): Omit<RetirementReport, "sha256"> {
   const { format, job, kind, beganAt, endedAt, rounds, partitions, counts, keyVersions, retirable } = report;
-  const inOrder = {
+  return {
     format,
     job,
     kind,
@@ -62,5 +78,14 @@ async function hashOf(report: Omit<RetirementReport, "sha256">): Promise<string>
     keyVersions: keyVersions.map(({ provider, keyId, before, after }) => ({ provider, keyId, before, after })),
     retirable: retirable.map(({ provider, keyId }) => ({ provider, keyId })),
   };
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(JSON.stringify(inOrder)))));
+}
+
+/** Whether two values have the same JSON but for the order of members. */
+function isSameJson(one: unknown, other: unknown): boolean {
+  if (typeof one !== "object" || one === null || typeof other !== "object" || other === null) return one === other;
+  const [names, others] = [Object.keys(one), Object.keys(other)];
+  return (
+    names.length === others.length &&
+    names.every((name) => Object.hasOwn(other, name) && isSameJson(Reflect.get(one, name), Reflect.get(other, name)))
+  );
 }

@@ -1,5 +1,6 @@
 import type { Context } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
+import type { RowPlace } from "../core/contracts/data-key-store.ts";
 import { type DataKeys, keyTableOf } from "../fields/data-keys.ts";
 import { isOfAllRows } from "../fields/jobs/failures.ts";
 import type { FailedRow } from "../fields/jobs/key-rows.ts";
@@ -53,7 +54,10 @@ async function targetOf(table: KeyTable, signal: AbortSignal | undefined): Promi
 
 async function runSlice(table: KeyTable, { keyringOf, limits, opens }: RewrapTerms, task: SliceTask): Promise<boolean> {
   const { phase, from, to, after, counts, keyVersions, concurrency, signal, refused } = task;
-  const known = (scope: Context): EnvelockError | undefined => refused.get(tenantIn(scope) ?? "");
+  const known = (scope: Context): EnvelockError | undefined => {
+    const tenant = tenantIn(scope); // "" is a tenant too
+    return tenant === undefined ? undefined : refused.get(tenant);
+  };
   const watch: SliceWatch = {
     async before({ context }) {
       const scope = contextWithoutPurpose(context.map);
@@ -78,7 +82,7 @@ async function runSlice(table: KeyTable, { keyringOf, limits, opens }: RewrapTer
     ...callWith(signal),
     ...(own !== undefined && { keyringOf: own }),
   };
-  const start = { ...startOf(from, after), to: scopeIn(to), counts, keyVersions };
+  const start = { ...startOf(from, after, to), to: scopeIn(to), isRange: true, counts, keyVersions };
   let rewrapped = countOf(counts, "rewrapped");
   const { isOver } = await rewrapSlice(table, options, start, async ({ last, counts: now, keyVersions: names, failed }) => {
     if (keyringOf === undefined)
@@ -113,10 +117,13 @@ function tenantIn({ tenant }: Context = {}): string | undefined {
   return tenant;
 }
 
-function startOf(from: Bound | null, after: Place | null): { readonly after?: { readonly scope: string; readonly version: number } } {
-  if (typeof after === "object" && after !== null) return { after };
-  const scope = scopeIn(from);
-  return scope === undefined ? {} : { after: behindScope(scope) };
+/** @throws `provider-failure` for a checkpoint outside of its partition: rows would be stepped over, or done by two workers */
+function startOf(from: Bound | null, after: Place | null, to: Bound | null): { readonly after?: RowPlace } {
+  const [first, last] = [scopeIn(from), scopeIn(to)];
+  if (after === null) return first === undefined ? {} : { after: behindScope(first) };
+  if (typeof after !== "object" || (first !== undefined && after.scope <= first) || (last !== undefined && after.scope > last))
+    throw new EnvelockError("provider-failure", "the store holds a partition of data keys whose checkpoint lies outside of it");
+  return { after };
 }
 
 function scopeIn(bound: Bound | null | undefined): string | undefined {

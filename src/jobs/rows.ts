@@ -1,6 +1,7 @@
 import { EnvelockError } from "../core/base/errors.ts";
 import type { JobLease, JobPlace, JobStore, LeasedJobRow } from "../core/contracts/job-store.ts";
 import {
+  broken,
   callWith,
   type JobPhase,
   type JobRecord,
@@ -121,6 +122,7 @@ export async function* listedRows(
     const own = page.filter(({ id }) => id.startsWith(prefix));
     yield* own;
     const last = page.at(-1)?.id;
+    if (last === after) throw broken("a list of the store does not go up by id");
     if (last === undefined || page.length < PAGE_ROWS || own.length < page.length) return;
     after = last;
   }

@@ -44,8 +44,8 @@ export interface RunOptions extends Omit<SliceOptions, "onPage"> {
 export async function runPartitions(job: FleetJob, options: RunOptions = {}): Promise<JobStatus> {
   refuseUnknown(options, RUN_OPTIONS, "runPartitions");
   const { clock } = partsOf(job);
-  const { onProgress, progressMs = 2000, retries = 3 } = options;
-  const lanes = count(options.lanes ?? 1, "lanes", 64);
+  const { onProgress, progressMs = 2000, retries = 3, lanes: wanted = 1 } = options;
+  const lanes = count(wanted, "lanes", 64);
   const everyMs = positive(progressMs, "progressMs");
   if (onProgress !== undefined && typeof onProgress !== "function") throw invalidArgument("onProgress is a function");
   if (!Number.isSafeInteger(retries) || retries < 0) throw invalidArgument("retries is an integer of at least 0");

@@ -86,8 +86,8 @@ export async function jobStatus(ref: JobRef): Promise<JobStatus> {
   const failures = isFailing ? grouped(await new Ledger(rows.store, rows.id).entries(record.round, signal)) : [];
   const counts = sumOf(partitions.map((partition) => partition.counts));
   const expectedRows = plan?.rows || undefined;
-  const seconds = Math.max(0.001, (clock.unixMs() - record.phaseAtMs) / 1000);
-  const rowsPerSecond = countOf(counts, "rows") / seconds;
+  const seconds = (clock.unixMs() - record.phaseAtMs) / 1000; // below 0 where this clock is behind that of the process that began the phase
+  const rowsPerSecond = seconds > 0 ? countOf(counts, "rows") / seconds : 0;
   const left = expectedRows === undefined ? undefined : Math.max(0, expectedRows - countOf(counts, "rows"));
   return {
     id: record.id,

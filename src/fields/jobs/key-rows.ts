@@ -3,6 +3,7 @@ import { EnvelockError } from "../../core/base/errors.ts";
 import type { RowPlace, StoredDataKey } from "../../core/contracts/data-key-store.ts";
 import type { DataKey } from "../../core/data-key/data-key.ts";
 import type { KeyRecord } from "../../core/format/key-record.ts";
+import { outOfOrder } from "../from-store.ts";
 import { checkedRow, isLive, isShredded, type KeyTable, type LiveRow, type Scope } from "../key-table.ts";
 import { contextOfScope, contextWithoutPurpose, type KeyPurpose, purposeOf } from "../scope.ts";
 import { Failures } from "./failures.ts";
@@ -46,6 +47,8 @@ export interface KeyRowsStart {
   readonly after?: RowPlace;
   /** The last scope that the run may reach. Without it the run ends with the table. */
   readonly to?: string | undefined;
+  /** Whether the run is one of several over ranges of scopes. Then the store must order them as this process compares them. */
+  readonly isRange?: boolean;
   readonly counts?: Readonly<Record<string, number>>;
   /** Rows that an earlier pass of the same job has told of already. */
   readonly seen?: number;
@@ -129,7 +132,7 @@ export class KeyRows {
 
   /** Yields the rows page by page, and reports the progress when the caller is done with a page. */
   async *pages(): AsyncGenerator<KeyPage, void, undefined> {
-    const { seen = 0, after, to } = this.#start;
+    const { seen = 0, after, to, isRange = false } = this.#start;
     const { signal, onProgress } = this.#options;
     let previous: ScannedRow | undefined;
     let place = after;
@@ -137,6 +140,7 @@ export class KeyRows {
     const reader = {
       read: async (place: RowPlace | undefined, limit: number) => {
         const scan = await this.#table.scan({ after: place, limit }, this.#options);
+        if (isRange) requireOrder(place, scan);
         return to === undefined ? scan : scan.filter(({ scope }) => scope <= to);
       },
       placeOf: ({ scope, version }: StoredDataKey) => ({ scope, version }),
@@ -295,6 +299,19 @@ interface PageWork extends Pick<Treatment, "live" | "other"> {
   readonly after: RowPlace | undefined;
   readonly predecessors: Predecessors;
 }
+
+/** @throws `provider-failure` for rows that are not behind each other. A scope that is none may stand anywhere */
+function requireOrder(after: RowPlace | undefined, rows: readonly RowPlace[]): void {
+  let before = after;
+  for (const row of rows) {
+    if (!SCOPE.test(row.scope)) continue;
+    const isBehind = before === undefined || row.scope > before.scope || (row.scope === before.scope && row.version > before.version);
+    if (!isBehind) throw outOfOrder();
+    before = row;
+  }
+}
+
+const SCOPE = /^[\w-]*$/;
 
 interface Treatment extends Pick<LiveKey, "changes" | "release"> {
   before(row: LiveRow, scope: Scope): Promise<ParsedVersion>;
