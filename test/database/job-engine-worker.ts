@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { DataKeys } from "envelock/fields";
+import { type DataKeyStore, DataKeys } from "envelock/fields";
 import { type PgBossClient, planRewrap, workWithBullMq, workWithPgBoss } from "envelock/jobs";
 import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
 import { Pool } from "pg";
@@ -22,6 +22,17 @@ export function newPgBoss(beside: string, connectionString: string): PgBossClien
   return new (loaded.PgBoss ?? loaded)({ connectionString });
 }
 
+/** A store that replaces rows once and never answers: its process stands still in the middle of a page, until it is killed. */
+function standingStill(store: DataKeyStore): DataKeyStore {
+  return {
+    ...store,
+    async compareAndSwapMany(changes, options) {
+      await store.compareAndSwapMany?.(changes, options);
+      return await new Promise(() => undefined);
+    },
+  };
+}
+
 export interface PgBossLife {
   on(event: "error", listener: (error: Error) => void): unknown;
   start(): Promise<unknown>;
@@ -33,7 +44,7 @@ if (script.endsWith("job-engine-worker.ts") && argument !== undefined) {
   const { url, id, beside, redisPort }: EngineTask = JSON.parse(argument);
   const load = createRequire(beside);
   const client = new Pool({ connectionString: url, max: 4 });
-  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store: postgresStore({ client }) });
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store: standingStill(postgresStore({ client })) });
   const job = await planRewrap({ id, dataKeys, jobs: postgresJobStore({ client }), partitions: 8 });
   const slice = { leaseMs: 3000, concurrency: 1, onPage: () => process.stdout.write("page\n") };
   if (redisPort === undefined) {

@@ -6,11 +6,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { DataKeys } from "envelock/fields";
+import { type DataKeyStore, DataKeys } from "envelock/fields";
 import { type FleetJob, jobStatus, type PgBossClient, planRewrap, workWithBullMq, workWithPgBoss } from "envelock/jobs";
 import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
 import { Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deferred } from "../support/deferred.ts";
 import { installed, runtimeBinary } from "../support/npm-tools.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { type EngineTask, newPgBoss, type PgBossLife } from "./job-engine-worker.ts";
@@ -41,13 +42,14 @@ describe.each([
   ["pg-boss 12", PG_BOSS_12, () => runtimeBinary("node-22")],
 ])("%s", (name, beside, node) => {
   test("brings a job to its end, also when its messages are lost in the middle", { timeout: 180_000 }, async () => {
-    const job = await filled(name.replace(" ", "-"));
+    const { job, goOn } = await waiting(name.replace(" ", "-"));
     const boss = await started(beside);
     const fleet = await workWithPgBoss(boss, job, { queue: job.id, lanes: 2, ...SLICE });
     await until(async () => (await changedRows()) > 0);
     const { rowCount } = await pool.query("delete from pgboss.job where name = $1", [job.id]);
     expect(rowCount).toBeGreaterThan(0);
     expect(await changedRows()).toBeLessThan(ROWS);
+    goOn();
     await until(async () => (await fleet.reconcile()) === "done");
     await boss.stop(AT_ONCE);
     await expectDone(job);
@@ -69,7 +71,7 @@ test("BullMQ brings a job to its end, also when its messages are lost in the mid
   const redis = await startRedis();
   const { Queue, Worker } = loadRedis("bullmq");
   const connection = { host: "127.0.0.1", port: redis.port, maxRetriesPerRequest: null };
-  const job = await filled("bullmq");
+  const { job, goOn } = await waiting("bullmq");
   const queue = new Queue("rewrap", { connection });
   try {
     const fleet = await workWithBullMq({ queue, worker: (process) => new Worker("rewrap", process, { connection }), ...SLICE }, job);
@@ -77,6 +79,7 @@ test("BullMQ brings a job to its end, also when its messages are lost in the mid
     await until(async () => (await changedRows()) > 0);
     await queue.obliterate({ force: true });
     expect(await changedRows()).toBeLessThan(ROWS);
+    goOn();
     await until(async () => (await fleet.reconcile()) === "done");
     await fleet.worker.close(true);
     await expectDone(job);
@@ -105,7 +108,7 @@ test("a worker of BullMQ that is killed in a slice is replaced", { timeout: 180_
   }
 });
 
-/** Kills a worker between two rows of a partition: it holds a lease that nobody gives back. */
+/** Kills a worker within a page: it holds a lease that nobody gives back. */
 async function killInSlice(task: EngineTask, node: string = process.execPath): Promise<void> {
   const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, ".config/tsconfig.run.json") };
   const script = join(ROOT, "test/database/job-engine-worker.ts");
@@ -119,13 +122,27 @@ async function killInSlice(task: EngineTask, node: string = process.execPath): P
   expect(rows[0].held, "a lease outlives its worker").toBeGreaterThan(0);
 }
 
-async function filled(id: string): Promise<FleetJob> {
+/** A job whose rows are replaced once, and then wait until `goOn` is called. */
+async function waiting(id: string): Promise<{ readonly job: FleetJob; goOn(): void }> {
+  const opened = deferred();
+  let changes = 0;
+  const job = await filled(id, (store) => ({
+    ...store,
+    async compareAndSwapMany(list, options) {
+      if (changes++ > 0) await opened.promise;
+      return (await store.compareAndSwapMany?.(list, options)) ?? [];
+    },
+  }));
+  return { job, goOn: opened.resolve };
+}
+
+async function filled(id: string, over: (store: DataKeyStore) => DataKeyStore = (store) => store): Promise<FleetJob> {
   await pool.query("delete from envelock_data_keys");
   const store = postgresStore({ client: pool });
   const writer = new DataKeys({ keyring: fleetKeyring("a"), store });
   for (let at = 0; at < ROWS; at++) await writer.rotate({ tenant: `t${at}` });
   await writer.close();
-  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store });
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store: over(store) });
   return await planRewrap({ id, dataKeys, jobs: postgresJobStore({ client: pool }), partitions: 8 });
 }
 
