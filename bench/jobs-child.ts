@@ -13,12 +13,16 @@ import { type FleetMember, keysOf, type MemberFigures } from "./jobs-fleet.ts";
 const { url, id, partitions, vault }: FleetMember = JSON.parse(process.argv[2] ?? "");
 const pool = new Pool({ connectionString: url, max: 8 });
 let databaseMs = 0;
+let inFlight = 0;
+let beganAt = 0;
 const client: PostgresClient = {
   async query(statement, values) {
-    const beganAt = performance.now();
-    const answer = await pool.query(statement, values);
-    databaseMs += performance.now() - beganAt;
-    return answer;
+    if (inFlight++ === 0) beganAt = performance.now();
+    try {
+      return await pool.query(statement, values);
+    } finally {
+      if (--inFlight === 0) databaseMs += performance.now() - beganAt;
+    }
   },
 };
 const { old, next } = keysOf(vault);

@@ -22,7 +22,7 @@ export interface VaultAccess {
 }
 
 export interface MemberFigures {
-  /** The time from each statement to its answer, added up. */
+  /** The time in which at least one statement was in flight. */
   readonly databaseMs: number;
   readonly cpuMs: number;
 }
