@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { DataKeys } from "envelock/fields";
-import { isUnchangedReport, jobStatus, planRewrap, runPartitions } from "envelock/jobs";
+import { isUnchangedReport, jobStatus, planReencrypt, planRewrap, runPartitions } from "envelock/jobs";
 import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
 import { Pool } from "pg";
 import { rolldown } from "rolldown";
@@ -114,6 +114,60 @@ test("the scope without a context is in the first part", async () => {
   const job = await planRewrap({ id: "two-rows", dataKeys: moved, jobs: postgresJobStore({ client: pool }), partitions: 2 });
   expect(await runPartitions(job)).toMatchObject({ state: "done", report: { counts: { rows: 2, rewrapped: 2 } } });
   await moved.close();
+});
+
+test("a table whose scopes are in the order of a language is refused before a row is worked on", async () => {
+  await pool.query("create table misordered (like envelock_data_keys including all)");
+  await pool.query('alter table misordered alter column scope type text collate "und-x-icu"');
+  const store = postgresStore({ client: pool, table: "misordered" });
+  const writer = new DataKeys({ keyring: fleetKeyring("a"), store });
+  for (let at = 0; at < 60; at++) await writer.rotate({ tenant: `${at * 7919}` });
+  await writer.close();
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store });
+  const planning = planRewrap({ id: "misordered", dataKeys, jobs: postgresJobStore({ client: pool }), partitions: 16 });
+  await expect(planning).rejects.toMatchObject({ code: "provider-failure", hint: expect.stringContaining('collate "C"') });
+  await dataKeys.close();
+});
+
+test.each<[string, string, (at: number) => string]>([
+  ["that hold letters of either case", 'text collate "en-x-icu"', (at) => `${at % 2 === 0 ? "Key" : "key"}-${at}`],
+  ["whose case does not count", "text collate without_case", (at) => `${at % 3 === 0 ? "KEY" : "key"}-${at}`],
+  ["that are padded with spaces", "char(12)", (at) => `k${at}`],
+  ["that are numbers as text", "text", (at) => `${at}`],
+  ["with signs of all kinds", 'text collate "und-x-icu"', (at) => `${["é", "z", "Z", "ß", "😀", "'", "%", " "][at % 8]}${at}`],
+])("a column is re-encrypted once under keys %s", async (what, type, keyOf) => {
+  await pool.query("create collation if not exists without_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)");
+  await pool.query("drop table if exists texts");
+  await pool.query(`create table texts (id ${type} primary key, value text not null, changes int not null default 0)`);
+  await pool.query("delete from envelock_data_keys");
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("a"), store: postgresStore({ client: pool }) });
+  const before = await dataKeys.field({ table: "texts", column: "value" });
+  for (let at = 0; at < 400; at++) await pool.query("insert into texts values ($1, $2)", [keyOf(at), before.encrypt(`of ${at}`)]);
+  await dataKeys.rotate(undefined, { immediately: true });
+  const cipher = await dataKeys.field({ table: "texts", column: "value" });
+  const job = await planReencrypt<string>({
+    id: what.replaceAll(" ", "-"),
+    column: "texts.value",
+    jobs: postgresJobStore({ client: pool }),
+    cipher,
+    partitions: 7,
+    async rows(after, limit, to) {
+      const text = `select id as key, value as stored from texts where ($1::text is null or id > $1::${type}) and ($2::text is null or id <= $2::${type}) order by id limit $3`;
+      return (await pool.query(text, [after ?? null, to ?? null, limit])).rows;
+    },
+    async update({ key, from, to }) {
+      const { rowCount } = await pool.query(`update texts set value = $3, changes = changes + 1 where id = $1::${type} and value = $2`, [
+        key,
+        from,
+        to,
+      ]);
+      return rowCount === 1;
+    },
+  });
+  expect(await runPartitions(job, { lanes: 3 })).toMatchObject({ state: "done", counts: { rows: 400, failed: 0 } });
+  const { rows } = await pool.query("select changes, count(*)::int as rows from texts group by changes");
+  expect(rows).toEqual([{ changes: 1, rows: 400 }]);
+  await dataKeys.close();
 });
 
 /** Processes over one job. One that ends before the job is over is started again, as a supervisor would. */
