@@ -19,7 +19,7 @@ import { type FleetMember, keysOf, type MemberFigures, type VaultAccess } from "
  */
 export async function jobsTable(): Promise<string> {
   const server = await startPostgres();
-  const pool = new Pool({ connectionString: server.url, max: 4 });
+  const pool = new Pool({ connectionString: server.url, max: 4, idleTimeoutMillis: 0 }); // one that ended in a run would count as the fleet's
   pool.on("error", () => undefined); // the server may end first
   try {
     await postgresStore({ client: pool }).migrate();
