@@ -88,7 +88,6 @@ async function warmedUp({ run }: Contestant): Promise<Batch> {
 }
 
 async function slotOf(batch: Batch): Promise<Slot> {
-  globalThis.gc?.(); // else a slot pays for the garbage of the one before
   return await timed(batch, SLOT_CPU_MS, LEAST_BATCHES);
 }
 
