@@ -5,10 +5,11 @@ export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
 
 /**
  * Refuses an options object that has a key of no option: a misspelt name would otherwise be dropped in silence. Each option is read once
- * here, so that a getter that throws is refused too, and so is a revoked proxy.
+ * here, so that a getter that throws is refused too, and so is a revoked proxy. A list, a Map, bytes and a promise have no keys of their own and
+ * would pass for no options at all: they are refused.
  *
  * @param what the function or class whose options these are, as a caller writes it
- * @throws `invalid-argument` if `options` is no object, has an unknown key, or cannot be read
+ * @throws `invalid-argument` if `options` is no object of options, has an unknown key, or cannot be read
  */
 export function refuseUnknown<T extends object>(options: T, known: OptionNames<T>, what: string): void {
   const given: unknown = options;
@@ -18,6 +19,8 @@ export function refuseUnknown<T extends object>(options: T, known: OptionNames<T
 
 function namesIn(given: object, known: object, what: string): readonly string[] {
   try {
+    if (Symbol.iterator in given) throw notAnObject(known, what, "not a list or a Map");
+    if (given instanceof Promise) throw notAnObject(known, what, "not a promise of one");
     const names = Object.keys(given);
     for (const name of names) if (Object.hasOwn(known, name)) requireAlive(Reflect.get(given, name));
     return names;
@@ -31,9 +34,10 @@ function requireAlive(value: unknown): void {
   if ((typeof value === "object" && value !== null) || typeof value === "function") Reflect.getPrototypeOf(value);
 }
 
-function notAnObject(known: object, what: string): EnvelockError {
+function notAnObject(known: object, what: string, found?: string): EnvelockError {
   const hint = `known options: ${Object.keys(known).join(", ")}`;
-  return new EnvelockError("invalid-argument", `the options of ${what} must be an object`, { hint });
+  const message = `the options of ${what} must be an object${found === undefined ? "" : `, ${found}`}`;
+  return new EnvelockError("invalid-argument", message, { hint });
 }
 
 function unknownOption(name: string, known: readonly string[], what: string): EnvelockError {

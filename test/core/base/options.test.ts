@@ -42,6 +42,17 @@ describe("an options object", () => {
     expect(() => Reflect.apply(refuseUnknown, undefined, [null, KNOWN, "Keyring"])).toThrow("must be an object");
     expect(() => Reflect.apply(refuseUnknown, undefined, ["text", KNOWN, "Keyring"])).toThrow("must be an object");
   });
+
+  test.each([
+    ["a list", []],
+    ["a Map", new Map([["maxAgeMs", 1]])],
+    ["a Set", new Set()],
+    ["bytes", new Uint8Array(0)],
+    ["a promise", Promise.resolve({ maxAgeMs: 1 })],
+    ["a proxy of a list", new Proxy([], {})],
+  ])("that is %s is not taken for one without options", (_what, options) => {
+    expect(refusalOf(options)).toMatchObject({ code: "invalid-argument", message: expect.stringContaining("must be an object, not a") });
+  });
 });
 
 test("an option that is a revoked proxy is refused where the options are read", () => {
