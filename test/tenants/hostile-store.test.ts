@@ -237,6 +237,72 @@ describe("a clock that is set back by a day", () => {
   });
 });
 
+describe("a clock that is set forward by days", () => {
+  test("shortens no wait of a move that this process began", async () => {
+    const time = fakeClock();
+    let aheadMs = 0;
+    const clock: Clock = { ...time, unixMs: () => time.unixMs() + aheadMs };
+    const { tenants, onboard, service } = vendor({ clock });
+    await onboard("acme");
+    service.addKey("vaults/acme/keys/second");
+    await time.advance(600_000);
+    await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/second" });
+    await tenants.verify("acme");
+    expect(await tenants.move("acme", { wait: false })).toMatchObject({ step: "dual", waitMs: 60_000 });
+    aheadMs = 3 * 86_400_000;
+    expect(await tenants.move("acme", { wait: false })).toMatchObject({ step: "dual", waitMs: 60_000 });
+    await time.advance(60_000);
+    expect(await tenants.move("acme", { wait: false })).toMatchObject({ step: "announced", waitMs: 60_000 });
+    aheadMs *= 2;
+    expect(await tenants.move("acme", { wait: false })).toMatchObject({ step: "announced", waitMs: 60_000 });
+    await time.advance(60_000);
+    expect(await tenants.move("acme", { wait: false })).toMatchObject({ step: "retired" });
+  });
+
+  test("as on a machine that was suspended: the first call reads the record anew, and no old data key serves", async () => {
+    const time = fakeClock();
+    let sleptMs = 0;
+    const clock: Clock = { ...time, unixMs: () => time.unixMs() + sleptMs };
+    const { another, onboard, service } = vendor({ clock });
+    const name = await onboard("acme");
+    const asleep = another();
+    const keyring = await asleep.keyring("acme");
+    const envelope = await keyring.encryptText("x");
+    await keyring.decryptText(envelope);
+    sleptMs = 2 * 86_400_000;
+    const before = service.calls(name);
+    await keyring.decryptText(envelope);
+    expect(service.calls(name)).toBe(before + 1);
+    await another().suspend("acme");
+    expect(await keyring.decryptText(envelope)).toBe("x"); // within the refresh interval
+    sleptMs += 3_600_000;
+    const calls = service.calls(name);
+    expect(await refusal(() => keyring.decryptText(envelope))).toMatchObject({ detail: "tenant-suspended" });
+    expect(service.calls(name)).toBe(calls);
+    sleptMs -= 7_200_000; // set back by hours: nothing becomes fresh again, and nothing lasts longer
+    await another().restore("acme");
+    await time.advance(30_000);
+    expect(await (await asleep.keyring("acme")).decryptText(envelope)).toBe("x");
+    await another().suspend("acme");
+    await time.advance(30_000);
+    expect(await refusal(() => asleep.keyring("acme"))).toMatchObject({ detail: "tenant-suspended" });
+  });
+
+  test("refuses a field until the record is read again, which asking for the data keys does", async () => {
+    const time = fakeClock();
+    let sleptMs = 0;
+    const clock: Clock = { ...time, unixMs: () => time.unixMs() + sleptMs };
+    const { tenants, onboard } = vendor({ clock });
+    await onboard("acme");
+    const cipher = await (await tenants.dataKeys("acme")).field({ table: "users", column: "email" });
+    const token = cipher.encrypt("a@b.example");
+    sleptMs = 600_000;
+    expect(await refusalCode(() => cipher.decrypt(token))).toBe("unavailable");
+    const again = await (await tenants.dataKeys("acme")).field({ table: "users", column: "email" });
+    expect(again.decrypt(token)).toBe("a@b.example");
+  });
+});
+
 /** A store that gives the row as it was at some time, while it is told to. */
 function lagging(): { readonly store: TenantStore; readonly lag: { since: TenantRow | undefined } } {
   const inner = memoryTenantStore();

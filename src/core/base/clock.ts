@@ -32,4 +32,29 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * A clock of which `monotonicMs` goes on while the machine is suspended: it follows `unixMs` where that runs ahead by more than a second. A
+ * time that is set forward ages what is kept, and one that is set back prolongs nothing.
+ */
+export function countingSleep(clock: Clock): Clock {
+  let offsetMs = clock.unixMs() - clock.monotonicMs();
+  let sleptMs = 0;
+  return {
+    monotonicMs() {
+      const nowMs = clock.monotonicMs();
+      const aheadMs = clock.unixMs() - nowMs - offsetMs;
+      if (Math.abs(aheadMs) > STEP_MS) {
+        offsetMs += aheadMs;
+        sleptMs += Math.max(aheadMs, 0);
+      }
+      return nowMs + sleptMs;
+    },
+    unixMs: () => clock.unixMs(),
+    random: () => clock.random(),
+    after: (delayMs, run, kind) => clock.after(delayMs, run, kind),
+  };
+}
+
+/** The two clocks of a machine differ by less while nothing sets one of them. */
+const STEP_MS = 1000;
 const MAX_TIMER_MS = 2 ** 31 - 1;

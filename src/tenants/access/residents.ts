@@ -1,5 +1,6 @@
 import { oldestOf } from "../../core/base/ages.ts";
 import type { CallOptions } from "../../core/base/call-options.ts";
+import { type Clock, countingSleep } from "../../core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { RecentMap } from "../../core/base/recent-map.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
@@ -27,6 +28,7 @@ export class Residents {
   readonly known: KnownTenants;
   readonly keyrings: TenantKeyrings;
   readonly #parts: ResidentsParts;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #residents: RecentMap<string, Resident>;
   readonly #opening = new SingleFlights<string, Resident>();
   readonly #reading = new SingleFlights<string, TenantRecord | undefined>();
@@ -39,6 +41,7 @@ export class Residents {
     const { policy } = parts;
     const callS = Math.max(IN_USE_S, (policy.resilience?.deadlineMs ?? DEFAULT_DEADLINE_MS) / 1000); // a provider may hang for ever
     this.#parts = parts;
+    this.#clock = countingSleep(policy.clock);
     this.known = new KnownTenants(policy.maxKnown, (id) => this.#residents.peek(id) !== undefined);
     this.#residents = new RecentMap<string, Resident>({
       maxEntries: policy.maxResident,
@@ -48,9 +51,9 @@ export class Residents {
     this.keyrings = new TenantKeyrings(parts, (id) => this.known.peek(id));
   }
 
-  /** Whole seconds of the monotonic clock. */
+  /** Whole seconds that have passed, also while the machine was suspended. */
   get nowS(): number {
-    return Math.floor(this.#parts.policy.clock.monotonicMs() / 1000);
+    return Math.floor(this.#clock.monotonicMs() / 1000);
   }
 
   get size(): number {

@@ -1,3 +1,4 @@
+import { countingSleep } from "../../core/base/clock.ts";
 import type { EnvelockError, ErrorCode } from "../../core/base/errors.ts";
 import type { KeyProvider } from "../../core/contracts/key-provider.ts";
 import type { RandomSource } from "../../core/contracts/random-source.ts";
@@ -48,7 +49,7 @@ export class TenantKeyrings {
     const { policy } = parts;
     const { clock, cache = {}, resilience: { breaker, maxConcurrent } = {} } = policy;
     this.#parts = parts;
-    this.cache = new DataKeyCache({ maxEntries: 10_000, ...cache, clock });
+    this.cache = new DataKeyCache({ maxEntries: 10_000, ...cache, clock: countingSleep(clock) });
     this.#guards = new ProviderGuards({
       ...(breaker !== undefined && { breaker }),
       ...(maxConcurrent !== undefined && { maxConcurrent }),

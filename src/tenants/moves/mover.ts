@@ -6,6 +6,7 @@ import type { KeyRowFailure } from "../../fields/jobs/key-rows.ts";
 import type { Residents } from "../access/residents.ts";
 import type { AuditQueue } from "../audit/audit-queue.ts";
 import type { TenantChanges } from "../changes.ts";
+import type { TenantChange } from "../life-cycle/change.ts";
 import type { TenantMove, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import { type MovedEnvelopes, moveEnvelopes } from "./envelopes.ts";
@@ -43,6 +44,8 @@ export interface MoverParts {
  */
 export class TenantMover {
   readonly #parts: MoverParts;
+  /** The waits that this process began, by tenant: a clock that is set forward shortens none of them. */
+  readonly #waits = new Map<string, { readonly sinceMs: number; readonly begunAtMs: number }>();
 
   constructor(parts: MoverParts) {
     this.#parts = parts;
@@ -70,8 +73,7 @@ export class TenantMover {
       switch (move.step) {
         case "dual":
         case "announced": {
-          // a clock that was set back prolongs no wait
-          const waitMs = Math.min(this.announceMs, move.sinceMs + this.announceMs - this.#parts.policy.clock.unixMs());
+          const waitMs = this.#waitMs(id, move);
           if (waitMs > 0 && options.wait === false) return { ...report, waitMs };
           if (waitMs > 0) await sleep(this.#parts.policy.clock, waitMs, options.signal);
           if (move.step === "dual") {
@@ -110,17 +112,40 @@ export class TenantMover {
     }
   }
 
+  /** The time until every process knows the step. A clock that was set back prolongs no wait. */
+  #waitMs(id: string, { sinceMs }: TenantMove): number {
+    const { clock } = this.#parts.policy;
+    const waitMs = Math.min(this.announceMs, sinceMs + this.announceMs - clock.unixMs());
+    const own = this.#waits.get(id);
+    return own?.sinceMs === sinceMs ? Math.max(waitMs, own.begunAtMs + this.announceMs - clock.monotonicMs()) : waitMs;
+  }
+
   async #begin(id: string, options: MoveOptions): Promise<TenantRecord> {
-    return await this.#parts.changes.makeOf(id, ({ move }) => (move === null ? { change: "begin-move" } : undefined), options);
+    return await this.#made(id, ({ move }) => (move === null ? { change: "begin-move" } : undefined), options);
   }
 
   /** Notes a step, unless another process has noted it or a later one. */
   async #step(id: string, change: "announce" | "rewrapped" | "proved", from: TenantMove, options: MoveOptions): Promise<TenantRecord> {
-    return await this.#parts.changes.makeOf(
+    return await this.#made(
       id,
       ({ move }) => (move !== null && move.to === from.to && move.step === from.step ? { change } : undefined),
       options,
     );
+  }
+
+  /** Makes a change, and notes when a wait begins that this process has caused. */
+  async #made(id: string, next: (record: TenantRecord) => TenantChange | undefined, options: MoveOptions): Promise<TenantRecord> {
+    let isMade = false;
+    const change = (standing: TenantRecord): TenantChange | undefined => {
+      const made = next(standing);
+      isMade = made !== undefined;
+      return made;
+    };
+    const record = await this.#parts.changes.makeOf(id, change, options);
+    const { move } = record;
+    if (move === null || (move.step !== "dual" && move.step !== "announced")) this.#waits.delete(id);
+    else if (isMade) this.#waits.set(id, { sinceMs: move.sinceMs, begunAtMs: this.#parts.policy.clock.monotonicMs() });
+    return record;
   }
 
   async #rewrap(record: TenantRecord, options: MoveOptions): Promise<Pass> {
