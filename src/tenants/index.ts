@@ -1,5 +1,6 @@
 export type { TenantKeyIdentity, TenantKeyName, TenantKeyOpener, TenantKeyRef } from "../core/contracts/tenant-keys.ts";
 export type { TenantPage, TenantPlace, TenantRow, TenantRowKind, TenantStore } from "../core/contracts/tenant-store.ts";
+export type { TenantNotice } from "./access/notice.ts";
 export type { TenantSink } from "./audit/audit-queue.ts";
 export type { TenantAuditEvent, TenantCanaryEvent, TenantChangeEvent, TenantProgressEvent } from "./audit/events.ts";
 export type { ChangeOptions } from "./changes.ts";

@@ -6,6 +6,7 @@ import type { Keyring } from "../core/keyring/keyring.ts";
 import { positive } from "../core/resilience/checks.ts";
 import type { DataKeys } from "../fields/data-keys.ts";
 import type { SkippedScope } from "../fields/jobs/scope-keyrings.ts";
+import { noticeOf, type TenantNotice } from "./access/notice.ts";
 import { noSuchTenant, stateRefusal } from "./access/states.ts";
 import { CHANGE_OPTIONS, type ChangeOptions, changeOptions } from "./changes.ts";
 import type { TenantCanary, WatchHealthOptions } from "./health/health-checks.ts";
@@ -259,6 +260,20 @@ export class Tenants {
     if (life.epoch !== record.epoch) return { skip: "tenant of another epoch" };
     const refusal = stateRefusal(id, record.state, "write");
     return refusal === undefined ? (await this.#parts.residents.open(id, "write")).jobKeyring : { skip: refusal.detail ?? refusal.code };
+  }
+
+  /**
+   * Takes note that another process has changed a tenant: reads its record again at once, and not only within `refreshMs`. Give it what
+   * `onEvent` told there, sent over a bus of the application. The notice decides nothing by itself: the record in the store does. A notice that
+   * is lost costs the wait for the refresh, a false one costs two reads of the store.
+   *
+   * @param notice a `TenantChangeEvent`, also as JSON gives it back
+   * @returns whether the store was read: not for a tenant that this process does not know, nor for a revision that it knows
+   * @throws `invalid-argument` for what is no notice; what the store throws
+   */
+  async refresh(notice: TenantNotice, options: CallOptions = {}): Promise<boolean> {
+    const signal = callSignal(options, CALL_OPTIONS, "Tenants.refresh");
+    return await this.#parts.residents.heed(noticeOf(notice), signal && { signal });
   }
 
   /** Returns the record of a tenant. @throws `key-not-found` if there is none; what the store throws */

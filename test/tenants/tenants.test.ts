@@ -2,13 +2,16 @@ import { x25519 } from "@noble/curves/ed25519.js";
 import { describe, expect, test } from "vitest";
 import { threshold } from "../../providers/composite/index.ts";
 import { localKeyPair } from "../../providers/local/index.ts";
+import type { TenantStore } from "../../src/core/contracts/tenant-store.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
-import type { TenantKeyOpener } from "../../src/tenants/index.ts";
+import { memoryTenantStore, type TenantKeyOpener, type TenantNotice } from "../../src/tenants/index.ts";
 import { FakeKeyService } from "../../src/testing/tenants/index.ts";
+import { deferred } from "../support/deferred.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { kek } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
+import { revoked, untyped } from "../support/untyped.ts";
 import { vendor } from "./bench.ts";
 
 describe("a tenant under a key of its own", () => {
@@ -115,6 +118,73 @@ test("a suspension acts at once here, and within the refresh interval elsewhere,
   expect(service.calls(name)).toBe(calls);
   await tenants.restore("acme");
   expect((await elsewhere.keyring("acme")).context).toEqual({ tenant: "acme" });
+});
+
+describe("a notice of a change, sent over a bus of the application", () => {
+  test("closes a suspended tenant elsewhere at once, without a call of the key", async () => {
+    const { tenants, another, onboard, service, events } = vendor();
+    const name = await onboard("acme");
+    const elsewhere = another();
+    const keyring = await elsewhere.keyring("acme");
+    const envelope = await keyring.encryptText("x");
+    await keyring.decryptText(envelope);
+    await tenants.suspend("acme");
+    const calls = service.calls(name);
+    expect(await keyring.decryptText(envelope)).toBe("x"); // it has not heard of it yet
+    const notices: TenantNotice[] = JSON.parse(JSON.stringify(events.filter((event) => "revision" in event)));
+    expect(await Promise.all(notices.map((notice) => elsewhere.refresh(notice)))).toEqual([false, false, false, false, true]);
+    expect(await refusal(() => keyring.decryptText(envelope))).toMatchObject({ detail: "tenant-suspended" });
+    expect(service.calls(name)).toBe(calls);
+  });
+
+  test("is heeded also while a read is in flight that began before the change", async () => {
+    const store = memoryTenantStore();
+    const held = deferred();
+    let isHeld = false;
+    const get: TenantStore["get"] = async (...place) => {
+      const row = await store.get(...place);
+      if (isHeld) await held.promise;
+      return row;
+    };
+    const { tenants, onboard } = vendor({ store });
+    await onboard("acme");
+    const { another } = vendor({ store: { ...store, get } });
+    const elsewhere = another({ open: [] });
+    await elsewhere.show("acme");
+    isHeld = true;
+    const early = elsewhere.show("acme");
+    const { revision } = await tenants.suspend("acme");
+    const heeded = elsewhere.refresh({ tenant: "acme", revision });
+    isHeld = false;
+    held.resolve();
+    expect((await early).state).toBe("active");
+    expect(await heeded).toBe(true);
+    expect((await refusal(() => elsewhere.keyring("acme"))).detail).toBe("tenant-suspended");
+  });
+
+  test("decides nothing by itself, and a false one costs two reads at most", async () => {
+    const store = memoryTenantStore();
+    let reads = 0;
+    const get: TenantStore["get"] = async (...place) => {
+      reads++;
+      return await store.get(...place);
+    };
+    const { tenants, onboard } = vendor({ store: { ...store, get } });
+    await onboard("acme");
+    const { revision } = await tenants.show("acme");
+    const keyring = await tenants.keyring("acme");
+    const readsFor = async (notice: object): Promise<number> => {
+      const before = reads;
+      await tenants.refresh(untyped<TenantNotice>(notice));
+      return reads - before;
+    };
+    expect(await readsFor({ tenant: "acme", revision })).toBe(0);
+    expect(await readsFor({ tenant: "globex", revision: 9 })).toBe(0);
+    expect(await readsFor({ tenant: "acme", revision: 999, state: "revoked", epoch: 7, generation: 7 })).toBe(2);
+    await keyring.encryptText("x");
+    for (const bad of [null, 5, {}, [], { tenant: "acme" }, { tenant: "acme", revision: "9" }, { tenant: "a b", revision: 1 }, revoked()])
+      expect(await refusalCode(() => tenants.refresh(untyped<TenantNotice>(bad)))).toBe("invalid-argument");
+  });
 });
 
 test("a change to a state that stands already does nothing and tells of nothing", async () => {

@@ -11,6 +11,7 @@ import { isOfLife } from "../record/life.ts";
 import type { TenantRecords } from "../record/records.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 import { KnownTenants, type TenantSlot } from "./known-tenants.ts";
+import type { TenantNotice } from "./notice.ts";
 import { Resident } from "./resident.ts";
 import { noSuchTenant, stateRefusal, type TenantUse } from "./states.ts";
 import { type KeyringsParts, TenantKeyrings } from "./tenant-keyrings.ts";
@@ -104,6 +105,20 @@ export class Residents {
       },
       { signal: options.signal },
     );
+  }
+
+  /**
+   * Reads a record again that another process says it has changed. What the notice says decides nothing else.
+   *
+   * @returns whether the store was read: not for a tenant that this process does not know, nor for a revision that it knows
+   * @throws what the store throws
+   */
+  async heed({ tenant, revision }: TenantNotice, options: CallOptions = {}): Promise<boolean> {
+    const isBehind = (): boolean => (this.known.peek(tenant)?.revision ?? revision) < revision;
+    if (this.#isClosed || !isBehind()) return false;
+    await this.read(tenant, options);
+    if (isBehind()) await this.read(tenant, options); // the first may have joined one that began before the change
+    return true;
   }
 
   /** Acts on a record at once: a state that closes the tenant wipes what is kept for it, and a change of keys makes another keyring. */
