@@ -1,8 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
+import { runBatch } from "../../src/cli/batch.ts";
+import { Stores } from "../../src/cli/places/store-place.ts";
 import { progressOn, progressText } from "../../src/cli/progress.ts";
 import { headerBytesOf } from "../../src/core/format/envelope.ts";
 import { encryptedBytes } from "../../src/core/stream/streams.ts";
+import { noise } from "../support/arbitraries.ts";
 import { ok, refused, run, scratch } from "./runner.ts";
 
 const { at, read, write, names } = scratch();
@@ -114,5 +117,43 @@ describe("progress", () => {
     quick.onProgress(1000);
     quick.end();
     expect(written).toHaveLength(10);
+  });
+
+  test("of many files at once is one bar over all their bytes", async () => {
+    const files = ["one", "two", "three"].map((name) => write(name, noise(200_000)));
+    const shown: string[] = [];
+    let nowMs = 0;
+    const { isTTY } = process.stderr;
+    process.stderr.isTTY = true;
+    const spies = [
+      vi.spyOn(process.stderr, "write").mockImplementation((text) => shown.push(`${text}`) > 0),
+      vi.spyOn(performance, "now").mockImplementation(() => (nowMs += 150)), // each step is late enough to be shown
+    ];
+    try {
+      await runBatch(
+        files,
+        new Stores({}),
+        { parallel: 3, isSilent: true },
+        () => true,
+        async (_file, onProgress) => {
+          for (let doneBytes = 0; doneBytes <= 200_000; doneBytes += 50_000) {
+            onProgress(doneBytes);
+            await new Promise((resolve) => setImmediate(resolve)); // the others go on meanwhile
+          }
+          return { outcome: "done" };
+        },
+      );
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+      process.stderr.isTTY = isTTY;
+    }
+    const isOneLine = (text: string): boolean => text.lastIndexOf("\r") === 0 && !text.includes("\n") && text.endsWith("\x1b[K");
+    expect(shown.filter((text) => !isOneLine(text))).toEqual([]);
+    const bars = shown.flatMap((text) => / (\S+ k?B) of (\S+ kB)/.exec(text)?.slice(1, 3).join(" of ") ?? []);
+    expect(new Set(bars.map((bar) => bar.split(" of ")[1]))).toEqual(new Set(["600 kB"]));
+    expect(bars).toContain("600 kB of 600 kB");
+    const amounts = bars.map((bar) => Number.parseFloat(bar));
+    expect(amounts).toEqual([...amounts].sort((a, b) => a - b));
+    expect(shown.at(-1)).toBe("\r\x1b[K");
   });
 });
