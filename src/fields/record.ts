@@ -1,5 +1,6 @@
 import { concatBytes, copyOf, isTextOfAtMost, readUint32, textOf, utf8, wipe, wiping, writeUint32 } from "../core/base/bytes.ts";
 import { invalidArgument, malformed } from "../core/base/errors.ts";
+import { requireNamed } from "../core/base/options.ts";
 import { CODECS, type Codec, VALUE_TYPES, type ValueType } from "./values.ts";
 
 /** The columns of a record: names of text columns, or names with types. */
@@ -16,7 +17,7 @@ export function recordCodec(columns: RecordColumns): Codec<Readonly<Record<strin
   return {
     isConversion: true,
     withBytes(value, use) {
-      if (typeof value !== "object" || value === null) throw invalidArgument("a record is an object of its columns");
+      requireNamed(value, "a record is an object of its columns");
       const given = new Map<string, unknown>(Object.entries(value));
       const foreign = [...given.keys()].find((name) => !members.has(name));
       if (foreign !== undefined) throw invalidArgument(`the record has no column "${foreign}"`);

@@ -165,7 +165,16 @@ describe("a record", () => {
       expect(await refusalCode(() => codec.decode(bytes.subarray(0, length))), `${length}`).toBe("malformed-envelope");
     }
     expect(await refusalCode(() => codec.decode(Uint8Array.of(...bytes, ...bytes)))).toBe("malformed-envelope");
-    for (const value of [null, "x", { name: "x" }, { email: 5 }])
+    for (const value of [
+      null,
+      "x",
+      { name: "x" },
+      { email: 5 },
+      [],
+      ["a@b"],
+      new Map([["email", "a@b"]]),
+      Promise.resolve({ email: "a@b" }),
+    ])
       expect(await refusalCode(() => bytesOf(codec, value))).toBe("invalid-argument");
     for (const columns of [[], ["a", "a"], [""], ["x".repeat(256)], ["\ud800"]]) {
       expect(await refusalCode(() => recordCodec(columns))).toBe("invalid-argument");

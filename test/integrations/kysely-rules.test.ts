@@ -16,8 +16,9 @@ import { describe, expect, test } from "vitest";
 import { RULES } from "../../src/integrations/kysely/rules.ts";
 import { encryptedColumns } from "../../src/integrations/kysely.ts";
 import { ROOT } from "../docs/code-blocks.ts";
-import { refusal } from "../support/refusal.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { rulesTable } from "../support/rules-table.ts";
+import { untyped } from "../support/untyped.ts";
 
 // The rules of docs/recipes/kysely.md: each row has queries that are sent, as they are sent, and queries that are refused.
 
@@ -570,3 +571,14 @@ function statement(query: Compilable | { compile(executor: typeof db): { sql: st
 
 /** What is called a node and is none: an older name of another, and functions for several. */
 const ALIASES: ReadonlySet<string> = new Set(["PrimaryConstraintNode", "QueryNode"]);
+
+test("columns in a Map or a list are refused: no column would be encrypted", async () => {
+  for (const tables of [
+    new Map([["users", columns]]),
+    [columns],
+    { users: new Map(Object.entries(columns)) },
+    { users: [] },
+    { users: null },
+  ])
+    expect(await refusalCode(() => encryptedColumns<Database>(untyped(tables)))).toBe("invalid-argument");
+});

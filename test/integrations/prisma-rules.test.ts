@@ -6,8 +6,9 @@ import { rewrittenArguments } from "../../src/integrations/prisma/arguments.ts";
 import { isRecord, modelCalled, modelsOf } from "../../src/integrations/prisma/models.ts";
 import { type ArgumentRole, NESTED_WRITES, OPERATION_RULES, ruleOf } from "../../src/integrations/prisma/rules.ts";
 import { ROOT } from "../docs/code-blocks.ts";
-import { refusal } from "../support/refusal.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { rulesTable } from "../support/rules-table.ts";
+import { untyped } from "../support/untyped.ts";
 
 /** Shows what it did: `~ada` is the token, `#ada` the unique index, `%a` the short one of `ada`. */
 const cipher = { encrypt: (value: string) => `~${value}`, decrypt: (token: string) => token.slice(1) };
@@ -277,4 +278,9 @@ test("the table of docs/recipes/prisma.md is that of the rules", () => {
 test("a date of another realm is no record of filters", () => {
   expect(isRecord(runInNewContext("new Date()"))).toBe(false);
   expect(isRecord(runInNewContext("({})"))).toBe(true);
+});
+
+test("fields in a Map or a list are refused: no field would be encrypted", async () => {
+  for (const fields of [new Map([["User", {}]]), [], { User: new Map() }, { User: [] }, { User: null }])
+    expect(await refusalCode(() => modelsOf({ _runtimeDataModel: { models: SCHEMA } }, untyped(fields)))).toBe("invalid-argument");
 });

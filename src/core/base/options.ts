@@ -62,6 +62,17 @@ export function readArgument<T>(what: string, read: () => T): T {
 }
 
 /**
+ * Requires an object of names and values. A list, a Map, bytes and a promise have no names of their own, and would pass for an empty one.
+ *
+ * @param expected what was expected, as a sentence without its end
+ * @throws `invalid-argument`
+ */
+export function requireNamed(given: unknown, expected: string): asserts given is object {
+  const isNamed = (): boolean => typeof given === "object" && given !== null && !(Symbol.iterator in given) && !(given instanceof Promise);
+  if (!readArgument(`what was given where ${expected}`, isNamed)) throw invalidArgument(expected);
+}
+
+/**
  * Refuses an argument that is no object with these methods.
  *
  * @param expected what was expected, as the beginning of a sentence, such as "encryptedStore takes a blob store"

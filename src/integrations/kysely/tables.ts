@@ -1,5 +1,6 @@
 import type { SchemableIdentifierNode } from "kysely";
 import { invalidArgument } from "../../core/base/errors.ts";
+import { requireNamed } from "../../core/base/options.ts";
 import { checkColumn, type EncryptedColumn, indexColumnOf } from "../encrypted-column.ts";
 
 /** Columns by table, as `encryptedColumns` takes them. A table is named as queries name it, with its schema or without. */
@@ -23,6 +24,7 @@ export class GuardedTable {
 
   /** @throws `invalid-argument` */
   constructor(name: string, columns: NonNullable<TablesOption[string]>) {
+    requireNamed(columns, `${name} takes encrypted columns by name`);
     const guarded = new Map<string, GuardedColumn>();
     const add = (column: GuardedColumn): void => {
       if (guarded.has(column.name)) throw invalidArgument(`${name}.${column.name} is named twice`);
@@ -59,7 +61,7 @@ export class GuardedTables {
 
   /** @throws `invalid-argument` */
   constructor(option: TablesOption) {
-    if (typeof option !== "object" || option === null) throw invalidArgument("encryptedColumns takes columns by table");
+    requireNamed(option, "encryptedColumns takes columns by table");
     this.#tables = new Map(
       Object.entries(option).flatMap(([name, columns]) => (columns === undefined ? [] : [[name, new GuardedTable(name, columns)]])),
     );

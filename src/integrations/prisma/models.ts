@@ -1,5 +1,6 @@
 import { isDate } from "../../core/base/dates.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
+import { requireNamed } from "../../core/base/options.ts";
 import { checkColumn, type EncryptedColumn, indexColumnOf } from "../encrypted-column.ts";
 
 /** Fields of text by model, as the schema names them. The type of a field is the schema's, so what it holds is text. */
@@ -31,11 +32,12 @@ export function modelsOf(client: unknown, encrypted: EncryptedModels): Models {
   const { _runtimeDataModel: schema } = recordOr(client);
   const { models } = recordOr(schema);
   if (!isRecord(models)) throw invalidArgument("this Prisma client does not carry its schema: its version is not supported");
-  if (!isRecord(encrypted)) throw invalidArgument("encryptedFields takes fields by model");
+  requireNamed(encrypted, "encryptedFields takes fields by model");
   const known = new Map(
     Object.entries(models).map(([name, model]) => [name, modelOf(name, model, new Map(Object.entries(encrypted[name] ?? {})))]),
   );
   for (const [name, columns] of Object.entries(encrypted)) {
+    requireNamed(columns, `${name} takes encrypted fields by name`);
     const { fields } = modelCalled(known, name);
     for (const [field, column] of Object.entries(columns)) {
       checkColumn(column, `${name}.${field}`);
