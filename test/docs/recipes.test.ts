@@ -1,10 +1,12 @@
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer, request as httpRequest, type RequestListener, type Server } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type BlobStore, type EncryptedStore, memoryBlobs } from "../../src/blobs/index.ts";
 import { keyringOf, storeOf, wholeOf } from "../blobs/set-up.ts";
@@ -14,9 +16,10 @@ import { installed } from "../support/npm-tools.ts";
 import { originOf } from "../support/serving.ts";
 import { blocksOf, ROOT, writeBlock } from "./code-blocks.ts";
 
-// The code of the recipes for uploads, run on the web frameworks that it is for.
+// The code of the recipes for uploads, run, where it is for web frameworks on those.
 
-const PAGES = ["docs/recipes/store-uploads.md", "docs/recipes/serve-ranges.md"];
+const NAMES = ["store-uploads", "serve-ranges", "encrypt-an-upload", "browser-upload"];
+const PAGES = NAMES.map((name) => `docs/recipes/${name}.md`);
 const LIMIT = 300_000;
 const servers: Server[] = [];
 let folder = "";
@@ -190,6 +193,56 @@ describe("Hono", () => {
     await failures.next();
     expect(await namesIn()).toEqual([name]);
   });
+});
+
+describe("an upload in parts", () => {
+  const WHOLE = Uint8Array.from(randomBytes(20_000_000));
+  const NONE = new Uint8Array(0);
+
+  test("goes on after a break with the parts that were sent, and opens", async () => {
+    const { upload } = await recipe("save: (state: Uint8Array)");
+    const [keyring, path] = [keyringOf("old"), join(folder, "in-parts")];
+    await writeFile(path, WHOLE);
+    const [parts, states]: [Map<number, Uint8Array>, Uint8Array[]] = [new Map(), []];
+    let isBroken = true;
+    const send = async (number: number, part: Uint8Array): Promise<void> => {
+      if (isBroken && number === 2) throw new Error("the connection is gone");
+      if (parts.has(number)) expectSameBytes(parts.get(number) ?? NONE, part); // the same bytes again
+      parts.set(number, part);
+    };
+    const save = async (state: Uint8Array) => void states.push(state);
+    await expect(upload(keyring, path, undefined, send, save)).rejects.toThrow("the connection is gone");
+    isBroken = false;
+    await upload(keyring, path, states[0], send, save);
+    const envelope = Buffer.concat([...parts].sort(([a], [b]) => a - b).map(([, part]) => part));
+    expectSameBytes(await keyring.decrypt(envelope, { context: { object: path } }), WHOLE);
+  });
+
+  test("of equal length opens", async () => {
+    const { uploadEqualParts } = await recipe("uploadEqualParts");
+    const [keyring, path] = [keyringOf("old"), join(folder, "equal-parts")];
+    await writeFile(path, WHOLE);
+    const parts: Uint8Array[] = [];
+    await uploadEqualParts(keyring, path, async (_number: number, part: Uint8Array) => void parts.push(part));
+    expect(parts.slice(0, -1).map(({ length }) => length)).toEqual([8 * 1024 * 1024, 8 * 1024 * 1024]);
+    expectSameBytes(await keyring.decrypt(Buffer.concat(parts), { context: { object: path } }), WHOLE);
+  });
+});
+
+test("a page encrypts a file before it sends it, and decrypts what it is given", async () => {
+  const { send, receive } = await recipe("envelope.size !== length");
+  const stored = new Map<string, Uint8Array>();
+  const server = createServer(async (incoming, response) => {
+    const path = incoming.url ?? "";
+    if (incoming.method === "PUT") stored.set(path, await buffer(incoming));
+    response.end(stored.get(path));
+  });
+  const keyring = keyringOf("old");
+  const url = `${await listening(server)}/a`;
+  await send(keyring, new File([noise(300_000)], "a.pdf"), url);
+  expect(stored.get("/a")?.length).toBeGreaterThan(300_000);
+  const received: Blob = await receive(keyring, url, "a.pdf");
+  expectSameBytes(new Uint8Array(await received.arrayBuffer()), noise(300_000));
 });
 
 describe("tus, with @tus/server", () => {
