@@ -276,6 +276,21 @@ test("the least recently used keyring is evicted, never one in use, and state ou
   expect((await small.keyring("a")).context).toEqual({ tenant: "a" });
 });
 
+test("the end of a keyring that was replaced wipes nothing of the one that replaced it", async () => {
+  const { tenants, onboard, service, clock } = vendor();
+  const name = await onboard("acme");
+  const before = await tenants.keyring("acme");
+  const envelope = await before.encryptText("x");
+  await before.decryptText(envelope);
+  await tenants.setPolicy("acme", { cacheMaxAgeMs: 600_000 });
+  const keyring = await tenants.keyring("acme");
+  await keyring.decryptText(envelope);
+  service.setMode(name, "unreachable");
+  await clock.advance(60_000);
+  expect(await refusalCode(() => before.decryptText(envelope))).toBe("closed");
+  expect(await keyring.decryptText(envelope)).toBe("x"); // an outage closes nothing that is in memory
+});
+
 test("after close everything is closed", async () => {
   const { tenants, onboard } = vendor();
   await onboard("acme");

@@ -86,10 +86,11 @@ export class Resident {
     return oldestOf(keyrings.map((keyring) => keyring.status().oldestDataKeyMs));
   }
 
-  close(): void {
+  /** @param isReplaced whether another keyring of the tenant is in use, of which the data keys in the shared cache stay */
+  close({ isReplaced = false }: { readonly isReplaced?: boolean } = {}): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.forget();
+    if (!isReplaced) this.forget();
     for (const { keyring, dataKeys } of Object.values(this.#uncached)) {
       void dataKeys?.close();
       void keyring.close();

@@ -272,13 +272,14 @@ export class Residents {
     return this.known.get(record.id) ?? this.known.note(record, this.nowS);
   }
 
-  /** A keyring of an older generation serves calls that hold it for one more interval. */
+  /** A keyring of an older generation serves calls that hold it for one more interval. No other keyring reaches what it has cached. */
   #supersede(id: string, resident: Resident): void {
     const { clock, refreshMs } = this.#parts.policy;
     const close = (): void => {
       this.#superseded.delete(resident);
-      resident.close();
+      resident.close({ isReplaced: this.#residents.peek(id) !== undefined });
     };
+    this.keyrings.cache.forget({ tenant: id });
     this.#superseded.set(resident, clock.after(refreshMs, close, "idle"));
     this.#residents.delete(id);
   }
