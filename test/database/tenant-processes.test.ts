@@ -99,6 +99,22 @@ describe("under traffic in several processes", () => {
     expect(seen.now("leaving")).toEqual(children.map(() => "closed"));
   }, 120_000);
 
+  test("a suspension closes its tenant in every process within the refresh interval, without a call of its key", async () => {
+    await tenants.suspend("kept");
+    const suspendedAtMs = Date.now();
+    emulator.takeRequests();
+    await seen.all("kept", "closed", children.length);
+    const lastMs = seen.lastOpenMs("kept").map((atMs) => atMs - suspendedAtMs);
+    console.log(
+      `kept: last read in ${children.length} processes began ${lastMs.join(", ")} ms after the suspension, bound ${REFRESH_MS} ms`,
+    );
+    for (const ms of lastMs) expect(ms).toBeLessThanOrEqual(REFRESH_MS);
+    expect(emulator.takeRequests().filter(({ path }) => path.includes("tenants/kept/"))).toEqual([]);
+    for (const id of ["disabled", "deleted", "denied"]) expect(seen.now(id)).toEqual(children.map(() => "open"));
+    await tenants.restore("kept");
+    await seen.all("kept", "open", children.length);
+  }, 120_000);
+
   test("a key that is disabled, deleted or denied closes its tenant within the bound, and an outage closes none", async () => {
     const levers = {
       disabled: () => emulator.softDelete("saas", true, "tenants/disabled/transit"),
