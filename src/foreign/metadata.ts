@@ -1,4 +1,5 @@
-import { invalidArgument, malformed, unreadable } from "../core/base/errors.ts";
+import { invalidArgument, malformed } from "../core/base/errors.ts";
+import { readArgument, requireNamed } from "../core/base/options.ts";
 
 /** The user metadata of a stored object, as clients of stores give it: names to texts. */
 export type StoredMetadata = Readonly<Record<string, string | undefined>>;
@@ -23,10 +24,6 @@ export function foldedMetadata(metadata: StoredMetadata | undefined): ReadonlyMa
 }
 
 function entriesOf(given: unknown): readonly (readonly [string, unknown])[] {
-  try {
-    if (typeof given === "object" && given !== null && !Array.isArray(given)) return Object.entries(given);
-  } catch (error) {
-    throw unreadable("metadata", error);
-  }
-  throw invalidArgument("metadata is an object of names and texts");
+  requireNamed(given, "metadata is an object of names and texts");
+  return readArgument("metadata", () => Object.entries(given));
 }

@@ -30,7 +30,7 @@ describe("readers of other formats refuse what a caller without types gives", ()
 
   test("as metadata and as a size", async () => {
     const encrypted = await encryption.encrypt(noise(50));
-    await refused([5, [], revoked()], (metadata) => encryption.decrypt({ metadata, body: encrypted.body }));
+    await refused([5, [], new Map(), new Headers(), revoked()], (metadata) => encryption.decrypt({ metadata, body: encrypted.body }));
     const read = async (): Promise<Uint8Array> => encrypted.body;
     await refused([Symbol("x"), 10n, "5", undefined, revoked()], (size) => encryption.open({ metadata: encrypted.metadata, size, read }));
   });

@@ -64,6 +64,12 @@ describe("Tenants of a caller without types", () => {
       },
     );
     expect((await refusal(() => tenants.invite("acme", { identity }))).hint).toContain("plain objects");
+    for (const none of [[], new Map([["autoRestore", true]]), Promise.resolve({ autoRestore: true })]) {
+      expect(await refusalCode(() => tenants.setPolicy("acme", untyped(none)))).toBe("invalid-argument");
+      expect(await refusalCode(() => tenants.invite("acme", { policy: untyped(none) }))).toBe("invalid-argument");
+      expect(await refusalCode(() => tenants.invite("acme", { identity: untyped(none) }))).toBe("invalid-argument");
+      expect(await refusalCode(() => tenants.suspend("acme", untyped(none)))).toBe("invalid-argument");
+    }
     expect(await refusalCode(() => tenants.retire("acme", untyped({ force: "no" })))).toBe("invalid-argument");
     expect(await refusalCode(() => tenants.list(untyped({ after: Symbol("x") })).next())).toBe("invalid-argument");
     expect(await tenants.keyringOf(untyped(null))).toEqual({ skip: "no tenant" });

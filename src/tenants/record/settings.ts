@@ -1,5 +1,6 @@
 import { isTextOfAtMost } from "../../core/base/bytes.ts";
 import { invalidArgument, unreadable } from "../../core/base/errors.ts";
+import { requireNamed } from "../../core/base/options.ts";
 
 /** A frozen map of text to text without a prototype, so that a name such as `__proto__` is a name like any other. */
 export type Settings = Readonly<Record<string, string>>;
@@ -10,7 +11,7 @@ export type Settings = Readonly<Record<string, string>>;
  * @throws `invalid-argument`, also for a name that speaks of a secret: secrets belong to the vendor's own store of secrets
  */
 export function settingsOf(given: unknown, what: string): Settings {
-  if (typeof given !== "object" || given === null || Array.isArray(given)) throw invalidArgument(`${what} must be an object of strings`);
+  requireNamed(given, `${what} must be an object of strings`);
   const pairs = entriesOf(given, what);
   if (pairs.length > MOST_SETTINGS) throw invalidArgument(`${what} has ${pairs.length} settings, at most ${MOST_SETTINGS} are allowed`);
   const settings: Record<string, string> = Object.create(null);
