@@ -58,6 +58,12 @@ describe.each(STORES)("blobs in $name", ({ args }) => {
   test("verify opens all of them, and tells of those that do not open", async () => {
     const opened = await run(["blobs", "verify", place, ...more, "--key", newKeys, ...contextOf, "--all"], undefined, withEnv);
     expect([opened.exitCode, opened.text.split("\n").length]).toEqual([0, 5]);
+    const on = await run(
+      ["blobs", "verify", place, ...more, "--key", newKeys, ...contextOf, "--after", "2026/1", "--json"],
+      undefined,
+      withEnv,
+    );
+    expect(JSON.parse(on.text).map(({ name }: { readonly name: string }) => name)).toEqual(["2026/2", "2027/3"]);
     const foreign = await run(["blobs", "verify", place, ...more, "--key", newKeys, "--context", "tenant=other"], undefined, withEnv);
     expect(foreign.exitCode).toBe(1);
     expect(foreign.stderr).toMatch(/envelock: authentication-failed: 2026\/1/);
