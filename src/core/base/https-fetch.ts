@@ -98,6 +98,11 @@ async function answered(url: string, asked: HttpsFetchRequest, agent: HttpAgent)
     const { method, headers, body, signal } = asked;
     const send = agent instanceof HttpsAgent ? httpsRequest : httpRequest;
     const request = send(url, { method, headers: { ...headers }, agent, ...(signal && { signal }) });
+    // without a listener Node drops the connection and emits no event: the wait would never end
+    request.once("upgrade", (_answer, socket) => {
+      socket.destroy();
+      request.emit("error", new Error("the server switched to another protocol, which no request asked for"));
+    });
     request.end(body);
     try {
       const [response]: readonly IncomingMessage[] = await once(request, "response");

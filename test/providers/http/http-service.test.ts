@@ -58,6 +58,24 @@ test("the global fetch does as well, on plain loopback", async () => {
   await new Promise((resolve) => plain.close(resolve));
 });
 
+test("an answer that switches the protocol is refused at once, and the next request is served", async () => {
+  let isFirst = true;
+  const switching = createServer((request, response) => {
+    if (!isFirst) return response.end("{}");
+    isFirst = false;
+    return request.socket.end("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
+  });
+  await new Promise<void>((resolve) => switching.listen(0, "127.0.0.1", resolve));
+  const address = switching.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  // on a clock that stands still no deadline passes
+  const local = new HttpService(`http://127.0.0.1:${port}`, { fetch: httpsFetch(), clock: fakeClock() });
+  expect(await refusal(() => local.send(POST, undefined))).toMatchObject({ code: "provider-failure", detail: "client" });
+  expect(await local.send(POST, undefined)).toMatchObject({ status: 200 });
+  switching.closeAllConnections();
+  await new Promise((resolve) => switching.close(resolve));
+});
+
 describe("what is no good answer", () => {
   test.each([
     ["an answer that breaks off", "cut", undefined],
