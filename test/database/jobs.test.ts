@@ -87,6 +87,12 @@ describe.each<[string, Partial<FleetTask>, (fleet: RunningFleet) => void | Promi
   );
 });
 
+test("a server that says much goes on", async () => {
+  const much = "x".repeat(2 ** 20); // a statement that fails is written to the log, which is a pipe
+  for (let i = 0; i < 3; i++) await expect(pool.query(`select 1 / 0 -- ${much}`)).rejects.toThrow("division by zero");
+  expect((await pool.query("select 1 as found")).rows).toEqual([{ found: 1 }]);
+});
+
 test("the bounds of a plan come from a sample, and have parts of about the same size", async () => {
   await fill(20_000);
   const store = postgresStore({ client: pool });

@@ -76,12 +76,15 @@ type Guard = ChildProcessByStdio<Writable, null, Readable>;
 /** Resolves once the server takes connections. @param ends what it says when it never will */
 async function ready(guard: Guard, ends: readonly string[]): Promise<void> {
   let log = "";
+  let isReady = false;
   guard.stderr.setEncoding("utf8");
   for await (const text of guard.stderr.iterator({ destroyOnReturn: false })) {
     log += text;
-    if (ends.some((end) => log.includes(end))) break;
-    if (!log.includes("ready to accept connections")) continue;
-    guard.stderr.resume();
+    isReady = log.includes("ready to accept connections");
+    if (isReady || ends.some((end) => log.includes(end))) break;
+  }
+  if (isReady) {
+    guard.stderr.resume(); // after the iterator has let go: a server whose log nobody reads stands still once the pipe is full
     return;
   }
   await ended(guard);
