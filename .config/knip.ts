@@ -21,7 +21,7 @@ const config: KnipConfig = {
   ],
   project: ["{src,providers,test,bench,docs,.config}/**/*.{ts,mjs}"],
   ignore: ["src/core/crypto/engine/wasm/source/*.ts"], // AssemblyScript
-  ignoreBinaries: [/^x86_64-w64-mingw32-/, "dpkg-query", "flock", "gcc", "mkfifo", "redis-server", "softhsm2-util", "unshare"],
+  ignoreBinaries: [/^x86_64-w64-mingw32-/, "dpkg-query", "flock", "gcc", "mkfifo", "redis-server", "script", "softhsm2-util", "unshare"],
   ignoreExportsUsedInFile: true,
 };
 export default config;
