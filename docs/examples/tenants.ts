@@ -1,26 +1,30 @@
-// A SaaS in which tenants bring their own keys: an HTTP server on PostgreSQL, with keys in Vault. One tenant takes its key away under
-// traffic, one moves from the platform's key to its own. Runs on PGlite and the emulator of Vault, which need no account.
+// A SaaS in which tenants bring their own keys: Hono on PostgreSQL, with keys in Vault. One tenant takes its key away under traffic,
+// one moves from the platform's key to its own. Runs on the emulator of Vault, and on PGlite unless DATABASE_URL names a server.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
-import { text } from "node:stream/consumers";
+import { createServer } from "node:http";
 import { PGlite } from "@electric-sql/pglite";
+import { getRequestListener } from "@hono/node-server";
 import { EnvelockError } from "envelock";
+import type { FieldCipher } from "envelock/fields";
 import { localKey } from "envelock/providers/local";
 import { appRole, vaultTenantKeys } from "envelock/providers/vault";
 import { postgresStore, postgresTenantStore } from "envelock/stores/postgres";
 import { Tenants } from "envelock/tenants";
 import { VaultEmulator } from "envelock/testing/vault-emulator";
+import { type Context, Hono } from "hono";
+import { Pool } from "pg";
 
 /** What a failure means to a browser, by the party that can end it. */
-const STATUS: Readonly<Record<string, number>> = { tenant: 423, vendor: 503, service: 503, caller: 400 };
+const STATUS = { tenant: 423, vendor: 503, service: 503, caller: 400 } as const;
 
-const client = new PGlite();
+const { DATABASE_URL } = process.env;
+const client = DATABASE_URL === undefined ? new PGlite() : new Pool({ connectionString: DATABASE_URL });
 const [store, dataKeyStore] = [postgresTenantStore({ client }), postgresStore({ client })];
 await store.migrate();
 await dataKeyStore.migrate();
-await client.exec("create table notes (tenant text not null, id text not null, body text not null, primary key (tenant, id))");
+await query("create table notes (tenant text not null, id text not null, body text not null, primary key (tenant, id))");
 
 // Each tenant has a namespace of its own in Vault, with a login of its own.
 const emulator = await VaultEmulator.start({ mounts: ["tenants/acme/transit", "tenants/bolt/transit"] });
@@ -62,12 +66,23 @@ await tenants.activate("acme");
 await tenants.invite("bolt");
 await tenants.activate("bolt");
 
-const server = createServer((request, response) => {
-  answer(request).then(
-    ([status, body]) => response.writeHead(status).end(body),
-    () => response.writeHead(500).end(),
-  );
+const app = new Hono();
+// In production the tenant comes from the session, never from the path.
+app.put("/:tenant/notes/:id", async (context) => {
+  const { tenant, id } = context.req.param();
+  const body = (await notesOf(tenant)).encrypt(await context.req.text(), { row: id });
+  await query("insert into notes values ($1, $2, $3)", [tenant, id, body]);
+  return context.body(null, 204);
 });
+app.get("/:tenant/notes/:id", async (context) => {
+  const { tenant, id } = context.req.param();
+  const notes = await notesOf(tenant);
+  const [row] = await query("select body from notes where tenant = $1 and id = $2", [tenant, id]);
+  return row === undefined ? context.notFound() : context.text(await notes.decryptAsync(row.body, { row: id }));
+});
+app.onError(refused);
+
+const server = createServer(getRequestListener(app.fetch));
 server.listen(0, "127.0.0.1");
 await once(server, "listening");
 const address = server.address();
@@ -77,7 +92,7 @@ const url = `http://127.0.0.1:${address.port}`;
 try {
   for (const tenant of ["acme", "bolt"]) assert.equal((await put(tenant, "1", `a note of ${tenant}`)).status, 204);
   for (const tenant of ["acme", "bolt"]) assert.equal(await (await get(tenant, "1")).text(), `a note of ${tenant}`);
-  const { rows } = await client.query<{ body: string }>("select body from notes");
+  const rows = await query("select body from notes");
   assert.ok(rows.every(({ body }) => !body.includes("a note of")));
   console.log("two tenants, two keys, one table");
 
@@ -110,25 +125,23 @@ try {
   server.close();
   await tenants.close();
   await emulator.close();
-  await client.close();
+  await (client instanceof Pool ? client.end() : client.close());
 }
 
-/** `/<tenant>/notes/<id>`: in production the tenant comes from the session, never from the path. */
-async function answer(request: IncomingMessage): Promise<readonly [status: number, body: string]> {
-  const [, tenant = "", id = ""] = /^\/(\w+)\/notes\/(\w+)$/.exec(request.url ?? "") ?? [];
-  try {
-    const notes = await (await tenants.dataKeys(tenant)).field({ table: "notes", column: "body", requireRow: true });
-    if (request.method === "PUT") {
-      const body = notes.encrypt(await text(request), { row: id });
-      await client.query("insert into notes values ($1, $2, $3)", [tenant, id, body]);
-      return [204, ""];
-    }
-    const { rows } = await client.query<{ body: string }>("select body from notes where tenant = $1 and id = $2", [tenant, id]);
-    return rows[0] === undefined ? [404, ""] : [200, await notes.decryptAsync(rows[0].body, { row: id })];
-  } catch (error) {
-    if (!EnvelockError.is(error)) throw error;
-    return [STATUS[error.whose ?? ""] ?? 500, `${error.code} (${error.whose ?? "unknown"})`];
-  }
+async function notesOf(tenant: string): Promise<FieldCipher<string>> {
+  return await (await tenants.dataKeys(tenant)).field({ table: "notes", column: "body", requireRow: true });
+}
+
+/** Tells the browser which party can end the failure. */
+function refused(error: Error, context: Context): Response {
+  if (!EnvelockError.is(error)) return context.body(null, 500);
+  const { code, whose } = error;
+  return context.text(`${code} (${whose ?? "unknown"})`, whose === undefined ? 500 : STATUS[whose]);
+}
+
+async function query(statement: string, values: string[] = []): Promise<readonly { body: string }[]> {
+  const answer = await (client instanceof Pool ? client.query(statement, values) : client.query<{ body: string }>(statement, values));
+  return answer.rows;
 }
 
 function put(tenant: string, id: string, body: string): Promise<Response> {

@@ -10,6 +10,7 @@ import { Keyring } from "../../src/index.ts";
 import { encrypted } from "../../src/integrations/drizzle.ts";
 import { encrypted as encryptedByTypeorm } from "../../src/integrations/typeorm.ts";
 import { blocksOf, ROOT, writeBlock } from "../docs/code-blocks.ts";
+import { expectExampleRuns } from "../docs/example-programs.ts";
 import { openSqlite } from "../stores/sqlite-database.ts";
 import { kek } from "../support/keks.ts";
 import { freshDatabase } from "../support/postgres.ts";
@@ -159,3 +160,7 @@ describe.each(DATABASES)("a unique index over two versions, on %s", async (_name
     expect(rows.filter(({ email_index_2: second }) => typeof second === "string" && second.length === 32)).toHaveLength(2);
   });
 });
+
+test("the tenants' example runs on a server", async () => {
+  await expectExampleRuns("tenants.ts", { DATABASE_URL: await freshDatabase() });
+}, 180_000);

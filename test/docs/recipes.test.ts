@@ -7,6 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type BlobStore, type EncryptedStore, memoryBlobs } from "../../src/blobs/index.ts";
 import { keyringOf, storeOf, wholeOf } from "../blobs/set-up.ts";
@@ -160,22 +164,18 @@ describe("Fastify, with @fastify/multipart", () => {
 
 describe("Hono", () => {
   async function serve() {
-    const load = loaded("hono@4.13.19", "@hono/node-server@2.1.9");
     const { upload, uploadForm, downloads } = await recipe("export async function upload(");
-    const { Hono } = load("hono");
-    const { bodyLimit } = load("hono/body-limit");
     const { add, failures } = queue();
     const app = new Hono();
-    type Context = { readonly req: { readonly raw: Request } };
-    app.post("/files", bodyLimit({ maxSize: LIMIT + 1000 }), ({ req }: Context) => uploadForm(store, req.raw));
-    app.put("/files", ({ req }: Context) => upload(store, req.raw));
+    app.post("/files", bodyLimit({ maxSize: LIMIT + 1000 }), ({ req }) => uploadForm(store, req.raw));
+    app.put("/files", ({ req }) => upload(store, req.raw));
     const download = downloads(store);
-    app.get("/files/*", ({ req }: Context) => download(req.raw));
-    app.onError((error: { getResponse?(): Response }) => {
+    app.get("/files/*", ({ req }) => download(req.raw));
+    app.onError((error) => {
       add(error);
-      return error.getResponse?.() ?? new Response(null, { status: 500 });
+      return error instanceof HTTPException ? error.getResponse() : new Response(null, { status: 500 });
     });
-    return { url: await listening(load("@hono/node-server").createAdaptorServer({ fetch: app.fetch })), failures };
+    return { url: await listening(createServer(getRequestListener(app.fetch))), failures };
   }
 
   formCases(serve);
