@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { byteCount, columns } from "../columns.ts";
+import { byteCount } from "../columns.ts";
 import { tellFailure } from "../failure.ts";
 import { inOrder } from "../in-order.ts";
 import { addJsonOption, addParallelOption } from "../options.ts";
@@ -32,6 +32,7 @@ export function addBlobsVerify(group: Command): void {
 async function verify(argument: string, { all = false, json = false, parallel = 4, ...options }: VerifyOptions): Promise<void> {
   await withBlobs(argument, options, async (store, page) => {
     const opened: { readonly name: string; readonly plaintextBytes: number }[] = [];
+    if (!json) await printLines(all ? "name  opened" : "name  opened at its ends");
     const bar = progressOn(process.stderr, undefined, undefined, (blobs) => `${Math.floor(blobs)} blobs`);
     let done = 0;
     try {
@@ -39,7 +40,12 @@ async function verify(argument: string, { all = false, json = false, parallel = 
         const { name } = settled.item;
         bar.onProgress(++done);
         if ("result" in settled) {
-          opened.push({ name, plaintextBytes: settled.result.plaintextBytes });
+          const { plaintextBytes } = settled.result;
+          if (json) opened.push({ name, plaintextBytes });
+          else {
+            if (process.stdout.isTTY) bar.end();
+            await printLines(`${terminalText(name)}  ${byteCount(plaintextBytes)}`); // at once: the last one says where a killed run goes on
+          }
           continue;
         }
         process.exitCode = 1;
@@ -49,7 +55,6 @@ async function verify(argument: string, { all = false, json = false, parallel = 
     } finally {
       bar.end();
     }
-    const rows = opened.map(({ name, plaintextBytes }) => [terminalText(name), byteCount(plaintextBytes)]);
-    await printLines(json ? terminalJson(opened) : columns([["name", all ? "opened" : "opened at its ends"], ...rows]));
+    if (json) await printLines(terminalJson(opened));
   });
 }
