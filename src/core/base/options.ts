@@ -5,8 +5,8 @@ export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
 
 /**
  * Refuses an options object that has a key of no option: a misspelt name would otherwise be dropped in silence. Each option is read once
- * here, so that a getter that throws is refused too, and so is a revoked proxy. A list, a Map, bytes and a promise have no keys of their own and
- * would pass for no options at all: they are refused.
+ * here, so that a getter that throws is refused too, and so is a revoked proxy. A list, a Map, bytes and a promise have no keys of their
+ * own and would pass for no options at all: they are refused.
  *
  * @param what the function or class whose options these are, as a caller writes it
  * @throws `invalid-argument` if `options` is no object of options, has an unknown key, or cannot be read
@@ -19,14 +19,20 @@ export function refuseUnknown<T extends object>(options: T, known: OptionNames<T
 
 function namesIn(given: object, known: object, what: string): readonly string[] {
   try {
-    if (Symbol.iterator in given) throw notAnObject(known, what, "not a list or a Map");
-    if (given instanceof Promise) throw notAnObject(known, what, "not a promise of one");
+    const otherKind = namelessKind(given);
+    if (otherKind !== undefined) throw notAnObject(known, what, `not ${otherKind}`);
     const names = Object.keys(given);
     for (const name of names) if (Object.hasOwn(known, name)) requireAlive(Reflect.get(given, name));
     return names;
   } catch (error) {
     throw unreadable(`the options of ${what}`, error);
   }
+}
+
+/** The kind of an object that has no names of its own, and would pass for one without any. */
+function namelessKind(given: object): string | undefined {
+  if (Symbol.iterator in given) return "a list or a Map";
+  return given instanceof Promise ? "a promise of one" : undefined;
 }
 
 /** @throws `TypeError` for a revoked proxy, of which nothing can be read any more */
@@ -68,7 +74,7 @@ export function readArgument<T>(what: string, read: () => T): T {
  * @throws `invalid-argument`
  */
 export function requireNamed(given: unknown, expected: string): asserts given is object {
-  const isNamed = (): boolean => typeof given === "object" && given !== null && !(Symbol.iterator in given) && !(given instanceof Promise);
+  const isNamed = (): boolean => typeof given === "object" && given !== null && namelessKind(given) === undefined;
   if (!readArgument(`what was given where ${expected}`, isNamed)) throw invalidArgument(expected);
 }
 
