@@ -230,11 +230,6 @@ export function retryAfterMs(header: string | null | undefined): number | undefi
   return header !== null && header !== undefined && /^\d{1,5}$/.test(header) ? Number(header) * 1000 : undefined;
 }
 
-/** Base64 with padding, as stores have it. */
-export function toBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
-}
-
 /** How many bytes a base64 text stands for. */
 export function base64Length(text: string): number {
   return Math.floor((text.replaceAll("=", "").length * 3) / 4);

@@ -1,10 +1,11 @@
+import { toBase64 } from "../../core/base/base64.ts";
 import { concatBytes, toHex } from "../../core/base/bytes.ts";
 import { CALL_OPTIONS, callSignal } from "../../core/base/call-options.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { type OptionNames, readArgument, refuseUnknown } from "../../core/base/options.ts";
 import type { BlobContent, BlobStore, BlobUpload, HeaderChange, StoredBlob } from "../blob-store.ts";
 import { sourceChanged } from "../failures.ts";
-import { base64Length, conditionsOf, gatheredBytes, toBase64 } from "../http.ts";
+import { base64Length, conditionsOf, gatheredBytes } from "../http.ts";
 import { PageMarkers } from "../page-markers.ts";
 import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
 import { type AzureContainerClient, clientCalls } from "./client-calls.ts";

@@ -1,5 +1,6 @@
 import { runtimeFetch } from "#fetch";
 import { md5 } from "#md5";
+import { toBase64 } from "../../core/base/base64.ts";
 import { utf8 } from "../../core/base/bytes.ts";
 import { type Clock, systemClock } from "../../core/base/clock.ts";
 import { invalidArgument } from "../../core/base/errors.ts";
@@ -18,7 +19,6 @@ import {
   safeBase,
   sent,
   textBodyOf,
-  toBase64,
   unusable,
   type Wire,
   withHead,

@@ -1,3 +1,4 @@
+import { toBase64 } from "../../core/base/base64.ts";
 import { concatBytes, toHex, utf8, writeUint32 } from "../../core/base/bytes.ts";
 import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
@@ -13,7 +14,6 @@ import {
   retryAfterMs,
   sent,
   textBodyOf,
-  toBase64,
   unusable,
   type Wire,
   withHead,

@@ -1,9 +1,10 @@
 import { md5 } from "#md5";
+import { toBase64 } from "../../core/base/base64.ts";
 import { utf8 } from "../../core/base/bytes.ts";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { streamPieces } from "../../core/stream/stream-pieces.ts";
 import { unanswered } from "../failures.ts";
-import { abortable, droppable, escapedName, gatheredBytes, quoted, retryAfterMs, toBase64, totalOf, withHead } from "../http.ts";
+import { abortable, droppable, escapedName, gatheredBytes, quoted, retryAfterMs, totalOf, withHead } from "../http.ts";
 import type { S3Calls, S3Checksums, S3Conditions, S3Content, S3Head, S3Part } from "./calls.ts";
 import { isServerSideEncryption, isStorageClass, MOST_ANNOTATION_BYTES } from "./calls.ts";
 import type { S3ClientBucket, S3ConditionInput, S3ContentInput, S3ObjectInput } from "./client.ts";

@@ -1,4 +1,5 @@
 import { md5 } from "#md5";
+import { toBase64 } from "../../core/base/base64.ts";
 import { utf8 } from "../../core/base/bytes.ts";
 import {
   type BlobResponse,
@@ -14,7 +15,6 @@ import {
   retryAfterMs,
   sent,
   textBodyOf,
-  toBase64,
   unusable,
   type Wire,
   withHead,
