@@ -7,7 +7,12 @@ export function columns(rows: readonly (readonly string[])[]): string {
 
 /** `1,234 bytes`: the exact number, whatever the locale. */
 export function byteCount(bytes: number): string {
-  return `${bytes.toLocaleString("en-US")} ${bytes === 1 ? "byte" : "bytes"}`;
+  return countText(bytes, "byte");
+}
+
+/** `1,234 keys`: the number of things of which one is called `one`, whatever the locale. */
+export function countText(count: number, one: string): string {
+  return `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`;
 }
 
 function lineOf(row: readonly string[], widths: readonly number[]): string {

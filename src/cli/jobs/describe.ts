@@ -1,5 +1,5 @@
 import type { JobStatus } from "../../jobs/index.ts";
-import { columns } from "../columns.ts";
+import { columns, countText } from "../columns.ts";
 import { progressText } from "../progress.ts";
 import { terminalText } from "../terminal-text.ts";
 
@@ -16,10 +16,7 @@ export function fleetLine(status: JobStatus, width: number): string {
 /** Names so many rows of the table of a job. */
 function countOf(kind: string): (rows: number) => string {
   const [, one = "row"] = ROWS.find(([beginning]) => kind.startsWith(beginning)) ?? [];
-  return (rows) => {
-    const whole = Math.round(rows);
-    return `${whole.toLocaleString("en-US")} ${one}${whole === 1 ? "" : "s"}`;
-  };
+  return (rows) => countText(Math.round(rows), one);
 }
 
 /**

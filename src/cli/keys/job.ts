@@ -3,6 +3,7 @@ import type { DataKeyStore, StoredDataKey } from "../../core/contracts/data-key-
 import { DataKeys } from "../../fields/data-keys.ts";
 import type { KeyRowsReport } from "../../fields/jobs/key-rows.ts";
 import type { JobOptions } from "../../fields/jobs/pages.ts";
+import { countText } from "../columns.ts";
 import { withKeyring } from "../open-key.ts";
 import { addStoreOptions, type StoreOptions, withStore } from "../open-store.ts";
 import { addDebugOption, addKeyOptions, type KeyOptions, type RecipientOptions, wholeNumber } from "../options.ts";
@@ -92,8 +93,7 @@ async function rowsIn(store: DataKeyStore): Promise<number> {
 }
 
 export function keyCount(keys: number): string {
-  const whole = Math.round(keys);
-  return `${whole.toLocaleString("en-US")} ${whole === 1 ? "key" : "keys"}`;
+  return countText(Math.round(keys), "key");
 }
 
 function countOf(text: string): number {
