@@ -11,6 +11,7 @@ export {
 } from "./core/base/errors.ts";
 export type { JsonValue } from "./core/base/json.ts";
 export type { TenantLabel } from "./core/base/tenant-label.ts";
+export type { RateLimit } from "./core/base/token-bucket.ts";
 export { WRAP_ALGORITHMS } from "./core/contracts/algorithms.ts";
 export { withAliases } from "./core/contracts/aliases.ts";
 export type { KeyProvider, Recipient, WrapOptions } from "./core/contracts/key-provider.ts";
@@ -34,7 +35,6 @@ export type { Lane, TenantBudget } from "./core/resilience/fair-queues.ts";
 export type { ProviderStatus } from "./core/resilience/guarded-backend.ts";
 export { type GuardOptions, ProviderGuards, type ProviderGuardsOptions, type ResilienceOptions } from "./core/resilience/policy.ts";
 export type { RetryOptions } from "./core/resilience/retry.ts";
-export type { RateLimit } from "./core/resilience/token-bucket.ts";
 export type { EncryptedPieces } from "./core/stream/encrypted-pieces.ts";
 export type { LaneCount } from "./core/stream/lanes/lanes.ts";
 export type { EncryptStreamOptions, StreamOptions } from "./core/stream/options.ts";

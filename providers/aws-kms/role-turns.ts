@@ -1,6 +1,7 @@
 import type { Clock } from "../../src/core/base/clock.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
 import { shownValue } from "../../src/core/base/options.ts";
+import { TokenBucket } from "../../src/core/base/token-bucket.ts";
 import { sleep } from "../../src/core/base/wait.ts";
 
 /**
@@ -9,18 +10,15 @@ import { sleep } from "../../src/core/base/wait.ts";
  * with a role that is refused again and again takes one turn among the others.
  */
 export class RoleTurns {
-  readonly #everyMs: number;
-  readonly #burst: number;
-  /** When the turns that were taken are used up, at the rate. */
-  #usedUpAt = Number.NEGATIVE_INFINITY;
+  readonly #perSecond: number;
+  #bucket: TokenBucket | undefined;
   #last: Promise<void> = Promise.resolve();
 
   /** @throws `invalid-argument` */
   constructor(perSecond: number) {
     if (!(typeof perSecond === "number" && perSecond > 0))
       throw invalidArgument(`rolesPerSecond is ${shownValue(perSecond)}, expected a number above 0`);
-    this.#everyMs = 1000 / perSecond;
-    this.#burst = Math.max(1, perSecond);
+    this.#perSecond = perSecond;
   }
 
   /** Waits for a turn. */
@@ -31,10 +29,9 @@ export class RoleTurns {
   }
 
   async #next(clock: Clock): Promise<void> {
-    const now = clock.monotonicMs();
-    const usedUpAt = Math.max(this.#usedUpAt, now);
-    const delayMs = usedUpAt - now - (this.#burst - 1) * this.#everyMs;
-    this.#usedUpAt = usedUpAt + this.#everyMs;
-    if (delayMs > 0) await sleep(clock, delayMs);
+    this.#bucket ??= new TokenBucket({ perSecond: this.#perSecond }, clock.monotonicMs());
+    const delayMs = (): number => this.#bucket?.delayMs(clock.monotonicMs()) ?? 0;
+    for (let waitMs = delayMs(); waitMs > 0; waitMs = delayMs()) await sleep(clock, waitMs);
+    this.#bucket.take();
   }
 }

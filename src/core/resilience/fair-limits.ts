@@ -3,13 +3,14 @@ import { EnvelockError, invalidArgument } from "../base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../base/options.ts";
 import { markClass } from "../base/own-class.ts";
 import { RecentMap } from "../base/recent-map.ts";
+import type { RateLimit } from "../base/token-bucket.ts";
 import { type WaitBounds, waitWithin } from "../base/wait.ts";
 import type { KeyProvider } from "../contracts/key-provider.ts";
 import type { RandomSource } from "../contracts/random-source.ts";
 import { count } from "./checks.ts";
 import { type Lane, Payer, type Rates, Tenant, type TenantBudget, type Waiter } from "./fair-queues.ts";
 import { noteLimits, QUEUE_FULL } from "./known-limits.ts";
-import { checkedRate, type RateLimit } from "./token-bucket.ts";
+import { checkedRate } from "./rates.ts";
 
 export interface FairLimitsOptions {
   /** The most attempts of one tenant in flight. Default 8. */

@@ -1,5 +1,6 @@
+import { type RateLimit, TokenBucket } from "../base/token-bucket.ts";
 import { count } from "./checks.ts";
-import { checkedRate, partOf, type RateLimit, TokenBucket } from "./token-bucket.ts";
+import { checkedRate, partOf } from "./rates.ts";
 
 /** The urgency of a keyring's calls: those that a user waits for, or those of jobs such as rewraps and health checks. */
 export type Lane = "request" | "background";

@@ -1,7 +1,3 @@
-import { invalidArgument } from "../base/errors.ts";
-import { type OptionNames, refuseUnknown } from "../base/options.ts";
-import { positive } from "./checks.ts";
-
 /** A rate of calls. */
 export interface RateLimit {
   readonly perSecond: number;
@@ -52,20 +48,5 @@ export class TokenBucket {
   }
 }
 
-/** @throws `invalid-argument` */
-export function checkedRate(rate: RateLimit, what: string): RateLimit {
-  refuseUnknown(rate, RATE_OPTIONS, what);
-  const { perSecond, burst } = rate;
-  positive(perSecond, `${what}.perSecond`);
-  if (burst !== undefined && !(typeof burst === "number" && burst >= 1)) throw invalidArgument(`${what}.burst must be at least 1`);
-  return { perSecond, ...(burst !== undefined && { burst }) };
-}
-
-/** The part of a rate. Its burst is at least one call. */
-export function partOf({ perSecond, burst = perSecond }: RateLimit, share: number): RateLimit {
-  return { perSecond: perSecond * share, burst: Math.max(1, burst * share) };
-}
-
-const RATE_OPTIONS: OptionNames<RateLimit> = { perSecond: true, burst: true };
 /** Sums of fractions come out a little short of a whole. */
 const ROUNDING = 1e-9;
