@@ -230,7 +230,7 @@ describe("lanes that fail", () => {
         }
       };
       const lanes = pool.join(job, keys, { lanes: 2 });
-      const { bytes, error } = await collectUntilFailure(pumpChunks(pieces(), job, lanes, abort.signal));
+      const { bytes, error } = await collectUntilFailure(pumpChunks(pieces(), job, lanes, abort));
       expect(error).toBe(stop);
       expect(Buffer.compare(bytes, plaintext.subarray(0, bytes.length))).toBe(0);
     }
@@ -242,7 +242,7 @@ describe("lanes that fail", () => {
     const abort = new AbortController();
     const stop = new Error("stop");
     const job = chunkJob("seal", keys);
-    const sealing = collectUntilFailure(pumpChunks(piecesOf(plaintext), job, pool.join(job, keys, { lanes: 2 }), abort.signal));
+    const sealing = collectUntilFailure(pumpChunks(piecesOf(plaintext), job, pool.join(job, keys, { lanes: 2 }), abort));
     setTimeout(() => abort.abort(stop), 50);
     const { error } = await sealing;
     expect(error).toBe(stop);

@@ -53,7 +53,7 @@ async function* decrypted(
     try {
       const job = chunkJob("open", keys);
       let opened = 0;
-      for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }), signal, undefined, allocate)) {
+      for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }), { signal, allocate })) {
         opened += batch.length;
         onProgress?.(opened);
         if (batch.length > 0) yield batch;

@@ -77,7 +77,8 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
       yield concatBytes(header, prefix);
       const input = new InputPieces(pieces, signal, size.plaintextBytes);
       const job = chunkJob("seal", keys);
-      for await (const batch of pumpChunks(input, job, this.#access.lanes.join(job, keys, size), signal, undefined, this.#allocate)) {
+      const lanes = this.#access.lanes.join(job, keys, size);
+      for await (const batch of pumpChunks(input, job, lanes, { signal, allocate: this.#allocate })) {
         onProgress?.(input.taken);
         yield batch;
       }

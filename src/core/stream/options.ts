@@ -6,7 +6,8 @@ import type { LaneCount } from "./lanes/lanes.ts";
 export interface StreamOptions extends ValueOptions {
   /**
    * The number of threads that work on this stream, the caller's own among them. Defaults to 1. `auto` adds threads once the stream proves
-   * to be large (64 MiB), on machines with three processors or more and without `@envelock/native`: elsewhere they gain nothing. Each thread takes some 40 MiB. They belong to the keyring and end when idle, or with `keyring.close()`.
+   * to be large (64 MiB), on machines with three processors or more and without `@envelock/native`: elsewhere they gain nothing. Each thread
+   * takes some 40 MiB. They belong to the keyring and end when idle, or with `keyring.close()`.
    *
    * If no thread can be started, as in a bundle of one file, a number above 1 fails with `unavailable` and `detail` `no-worker`, and `auto`
    * works without.

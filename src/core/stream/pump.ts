@@ -15,24 +15,25 @@ import type { StreamLanes } from "./lanes/lanes.ts";
  *
  * A piece must not change before the next one is asked for. Ends `lanes`.
  *
- * @param signal also ends a wait for a lane
- * @param part the part of the body that the pieces are. Default: all of it
- * @param allocate makes the arrays of the output, where this thread does the work
  * @throws `malformed-envelope` if a sealed body is cut short between chunks; `authentication-failed`; what `pieces` throws
  */
 export async function* pumpChunks(
   pieces: AsyncIterable<Uint8Array>,
   job: ChunkJob,
   lanes: StreamLanes,
-  signal?: AbortSignal,
-  { firstChunk, isEnd, firstBatchChunks = Number.MAX_SAFE_INTEGER }: BodyPart = WHOLE_BODY,
-  allocate: Allocate = engine.allocate,
+  { signal, part = WHOLE_BODY, allocate = engine.allocate }: PumpOptions = {},
 ): AsyncGenerator<OwnedBytes, void, undefined> {
+  const { firstChunk, isEnd, firstBatchChunks = Number.MAX_SAFE_INTEGER } = part;
   const splitter = new ChunkSplitter(job.chunkBytes);
   const inFlight: InFlight[] = [];
   let batch: Batch | undefined;
   let chunk = firstChunk;
   const batchChunks = (): number => (chunk === firstChunk ? Math.min(firstBatchChunks, lanes.batchChunks) : lanes.batchChunks);
+  const nextBatch = (): Batch => {
+    signal?.throwIfAborted();
+    const lane = lanes.reserve();
+    return lane === undefined ? new DirectBatch(job, chunk, batchChunks(), allocate) : new GatheredBatch(lane, job, chunk);
+  };
   const stopListening = whenAborted(signal, () => lanes.leave()); // pending output of a lane then fails
   try {
     for await (const piece of pieces) {
@@ -40,7 +41,7 @@ export async function* pumpChunks(
       for (;;) {
         const run = splitter.take(batch?.room ?? batchChunks());
         if (run === undefined) break;
-        batch ??= nextBatch(job, lanes, chunk, batchChunks(), allocate, signal);
+        batch ??= nextBatch();
         batch.add(run, false);
         chunk += run.length / job.chunkBytes;
         if (batch.room > 0) continue;
@@ -55,7 +56,7 @@ export async function* pumpChunks(
     }
     if (isEnd) {
       if (job.mode === "open" && splitter.rest.length < TAG_BYTES) throw malformed("the body is cut short: its last chunk is missing");
-      batch ??= nextBatch(job, lanes, chunk, batchChunks(), allocate, signal);
+      batch ??= nextBatch();
       batch.add(splitter.rest, true);
     } else if (splitter.rest.length > 0) throw malformed("the part of a body ends within a chunk");
     if (batch !== undefined) inFlight.push(underWay(batch.finish(isEnd)));
@@ -76,6 +77,15 @@ export async function* pumpChunks(
   }
 }
 
+export interface PumpOptions {
+  /** Ends a wait for a lane too. */
+  readonly signal?: AbortSignal | undefined;
+  /** The part of the body that the pieces are. Default: all of it. */
+  readonly part?: BodyPart;
+  /** Makes the arrays of the output, where this thread does the work. Default: the engine does. */
+  readonly allocate?: Allocate | undefined;
+}
+
 /** Neighbouring chunks of a body. */
 export interface BodyPart {
   readonly firstChunk: number;
@@ -89,19 +99,6 @@ export interface BodyPart {
 interface InFlight {
   readonly output: OwnedBytes | Promise<OwnedBytes>;
   isDone: boolean;
-}
-
-function nextBatch(
-  job: ChunkJob,
-  lanes: StreamLanes,
-  firstChunk: number,
-  chunks: number,
-  allocate: Allocate,
-  signal: AbortSignal | undefined,
-): Batch {
-  signal?.throwIfAborted();
-  const lane = lanes.reserve();
-  return lane === undefined ? new DirectBatch(job, firstChunk, chunks, allocate) : new GatheredBatch(lane, job, firstChunk);
 }
 
 function underWay(output: OwnedBytes | Promise<OwnedBytes>): InFlight {

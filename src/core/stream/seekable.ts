@@ -152,7 +152,7 @@ export class SeekableBlob {
     let at = first * CHUNK_BYTES;
     let held: OwnedBytes | undefined; // what comes right before the end, until the end is verified
     try {
-      for await (const batch of pumpChunks(pieces, this.#job, this.#join(), signal, part)) {
+      for await (const batch of pumpChunks(pieces, this.#job, this.#join(), { signal, part })) {
         this.#requireOpen();
         const wanted = cut(batch, start - at, to - at);
         at += batch.length;
