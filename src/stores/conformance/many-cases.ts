@@ -5,20 +5,17 @@ import { type Bench, type Case, checkStands, insert, MAX_PROOF_BYTES, MAX_RECORD
 /** Cases of many changes at once. A store without the method has nothing to keep. */
 export function manyCases(): readonly Case[] {
   return [
-    { name: "many changes are answered row by row", run: answersRowByRow },
-    { name: "many changes replace state, record, proof and revision", run: replacesMany },
-    { name: "of two changes of one row on one revision one is made", run: changesTwiceOnce },
+    { name: "many changes are answered row by row", run: onMany(answersRowByRow) },
+    { name: "many changes replace state, record, proof and revision", run: onMany(replacesMany) },
+    { name: "of two changes of one row on one revision one is made", run: onMany(changesTwiceOnce) },
     { name: "many changes that race change each row once", run: racesRowByRow },
-    { name: "256 changes at once", run: takesAPage },
-    { name: "an aborted signal stops many changes before any is made", run: heedsSignal },
+    { name: "256 changes at once", run: onMany(takesAPage) },
+    { name: "an aborted signal stops many changes before any is made", run: onMany(heedsSignal) },
   ];
 }
 
 /** Some fit and some do not, in an order that is not the store's. */
-async function answersRowByRow({ open }: Bench): Promise<void> {
-  const store = await open();
-  const swapMany = manyOf(store);
-  if (swapMany === undefined) return;
+async function answersRowByRow(store: DataKeyStore, swapMany: SwapMany): Promise<void> {
   const scopes = [newScope(), newScope()].sort();
   const [one, two, three, four, neighbour] = [
     newRow(scopes[1] ?? ""),
@@ -52,10 +49,7 @@ async function answersRowByRow({ open }: Bench): Promise<void> {
   check((await swapMany([])).length === 0, "compareAndSwapMany of nothing must answer nothing");
 }
 
-async function replacesMany({ open }: Bench): Promise<void> {
-  const store = await open();
-  const swapMany = manyOf(store);
-  if (swapMany === undefined) return;
+async function replacesMany(store: DataKeyStore, swapMany: SwapMany): Promise<void> {
   const scope = newScope();
   const rows = [1, 2, 3, 4].map((version) => newRow(scope, { version }));
   for (const row of rows) await insert(store, row);
@@ -74,10 +68,7 @@ async function replacesMany({ open }: Bench): Promise<void> {
   for (const { row } of changes) await checkStands(store, row, "after many changes");
 }
 
-async function changesTwiceOnce({ open }: Bench): Promise<void> {
-  const store = await open();
-  const swapMany = manyOf(store);
-  if (swapMany === undefined) return;
+async function changesTwiceOnce(store: DataKeyStore, swapMany: SwapMany): Promise<void> {
   const [row, other] = [newRow(newScope()), newRow(newScope())];
   for (const each of [row, other]) await insert(store, each);
   const changes = [changeOf(row), changeOf(other), changeOf(row)];
@@ -105,10 +96,7 @@ async function racesRowByRow({ open }: Bench): Promise<void> {
 }
 
 /** Few rows are there, because a store may take long to insert one. */
-async function takesAPage({ open }: Bench): Promise<void> {
-  const store = await open();
-  const swapMany = manyOf(store);
-  if (swapMany === undefined) return;
+async function takesAPage(store: DataKeyStore, swapMany: SwapMany): Promise<void> {
   const scope = newScope();
   const rows = Array.from({ length: MOST_CHANGES }, (_, at) => newRow(scope, { version: at + 1 }));
   const isThere = ({ version }: StoredDataKey): boolean => version % 32 === 0;
@@ -122,10 +110,7 @@ async function takesAPage({ open }: Bench): Promise<void> {
   check(revisions.size === 1 && revisions.has(2), "each of 256 changes that fits must be made");
 }
 
-async function heedsSignal({ open }: Bench): Promise<void> {
-  const store = await open();
-  const swapMany = manyOf(store);
-  if (swapMany === undefined) return;
+async function heedsSignal(store: DataKeyStore, swapMany: SwapMany): Promise<void> {
   const row = newRow(newScope());
   await insert(store, row);
   const reason = new Error("the caller's reason");
@@ -134,7 +119,18 @@ async function heedsSignal({ open }: Bench): Promise<void> {
   await checkStands(store, row, "after changes that were aborted");
 }
 
-function manyOf(store: DataKeyStore): DataKeyStore["compareAndSwapMany"] {
+type SwapMany = NonNullable<DataKeyStore["compareAndSwapMany"]>;
+
+/** Runs a case on a store that has the method. */
+function onMany(run: (store: DataKeyStore, swapMany: SwapMany) => Promise<void>): Case["run"] {
+  return async ({ open }) => {
+    const store = await open();
+    const swapMany = manyOf(store);
+    if (swapMany !== undefined) await run(store, swapMany);
+  };
+}
+
+function manyOf(store: DataKeyStore): SwapMany | undefined {
   return store.compareAndSwapMany?.bind(store);
 }
 
