@@ -96,9 +96,9 @@ export class Tenants {
    * Describes the first key of a tenant, or the key to move to; `platform` for the vendor's own. The description is checked against what
    * the vendor allows, and the key is claimed for this tenant. No key is called.
    *
-   * @throws `invalid-argument` for a description that is none, for the key in use, or in a state that forbids it; `access-denied` for a key outside of what the
-   *   vendor allows, a reserved one (detail `key-reserved`), one of another tenant (detail `key-taken`) and one outside of the regions of the
-   *   policy (detail `region-not-allowed`); what the store throws
+   * @throws `invalid-argument` for a description that is none, for the key in use, or in a state that forbids it; `access-denied` for a key
+   *   outside of what the vendor allows, a reserved one (detail `key-reserved`), one of another tenant (detail `key-taken`) and one outside of
+   *   the regions of the policy (detail `region-not-allowed`); what the store throws
    */
   async stage(id: string, key: TenantKeyDescription | "platform", options: StageOptions = {}): Promise<TenantRecord> {
     const { identity, ...meta } = changeOptions(options, STAGE_OPTIONS, "Tenants.stage");

@@ -47,9 +47,10 @@ export class TenantShredder {
       throw invalidArgument(`tenant ${id} is ${before.state}: \`shred\` is not allowed`, hint);
     }
     const first = await shredDataKeys(dataKeyStore, before, call);
-    if (first.failed > 0) return { record: before, ...first, keysLeft: numbersOf(before.keys.filter(({ createdByUs }) => createdByUs)) };
+    const made = before.keys.filter(({ createdByUs }) => createdByUs);
+    if (first.failed > 0) return { record: before, ...first, keysLeft: numbersOf(made) };
     const left: TenantKey[] = [];
-    for (const key of before.keys.filter(({ createdByUs }) => createdByUs)) {
+    for (const key of made) {
       const isOwn = await this.#parts.claims.isOwn(key, before, call);
       const opener = isOwn ? openers.of(key.kind) : undefined;
       if (opener?.destroy === undefined) left.push(key);
