@@ -527,7 +527,7 @@ static bool key_hmac(thread_state *state, hash_kind hash, span key) {
   return is_done;
 }
 
-// Of `before | message | counter`. Unless it is the last one under a key, it works on a copy of each beginning.
+// The HMAC of `before | message | counter`. Unless it is the last one under a key, it works on a copy of each beginning.
 static bool hmac(thread_state *state, hash_kind hash, bool is_last, span before, span message, uint8_t counter, uint8_t mac[MAX_DIGEST]) {
   unsigned done;
   EVP_MD_CTX *inner = is_last ? state->inner : state->digest, *outer = is_last ? state->outer : state->digest;
