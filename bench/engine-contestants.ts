@@ -1,14 +1,8 @@
 import { randomBytes } from "node:crypto";
-import {
-  AlgorithmSuiteIdentifier,
-  buildClient,
-  CommitmentPolicy,
-  RawAesKeyringNode,
-  RawAesWrappingSuiteIdentifier,
-} from "@aws-crypto/client-node";
 import { gcm } from "@noble/ciphers/aes.js";
 import { Decrypter, Encrypter, generateIdentity, identityToRecipient } from "age-encryption";
 import { CompactEncrypt, compactDecrypt } from "jose";
+import { awsClient, UNSIGNED_SUITE } from "./aws-crypto.ts";
 import { bytesOf, type Job, type Sealed } from "./builds.ts";
 import { AAD, type FieldContestant, idiomaticField, otherFieldContestants } from "./field-contestants.ts";
 import { idiomaticOpen, idiomaticSeal } from "./idiomatic.ts";
@@ -89,14 +83,8 @@ function jose({ plaintext }: Job): OtherWay {
 
 /** Its fastest committing suite, without the signature of the default one. */
 function aws({ plaintext }: Job): OtherWay {
-  const keyring = new RawAesKeyringNode({
-    keyName: "bench",
-    keyNamespace: "bench",
-    unencryptedMasterKey: new Uint8Array(randomBytes(32)),
-    wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
-  });
-  const client = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
-  const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
+  const { client, keyring } = awsClient(randomBytes(32));
+  const suiteId = UNSIGNED_SUITE;
   const encryptionContext = { tenant: "acme", object: "invoices/7.pdf" };
   const bytes = Buffer.from(bytesOf(plaintext));
   return {

@@ -1,20 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { decryptStringSync, encryptStringSync, generateKey, parseKeySync } from "@47ng/cloak";
-import {
-  AlgorithmSuiteIdentifier,
-  buildClient,
-  CommitmentPolicy,
-  getLocalCryptographicMaterialsCache,
-  NodeCachingMaterialsManager,
-  RawAesKeyringNode,
-  RawAesWrappingSuiteIdentifier,
-} from "@aws-crypto/client-node";
+import { getLocalCryptographicMaterialsCache, NodeCachingMaterialsManager } from "@aws-crypto/client-node";
 import { gcm } from "@noble/ciphers/aes.js";
 import { Keyring } from "envelock";
 import { DataKeys, memoryStore } from "envelock/fields";
 import { localKey } from "envelock/providers/local";
 import { CompactEncrypt, compactDecrypt } from "jose";
 import { configureKeys, decryptOnRead, encryptOnWrite } from "prisma-field-encryption/dist/encryption.js";
+import { awsClient, UNSIGNED_SUITE } from "./aws-crypto.ts";
 import { idiomaticOpen, idiomaticSeal } from "./idiomatic.ts";
 import { sodiumNative } from "./sodium.ts";
 
@@ -126,20 +119,14 @@ async function jose(): Promise<FieldContestant> {
 
 /** Its fastest committing suite, without the signature of the default one, and with its cache of data keys. */
 function aws(): FieldContestant {
-  const keyring = new RawAesKeyringNode({
-    keyName: "bench",
-    keyNamespace: "bench",
-    unencryptedMasterKey: new Uint8Array(randomBytes(32)),
-    wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
-  });
-  const client = buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT);
+  const { client, keyring } = awsClient(randomBytes(32));
   const materials = new NodeCachingMaterialsManager({
     backingMaterials: keyring,
     cache: getLocalCryptographicMaterialsCache(100),
     maxAge: 3_600_000,
   });
   const encryptionContext = { tenant: "acme", table: "users", column: "email", row: "12345" };
-  const suiteId = AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY;
+  const suiteId = UNSIGNED_SUITE;
   return {
     name: "@aws-crypto/client-node, cached, no signature",
     async encrypt(text) {

@@ -10,6 +10,7 @@ import { localKey } from "envelock/providers/local";
 import { Pool } from "pg";
 import { startPostgres } from "../test/support/postgres-server.ts";
 import { median } from "./harness.ts";
+import { type Run, timedRun } from "./runs.ts";
 
 /** Inserting 10,000 rows into PostgreSQL through Drizzle, with one column encrypted and without; as a Markdown table. */
 export async function insertTable(): Promise<string> {
@@ -34,37 +35,24 @@ export async function insertTable(): Promise<string> {
 
 /** Both in turn, on empty tables; the ratio is taken within a round, the median of all shown. */
 async function compared(db: NodePgDatabase, pool: Pool, { plain, sealed }: Tables, rowsAtOnce: number): Promise<string> {
-  const times: { readonly plain: Insertion; readonly sealed: Insertion }[] = [];
+  const times: { readonly plain: Run; readonly sealed: Run }[] = [];
   for (let round = 0; round < ROUNDS + 1; round++) {
-    const both = { plain: NOTHING, sealed: NOTHING };
+    const both: { plain?: Run; sealed?: Run } = {};
     for (const name of round % 2 === 0 ? (["plain", "sealed"] as const) : (["sealed", "plain"] as const)) {
       await pool.query("truncate bench_plain, bench_sealed");
-      both[name] = await timed(() => insertAll(db, name === "plain" ? plain : sealed, rowsAtOnce));
+      both[name] = await timedRun(() => insertAll(db, name === "plain" ? plain : sealed, rowsAtOnce));
     }
-    if (round > 0) times.push(both); // the first one warms up
+    const { plain: plainRun, sealed: sealedRun } = both;
+    if (round > 0 && plainRun && sealedRun) times.push({ plain: plainRun, sealed: sealedRun }); // the first one warms up
   }
-  const shown = [median(times.map(({ plain }) => plain.ms)), median(times.map(({ sealed }) => sealed.ms))].map((ms) => ms.toFixed(0));
-  const ratio = (of: (insertion: Insertion) => number): string =>
-    median(times.map(({ plain, sealed }) => of(sealed) / of(plain))).toFixed(2);
-  return `| ${rowsAtOnce} | ${shown.join(" | ")} | ${ratio(({ ms }) => ms)} | ${ratio(({ cpuMs }) => cpuMs)} |`;
+  const medians = [median(times.map(({ plain }) => plain.seconds)), median(times.map(({ sealed }) => sealed.seconds))];
+  const shown = medians.map((seconds) => (seconds * 1000).toFixed(0));
+  const ratio = (of: (run: Run) => number): string => median(times.map(({ plain, sealed }) => of(sealed) / of(plain))).toFixed(2);
+  return `| ${rowsAtOnce} | ${shown.join(" | ")} | ${ratio(({ seconds }) => seconds)} | ${ratio(({ cpuSeconds }) => cpuSeconds)} |`;
 }
 
 async function insertAll(db: NodePgDatabase, table: Tables["plain"] | Tables["sealed"], rowsAtOnce: number): Promise<void> {
   for (let at = 0; at < ROWS.length; at += rowsAtOnce) await db.insert(table).values(ROWS.slice(at, at + rowsAtOnce));
-}
-
-/** By the clock, and in processor time of this process, which is the client alone. */
-interface Insertion {
-  readonly ms: number;
-  readonly cpuMs: number;
-}
-
-async function timed(work: () => Promise<void>): Promise<Insertion> {
-  const start = performance.now();
-  const before = process.cpuUsage();
-  await work();
-  const { user, system } = process.cpuUsage(before);
-  return { ms: performance.now() - start, cpuMs: (user + system) / 1000 };
 }
 
 async function makeTables(pool: Pool): Promise<Tables> {
@@ -93,7 +81,6 @@ async function prove(db: NodePgDatabase, { plain, sealed }: Tables): Promise<voi
   deepStrictEqual(await db.select().from(plain).orderBy(asc(plain.id)), await db.select().from(sealed).orderBy(asc(sealed.id)));
 }
 
-const NOTHING: Insertion = { ms: 0, cpuMs: 0 };
 const ROUNDS = 7;
 const ROWS = Array.from({ length: 10_000 }, (_, id) => ({
   id,

@@ -63,11 +63,11 @@ export const CONTESTANTS: readonly StreamContestant[] = [
   {
     name: AWS_CRYPTO,
     async encrypt(source, sink) {
-      const { client, keyring } = await awsClient();
+      const { client, keyring } = (await import("./aws-crypto.ts")).awsClient(KEY);
       await pipeline(source, client.encryptStream(keyring), sink, { end: false });
     },
     async decrypt(source, sink) {
-      const { client, keyring } = await awsClient();
+      const { client, keyring } = (await import("./aws-crypto.ts")).awsClient(KEY);
       await pipeline(source, client.decryptStream(keyring), sink, { end: false });
     },
   },
@@ -165,17 +165,6 @@ function withoutTag(plaintextBytes: number, use: (tag: Buffer) => void): Transfo
       done();
     },
   });
-}
-
-async function awsClient() {
-  const { buildClient, CommitmentPolicy, RawAesKeyringNode, RawAesWrappingSuiteIdentifier } = await import("@aws-crypto/client-node");
-  const keyring = new RawAesKeyringNode({
-    keyName: "bench",
-    keyNamespace: "bench",
-    unencryptedMasterKey: new Uint8Array(KEY),
-    wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
-  });
-  return { client: buildClient(CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT), keyring };
 }
 
 /** A Node stream as a web stream of plain Uint8Arrays, pulled. */
