@@ -61,9 +61,8 @@ test("an application is encrypted while it reads and writes, and the backfill is
   const killed = await run({ killAt: 300 });
   expect(killed.end).toBe("SIGKILL");
   expect(existsSync(join(folder, "customers-email.checkpoint"))).toBe(true);
-  const tokens = await tokenCount();
-  expect(tokens).toBeGreaterThan(200);
-  expect(tokens).toBeLessThan(OLD_ROWS);
+  expect(await tokenCount()).toBeGreaterThan(200);
+  expect(await plainCount()).toBeGreaterThan(0); // the users' new rows are tokens too, and may outnumber those that are left
   expect((await verify(pool, dataKeys)).size).toBeGreaterThan(0); // it tells that the job is not through
 
   const resumed = await run({});
@@ -148,7 +147,15 @@ class Traffic {
 }
 
 async function tokenCount(): Promise<number> {
-  const { rows } = await pool.query("select count(*)::int as count from customers where email not like '%@%'");
+  return await countWhere("email not like '%@%'");
+}
+
+async function plainCount(): Promise<number> {
+  return await countWhere("email like '%@%'");
+}
+
+async function countWhere(condition: string): Promise<number> {
+  const { rows } = await pool.query(`select count(*)::int as count from customers where ${condition}`);
   return rows[0]?.count;
 }
 
