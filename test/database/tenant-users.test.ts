@@ -54,9 +54,9 @@ test("after a change the new address finds the user and the old one does not", a
 
 test("nothing of a user stands in clear, and one address has another index in another tenant", async () => {
   const tenants = [randomUUID(), randomUUID()];
-  for (const tenant of tenants) await users.add(tenant, "ada@example.org", { name: "Ada" });
+  for (const tenant of tenants) await users.add(tenant, "ada@example.org", { name: "Lovelace" });
   const { rows } = await pool.query("select * from users where tenant = any($1)", [tenants]);
-  expect(JSON.stringify(rows)).not.toMatch(/ada|example/i);
+  expect(JSON.stringify(rows)).not.toMatch(/lovelace|example/i); // words so long that no base64 has them by chance
   expect(new Set(rows.map(({ email_index }) => email_index)).size).toBe(2);
 });
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,15 +18,28 @@ const CACHE: string = fileURLToPath(new URL("../../node_modules/.cache", import.
 export function installed(area: string, packages: readonly [string, ...string[]], flags: readonly string[] = []): string {
   const folder = join(CACHE, area, packages[0].replace(/[@/]+/g, "-").replace(/^-/, ""));
   const modules = join(folder, "node_modules");
-  const complete = join(folder, "complete");
-  if (existsSync(complete)) return modules;
-  rmSync(folder, { recursive: true, force: true }); // what an install left that was stopped half-way
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
-  const options = ["--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder, ...flags];
-  execFileSync("npm", ["install", ...options, ...packages], { stdio: "pipe" });
-  writeFileSync(complete, "");
+  if (existsSync(modules)) return modules;
+  // Several test files may want one tool at once. Each installs apart, and the first to end gives the folder its name,
+  // so that no file ever sees half an install.
+  mkdirSync(join(CACHE, area), { recursive: true });
+  const apart = mkdtempSync(`${folder}.`);
+  try {
+    writeFileSync(join(apart, "package.json"), '{ "private": true }\n');
+    const options = ["--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", apart, ...flags];
+    execFileSync("npm", ["install", ...options, ...packages], { stdio: "pipe" });
+    giveName(apart, folder);
+  } finally {
+    rmSync(apart, { recursive: true, force: true });
+  }
   return modules;
+}
+
+function giveName(apart: string, folder: string): void {
+  try {
+    renameSync(apart, folder);
+  } catch (error) {
+    if (!existsSync(join(folder, "node_modules"))) throw error; // else another process was first
+  }
 }
 
 /** Other runtimes, as npm packages whose binaries need no install script. */
