@@ -213,10 +213,11 @@ class RunningFleet {
     };
   }
 
+  /** Restarts the database in the middle of the work, when about half of the pages are written. */
   restartDatabase(): void {
     let isDone = false;
     this.#onPage = () => {
-      if (isDone || this.#pages < 4) return;
+      if (isDone || this.#pages < Math.max(4, ROWS / (2 * PAGE_ROWS))) return;
       isDone = true;
       void server.restart().then(() => this.harmed++);
     };
@@ -299,6 +300,7 @@ async function partSizes(bounds: readonly string[]): Promise<readonly number[]> 
 }
 
 const BATCH = 5000;
+const PAGE_ROWS = 256;
 const LARGE_ROWS = 20_000;
 /** In a small table. Each costs the start of a process. */
 const FEW_KILLS = 4;
