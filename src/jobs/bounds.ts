@@ -2,7 +2,7 @@ import { invalidArgument } from "../core/base/errors.ts";
 import { count } from "../core/resilience/checks.ts";
 import type { TableKey } from "../fields/jobs/column-job.ts";
 import { Marks } from "../fields/jobs/marks.ts";
-import { pagesOf } from "../fields/jobs/pages.ts";
+import { Headway, pagesOf } from "../fields/jobs/pages.ts";
 import type { Cuts } from "./work.ts";
 
 /**
@@ -52,11 +52,10 @@ export async function walkedBounds(
 ): Promise<{ readonly rows: number; readonly bounds: readonly TableKey[] }> {
   const marks = new Marks<TableKey>();
   const reader = { read: rows, placeOf: ({ key }: { readonly key: TableKey }) => key };
-  let before: TableKey | undefined;
-  for await (const page of pagesOf(reader, undefined, signal)) {
-    if (page.last === before) throw invalidArgument("`rows` gave a row that is not behind the one before it");
-    for (const { key } of page.rows) marks.add(key);
-    before = page.last;
+  const headway = new Headway();
+  for await (const { rows: page, last } of pagesOf(reader, undefined, signal)) {
+    headway.reached(last);
+    for (const { key } of page) marks.add(key);
   }
   return { rows: marks.rows, bounds: marks.cuts(wanted) };
 }

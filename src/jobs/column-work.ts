@@ -53,7 +53,11 @@ async function runSlice<T>(
 ): Promise<boolean> {
   const { from, to, after, counts, concurrency, signal } = task;
   const options: ColumnJob<T, ColumnRow<T>> = {
-    rows: (last, limit) => rows(last, limit, to ?? undefined),
+    async rows(last, limit) {
+      const page = await rows(last, limit, to ?? undefined);
+      requireInRange(page, last, to);
+      return page;
+    },
     update,
     concurrency,
     ...(signal !== undefined && { signal }),
@@ -67,6 +71,22 @@ async function runSlice<T>(
       failed: failed.map(({ key, error }) => ({ place: `${typeof key}/${key}`, error, tenant: undefined, isThrottled: false })),
     }),
   );
+}
+
+/**
+ * Refuses rows that another partition has too, as far as this process knows the order: that of texts is the database's.
+ *
+ * @throws `invalid-argument`
+ */
+function requireInRange(page: readonly { readonly key: TableKey }[], after: TableKey | undefined, to: Bound | null): void {
+  let before = after;
+  for (const { key } of page) {
+    const isBefore = typeof key === "number" && typeof before === "number" && key <= before;
+    const isBeyond = typeof key === "number" && typeof to === "number" && key > to;
+    if (isBefore || isBeyond)
+      throw invalidArgument("`rows` gave a row that is not in its range", "where id > :after and id <= :to order by id limit :limit");
+    before = key;
+  }
 }
 
 /** The middle of two integers. Other keys are not split. */

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { TableKey } from "../../src/fields/jobs/column-job.ts";
-import { integerBounds, planReencrypt, runPartitions, uuidBounds } from "../../src/jobs/index.ts";
+import { integerBounds, jobStatus, type PlanReencryptOptions, planReencrypt, runPartitions, uuidBounds } from "../../src/jobs/index.ts";
 import { brokenToken } from "../support/broken-token.ts";
 import { refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
 import { fleetOf } from "./set-up.ts";
+
+type Rows = PlanReencryptOptions<string>["rows"];
 
 const EMAIL = { table: "users", column: "email" } as const;
 
@@ -93,6 +95,120 @@ describe("a re-encryption over a fleet", () => {
     }
     const job = await planReencrypt<string>({ ...own, id: "text", rows: rowsAs(String) });
     expect(await clock.finish(runPartitions(job))).toMatchObject({ state: "done", report: { counts: { rows: 600, plaintext: 600 } } });
+  });
+
+  test.each<[string, (at: number) => TableKey, (read: Rows) => Rows]>([
+    ["gives one row for ever", String, (read) => (_after, limit, to) => read(undefined, Math.min(1, limit), to)],
+    ["begins anew behind its end", String, (read) => async (after, limit, to) => read(after === "9" ? undefined : after, limit, to)],
+    [
+      "gives numbers in descending order",
+      (at) => at,
+      (read) =>
+        async (...page) =>
+          (await read(...page)).toReversed(),
+    ],
+    ["does not heed the end of a range", (at) => at, (read) => (after, limit) => read(after, limit, undefined)],
+    ["does not heed the beginning of a range", (at) => at, (read) => (_after, limit, to) => read(undefined, limit, to)],
+    ["has keys that are null", () => untyped(null), (read) => read],
+    ["has one key for all rows", () => 5, (read) => read],
+  ])("a table that %s is refused, and no value is changed twice", async (_what, keyOf, spoilt) => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const all = Array.from({ length: 10 }, (_, at) => ({ key: keyOf(at), stored: `user ${at}` }));
+    const read: Rows = async (after, limit, to) =>
+      all.filter(({ key }) => (after === undefined || key > after) && (to === undefined || key <= to)).slice(0, Math.min(4, limit));
+    const changed: unknown[] = [];
+    const update = async ({ from, to }: { readonly from: unknown; readonly to: string }): Promise<boolean> => {
+      const row = all.find(({ stored }) => stored === from);
+      if (row === undefined) return false;
+      changed.push(from);
+      row.stored = to;
+      return true;
+    };
+    const own = { id: "spoilt", jobs, cipher, clock, column: "users.email", rows: spoilt(read), update, bounds: () => [4].map(keyOf) };
+    const running = async () => await runPartitions(await planReencrypt<string>({ ...own, partitions: 2 }));
+    expect(await refusalCode(() => clock.finish(running()))).toBe("invalid-argument");
+    expect(new Set(changed).size).toBe(changed.length);
+  });
+
+  test.each([
+    ["text"],
+    [undefined],
+    [{ code: 7 }],
+  ])("what `update` throws ends the call, also %s, and frees the partition", async (thrown) => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const users = table(["a", "b", "c"]);
+    const own = { id: "thrown", jobs, cipher, clock, column: "users.email", rows: users.rows, partitions: 1 };
+    const throwing = await planReencrypt<string>({ ...own, update: () => Promise.reject(thrown) });
+    const end = await clock.finish(
+      runPartitions(throwing).then(
+        () => "none",
+        (error: unknown) => ({ error }),
+      ),
+    );
+    expect(end).toEqual({ error: thrown });
+    expect((await jobStatus({ jobs, id: "thrown", clock })).partitions).toMatchObject({ free: 1, held: 0 });
+    const job = await planReencrypt<string>({ ...own, update: users.update });
+    expect(await clock.finish(runPartitions(job))).toMatchObject({ state: "done", counts: { plaintext: 3 } });
+  });
+
+  test("rows that failed and are deleted are no failures of the next round", async () => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const users = table(Array.from({ length: 30 }, (_, at) => (at > 20 ? brokenToken(cipher.encrypt("x")) : `user ${at}`)));
+    const own = { column: "users.email", rows: users.rows, update: users.update, bounds: (n: number) => integerBounds(1, 30, n) };
+    const job = await planReencrypt<string>({ id: "deleted", jobs, cipher, partitions: 3, clock, ...own });
+    expect(await runPartitions(job, { retries: 0 })).toMatchObject({ state: "failing", failures: [{ entries: 9 }] });
+    users.stored.length = 21;
+    expect(await clock.finish(runPartitions(job))).toMatchObject({
+      state: "done",
+      failures: [],
+      report: { counts: { rows: 21, failed: 0 } },
+    });
+  });
+
+  test.each<[string, (at: number) => TableKey, readonly TableKey[]]>([
+    ["negative numbers", (at) => at - 300, [-150, -1, 0]],
+    ["fractions", (at) => at / 8, [0.5, 20.25]],
+    ["bigints as text, of which some are negative", (at) => `${BigInt(at - 300) * 10n ** 16n}`, [`${-(10n ** 18n)}`, "0"]],
+    ["UUIDs", (at) => `${at.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`, uuidBounds(3)],
+    ["texts in no order that a machine knows, with bounds that lie", (at) => `${(at * 7919) % 600}é'"%\u0000 ${at}`, ["zz", "", "a"]],
+  ])("goes over keys that are %s once", async (_what, keyOf, bounds) => {
+    const { clock, jobs, open } = await fleetOf(1);
+    const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
+    const inOrder = (one: TableKey, other: TableKey): number => {
+      if (typeof one === "number" || typeof other === "number") return Number(one) - Number(other);
+      const areWhole = [one, other].every((text) => /^-?\d+$/.test(text));
+      return areWhole ? (BigInt(one) < BigInt(other) ? -1 : Number(one !== other)) : one < other ? -1 : Number(one !== other);
+    };
+    const all = Array.from({ length: 600 }, (_, at) => ({ key: keyOf(at), stored: `user ${at}` })).sort((a, b) => inOrder(a.key, b.key));
+    const rows: Rows = async (after, limit, to) =>
+      all
+        .filter(({ key }) => (after === undefined || inOrder(key, after) > 0) && (to === undefined || inOrder(key, to) <= 0))
+        .slice(0, limit);
+    let updates = 0;
+    const update = async ({ key, from, to }: { readonly key: TableKey; readonly from: unknown; readonly to: string }) => {
+      const row = all.find((one) => one.key === key && one.stored === from);
+      if (row === undefined) return false;
+      row.stored = to;
+      updates++;
+      return true;
+    };
+    const job = await planReencrypt<string>({
+      id: "keys",
+      jobs,
+      cipher,
+      clock,
+      column: "users.email",
+      rows,
+      update,
+      bounds: () => bounds,
+      partitions: 4,
+    });
+    expect(await clock.finish(runPartitions(job, { lanes: 2 }))).toMatchObject({ state: "done", failures: [] });
+    expect(updates).toBe(600);
+    expect(all.every(({ stored }) => cipher.decrypt(stored).startsWith("user "))).toBe(true);
   });
 
   test("a table without rows is done", async () => {

@@ -3,7 +3,7 @@ import type { OptionNames } from "../../core/base/options.ts";
 import type { RowId } from "../field-options.ts";
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 import { Failures } from "./failures.ts";
-import { inParallel, JOB_OPTIONS, type JobOptions, pagesOf, type RowReader, workersOf } from "./pages.ts";
+import { Headway, inParallel, JOB_OPTIONS, type JobOptions, pagesOf, type RowReader, workersOf } from "./pages.ts";
 import type { AfterPage } from "./rewrap-slice.ts";
 
 /** The key by which a table is read in order: its primary key, a bigint as text. */
@@ -148,7 +148,9 @@ export async function columnSlice<T, R extends ColumnRow<T>>(
   const add = (name: string): void => {
     counts[name] = (counts[name] ?? 0) + 1;
   };
+  const headway = new Headway();
   for await (const { rows, last } of pagesOf(readerOf(options), start.after, signal)) {
+    headway.reached(last);
     const failed: ColumnRowFailure[] = [];
     await inParallel(rows, workersOf(options), signal, async (placed) => {
       add("rows");

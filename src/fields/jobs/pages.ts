@@ -1,4 +1,5 @@
 import type { CallOptions } from "../../core/base/call-options.ts";
+import { invalidArgument } from "../../core/base/errors.ts";
 import type { OptionNames } from "../../core/base/options.ts";
 import { count } from "../../core/resilience/checks.ts";
 
@@ -42,6 +43,21 @@ export async function* pagesOf<Row, Place>(
     if (row === undefined) return;
     after = placeOf(row);
     yield { rows, last: after };
+  }
+}
+
+/** Notices that a caller's rows come round again, which no order of this process could tell. Remembers one place at a time. */
+export class Headway {
+  #mark: unknown;
+  #pages = 0;
+  #markAt = 1;
+
+  /** Takes note of the last place of a page. @throws `invalid-argument` if an earlier page ended there too */
+  reached(place: string | number): void {
+    if (place === this.#mark) throw invalidArgument("`rows` gave a row that is not behind the one before it");
+    if (++this.#pages < this.#markAt) return;
+    this.#mark = place;
+    this.#markAt *= 2;
   }
 }
 
