@@ -15,6 +15,9 @@ export interface Standing {
 /**
  * Brings a job to where its rows let it be: makes partitions that are missing, and passes the barrier once all are done. Every process may
  * call it at any time, also after a crash between two of its steps. Each step is one change that only one process can make.
+ *
+ * The last verification looks at every part of the table, after the last change: a row that failed may have moved to a part that was
+ * verified in an earlier round. If such a row moves while it is verified, the whole table is verified once more.
  */
 export async function advance(parts: FleetParts, signal?: AbortSignal): Promise<Standing> {
   const { rows, work } = parts;
@@ -25,11 +28,21 @@ export async function advance(parts: FleetParts, signal?: AbortSignal): Promise<
     if (partitions.some(({ state }) => state !== "done")) return { record, partitions, isBegun };
     const isSame = (now: JobRecord): boolean => now.state === "running" && now.round === record.round && now.phase === record.phase;
     if (record.phase === "work" && work.hasVerify) {
-      const begun = await rows.changeJob((now) => (isSame(now) ? { phase: "verify", phaseAtMs: nowMs(parts) } : undefined), signal);
-      isBegun ||= begun.isChanged;
+      const verify = { phase: "verify", phaseAtMs: nowMs(parts) } as const;
+      isBegun = (await rows.changeJob((now) => (isSame(now) ? verify : undefined), signal)).isChanged || isBegun;
       continue;
     }
-    const { openRows, report } = await summaryOf(parts, record, signal);
+    const { openRows, report, unseen, isAccounted } = await summaryOf(parts, record, signal);
+    if (openRows === 0 && unseen.length > 0) {
+      for (const { id, from, to } of unseen)
+        isBegun = (await rows.insertPartition(newPartition(record.round, record.phase, { part: id.part, from, to }), signal)) || isBegun;
+      continue;
+    }
+    if (openRows === 0 && !isAccounted) {
+      const again = { round: record.round + 1, phaseAtMs: nowMs(parts) };
+      isBegun = (await rows.changeJob((now) => (isSame(now) ? again : undefined), signal)).isChanged || isBegun;
+      continue;
+    }
     const change = openRows > 0 ? ({ state: "failing" } as const) : ({ state: "done", report } as const);
     const leaseMs = openRows > 0 ? RETRY_DELAY_MS * 2 ** Math.min(record.round, MOST_DOUBLINGS) : 0;
     await rows.changeJob((now) => (isSame(now) ? change : undefined), signal, { leaseMs });
@@ -77,11 +90,14 @@ async function knownRangesOf(parts: FleetParts, record: JobRecord, signal?: Abor
   return ranges;
 }
 
-/** The ranges that a phase begins with: those of the plan, of the work that is verified, or of what has to be done again. */
-async function rangesOf({ rows, work }: FleetParts, { round, phase }: JobRecord, signal?: AbortSignal): Promise<readonly Range[]> {
+/**
+ * The ranges that a phase begins with: those of the plan, of the work that is verified, or of what has to be done again. None for a round
+ * that only verifies: `advance` adds all parts.
+ */
+async function rangesOf({ rows, work }: FleetParts, { kind, round, phase }: JobRecord, signal?: AbortSignal): Promise<readonly Range[]> {
   if (phase === "verify") return (await rows.partitions(round, "work", signal)).map(rangeOf);
   if (round > 0) return (await rows.partitions(round - 1, finalPhase(work), signal)).filter((done) => openRowsOf(done) > 0).map(rangeOf);
-  return plannedRanges(await rows.plan(signal));
+  return plannedRanges(await rows.plan(kind, signal));
 }
 
 function plannedRanges({ bounds }: Pick<PlanRecord, "bounds"> = { bounds: [] }): readonly Range[] {

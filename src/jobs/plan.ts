@@ -135,7 +135,7 @@ async function planned({ id: given, jobs, partitions, signal, clock = systemCloc
 
 async function cutsOf(work: JobWork, parts: number | undefined, signal: AbortSignal | undefined): Promise<PlanRecord> {
   const { rows, bounds } = await work.cuts({ least: parts ?? FEWEST_PARTS, most: parts ?? MOST_PARTS, rowsEach: ROWS_EACH }, signal);
-  return { rows, bounds };
+  return { kind: work.kind, rows, bounds };
 }
 
 /** Takes every other bound until the plan fits into a row, and has no more parts than a job may have. */

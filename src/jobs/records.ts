@@ -78,6 +78,8 @@ export interface FailureRecord {
 }
 
 export interface PlanRecord {
+  /** The kind of the job that was planned. */
+  readonly kind: string;
   /** About how many rows the table has. */
   readonly rows: number;
   readonly bounds: readonly Bound[];
@@ -183,7 +185,7 @@ export function parseFailure({ id, revision, document }: LeasedJobRow): FailureR
 /** @throws `provider-failure` */
 export function parsePlan({ document }: LeasedJobRow): PlanRecord {
   const fields = new Fields(document, "a plan");
-  return { rows: fields.count("rows"), bounds: fields.read("bounds", isBounds) };
+  return { kind: fields.text("kind"), rows: fields.count("rows"), bounds: fields.read("bounds", isBounds) };
 }
 
 /** The fields of a document, which a store may have damaged. */

@@ -72,9 +72,11 @@ export class JobRows {
     throw new EnvelockError("unavailable", `the job ${this.id} is changed by other processes again and again`);
   }
 
-  async plan(signal?: AbortSignal): Promise<PlanRecord | undefined> {
+  /** Returns the plan of a kind of job. A plan of another kind is none: a process that ended before its job was made has left it. */
+  async plan(kind: string, signal?: AbortSignal): Promise<PlanRecord | undefined> {
     const row = await this.#jobs.get({ kind: "plan", job: this.id, id: PLAN }, callWith(signal));
-    return row && parsePlan(row);
+    const plan = row && parsePlan(row);
+    return plan?.kind === kind ? plan : undefined;
   }
 
   async insertPlan(plan: PlanRecord, signal?: AbortSignal): Promise<boolean> {

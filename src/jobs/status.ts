@@ -79,7 +79,7 @@ export interface PartitionStatus {
 export async function jobStatus(ref: JobRef): Promise<JobStatus> {
   const { rows, signal, clock } = openRef(ref, "jobStatus");
   const record = await rows.requireJob(signal);
-  const plan = record.round === 0 ? await rows.plan(signal) : undefined;
+  const plan = record.round === 0 ? await rows.plan(record.kind, signal) : undefined;
   const found = await rows.partitions(record.round, record.phase, signal);
   const partitions = record.round === 0 && record.phase === "work" ? withPlanned(found, plan) : found;
   const isFailing = partitions.some((partition) => openRowsOf(partition) > 0);

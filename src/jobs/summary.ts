@@ -1,6 +1,6 @@
 import { versionCounts } from "../fields/jobs/key-versions.ts";
 import type { FleetParts } from "./fleet-job.ts";
-import { countOf, type JobPhase, type JobRecord, type PartitionRecord } from "./records.ts";
+import { type Bound, broken, countOf, type JobPhase, type JobRecord, type PartitionRecord } from "./records.ts";
 import { hashedReport, type RetirementReport } from "./report.ts";
 import type { JobWork } from "./work.ts";
 
@@ -16,6 +16,10 @@ export function openRowsOf({ id, counts }: PartitionRecord): number {
 
 export interface Summary {
   readonly openRows: number;
+  /** The partitions whose last verification is of an earlier round than the present one. None of work without a verification. */
+  readonly unseen: readonly PartitionRecord[];
+  /** Whether every row that failed in the work of this round is known to be put right. If not, it may have moved away from the verification. */
+  readonly isAccounted: boolean;
   readonly report: RetirementReport;
 }
 
@@ -28,6 +32,7 @@ export async function summaryOf({ rows, work, clock }: FleetParts, record: JobRe
     if (work.hasVerify) worked.push(...(await rows.partitions(round, "work", signal)));
   }
   const final = [...latest.values()];
+  requireWhole(final);
   const openRows = final.reduce((sum, partition) => sum + openRowsOf(partition), 0);
   const counts: Readonly<Record<string, number>> = {
     rows: 0,
@@ -51,7 +56,24 @@ export async function summaryOf({ rows, work, clock }: FleetParts, record: JobRe
     keyVersions,
     retirable: isAllRead ? keyVersions.filter((version) => version.after === 0).map(({ provider, keyId }) => ({ provider, keyId })) : [],
   });
-  return { openRows, report };
+  const unseen = work.hasVerify ? final.filter(({ id }) => id.round < record.round) : [];
+  const hasFailed = worked.some(({ id, counts: done }) => id.round === record.round && countOf(done, "failed") > 0);
+  return { openRows, unseen, isAccounted: openRows > 0 || !hasFailed, report };
+}
+
+/**
+ * Whatever the order of the keys is, ranges hold every key if each begins where another one ends, and one begins and one ends with the table.
+ *
+ * @throws `provider-failure` if the ranges have a gap, or hold a part of the table twice
+ */
+function requireWhole(partitions: readonly PartitionRecord[]): void {
+  const ends = new Map<Bound | null, number>();
+  for (const { from, to } of partitions) {
+    ends.set(from, (ends.get(from) ?? 0) + 1);
+    ends.set(to, (ends.get(to) ?? 0) - 1);
+  }
+  const isWhole = [...ends.values()].every((left) => left === 0) && partitions.filter(({ from }) => from === null).length === 1;
+  if (!isWhole) throw broken("its partitions do not make up the whole table");
 }
 
 export function sumOf(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { fileBlobs } from "../../src/blobs/files/index.ts";
 import { type BlobStore, type EncryptedStore, encryptedStore, memoryBlobs } from "../../src/blobs/index.ts";
 import { s3Blobs } from "../../src/blobs/s3/index.ts";
+import type { Context } from "../../src/core/base/context.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
@@ -96,6 +97,35 @@ describe("a job over blobs", () => {
       expect(await refusalCode(() => members(untyped({ id: "other", ...bad })))).toBe("invalid-argument");
   });
 
+  test.each<[string, string, string]>([
+    ["the first range to the last", "0", "9"],
+    ["the last range to the first", "9", "0"],
+  ])("is never done while a blob is stale that gets another name once, from %s, whenever that is", async (_what, from, to) => {
+    let moved = 0;
+    for (let moment = 0, isMoved = true; isMoved; moment++) {
+      const inner = memoryBlobs();
+      let calls = 0;
+      const moving: BlobStore = {
+        ...inner,
+        async open(...page) {
+          if (++calls === moment) await renamed(inner, from, to);
+          return await inner.open(...page);
+        },
+      };
+      const { members, after } = await filled(moving, ["1", "5", "8", from], undefined, () => ({ object: "any" }));
+      calls = 0;
+      const job = await members({ partitions: 3, bounds: () => ["2", "6"] });
+      const { state, report } = await runPartitions(job, { concurrency: 1, retries: 0 });
+      isMoved = calls >= moment;
+      const stale: string[] = [];
+      for await (const name of after.findStale()) stale.push(name);
+      expect({ moment, retirable: report?.retirable.length ?? 0 }).toEqual({ moment, retirable: state === "done" ? 1 : 0 });
+      expect({ moment, state, stale }).toEqual({ moment, state: stale.length === 0 ? "done" : "failing", stale });
+      moved = moment;
+    }
+    expect(moved).toBeGreaterThan(8);
+  });
+
   test("lists a blob whose header the store cannot replace, and does the others", async () => {
     const inner = memoryBlobs();
     let isHeld = true;
@@ -142,16 +172,27 @@ async function filled(
   backing: BlobStore,
   names: readonly string[] = Array.from({ length: BLOBS }, (_, at) => `2026/${at}.pdf`),
   next: KeyProvider = kek("new"),
+  context: (name: string) => Context = (name) => ({ object: name }),
 ) {
   const clock = fakeClock();
   const storeOf = (wrap: KeyProvider, ...unwrap: readonly KeyProvider[]): EncryptedStore =>
-    encryptedStore(new Keyring({ wrapWith: [wrap], unwrapWith: unwrap }), backing, { context: (name) => ({ object: name }) });
+    encryptedStore(new Keyring({ wrapWith: [wrap], unwrapWith: unwrap }), backing, { context });
   const writer = storeOf(kek("old"));
   for (const name of names) await writer.put(name, new TextEncoder().encode(name));
   const jobs = memoryJobStore();
   const members = (differences: Partial<PlanRewrapBlobsOptions> = {}) =>
     planRewrapBlobs({ id: "blobs", container: "here", blobs: storeOf(next, kek("old")), jobs, partitions: 5, ...differences });
   return { names, members, after: storeOf(kek("new")), clock };
+}
+
+/** Gives a blob another name: a copy, and then the end of the first. */
+async function renamed(store: BlobStore, from: string, to: string): Promise<void> {
+  const blob = await store.open(from, 10_000);
+  if (blob === undefined) throw new Error(`there is no blob ${from}`);
+  const upload = await store.create(to, { metadata: blob.metadata, keys: [] });
+  await upload.put(0, blob.first);
+  await upload.commit({ always: true });
+  await store.delete(from);
 }
 
 async function textOf(store: EncryptedStore, name: string): Promise<string> {

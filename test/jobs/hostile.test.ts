@@ -4,6 +4,7 @@ import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { DataKeyStore } from "../../src/core/contracts/data-key-store.ts";
 import type { JobStore } from "../../src/core/contracts/job-store.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { memoryStore } from "../../src/fields/stores/memory.ts";
 import {
   cancelJob,
   integerBounds,
@@ -127,6 +128,95 @@ test("a store of data keys that orders scopes in another way is refused, and ret
   const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, backwards), jobs, partitions: 1, clock });
   const error = await refusal(() => clock.finish(runPartitions(job)));
   expect([error.code, error.hint]).toEqual(["provider-failure", expect.stringContaining("collate")]);
+});
+
+test.each<[string, readonly [from: number, to: number]]>([
+  ["the first part to the last", [0, 11]],
+  ["the last part to the first", [11, 0]],
+])("a stale row that moves once from %s is never retired, whenever it moves", async (_what, [from, to]) => {
+  let moves = 0;
+  for (let moment = 1, isMoved = true; isMoved; moment++) {
+    const { clock, store, jobs, open } = await fleetOf(12);
+    const lost = open(kek("lost"), []);
+    const scopes = (await store.scan({ limit: 12 })).map(({ scope }) => scope);
+    await lost.rotate({ tenant: "lost" });
+    const [row] = (await store.scan({ limit: 13 })).filter(({ scope }) => !scopes.includes(scope));
+    if (row === undefined) throw new Error("no row");
+    let calls = 0;
+    const placeOf = (at: number): string => `${scopes[at]}~`; // no key context: such a row can be read, and not be opened
+    const moving: DataKeyStore = {
+      ...store,
+      async scan({ after, limit }) {
+        const rows = (await store.scan({ limit: 100 })).map((one) =>
+          one.scope === row.scope ? { ...one, scope: placeOf(calls < moment ? from : to) } : one,
+        );
+        const sorted = rows.sort((one, other) => (one.scope < other.scope ? -1 : 1));
+        return sorted.filter(({ scope }) => after === undefined || scope > after.scope).slice(0, limit);
+      },
+    };
+    const counting: JobStore = {
+      ...jobs,
+      async compareAndSwap(...change) {
+        calls++;
+        return await jobs.compareAndSwap(...change);
+      },
+    };
+    const job = await planRewrap({ id: ID, dataKeys: open(undefined, undefined, moving), jobs: counting, partitions: 3, clock });
+    const { state, report } = await clock.finish(runPartitions(job, { retries: 1 }));
+    expect({ moment, state, report }).toEqual({ moment, state: "failing", report: null });
+    isMoved = calls >= moment;
+    moves = moment;
+  }
+  expect(moves).toBeGreaterThan(20);
+});
+
+test.each<[string, (ranges: { from: string | null; to: string | null }[]) => unknown]>([
+  ["a gap", (ranges) => ranges.splice(1, 1, { from: `${ranges[1]?.from}~`, to: ranges[1]?.to ?? null })],
+  ["a part twice", (ranges) => ranges.splice(1, 1, { from: ranges[0]?.from ?? null, to: ranges[1]?.to ?? null })],
+  ["no end", (ranges) => ranges.splice(2, 1, { from: ranges[2]?.from ?? null, to: `${ranges[2]?.from}~` })],
+])("partitions that have %s, which a hand has written, are refused, and nothing is retired", async (_what, edit) => {
+  const { clock, jobs, open } = await fleetOf(30);
+  const job = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 3, clock });
+  const stopped = await planRewrap({
+    id: ID,
+    dataKeys: open(undefined, undefined, { ...memoryStore(), scan: () => Promise.reject(new Error("away")) }),
+    jobs,
+    clock,
+  });
+  await refusal(() => clock.finish(runPartitions(stopped)));
+  const rows = await jobs.list({ kind: "partition", job: ID, limit: 9 });
+  const ranges = rows.map(({ document }) => JSON.parse(document));
+  edit(ranges);
+  for (const [at, { leaseMs: _leaseMs, ...row }] of rows.entries()) {
+    const document = JSON.stringify({ ...JSON.parse(row.document), from: ranges[at].from, to: ranges[at].to });
+    await jobs.compareAndSwap({ ...row, revision: row.revision + 1, document }, row.revision, { leaseMs: 0 });
+  }
+  expect(await refusal(() => clock.finish(runPartitions(job)))).toMatchObject({
+    code: "provider-failure",
+    message: expect.stringContaining("do not make up the whole table"),
+  });
+  expect((await jobStatus({ jobs, id: ID, clock })).report).toBeNull();
+});
+
+test("a plan that a process of another kind has left behind is not taken for the plan of the job", async () => {
+  const { clock, jobs, open, store } = await fleetOf(30);
+  const dying: JobStore = {
+    ...jobs,
+    async insertIfAbsent(row) {
+      if (row.kind === "job") throw new EnvelockError("unavailable", "the process has ended");
+      return await jobs.insertIfAbsent(row);
+    },
+  };
+  const cipher = await open().field({ table: "users", column: "email" });
+  const column = { column: "users.email", cipher, rows: async () => [], update: async () => true, bounds: () => [10, 20, 30] };
+  expect(await refusalCode(() => planReencrypt<string>({ id: ID, jobs: dying, clock, ...column }))).toBe("unavailable");
+  const job = await planRewrap({ id: ID, dataKeys: open(), jobs, clock });
+  expect(await clock.finish(runPartitions(job))).toMatchObject({
+    state: "done",
+    partitions: { total: 1 },
+    report: { counts: { rows: 31 } },
+  });
+  expect((await revisionsIn(store)).filter((revision) => revision === 2)).toHaveLength(30);
 });
 
 test("a clock that is behind gives no rate and no time left", async () => {
