@@ -9,8 +9,9 @@ import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import { type Keyring, requireKeyring, streamsOf } from "../core/keyring/keyring.ts";
 import { decryptPieces } from "../core/stream/decrypted-pieces.ts";
 import { EncryptedPieces } from "../core/stream/encrypted-pieces.ts";
-import { type Allocate, KeptOutputs } from "../core/stream/kept-outputs.ts";
+import { KeptOutputs } from "../core/stream/kept-outputs.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "../core/stream/options.ts";
+import type { Outputs } from "../core/stream/outputs.ts";
 
 export interface FileOptions {
   /** Whether an existing file at the target is replaced. Defaults to false. A link itself is replaced, never the file that it leads to. */
@@ -40,9 +41,9 @@ export async function encryptFile(
   const own = requireKeyring(keyring, "keyring");
   const { force, mode, ...given } = frozen(options);
   const place = { target, force, mode: checkedMode(mode ?? ENVELOPE_MODE) };
-  await fromTo(source, place, (pieces, bytes, allocate) => {
+  await fromTo(source, place, (pieces, bytes, outputs) => {
     const sized = { ...(bytes !== undefined && { plaintextBytes: bytes }), ...given };
-    return new EncryptedPieces(pieces, streamsOf(own), sized, undefined, allocate);
+    return new EncryptedPieces(pieces, streamsOf(own), sized, undefined, outputs);
   });
 }
 
@@ -66,7 +67,7 @@ export async function decryptFile(
   const own = requireKeyring(keyring, "keyring");
   const { force, mode, ...given } = frozen(options);
   const place = { target, force, mode: checkedMode(mode ?? PLAINTEXT_MODE) };
-  await fromTo(source, place, (pieces, _bytes, allocate) => decryptPieces(pieces, streamsOf(own), given, allocate));
+  await fromTo(source, place, (pieces, _bytes, outputs) => decryptPieces(pieces, streamsOf(own), given, outputs));
 }
 
 interface Place {
@@ -75,7 +76,7 @@ interface Place {
   readonly mode: number;
 }
 
-type Work = (pieces: AsyncIterable<Uint8Array>, sourceBytes: number | undefined, allocate: Allocate) => AsyncIterable<OwnedBytes>;
+type Work = (pieces: AsyncIterable<Uint8Array>, sourceBytes: number | undefined, outputs: Outputs) => AsyncIterable<OwnedBytes>;
 
 async function fromTo(source: string, { target, force = false, mode }: Place, work: Work): Promise<void> {
   requirePath(source, "source");
@@ -83,7 +84,7 @@ async function fromTo(source: string, { target, force = false, mode }: Place, wo
   await reading(source, async (file, bytes) => {
     await requireReplaceable(target, force);
     const kept = new KeptOutputs(); // `writeDurably` has written a batch before it asks for the one after the next
-    const output = new Noted(kept.passing(work(piecesOf(file, source), bytes, kept.allocate)));
+    const output = new Noted(kept.passing(work(piecesOf(file, source), bytes, kept)));
     try {
       await writeDurably(target, output, { overwrite: force, mode });
     } catch (error) {

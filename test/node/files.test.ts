@@ -50,7 +50,7 @@ describe("files", () => {
     const kept = new KeptOutputs();
     const made = new Set<Uint8Array>();
     async function* batches() {
-      for (let number = 0; number < 9; number++) yield kept.allocate(7).fill(number);
+      for (let number = 0; number < 9; number++) yield kept.take(7).fill(number);
     }
     let before = new Uint8Array();
     let number = 0;

@@ -1,8 +1,8 @@
-import { copyOf, type OwnedBytes, wipe } from "../base/bytes.ts";
+import { type OwnedBytes, wipe } from "../base/bytes.ts";
 import { requireFilled } from "../base/filled.ts";
 import type { ChunkJob } from "./chunk-job.ts";
-import type { Allocate } from "./kept-outputs.ts";
 import type { Lane } from "./lanes/lanes.ts";
+import type { Outputs } from "./outputs.ts";
 
 /** Some neighbouring chunks of a body on their way through the cipher, which become one piece of output. */
 export interface Batch {
@@ -21,18 +21,18 @@ export class DirectBatch implements Batch {
   readonly #job: ChunkJob;
   readonly #firstChunk: number;
   readonly #chunks: number;
-  readonly #allocate: Allocate;
+  readonly #outputs: Outputs;
   #taken = 0;
   #target: OwnedBytes = NOTHING;
   /** The length of the output that the input so far makes. */
   #promised = 0;
   #filled = 0;
 
-  constructor(job: ChunkJob, firstChunk: number, chunks: number, allocate: Allocate) {
+  constructor(job: ChunkJob, firstChunk: number, chunks: number, outputs: Outputs) {
     this.#job = job;
     this.#firstChunk = firstChunk;
     this.#chunks = chunks;
-    this.#allocate = allocate;
+    this.#outputs = outputs;
   }
 
   get room(): number {
@@ -41,7 +41,7 @@ export class DirectBatch implements Batch {
 
   add(run: Uint8Array, isEnd: boolean): void {
     const bytes = this.#job.outputBytes(run.length, isEnd);
-    if (this.#target.length === 0) this.#target = this.#allocate(isEnd ? bytes : this.#fullBytes());
+    if (this.#target.length === 0) this.#target = this.#outputs.take(isEnd ? bytes : this.#fullBytes());
     try {
       const written = this.#job.process(this.#firstChunk + this.#taken, run, isEnd, this.#target, this.#filled);
       if (typeof written !== "number") throw new TypeError("a direct batch needs an engine that answers at once");
@@ -55,10 +55,8 @@ export class DirectBatch implements Batch {
   }
 
   finish(): OwnedBytes {
-    if (this.#promised === this.#target.length) return requireFilled(this.#target, this.#filled);
-    const output = copyOf(this.#target.subarray(0, this.#promised));
-    wipe(this.#target);
-    return requireFilled(output, this.#filled);
+    const isWhole = this.#promised === this.#target.length;
+    return requireFilled(isWhole ? this.#target : this.#outputs.cut(this.#target, this.#promised), this.#filled);
   }
 
   abandon(): void {

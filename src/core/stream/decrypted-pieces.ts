@@ -6,28 +6,28 @@ import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envel
 import { type BoundOptions, openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
 import { InputPieces, requirePieces } from "./input-pieces.ts";
-import type { Allocate } from "./kept-outputs.ts";
 import { checkedLanes, type LaneCount } from "./lanes/lanes.ts";
 import { STREAM_OPTIONS, type StreamOptions } from "./options.ts";
+import type { Outputs } from "./outputs.ts";
 import { pumpChunks } from "./pump.ts";
 
 /**
  * Decrypts an envelope piece by piece. Returns only verified chunks, in order. Any fault of the rest ends in an error, never in a clean
  * end.
  *
- * @param allocate makes the arrays of the batches, instead of the engine
+ * @param outputs the memory of the batches, where that is not an array of their own
  * @throws `invalid-argument` for an unknown option, bad `lanes` or pieces that are none; the iterator throws as `Keyring.decrypt`, and what `pieces` throws
  */
 export function decryptPieces(
   pieces: AsyncIterable<Uint8Array>,
   access: StreamAccess,
   options: StreamOptions,
-  allocate?: Allocate,
+  outputs?: Outputs,
 ): AsyncGenerator<OwnedBytes, void, undefined> {
   callSignal(options, STREAM_OPTIONS, "decryptPieces");
   requirePieces(pieces, "decryptPieces");
   const { lanes, onProgress } = options;
-  return decrypted(pieces, access, openingOptions(access, options), checkedLanes(lanes), onProgress, allocate);
+  return decrypted(pieces, access, openingOptions(access, options), checkedLanes(lanes), onProgress, outputs);
 }
 
 async function* decrypted(
@@ -36,7 +36,7 @@ async function* decrypted(
   bound: BoundOptions,
   lanes: LaneCount,
   onProgress: StreamOptions["onProgress"],
-  allocate: Allocate | undefined,
+  outputs: Outputs | undefined,
 ): AsyncGenerator<OwnedBytes, void, undefined> {
   const { signal } = bound;
   signal?.throwIfAborted();
@@ -53,7 +53,7 @@ async function* decrypted(
     try {
       const job = chunkJob("open", keys);
       let opened = 0;
-      for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }), { signal, allocate })) {
+      for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }), { signal, outputs })) {
         opened += batch.length;
         onProgress?.(opened);
         if (batch.length > 0) yield batch;

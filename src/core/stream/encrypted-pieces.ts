@@ -5,9 +5,9 @@ import { type BodyKeys, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { beginBody, type KeyUse, type SealingOptions, type StreamAccess, sealingOptions } from "./beginning.ts";
 import { chunkJob } from "./chunk-job.ts";
 import { InputPieces, requirePieces } from "./input-pieces.ts";
-import type { Allocate } from "./kept-outputs.ts";
 import { checkedLanes, type LaneOptions } from "./lanes/lanes.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions } from "./options.ts";
+import type { Outputs } from "./outputs.ts";
 import { pumpChunks } from "./pump.ts";
 
 /** An envelope in the making. It gives the header first, then batches of whole chunks, each in its own ArrayBuffer. */
@@ -16,20 +16,14 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
   readonly #bound: SealingOptions;
   readonly #output: AsyncGenerator<OwnedBytes, void, undefined>;
   readonly #useKey: KeyUse | undefined;
-  readonly #allocate: Allocate | undefined;
+  readonly #outputs: Outputs | undefined;
   #beginning: Promise<Beginning> | undefined;
 
   /**
    * @param useKey called once, when the data key is made
-   * @param allocate makes the arrays of the batches, instead of the engine
+   * @param outputs the memory of the batches, where that is not an array of their own
    */
-  constructor(
-    pieces: AsyncIterable<Uint8Array>,
-    access: StreamAccess,
-    options: EncryptStreamOptions,
-    useKey?: KeyUse,
-    allocate?: Allocate,
-  ) {
+  constructor(pieces: AsyncIterable<Uint8Array>, access: StreamAccess, options: EncryptStreamOptions, useKey?: KeyUse, outputs?: Outputs) {
     callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptPieces");
     requirePieces(pieces, "encryptPieces");
     const { lanes, plaintextBytes, minHeaderBytes, onProgress } = options;
@@ -37,7 +31,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
     checkedPlaintextBytes(plaintextBytes);
     this.#access = access;
     this.#useKey = useKey;
-    this.#allocate = allocate;
+    this.#outputs = outputs;
     this.#bound = sealingOptions(access, options, minHeaderBytes);
     this.#output = this.#run(pieces, { lanes, plaintextBytes }, onProgress);
   }
@@ -78,7 +72,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
       const input = new InputPieces(pieces, signal, size.plaintextBytes);
       const job = chunkJob("seal", keys);
       const lanes = this.#access.lanes.join(job, keys, size);
-      for await (const batch of pumpChunks(input, job, lanes, { signal, allocate: this.#allocate })) {
+      for await (const batch of pumpChunks(input, job, lanes, { signal, outputs: this.#outputs })) {
         onProgress?.(input.taken);
         yield batch;
       }

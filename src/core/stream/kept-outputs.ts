@@ -1,22 +1,24 @@
-import { engine } from "#engine";
 import { type OwnedBytes, wipe } from "../base/bytes.ts";
-
-/** Makes an array of some bytes, with whatever was there before. */
-export type Allocate = (bytes: number) => OwnedBytes;
+import { engineOutputs, type Outputs } from "./outputs.ts";
 
 /**
  * Lets the batches of one stream share two arrays, where the reader is the library's own and writes each batch away. A fresh array
  * of 1 MiB costs as much as its encryption, because the system hands out its pages one by one.
  */
-export class KeptOutputs {
+export class KeptOutputs implements Outputs {
+  readonly room = undefined;
   #spare: OwnedBytes | undefined;
 
-  readonly allocate: Allocate = (bytes) => {
+  take(bytes: number): OwnedBytes {
     const spare = this.#spare;
-    if (spare?.length !== bytes) return engine.allocate(bytes);
+    if (spare?.length !== bytes) return engineOutputs.take(bytes);
     this.#spare = undefined;
     return spare;
-  };
+  }
+
+  cut(target: OwnedBytes, bytes: number): OwnedBytes {
+    return engineOutputs.cut(target, bytes);
+  }
 
   /** Passes batches on. The reader asks for the next one only once it is done with the one before the last. */
   async *passing(batches: AsyncIterable<OwnedBytes>): AsyncGenerator<OwnedBytes, void, undefined> {

@@ -1,4 +1,3 @@
-import { engine } from "#engine";
 import { isBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
 import { whenAborted } from "../base/when-aborted.ts";
@@ -6,8 +5,8 @@ import { TAG_BYTES } from "../contracts/suite.ts";
 import { type Batch, DirectBatch, GatheredBatch } from "./batch.ts";
 import type { ChunkJob } from "./chunk-job.ts";
 import { ChunkSplitter } from "./chunk-splitter.ts";
-import type { Allocate } from "./kept-outputs.ts";
 import type { StreamLanes } from "./lanes/lanes.ts";
+import { engineOutputs, type Outputs } from "./outputs.ts";
 
 /**
  * Seals or opens the chunks of one body from pieces of any size, and returns the output in order, in whole batches. Holds a bounded number
@@ -21,18 +20,24 @@ export async function* pumpChunks(
   pieces: AsyncIterable<Uint8Array>,
   job: ChunkJob,
   lanes: StreamLanes,
-  { signal, part = WHOLE_BODY, allocate = engine.allocate }: PumpOptions = {},
+  { signal, part = WHOLE_BODY, outputs = engineOutputs }: PumpOptions = {},
 ): AsyncGenerator<OwnedBytes, void, undefined> {
   const { firstChunk, isEnd, firstBatchChunks = Number.MAX_SAFE_INTEGER } = part;
   const splitter = new ChunkSplitter(job.chunkBytes);
   const inFlight: InFlight[] = [];
   let batch: Batch | undefined;
   let chunk = firstChunk;
-  const batchChunks = (): number => (chunk === firstChunk ? Math.min(firstBatchChunks, lanes.batchChunks) : lanes.batchChunks);
+  const outputsOfNext = (): Outputs => (inFlight.length === 0 ? outputs : engineOutputs); // others would be given out before it
+  const batchChunks = (): number => {
+    const most = chunk === firstChunk ? Math.min(firstBatchChunks, lanes.batchChunks) : lanes.batchChunks;
+    const { room = 0 } = outputsOfNext();
+    const fitting = Math.floor(room / job.outputBytes(job.chunkBytes, false));
+    return fitting === 0 ? most : Math.min(fitting, most);
+  };
   const nextBatch = (): Batch => {
     signal?.throwIfAborted();
     const lane = lanes.reserve();
-    return lane === undefined ? new DirectBatch(job, chunk, batchChunks(), allocate) : new GatheredBatch(lane, job, chunk);
+    return lane === undefined ? new DirectBatch(job, chunk, batchChunks(), outputsOfNext()) : new GatheredBatch(lane, job, chunk);
   };
   const stopListening = whenAborted(signal, () => lanes.leave()); // pending output of a lane then fails
   try {
@@ -82,8 +87,8 @@ export interface PumpOptions {
   readonly signal?: AbortSignal | undefined;
   /** The part of the body that the pieces are. Default: all of it. */
   readonly part?: BodyPart;
-  /** Makes the arrays of the output, where this thread does the work. Default: the engine does. */
-  readonly allocate?: Allocate | undefined;
+  /** The memory of the output, where this thread does the work. Default: a new array for each batch. */
+  readonly outputs?: Outputs | undefined;
 }
 
 /** Neighbouring chunks of a body. */

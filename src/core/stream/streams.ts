@@ -5,6 +5,7 @@ import { bodyBytes } from "../crypto/cobblestone.ts";
 import type { StreamAccess } from "./beginning.ts";
 import { decryptPieces } from "./decrypted-pieces.ts";
 import { EncryptedPieces } from "./encrypted-pieces.ts";
+import { LentOutputs } from "./lent-outputs.ts";
 import { ENCRYPT_STREAM_OPTIONS, type EncryptStreamOptions, STREAM_OPTIONS, type StreamOptions } from "./options.ts";
 import { type ByteTransform, webStream } from "./web-stream.ts";
 
@@ -37,8 +38,10 @@ export function encryptedBytes(plaintextBytes: number, header: Uint8Array | numb
 
 export function encryptStream(access: StreamAccess, options: EncryptStreamOptions): EncryptStream {
   const signal = callSignal(options, ENCRYPT_STREAM_OPTIONS, "encryptStream");
+  const outputs = new LentOutputs();
   const { readable, writable, output } = webStream(
-    (pieces, stop) => new EncryptedPieces(pieces, access, { ...options, signal: stop }),
+    (pieces, stop) => new EncryptedPieces(pieces, access, { ...options, signal: stop }, undefined, outputs),
+    outputs,
     signal,
   );
   return { readable, writable, header: () => output.header() };
@@ -46,7 +49,12 @@ export function encryptStream(access: StreamAccess, options: EncryptStreamOption
 
 export function decryptStream(access: StreamAccess, options: StreamOptions): ByteTransform {
   const signal = callSignal(options, STREAM_OPTIONS, "decryptStream");
-  const { readable, writable } = webStream((pieces, stop) => decryptPieces(pieces, access, { ...options, signal: stop }), signal);
+  const outputs = new LentOutputs();
+  const { readable, writable } = webStream(
+    (pieces, stop) => decryptPieces(pieces, access, { ...options, signal: stop }, outputs),
+    outputs,
+    signal,
+  );
   return { readable, writable };
 }
 

@@ -1,19 +1,29 @@
 import type { OwnedBytes } from "../base/bytes.ts";
 import { Duct, type Transform } from "./duct.ts";
+import type { LentOutputs } from "./lent-outputs.ts";
 
 /** A transform stream that `pipeThrough` takes, of the web, of Node and of every runtime that has them. */
 export interface ByteTransform {
+  /**
+   * A byte stream. A reader that brings its own memory (`getReader({ mode: "byob" })`) gets whole chunks of 16 KiB written straight into it,
+   * as many as fit, where this thread does the work.
+   */
   readonly readable: ReadableStream<OwnedBytes>;
   readonly writable: WritableStream<Uint8Array>;
 }
 
-/** Turns a transform of iterables into a pair of web streams. Neither side buffers: a write waits until its bytes are used. */
+/**
+ * Turns a transform of iterables into a pair of web streams. Neither side buffers: a write waits until its bytes are used.
+ *
+ * @param outputs given to the transform too. A reader's own memory is lent to it (`getReader({ mode: "byob" })`)
+ */
 export function webStream<Output extends AsyncIterableIterator<OwnedBytes>>(
   transform: Transform<Output>,
+  outputs: LentOutputs,
   signal: AbortSignal | undefined,
 ): ByteTransform & { readonly output: Output } {
   let input: WritableStreamDefaultController | undefined;
-  let output: ReadableStreamDefaultController<OwnedBytes> | undefined;
+  let output: ReadableByteStreamController | undefined;
   const duct = new Duct(transform, signal, (reason) => {
     input?.error(reason);
     output?.error(reason);
@@ -32,14 +42,22 @@ export function webStream<Output extends AsyncIterableIterator<OwnedBytes>>(
     },
     { highWaterMark: 1 },
   );
-  const readable = new ReadableStream<OwnedBytes>(
+  const readable: ReadableStream<OwnedBytes> = new ReadableStream(
     {
+      type: "bytes",
       start(controller) {
         output = controller;
       },
       async pull(controller) {
+        const request = controller.byobRequest;
+        const memory = request?.view;
+        if (memory?.buffer instanceof ArrayBuffer) outputs.lend(new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength));
         const batch = await duct.read();
-        if (batch === undefined) controller.close();
+        const isLent = outputs.takeBack(batch);
+        if (batch === undefined) {
+          controller.close();
+          request?.respond(0);
+        } else if (isLent) request?.respond(batch.length);
         else controller.enqueue(batch);
       },
       cancel: (reason) => duct.fail(reason),
