@@ -76,20 +76,28 @@ export function openBody(
     wipeBodyKeys(keys);
     throw authenticationFailed();
   }
-  const plaintext = engine.allocate(plaintextBytes);
+  let target: OwnedBytes | undefined;
   const refuse = (error: unknown): never => {
-    wipe(plaintext);
+    wipe(target);
     wipeBodyKeys(keys);
     throw error;
   };
-  const release = (openedBytes: number): OwnedBytes => {
+  const release = (plaintext: OwnedBytes, openedBytes: number): OwnedBytes => {
     wipeBodyKeys(keys);
     return requireFilled(plaintext, openedBytes);
   };
   try {
-    const cipher = engine.chunkCipher(keys.key, chunkCount(plaintextBytes));
+    const chunks = chunkCount(plaintextBytes);
+    const cipher = engine.chunkCipher(keys.key, chunks);
+    if (chunks === 1 && cipher.openAlone !== undefined) {
+      const opened = cipher.openAlone(keys.base, body, BODY_PREFIX_BYTES); // the base is the nonce of chunk 0
+      if (opened === undefined) throw authenticationFailed();
+      return release(opened, plaintextBytes);
+    }
+    const plaintext = engine.allocate(plaintextBytes);
+    target = plaintext;
     const opened = openChunks(cipher, keys.base, 0, body.subarray(BODY_PREFIX_BYTES), plaintext, 0);
-    return typeof opened === "number" ? release(opened) : opened.then(release, refuse);
+    return typeof opened === "number" ? release(plaintext, opened) : opened.then((bytes) => release(plaintext, bytes), refuse);
   } catch (error) {
     return refuse(error);
   }

@@ -210,6 +210,11 @@ export interface ChunkCipher {
    * @throws `authentication-failed` if it does not fit
    */
   open(nonce: Uint8Array, sealed: Uint8Array, target: Uint8Array, offset: number): Written;
+  /**
+   * Opens the only chunk of a body, which begins at `offset` and ends the array: the plaintext in its own ArrayBuffer, or undefined if the
+   * tag does not fit. Absent where that saves no copy.
+   */
+  openAlone?(nonce: Uint8Array, body: Uint8Array, offset: number): Uint8Array<ArrayBuffer> | undefined;
 }
 
 export interface BlockCipher {

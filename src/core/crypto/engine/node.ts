@@ -10,7 +10,7 @@ import {
   type KeyObject,
   randomFillSync,
 } from "node:crypto";
-import { copyOf, type OwnedBytes, ownedBytes, toBase64Url, wipe } from "../../base/bytes.ts";
+import { byteAt, copyOf, type OwnedBytes, ownedBytes, toBase64Url, wipe } from "../../base/bytes.ts";
 import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
 import { DATA_KEY_BYTES, TAG_BYTES } from "../../contracts/suite.ts";
 import type { BlockCipher, ChunkCipher, Engine, EngineName, OneTimeGcm, X25519 } from "./engine.ts";
@@ -44,6 +44,10 @@ function chunkCipher(key: CipherKey): ChunkCipher {
       release(plaintext);
       return length;
     },
+    openAlone(nonce, body, offset) {
+      const plaintext = open("aes-256-gcm", key, nonce, NO_BYTES, body, offset);
+      return plaintext && ownedBytes(plaintext);
+    },
   };
 }
 
@@ -58,10 +62,13 @@ function seal(
 ): number {
   const cipher = createCipheriv(name, key, nonce);
   if (aad.length > 0) cipher.setAAD(aad);
-  const ciphertext = cipher.update(plaintext);
-  const { length } = ciphertext; // `release` empties it
-  target.set(ciphertext, offset);
-  release(ciphertext);
+  let length = 0;
+  if (plaintext.length > 0) {
+    const ciphertext = cipher.update(plaintext);
+    length = ciphertext.length; // `release` empties it
+    target.set(ciphertext, offset);
+    release(ciphertext);
+  }
   cipher.final();
   const tag = cipher.getAuthTag();
   target.set(tag, offset + length);
@@ -80,8 +87,9 @@ function open(
   const decipher = createDecipheriv(name, key, nonce, TAG_OPTION);
   const end = sealed.length - TAG_BYTES;
   if (aad.length > 0) decipher.setAAD(aad);
-  decipher.setAuthTag(viewIn(sealed, end, TAG_BYTES));
-  const plaintext = decipher.update(viewIn(sealed, offset, end - offset));
+  for (let at = 0; at < TAG_BYTES; at++) TAG[at] = byteAt(sealed, end + at); // a view of it costs more
+  decipher.setAuthTag(TAG);
+  const plaintext = end === offset ? new Uint8Array(0) : decipher.update(viewIn(sealed, offset, end - offset));
   try {
     decipher.final();
     return plaintext;
@@ -168,6 +176,7 @@ type GcmName = "aes-128-gcm" | "aes-256-gcm";
 
 const TAG_OPTION = { authTagLength: TAG_BYTES } as const;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
+const TAG: Uint8Array = new Uint8Array(new ArrayBuffer(TAG_BYTES));
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
 const SPKI_DER = { publicKeyEncoding: { type: "spki", format: "der" } } as const;
 const KEY_SCRATCH: OwnedBytes = new Uint8Array(new ArrayBuffer(DATA_KEY_BYTES));
