@@ -235,6 +235,14 @@ static bool random_nonce(thread_state *state, uint8_t *nonce, size_t bytes) {
   return true;
 }
 
+// random(bytes): straight from the generator into the scratch, for keys
+static napi_value js_random(napi_env env, napi_callback_info info) {
+  SCRATCH_ARGUMENTS(1);
+  size_t bytes;
+  if (!size_in(env, argument[0], MESSAGE_ROOM, &bytes)) return wrong_argument(env, "so many bytes have no room");
+  return RAND_bytes(scratch + MESSAGE_AT, (int)bytes) == 1 ? accepted(env) : openssl_failed(env, "there is no randomness");
+}
+
 // ---- XAES-256-GCM (C2SP) ------------------------------------------------------------------------------------------------------
 
 static bool key_blocks(thread_state *state, const uint8_t key[KEY]) {
@@ -779,6 +787,7 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback call;
   } FUNCTIONS[] = {
+      {"random", js_random},
       {"prepare", js_prepare},       {"seal", js_seal},
       {"open", js_open},             {"sealInto", js_seal_into},
       {"openInto", js_open_into},    {"sealText", js_seal_text},

@@ -90,7 +90,7 @@ function use(coarse: CoarseEngine): { readonly asked: ReadonlySet<string> } {
 
 function declining(): CoarseEngine {
   const no = (): undefined => undefined;
-  return { xaes: decliningXaes, expand: no, sealBody: no, openBody: no, sealChunks: no, openChunks: no };
+  return { randomKey: no, xaes: decliningXaes, expand: no, sealBody: no, openBody: no, sealChunks: no, openChunks: no };
 }
 
 function decliningXaes(): CoarseXaes {

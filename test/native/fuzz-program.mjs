@@ -126,6 +126,7 @@ function argument(kind) {
 }
 
 const SHAPES = {
+  random: ["size"],
   prepare: ["kept"],
   seal: ["kept", "size", "size", "flag"],
   open: ["kept", "size", "size"],

@@ -90,6 +90,7 @@ describe("the package", () => {
       "true",
     ],
     ["that numbers no chunk", "wrong-answers", "last chunk", "nonce[at] ^= (uint8_t)number;", "nonce[at] ^= 0;"],
+    ["that draws no key", "wrong-answers", "random keys", "RAND_bytes(scratch + MESSAGE_AT, (int)bytes) == 1", "true"],
     ["that draws no nonce", "wrong-answers", "fresh nonces", "memcpy(nonce, drawn, bytes);", "(void)nonce;"],
     ["that hashes with another pad", "wrong-answers", "HKDF", "0x36 ^ 0x5c", "0x36 ^ 0x5d"],
   ])(

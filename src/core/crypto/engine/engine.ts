@@ -100,6 +100,9 @@ export type MissingReason = "not-installed" | "wrong-version" | "no-build" | "no
  * the call returns and not kept, except where `destroy` says so. No operation runs a caller's code.
  */
 export interface CoarseEngine {
+  /** Draws a key straight from the runtime's generator, past any pool. The caller owns the result. */
+  randomKey(bytes: number): Uint8Array<ArrayBuffer> | undefined;
+
   /** @param key 32 bytes */
   xaes(key: Uint8Array): CoarseXaes | undefined;
 

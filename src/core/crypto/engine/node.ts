@@ -215,6 +215,7 @@ export function nodeEngine(name: EngineName, from: string | undefined): Engine {
   const made: Engine = {
     ...nodeCrypto,
     name,
+    randomKey: (bytes) => nativeOnce().coarse?.randomKey(bytes) ?? randomKey(bytes),
     get coarse() {
       return nativeOnce().coarse;
     },

@@ -89,6 +89,11 @@ export function nativeCoarse(native: NativeFunctions, allocate: (bytes: number) 
   };
 
   return {
+    randomKey(bytes) {
+      if (bytes > MESSAGE_ROOM) return undefined;
+      native.random(bytes);
+      return message.take(bytes);
+    },
     xaes,
     expand(hash, key, info, bytes) {
       const isWide = hash === "sha512";

@@ -11,6 +11,7 @@ export interface NativeFunctions {
   /** Whether OpenSSL was in FIPS mode when this thread loaded the package. */
   readonly isFips: boolean;
   readonly scratch: ArrayBuffer;
+  random(bytes: number): void;
   prepare(kept: Uint8Array): void;
   seal(kept: Uint8Array, aadBytes: number, bytes: number, isFresh: boolean): number;
   open(kept: Uint8Array, aadBytes: number, bytes: number): boolean;
@@ -37,6 +38,7 @@ export function isNative(loaded: unknown): loaded is NativeFunctions {
 }
 
 const FUNCTIONS: readonly (keyof NativeFunctions)[] = [
+  "random",
   "prepare",
   "seal",
   "open",

@@ -9,6 +9,8 @@ import type { CoarseEngine, CoarseXaes, Opened } from "../engine.ts";
  * @throws Error that names what is wrong
  */
 export function requireRightAnswers(coarse: CoarseEngine): void {
+  const [one, other] = [coarse.randomKey(XAES_KEY_BYTES), coarse.randomKey(XAES_KEY_BYTES)];
+  prove("random keys", one?.length === XAES_KEY_BYTES && other !== undefined && !equalPublicBytes(one, other));
   const xaes = coarse.xaes(KEY);
   if (xaes === undefined) throw new Error("it declines keys");
   proveMessages(xaes);

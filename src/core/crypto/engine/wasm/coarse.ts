@@ -140,6 +140,7 @@ export function wasmCoarse(wasm: Wasm, runtime: WasmRuntime): CoarseEngine {
   };
 
   return {
+    randomKey: () => undefined,
     xaes,
     expand(hash, key, info, bytes) {
       if (hash !== "sha512" || key.length > KEY_BYTES || bytes > OUT_BYTES) return undefined;
