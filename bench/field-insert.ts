@@ -21,9 +21,9 @@ export async function insertTable(): Promise<string> {
     const tables = await makeTables(pool);
     await prove(db, tables);
     const rows: string[] = [];
-    for (const rowsAtOnce of [1, 100, 1000]) rows.push(await compared(db, pool, tables, rowsAtOnce));
+    for (const rowsAtOnce of BATCHES) rows.push(await compared(db, pool, tables, rowsAtOnce));
     return [
-      "| 10,000 rows, at once | plain, ms | encrypted, ms | encrypted / plain | CPU of the client |",
+      `| ${ROWS.length} rows, at once | plain, ms | encrypted, ms | encrypted / plain | CPU of the client |`,
       "| ---: | ---: | ---: | ---: | ---: |",
       ...rows,
     ].join("\n");
@@ -81,8 +81,10 @@ async function prove(db: NodePgDatabase, { plain, sealed }: Tables): Promise<voi
   deepStrictEqual(await db.select().from(plain).orderBy(asc(plain.id)), await db.select().from(sealed).orderBy(asc(sealed.id)));
 }
 
+const { BENCH_INSERT_ROWS = "10000", BENCH_INSERT_AT_ONCE = "1,100,1000" } = process.env;
+const BATCHES = BENCH_INSERT_AT_ONCE.split(",").map(Number);
 const ROUNDS = 7;
-const ROWS = Array.from({ length: 10_000 }, (_, id) => ({
+const ROWS = Array.from({ length: Number(BENCH_INSERT_ROWS) }, (_, id) => ({
   id,
   name: `User ${id}`,
   email: `user-${id}@mail.example.org`,

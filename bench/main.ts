@@ -1,6 +1,7 @@
 import { blobTable } from "./blobs.ts";
 import { s3BlobTable } from "./blobs-s3.ts";
 import { compareTable } from "./compare.ts";
+import { engineStreamTable } from "./engine-streams.ts";
 import { engineRowsTable, enginesTable, insertTables } from "./engines.ts";
 import { entrySizeTable } from "./entry-size.ts";
 import { envelopeContests } from "./envelope.ts";
@@ -47,6 +48,7 @@ const NAMED: typeof SUITES = {
   engines: enginesTable,
   "engine-rows": engineRowsTable,
   "engine-inserts": insertTables,
+  "engine-streams": () => engineStreamTable(),
   "tenants-fairness": () => fairnessTable(),
   jobs: () => jobsTable(),
 };

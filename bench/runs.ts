@@ -14,8 +14,24 @@ export interface Run {
 
 /** In the parent: runs a script of this folder. Returns what it printed. */
 export async function outputOf(script: string, ...args: readonly string[]): Promise<string> {
+  return await outputIn({}, script, ...args);
+}
+
+/** What a child runs in, where that is not what its parent runs in. */
+export interface Surroundings {
+  /** The file of another Node. */
+  readonly node?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** In the parent: runs a script like `outputOf`, in other surroundings. */
+export async function outputIn(
+  { node = process.execPath, env }: Surroundings,
+  script: string,
+  ...args: readonly string[]
+): Promise<string> {
   const path = fileURLToPath(new URL(script, import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", path, ...args]);
+  const { stdout } = await promisify(execFile)(node, ["--import", "tsx", path, ...args], { env: { ...process.env, ...env } });
   return stdout;
 }
 
