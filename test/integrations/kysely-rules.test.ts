@@ -4,12 +4,14 @@ import * as kysely from "kysely";
 import {
   type Compilable,
   DummyDriver,
+  ExpressionWrapper,
   type Generated,
   Kysely,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
   sql,
+  TableNode,
 } from "kysely";
 import { jsonArrayFrom } from "kysely/helpers/postgres";
 import { describe, expect, test } from "vitest";
@@ -70,6 +72,9 @@ const db = new Kysely<Database>({
 const other = db.withTables<{ readonly accounts: Users; readonly Users: Users }>();
 const users = db.selectFrom("users").select("users.id");
 const posts = db.selectFrom("posts").select("posts.id");
+const aliased = db.selectFrom("users").select("users.email as address");
+/** A source whose alias gives the columns other names. */
+const renamedUsers = new ExpressionWrapper<Database, "users", Users>(TableNode.create("users")).as<"u">(sql`u(a, b, c)`);
 
 /** What is sent: the statement with its values put in. */
 type Sent = readonly [query: () => Compilable | { compile(executor: typeof db): { sql: string } }, sent: string];
@@ -233,6 +238,14 @@ const SENT: Readonly<Record<string, readonly Sent[]>> = {
       "create unique index by_email on users (email_index)",
     ],
     [() => db.schema.alterTable("users").addColumn("age", "text"), "alter table users add column age text"],
+    [
+      () => db.schema.alterTable("users").alterColumn("email", (column) => column.setDefault(null)),
+      "alter table users alter column email set default null",
+    ],
+    [
+      () => db.schema.alterTable("users").alterColumn("email_index", (column) => column.setDefault("")),
+      "alter table users alter column email_index set default ''",
+    ],
   ],
 };
 
@@ -437,9 +450,23 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     [() => db.selectFrom("users as u").select(sql`row_to_json(u)`.as("i")), /table u/],
     [() => db.selectFrom("users as u").select(sql`row_to_json(u.*)`.as("i")), /table u|all columns/],
     [() => posts.where(sql<boolean>`author in (select id from users where email = ${"x"})`), /table users/],
+    [() => sql`select * from U&"\\0075sers"`, /table users/],
+    [() => aliased.orderBy(sql`address`), /address is encrypted/],
+    [() => aliased.orderBy(sql`lower("address") desc`), /address is encrypted/],
+    [() => aliased.groupBy(sql`address`), /address is encrypted/],
+    [() => aliased.distinctOn(sql`address`), /address is encrypted/],
+    [() => aliased.modifyEnd(sql`order by address`), /address is encrypted/],
+    [() => aliased.modifyEnd(sql`order /* by */ by 1`), /modifier that orders/],
+    [() => aliased.modifyEnd(sql`union select 'x'`), /modifier that orders/],
+    [() => aliased.orderBy(sql`/* first */ 1`), /number/],
+    [() => aliased.orderBy(sql`id, 1`), /number/],
+    [() => aliased.groupBy(sql`-- first\n (1)`), /number/],
+    [() => aliased.distinctOn(sql`1`), /number/],
   ],
   sources: [
     [() => db.selectFrom("posts").innerJoin("users", "users.email", "posts.email").select("users.id"), /other than/],
+    [() => db.selectFrom(renamedUsers).select("u.email"), /alias of users/],
+    [() => posts.innerJoin(renamedUsers, (join) => join.onTrue()), /alias of users/],
     [
       () =>
         db
@@ -508,6 +535,12 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
   schema: [
     [() => db.schema.createView("all_users").as(db.selectFrom("users").selectAll()), /schema/],
     [() => db.schema.createTable("copy").as(db.selectFrom("users").selectAll()), /schema/],
+    [() => db.schema.alterTable("users").alterColumn("email", (column) => column.setDefault("x")), /users\.email.*default/],
+    [() => db.schema.alterTable("users").addColumn("email", "text", (column) => column.defaultTo("x")), /users\.email.*default/],
+    [
+      () => db.schema.createTable("users").addColumn("note", "text", (column) => column.generatedAlwaysAs(sql`plain`)),
+      /users\.note.*default/,
+    ],
   ],
 };
 

@@ -1,6 +1,7 @@
 import { type OperationNode, RawNode, ValueNode } from "kysely";
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { type AdapterOptions, type ColumnIndex, decryptedColumn, notComparable, sharedIndex, sourceOf } from "../encrypted-column.ts";
+import { namesInSql } from "../sql-text.ts";
 import type { Found } from "./scopes.ts";
 
 /** What an adapter does with the rows of a result. */
@@ -58,11 +59,23 @@ export class Outputs implements QueryOutputs {
 
   /** An order or a group by number is one by an output. */
   refuseNumber(node: OperationNode): void {
-    const isNumber = (each: OperationNode): boolean =>
-      ValueNode.is(each) ||
-      (RawNode.is(each) &&
-        (/^\s*\d/.test(each.sqlFragments.join("")) || (/^\s*$/.test(each.sqlFragments.join("")) && each.parameters.every(isNumber))));
+    const isNumber = (each: OperationNode): boolean => {
+      if (!RawNode.is(each)) return ValueNode.is(each);
+      const text = withoutComments(each.sqlFragments.join("?"));
+      return NUMBER_IN_LIST.test(text) || (/^[\s()?,]*$/.test(text) && each.parameters.every(isNumber));
+    };
     if (isNumber(node)) this.refuseAny("an order or a group by number");
+  }
+
+  /** Text of a `sql` template may name an output. @throws `invalid-argument` */
+  refuseNamed(text: string): void {
+    for (const name of this.#columns.keys())
+      if (namesInSql(text, name, false)) throw notComparable(name, "the text of a sql template, which names it");
+  }
+
+  /** Text at the end of the query may order, group or compare what it gives. @throws `invalid-argument` */
+  refuseClause(text: string): void {
+    if (CLAUSE.test(withoutComments(text))) this.refuseAny("the text of a modifier that orders, groups or compares");
   }
 
   /** @throws `invalid-argument` for a condition by a short index on a column that the result lacks */
@@ -112,6 +125,14 @@ function keyOf(row: object, name: string): string {
   throw new EnvelockError("provider-failure", `the result has no column ${name}, which the query selects`, { hint });
 }
 
+function withoutComments(text: string): string {
+  return text.replace(/\/\*.*?\*\/|--[^\n]*/gs, " ");
+}
+
 function squeezed(name: string): string {
   return name.replaceAll("_", "").toLowerCase();
 }
+
+/** A number that stands by itself in a list: databases drop parentheses around it. */
+const NUMBER_IN_LIST = /(?:^|,)[\s(]*\d/;
+const CLAUSE = /\b(?:distinct|except|group|having|intersect|minus|order|ties|union|window)\b/i;

@@ -28,7 +28,7 @@ export function mentionsTable(node: RawNode, tables: GuardedTables): boolean {
 }
 
 /** The text of a template with those that were put into it. Other nodes, which are checked by themselves, are question marks. */
-function rawText({ sqlFragments, parameters }: RawNode): string {
+export function rawText({ sqlFragments, parameters }: RawNode): string {
   return sqlFragments.map((fragment, at) => `${fragment}${textOf(parameters[at])}`).join("");
 }
 

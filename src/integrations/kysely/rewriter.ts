@@ -20,6 +20,7 @@ import {
   ReferenceNode,
   type RootOperationNode,
   SelectionNode,
+  SelectModifierNode,
   SelectQueryNode,
   TableNode,
   UpdateQueryNode,
@@ -30,8 +31,9 @@ import { invalidArgument } from "../../core/base/errors.ts";
 import { comparedIndex, notComparable, sharedIndex } from "../encrypted-column.ts";
 import { isNode, isRoot, nodesIn, partsOf, starOf } from "./nodes.ts";
 import { Outputs, type QueryOutputs } from "./outputs.ts";
-import { checkRawText, mentionsTable } from "./raw-text.ts";
+import { checkRawText, mentionsTable, rawText } from "./raw-text.ts";
 import { isSchemaKind, type Place, placesOf, refusedKind } from "./rules.ts";
+import { checkDefaults } from "./schema-statements.ts";
 import { columnAt, columnName, type Found, type Scope, sourceCalled, sourcesOf } from "./scopes.ts";
 import type { GuardedTables } from "./tables.ts";
 import { encryptedInsert, encryptedUpdate, renamed } from "./writes.ts";
@@ -53,6 +55,7 @@ export function rewritten(root: RootOperationNode, tables: GuardedTables): Rewri
   if (isSchemaKind(root.kind)) {
     for (const node of nodesIn(root))
       if (isQuery(node) && touches(node, tables)) throw unknownNode("a query in a statement about the schema");
+    checkDefaults(root, tables);
     return { node: root, outputs };
   }
   const node = new Rewriting(tables, outputs).node(root, { scopes: [], place: "outer", isOutermost: true, targets: [], isConflict: false });
@@ -100,6 +103,7 @@ class Rewriting {
     if (OutputNode.is(node)) return this.#parts(node, { ...at, scopes: [...at.scopes, pseudoTables(at.targets)] });
     if (OrderByItemNode.is(node)) this.#outputs.refuseNumber(node.orderBy);
     if (GroupByItemNode.is(node)) this.#outputs.refuseNumber(node.groupBy);
+    if (SelectModifierNode.is(node) && at.scopes.length === 1) this.#refuseClause(node);
     if (CommonTableExpressionNode.is(node)) this.#refuseHiding(node);
     if ((AggregateFunctionNode.is(node) || FunctionNode.is(node)) && !/^[\w.]+$/.test(node.func))
       throw unknownNode(`the function ${node.func}`);
@@ -113,6 +117,7 @@ class Rewriting {
     const isOutermost = inner.isOutermost && node.setOperations === undefined;
     const position = { ...inner, isOutermost, keepsAll: isOutermost ? keepsAll(node) : "a nested query" };
     const selected = this.#parts(node, position, at);
+    for (const each of isOutermost ? (node.distinctOn ?? []) : []) this.#outputs.refuseNumber(each);
     if (isOutermost && (node.frontModifiers ?? []).length > 0) this.#outputs.refuseAny("a query with `distinct`");
     if (node.explain !== undefined) this.#outputs.forget();
     return selected;
@@ -240,6 +245,7 @@ class Rewriting {
 
   #raw(node: RawNode, at: Position): OperationNode {
     checkRawText(node, at.scopes, this.#tables);
+    this.#outputs.refuseNamed(rawText(node));
     const isAlone = at.scopes.length === 0;
     if (isAlone && node.parameters.some((each) => touches(each, this.#tables))) {
       throw invalidArgument(
@@ -260,6 +266,10 @@ class Rewriting {
   #count(node: AggregateFunctionNode, at: Position): OperationNode {
     const isOfRows = node.aggregated.every((each) => starOf(each) !== undefined);
     return this.#parts(isOfRows ? { ...node, aggregated: [] } : node, at, at, isOfRows ? { aggregated: node.aggregated } : {});
+  }
+
+  #refuseClause({ rawModifier }: SelectModifierNode): void {
+    if (rawModifier !== undefined) this.#outputs.refuseClause(RawNode.is(rawModifier) ? rawText(rawModifier) : "");
   }
 
   #refuseHiding({ name }: CommonTableExpressionNode): void {

@@ -157,7 +157,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     name: "sql",
-    says: "`sql` templates: what is put in is checked as any expression. Text that names an encrypted table or column is refused.",
+    says: "`sql` templates: what is put in is checked as any expression. Text that names an encrypted table, column or output is refused.",
     handling: "checked",
     kinds: {
       RawNode: [
@@ -288,7 +288,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     name: "schema",
-    says: "Statements about the schema: passed, unless a query in them names a table with encrypted columns.",
+    says: "Statements about the schema: passed, unless a query in them names a table with encrypted columns, or an encrypted column gets a default.",
     handling: "schema",
     kinds: Object.fromEntries(
       [

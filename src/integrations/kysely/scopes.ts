@@ -44,7 +44,13 @@ function sourceOf(node: OperationNode, tables: GuardedTables): Source {
   if (name !== undefined && PSEUDO_TABLES.has(folded(name))) {
     throw invalidArgument(`a table cannot be called ${name} in a query of encrypted columns`, "Give it another alias.");
   }
-  return { name, schema: undefined, table: TableNode.is(node.node) ? tables.find(node.node.table) : undefined };
+  const table = TableNode.is(node.node) ? tables.find(node.node.table) : undefined;
+  if (table !== undefined && name === undefined)
+    throw invalidArgument(
+      `the alias of ${table.name} is no plain name, and may rename its columns`,
+      "Give it an alias that is a plain name.",
+    );
+  return { name, schema: undefined, table };
 }
 
 /**
