@@ -4,6 +4,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { rewrittenArguments } from "../../src/integrations/prisma/arguments.ts";
 import { isRecord, modelCalled, modelsOf } from "../../src/integrations/prisma/models.ts";
+import { decryptedResult } from "../../src/integrations/prisma/results.ts";
 import { type ArgumentRole, NESTED_WRITES, OPERATION_RULES, ruleOf } from "../../src/integrations/prisma/rules.ts";
 import { ROOT } from "../docs/code-blocks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
@@ -29,7 +30,7 @@ const SCHEMA = {
     ],
   },
   Post: { fields: [field("id", "Int"), field("title"), field("data", "Json"), field("author", "User", "object")] },
-  Profile: { fields: [field("id", "Int"), field("bio"), field("where"), field("data"), field("user", "User", "object")] },
+  Profile: { fields: [field("id", "Int"), field("bio"), field("where"), field("data"), field("is"), field("user", "User", "object")] },
 };
 const models = modelsOf(
   { _runtimeDataModel: { models: SCHEMA } },
@@ -248,6 +249,16 @@ describe("nested writes", () => {
   });
 });
 
+test("a filter of a relation whose model has a field with the name of a quantifier is refused where it may be either", async () => {
+  for (const profile of [{ is: "x" }, { is: null }, { is: { bio: null } }, { is: { is: "x" }, isNot: null }])
+    expect(await refusal(() => sent("findMany", { where: { profile } }))).toMatchObject({
+      code: "invalid-argument",
+      hint: expect.stringContaining("AND: [{ is: "),
+    });
+  expect(sent("findMany", { where: { profile: { AND: [{ is: "x" }], bio: null } } })).toBeTruthy();
+  expect(sent("findMany", { where: { posts: { some: { id: 1 } } } })).toBeTruthy();
+});
+
 test("rows of other values can be dropped only where all are given", async () => {
   for (const args of [
     { take: 1 },
@@ -260,6 +271,19 @@ test("rows of other values can be dropped only where all are given", async () =>
     expect((await refusal(() => sent("findMany", { where: { name: "ada" }, ...args }))).message).toMatch(/short/);
   }
   expect(sent("findMany", { where: { AND: [{ name: "ada" }] }, select: { name: true } })).toBeTruthy();
+});
+
+test("records that lack the field by which a short index is checked, because the client omits it, are not dropped in silence", async () => {
+  const index = {
+    name: "nameIndex",
+    cipher: { ...short, isSameToIndex: (a: string, b: string) => a === b },
+    isUnique: false,
+    hasGaps: false,
+  };
+  const opened = (records: unknown) =>
+    decryptedResult(models, modelCalled(models, "User"), records, [{ field: "name", index, wanted: ["ada"] }], {});
+  expect(opened([{ name: "~ada" }, { name: "~ann" }, { name: null }])).toEqual([{ name: "ada" }]);
+  expect((await refusal(() => opened([{ id: 1 }]))).message).toMatch(/omits/);
 });
 
 test("the table of docs/recipes/prisma.md is that of the rules", () => {

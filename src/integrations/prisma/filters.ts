@@ -44,6 +44,13 @@ export function rewrittenWhere(models: Models, model: Model, where: unknown, at:
 function relatedWhere(models: Models, target: Model, filter: unknown, at: FilterPosition): unknown {
   const inner = { ...at, keepsAll: at.keepsAll ?? "a condition on a relation" };
   if (!isRecord(filter)) return filter;
+  for (const key of Object.keys(filter)) {
+    if (!QUANTIFIERS.has(key) || !target.fields.has(key)) continue;
+    throw invalidArgument(
+      `whether \`${key}\` is a field of ${target.name} or says which records of the relation are meant is not certain`,
+      `Write the condition on the field as { AND: [{ ${key}: … }] }.`,
+    );
+  }
   const isQuantified = Object.keys(filter).every((key) => QUANTIFIERS.has(key));
   return isQuantified
     ? mappedRecord(filter, (_, where) => rewrittenWhere(models, target, where, inner))

@@ -1,4 +1,4 @@
-import { type AdapterOptions, decryptedColumn, sourceOf } from "../encrypted-column.ts";
+import { type AdapterOptions, decryptedColumn, sharedIndex, sourceOf } from "../encrypted-column.ts";
 import type { DroppedRecords } from "./filters.ts";
 import { isRecord, type Model, type Models } from "./models.ts";
 
@@ -15,6 +15,7 @@ export function decryptedResult(
   return opened.filter((record) =>
     drops.every(({ field, index: { cipher }, wanted }) => {
       const value = isRecord(record) ? record[field] : undefined;
+      if (value === undefined) throw sharedIndex(`${model.name}.${field}`, "a query that does not give the field: the client omits it");
       return typeof value === "string" && wanted.some((each) => cipher.isSameToIndex?.(value, each) ?? false);
     }),
   );
