@@ -12,7 +12,10 @@ import { parseToken } from "../core/format/token.ts";
 export interface TokenCipher<T> {
   encrypt(value: T): string;
   decrypt(token: string): T;
-  /** What a field made with `migrating: "plaintext-allowed"` has. Where it is there, plaintext in the column is read too. */
+  /**
+   * What a field made with `migrating: "plaintext-allowed"` has. Where it is there, plaintext in the column is read too. A cipher of your
+   * own around such a field must have it: by it alone an adapter knows that rows may lack their index.
+   */
   decryptOrPlaintext?(stored: T | string): { readonly value: T; readonly was: "token" | "plaintext" };
 }
 

@@ -248,6 +248,23 @@ export function prismaCases(open: () => Promise<string>): void {
     expect(await after.shared.findFirst({ where: { email: "legacy@example.org" } })).toMatchObject({ id, email: "legacy@example.org" });
   });
 
+  test("where every record has its index, those of before are found while a field is being encrypted, and none can be doubled", async () => {
+    const moving = plain.$extends(
+      encryptedFields({ User: { email: { cipher: ciphers.migratingEmail, indexColumn: "emailIndex", indexFilled: true } } }),
+    );
+    const [legacy, fresh] = ["legacy@example.org", "fresh@example.org"];
+    const { id } = await plain.user.create({ data: { email: legacy, emailIndex: ciphers.migratingEmail.blindIndex(legacy) } });
+    const { id: second } = await moving.user.create({ data: { email: fresh } });
+    try {
+      expect(await moving.user.findFirst({ where: { email: legacy } })).toMatchObject({ id, email: legacy });
+      expect(await moving.user.count({ where: { email: { in: [legacy, fresh] } } })).toBe(2);
+      for (const email of [legacy, fresh]) await expect(moving.user.create({ data: { email } })).rejects.toMatchObject({ code: "P2002" });
+      await expect(moving.user.update({ where: { id: second }, data: { email: legacy } })).rejects.toMatchObject({ code: "P2002" });
+    } finally {
+      await plain.user.deleteMany({ where: { id: { in: [id, second] } } });
+    }
+  });
+
   test("another tenant's cipher opens nothing", async () => {
     current = await testCiphers("globex");
     try {

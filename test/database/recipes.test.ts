@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { pgTable, serial } from "drizzle-orm/pg-core";
+import { type Generated, Kysely, type KyselyPlugin, PostgresDialect } from "kysely";
 import { Pool } from "pg";
 import { afterAll, describe, expect, test } from "vitest";
 import { DataKeys, memoryStore } from "../../src/fields/index.ts";
@@ -14,6 +15,7 @@ import { expectExampleRuns } from "../docs/example-programs.ts";
 import { openSqlite } from "../stores/sqlite-database.ts";
 import { kek } from "../support/keks.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { untyped } from "../support/untyped.ts";
 
 // Recipes that hold statements for a database, run as they are printed.
 
@@ -36,6 +38,46 @@ async function recipe(page: string, name: string): Promise<Readonly<Record<strin
 }
 
 const open = (): DataKeys => new DataKeys({ keyring: new Keyring(kek()), store: memoryStore(), announceMs: 0 });
+
+interface Customers {
+  readonly customers: { readonly id: Generated<string>; readonly email: string; readonly email_index: Generated<string> };
+}
+
+test("with the index first, a lookup finds all rows and no address is taken twice, from the first token to the last", async () => {
+  const { fillIndexes, readingBoth, plugin } = await recipe("docs/recipes/encrypt-an-existing-application.md", "fillIndexes");
+  const email = await open().field({
+    ...{ table: "customers", column: "email", migrating: "plaintext-allowed" },
+    blindIndex: { bits: 128, normalise: "caseless" },
+  });
+  await pool.query(
+    "create table customers (id bigint generated always as identity primary key, email text not null, email_index text unique)",
+  );
+  await pool.query("insert into customers (email) values ('Ada@example.org'), ('bob@example.org')");
+  await fillIndexes?.(pool, email);
+  await pool.query("alter table customers alter column email_index set not null");
+  const stored = async (): Promise<number> =>
+    (await pool.query("select count(*)::int as n from customers where email like '%@%'")).rows[0].n;
+  for (const [cipher, plaintexts] of [
+    [await readingBoth?.(email), 3],
+    [email, 3],
+  ] as const) {
+    const plugins = [untyped<KyselyPlugin>(await plugin?.(cipher))];
+    const db = new Kysely<Customers>({ dialect: new PostgresDialect({ pool }), plugins });
+    const address = `new-${plaintexts}-${cipher === email}@example.org`;
+    await db.insertInto("customers").values({ email: address }).execute();
+    for (const taken of ["ADA@example.org", "bob@example.org", address])
+      await expect(db.insertInto("customers").values({ email: taken }).execute()).rejects.toMatchObject({ code: "23505" });
+    const found = await db
+      .selectFrom("customers")
+      .select("email")
+      .where("email", "in", ["ada@example.org", address])
+      .orderBy("id")
+      .execute();
+    expect(found).toEqual([{ email: "Ada@example.org" }, { email: address }]);
+    expect(await stored()).toBe(plaintexts);
+  }
+  await pool.query("drop table customers");
+});
 
 describe("a job that re-encrypts a column", () => {
   test("of text runs by the statements of the operations page", async () => {
