@@ -308,7 +308,7 @@ export class AzureEmulator extends LoopbackEmulator<LoggedRequest, OwnFault> {
    * @returns `http://127.0.0.1:<port>`
    */
   async serveManagedIdentity(principal: Principal = this.owner): Promise<string> {
-    const endpoint = await ManagedIdentityEndpoint.start(principal);
+    const endpoint = await ManagedIdentityEndpoint.start(principal, this.#clock);
     this.#endpoints.push(endpoint);
     return endpoint.url;
   }

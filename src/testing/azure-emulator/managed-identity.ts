@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Clock } from "../../core/base/clock.ts";
 import { anyRequest, urlOf } from "../emulator/any-request.ts";
 import type { Principal } from "./principals.ts";
 
@@ -9,14 +10,16 @@ import type { Principal } from "./principals.ts";
 export class ManagedIdentityEndpoint {
   readonly #server: Server;
   readonly #principal: Principal;
+  readonly #clock: Clock;
 
-  private constructor(principal: Principal) {
+  private constructor(principal: Principal, clock: Clock) {
     this.#principal = principal;
+    this.#clock = clock;
     this.#server = createServer(anyRequest((request, response) => this.#answer(request, response)));
   }
 
-  static async start(principal: Principal): Promise<ManagedIdentityEndpoint> {
-    const endpoint = new ManagedIdentityEndpoint(principal);
+  static async start(principal: Principal, clock: Clock): Promise<ManagedIdentityEndpoint> {
+    const endpoint = new ManagedIdentityEndpoint(principal, clock);
     await new Promise<void>((resolve) => endpoint.#server.listen(0, "127.0.0.1", resolve));
     return endpoint;
   }
@@ -36,6 +39,7 @@ export class ManagedIdentityEndpoint {
     const { metadata } = request.headers;
     const resource = url?.searchParams.get("resource") ?? undefined;
     const isKnown = url?.pathname.startsWith("/metadata/identity/oauth2/token") === true && metadata === "true";
+    response.setHeader("date", new Date(this.#clock.unixMs()).toUTCString());
     response.setHeader("content-type", "application/json");
     if (!isKnown || resource === undefined) {
       response.writeHead(400).end('{"error":"invalid_request"}');

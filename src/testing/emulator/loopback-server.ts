@@ -72,7 +72,7 @@ export interface EmulatedService<Entry extends LogEntry, OwnFault> {
   /** @returns the answer in place of the service's; undefined if the service is to answer */
   meet(fault: OwnFault, request: ServedRequest, entry: Entry): Promise<RawAnswer | undefined>;
 
-  /** The headers that every answer of the service has. */
+  /** The headers that every answer of the service has. `date` follows the emulator's clock unless it is among them. */
   headersOf(entry: Entry): Readonly<Record<string, string>>;
 }
 
@@ -149,7 +149,8 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     const { method = "", headers, url: target = "/" } = message;
     const url = urlOf(message, `https://${this.host}`);
     if (url === undefined) {
-      response.writeHead(400, { "content-type": "application/json" }).end('{"error":"the target of the request is no path"}');
+      const headers = { date: this.#date, "content-type": "application/json" };
+      response.writeHead(400, headers).end('{"error":"the target of the request is no path"}');
       return;
     }
     const head = { method, url, target, headers };
@@ -168,6 +169,11 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
     const cut = fault !== undefined && isOwn<OwnFault>(fault) ? this.#service.uploadCut?.(fault) : undefined;
     const bytes = cut === undefined ? await bytesOf(message, mostBodyBytes) : await uploadCutAfter(message, cut);
     if (bytes !== undefined) await this.#respond({ ...beginning, bytes }, entry, fault, response);
+  }
+
+  /** The `date` header by the emulator's clock. Node's own would have the machine's time. */
+  get #date(): string {
+    return new Date(this.#options.clock.unixMs()).toUTCString();
   }
 
   #logged(request: ServedRequest, response: ServerResponse): Entry {
@@ -203,7 +209,7 @@ export class LoopbackServer<Entry extends LogEntry, OwnFault = never> {
       return;
     }
     entry.status = answer.status;
-    const headers = { ...this.#service.headersOf(entry), ...answer.headers };
+    const headers = { date: this.#date, ...this.#service.headersOf(entry), ...answer.headers };
     if (fault === "endless") {
       response.writeHead(answer.status, withoutLength(headers));
       return await writeUntilClosed(response, text);

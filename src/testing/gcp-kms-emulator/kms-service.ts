@@ -57,8 +57,7 @@ export class KmsService implements EmulatedService<LoggedRequest, OwnFault> {
   }
 
   headersOf(): Readonly<Record<string, string>> {
-    const date = new Date(this.#state.clock.unixMs()).toUTCString();
-    return { "content-type": "application/json; charset=UTF-8", "cache-control": "private", date };
+    return { "content-type": "application/json; charset=UTF-8", "cache-control": "private" };
   }
 
   async meet(fault: OwnFault, request: ServedRequest, entry: LoggedRequest): Promise<RawAnswer> {
