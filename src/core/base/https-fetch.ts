@@ -1,5 +1,4 @@
-import { once } from "node:events";
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { concatBytes } from "./bytes.ts";
 import { invalidArgument } from "./errors.ts";
@@ -105,13 +104,29 @@ async function answered(url: string, asked: HttpsFetchRequest, agent: HttpAgent)
     });
     request.end(body);
     try {
-      const [response]: readonly IncomingMessage[] = await once(request, "response");
-      request.on("error", () => {}); // the stream of the answer reports what breaks from here on
-      if (response !== undefined) return response;
+      return await headOf(request);
     } catch (error) {
       if (!request.reusedSocket || !isReset(error)) throw error;
     }
   }
+}
+
+/**
+ * Waits for the head of the answer. What comes with it in the same packet may be no HTTP: Node then reports an error of the request, which
+ * is handed on to the answer. The answer itself would only say that it broke off.
+ */
+function headOf(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let answer: IncomingMessage | undefined;
+    request.once("response", (response: IncomingMessage) => {
+      answer = response;
+      resolve(response);
+    });
+    request.on("error", (error) => {
+      answer?.destroy(error);
+      reject(error);
+    });
+  });
 }
 
 function isReset(error: unknown): boolean {
@@ -123,6 +138,7 @@ function bytesUpTo(response: IncomingMessage, most: number): Promise<Uint8Array 
   const parts: Uint8Array[] = [];
   let bytes = 0;
   return new Promise((resolve, reject) => {
+    if (response.errored !== null) throw response.errored;
     if (response.readableFlowing !== null || response.destroyed) throw new Error("the answer is being read already, or was broken off");
     response.on("data", (part: Uint8Array) => {
       bytes += part.length;
