@@ -1,6 +1,6 @@
 import { EnvelockError, type EnvelockErrorOptions, type ErrorCode } from "../../src/core/base/errors.ts";
 import { fieldOf, textFieldOf } from "../http/fields.ts";
-import { isCertificateError, isSocketError, TransportError, wordOf } from "../http/transport-failures.ts";
+import { isCertificateError, isSocketError, isUnreadable, TransportError, wordOf } from "../http/transport-failures.ts";
 
 /** The request that was made of the service. */
 export interface Asked {
@@ -178,6 +178,7 @@ function transportFailure(error: unknown, answer: Answer | undefined, { operatio
     const hint = "if a proxy or vault of your own has its own authority, name that in client.tlsOptions.ca";
     return failed("unavailable", "the vault's certificate is not trusted", { detail: "tls", retryable: false, hint });
   }
+  if (isUnreadable(code)) return failed("provider-failure", "the answer cannot be read", { detail: "transport", retryable: true });
   if (code === "PARSE_ERROR" || answer !== undefined) {
     return failed("provider-failure", "the answer broke off or is not what is documented", { detail: "broken-answer", retryable: true });
   }

@@ -1,8 +1,8 @@
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { fieldOf, textFieldOf } from "./fields.ts";
 
-/** A fault below HTTP, as a `detail`. */
-export type TransportFault = "dns" | "tls" | "connection" | "client";
+/** A fault below HTTP, as a `detail`. `transport` is an answer that cannot be read. */
+export type TransportFault = "dns" | "tls" | "connection" | "transport" | "client";
 
 /** Copies the parts of a client's error that may be shown: its code, without the request that it may hold. */
 export class TransportError extends Error {
@@ -26,9 +26,10 @@ export function transportFailure(error: unknown, what: string): EnvelockError {
   const code = socketCodeOf(error);
   const fault = transportFaultOf(code);
   const [message, hint] = FAULTS[fault];
-  return new EnvelockError(fault === "client" ? "provider-failure" : "unavailable", `${what}: ${message} (${code})`, {
+  const isOfAnswer = fault === "client" || fault === "transport";
+  return new EnvelockError(isOfAnswer ? "provider-failure" : "unavailable", `${what}: ${message} (${code})`, {
     detail: fault,
-    retryable: fault === "connection" || fault === "dns",
+    retryable: fault === "connection" || fault === "dns" || fault === "transport",
     hint,
     cause: new TransportError(code),
   });
@@ -37,7 +38,13 @@ export function transportFailure(error: unknown, what: string): EnvelockError {
 export function transportFaultOf(code: string): TransportFault {
   if (/^(?:ENOTFOUND|EAI_AGAIN)$/.test(code)) return "dns";
   if (isCertificateError(code)) return "tls";
+  if (isUnreadable(code)) return "transport";
   return isSocketError(code) || code.startsWith("UND_ERR_") ? "connection" : "client";
+}
+
+/** Whether a code says that an answer is no HTTP, has too many headers or does not unpack: of Node's client, of the global `fetch`, of zlib. */
+export function isUnreadable(code: string): boolean {
+  return /^(?:HPE_|Z_|UND_ERR_(?:HEADERS_OVERFLOW|RES_))/.test(code);
 }
 
 export function isCertificateError(code: string): boolean {
@@ -74,6 +81,7 @@ const FAULTS: Readonly<Record<TransportFault, readonly [message: string, hint: s
     "give a `fetch` that trusts the authority of that certificate, such as httpsFetch({ ca }) of envelock/node",
   ],
   connection: ["the connection failed", "check host and port, that the service runs there, and firewalls and proxies on the way"],
+  transport: ["the answer cannot be read", "look for a proxy or gateway that changes what the service answers"],
   client: ["the client failed", "look at the code in brackets: the request was not sent, or its answer could not be read"],
 };
 const MAX_DEPTH = 4;

@@ -35,6 +35,15 @@ export function transportCases(): readonly ErrorCase<"reset" | "hang" | "garbage
       detail: "transport",
       retryable: true,
     },
+    {
+      row: "an answer above 64 KiB",
+      what: "a header of 40 kB",
+      fault: { status: 200, text: "{}", headers: { x: "a".repeat(40_000) } },
+      code: "provider-failure",
+      detail: "transport",
+      retryable: true,
+      hint: /proxy or gateway/,
+    },
     ...[302, 307].map((status) => ({
       row: "a redirect",
       what: `${status}`,
