@@ -1,5 +1,6 @@
 import { isTextOfAtMost } from "../../src/core/base/bytes.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
+import { formHint, type WrongForm } from "../http/form-hint.ts";
 
 /** The key service of a region. */
 export interface RegionalService {
@@ -28,10 +29,9 @@ export interface EndpointTraits {
 export function parseKeyArn(what: string, text: unknown): KeyArn {
   const [whole, partition, region, account, id] = (isTextOfAtMost(MAX_ARN_BYTES, text) ? KEY_ARN.exec(text) : null) ?? [];
   if (whole === undefined || region === undefined || account === undefined || id === undefined) {
-    const isAlias = typeof text === "string" && text.includes("alias/");
     throw invalidArgument(
       `${what} is the ARN of a key, such as arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab`,
-      isAlias ? "an alias can be moved to another key: give the ARN that describe-key names" : undefined,
+      formHint(text, WRONG_KEYS, "copy it from: aws kms describe-key --key-id <key> --query KeyMetadata.Arn"),
     );
   }
   if (partition === "aws" || partition === "aws-cn" || partition === "aws-us-gov") return { text: whole, partition, region, account, id };
@@ -61,7 +61,10 @@ export function originOf(
 /** @throws `invalid-argument` unless it is a role's ARN */
 export function checkedRoleArn(arn: unknown): string {
   if (isTextOfAtMost(MAX_ARN_BYTES, arn) && ROLE_ARN.test(arn)) return arn;
-  throw invalidArgument("roleArn is the ARN of a role, such as arn:aws:iam::111122223333:role/orders");
+  throw invalidArgument(
+    "roleArn is the ARN of a role, such as arn:aws:iam::111122223333:role/orders",
+    formHint(arn, WRONG_ROLES, "copy it from: aws iam get-role --role-name <role> --query Role.Arn"),
+  );
 }
 
 const MAX_ARN_BYTES = 400;
@@ -69,3 +72,14 @@ const REGION = /^[a-z]{2}(?:-[a-z]{2,12}){1,3}-\d{1,2}$/;
 const KEY_ARN =
   /^arn:([a-z-]{1,20}):kms:([a-z]{2}(?:-[a-z]{2,12}){1,3}-\d{1,2}):(\d{12}):key\/((?:mrk-)?[0-9a-f][0-9a-f-]{30,62}[0-9a-f])$/;
 const ROLE_ARN = /^arn:aws(?:-cn|-us-gov)?:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
+const WRONG_KEYS: readonly WrongForm[] = [
+  [/alias\//, "an alias can be moved to another key: give the ARN that describe-key names"],
+  [/#/, "leave out `#` and what follows it, which names the key material of one wrap"],
+  [/^(?:key\/)?(?:mrk-)?[0-9a-f-]{32,36}$/i, "an id alone names no region and account: give the ARN that describe-key names"],
+  [/^arn:[a-z-]*:(?!kms:)/, "this is the ARN of something else: give that of a KMS key"],
+  [/^arn:[a-z-]*:kms::/, "the region is missing in it"],
+];
+const WRONG_ROLES: readonly WrongForm[] = [
+  [/:assumed-role\//, "this is a session of a role: give the ARN of the role itself, arn:aws:iam::<account>:role/<role>"],
+  [/:(?:user|root|group)\b/, "only a role can be assumed"],
+];

@@ -1,5 +1,6 @@
 import { isTextOfAtMost } from "../../src/core/base/bytes.ts";
 import { invalidArgument } from "../../src/core/base/errors.ts";
+import { formHint, type WrongForm } from "../http/form-hint.ts";
 
 /**
  * The whole name of a key, as it was configured: a project has an id and a number, and only the one that is configured is compared with.
@@ -10,7 +11,7 @@ export function checkedKeyName(key: unknown): string {
   if (isTextOfAtMost(MAX_NAME_BYTES, key) && KEY_NAME.test(key)) return key;
   throw invalidArgument(
     "key is the whole name of a key: projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>",
-    isTextOfAtMost(MAX_NAME_BYTES, key) && key.includes("/cryptoKeyVersions/") ? "leave the version out" : undefined,
+    formHint(key, WRONG_KEYS, "copy it from: gcloud kms keys list --keyring <ring> --location <location> --format 'value(name)'"),
   );
 }
 
@@ -36,3 +37,10 @@ export function versionName(key: string, version: number): string {
 const KEY_NAME = /^projects\/[a-z0-9][a-z0-9.:-]{0,99}\/locations\/[a-z0-9-]{1,63}\/keyRings\/[\w-]{1,63}\/cryptoKeys\/[\w-]{1,63}$/;
 const LOCATION = /^projects\/[a-z0-9][a-z0-9.:-]{0,99}\/locations\/[a-z0-9-]{1,63}$/;
 const MAX_NAME_BYTES = 480;
+const WRONG_KEYS: readonly WrongForm[] = [
+  [/\/cryptoKeyVersions\b/, "leave the version out"],
+  [/^(?:https?:)?\/\//, "leave out the host: the name begins with projects/"],
+  [/^\/|\/$/, "leave out the slash at its beginning or end"],
+  [/\/keyRings\/[^/]+$/, "this is a key ring: add /cryptoKeys/<key>"],
+  [/^projects\/[^/]*[A-Z]/, "give the id or the number of the project, not its display name"],
+];

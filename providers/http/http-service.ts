@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type HttpFetch, type HttpFetchAnswer, WHOLE_READERS } from "../../src/core/base/http-fetch.ts";
 import { attempt } from "./attempt.ts";
+import { formHint, type WrongForm } from "./form-hint.ts";
 import { transportFailure } from "./transport-failures.ts";
 
 /** The options of every provider over HTTP. */
@@ -155,10 +156,16 @@ function waitOf(text: string | undefined, clock: Clock): number | undefined {
 function checkedOrigin(origin: string, plainHosts: readonly string[]): string {
   const url = typeof origin === "string" && URL.canParse(origin) ? new URL(origin) : undefined;
   if (url === undefined || origin.replace(/\/$/, "") !== url.origin)
-    throw invalidArgument("an endpoint is an origin such as https://vault.example:8200, without a path or user");
+    throw invalidArgument(
+      "an endpoint is an origin such as https://vault.example:8200, without a path or user",
+      formHint(origin, WRONG_ORIGINS, "give scheme, host and port, and nothing else"),
+    );
   const mayBePlain = ["127.0.0.1", "[::1]", "localhost", ...plainHosts].includes(url.hostname);
   if (url.protocol === "https:" || (url.protocol === "http:" && mayBePlain)) return url.origin;
-  throw invalidArgument("an endpoint must be https: it is shown data keys and credentials; http is for loopback alone");
+  throw invalidArgument(
+    "an endpoint must be https: it is shown data keys and credentials; http is for loopback alone",
+    "serve it over TLS; for a private certificate authority give httpsFetch({ ca }) of envelock/node as `fetch`",
+  );
 }
 
 function redirected(what: string): EnvelockError {
@@ -177,6 +184,11 @@ function tooLong(what: string): EnvelockError {
 
 /** The form `Sun, 06 Nov 1994 08:49:37 GMT`, because `Date.parse` takes much else. RFC 9110 §5.6.7 */
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+const WRONG_ORIGINS: readonly WrongForm[] = [
+  [/^\w+:\/\/[^/]*@/, "leave out user and password: credentials have an option of their own"],
+  [/^https?:\/\/[^/?#]+[/?#]./, "leave out what follows host and port"],
+  [/^[\w.-]+(?::\d+)?(?:\/|$)/, "begin it with https://"],
+];
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const MAX_ANSWER_BYTES = 65_536;
