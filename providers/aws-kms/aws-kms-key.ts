@@ -210,7 +210,8 @@ function partsOf(keyId: string, ownArns: ReadonlySet<string>): KeyIdParts | unde
   return ownArns.has(arn) && (materialId === undefined || MATERIAL_ID.test(materialId)) ? { arn, materialId } : undefined;
 }
 
-const KMS_KEY_OPTIONS: OptionNames<AwsKmsKeyOptions> = {
+/** The names of {@link AwsKmsKeyOptions}, for the doctor too. */
+export const KMS_KEY_OPTIONS: OptionNames<AwsKmsKeyOptions> = {
   ...CONNECTION_OPTIONS,
   keyArn: true,
   keyType: true,

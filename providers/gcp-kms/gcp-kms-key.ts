@@ -102,7 +102,14 @@ function checkedVersion(version: unknown): number {
   throw invalidArgument("version is the number of the version that wraps, which an rsa key needs: it has no primary version");
 }
 
-const KEY_OPTIONS: OptionNames<GcpKmsKeyOptions> = { ...CONNECTION_OPTIONS, key: true, keyType: true, version: true, verifyVersion: true };
+/** The names of {@link GcpKmsKeyOptions}, for the doctor too. */
+export const KEY_OPTIONS: OptionNames<GcpKmsKeyOptions> = {
+  ...CONNECTION_OPTIONS,
+  key: true,
+  keyType: true,
+  version: true,
+  verifyVersion: true,
+};
 const NAME = "gcp-kms";
 const MAX_WRAPPED_BYTES = 4096;
 const MAX_VERSION = 999_999_999;

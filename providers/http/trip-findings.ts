@@ -3,7 +3,7 @@ import type { Clock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
-import type { Findings } from "./findings.ts";
+import { type Findings, optional } from "./findings.ts";
 
 /** The last checks of every doctor, in this order. */
 export type TripCheck = "wrap" | "unwrap" | "context" | "latency";
@@ -20,20 +20,27 @@ export interface Trip {
   readonly contextAdvice: string;
   /** The key context of both ways; a service may allow no other. Default: none. */
   readonly keyContext?: Readonly<Record<string, string>>;
+  /** Asks without a wrapped key whether the caller may unwrap, for one that may not wrap. Default: it is not asked. */
+  mayUnwrap?(): Promise<boolean>;
 }
 
 /** Wraps and unwraps 32 random bytes, tries another context, and measures an unwrap. */
 export async function tripFindings(
-  { provider, clock, bindsContext, contextAdvice, keyContext = {} }: Trip,
+  { provider, clock, bindsContext, contextAdvice, keyContext = {}, mayUnwrap }: Trip,
   findings: TripNotes,
 ): Promise<void> {
   const right: WrapOptions = { keyContext, wrapAad: () => utf8("envelock/doctor/right") };
   const wrong: WrapOptions = { keyContext, wrapAad: () => utf8("envelock/doctor/wrong") };
   const dek = crypto.getRandomValues(new Uint8Array(DATA_KEY_BYTES));
   try {
-    const recipient = await findings.try("wrap", () => provider.wrap(dek, right));
-    if (recipient === undefined) {
-      findings.skip(["unwrap", "context", "latency"], "nothing was wrapped");
+    let recipient: Recipient;
+    try {
+      recipient = await provider.wrap(dek, right);
+    } catch (error) {
+      findings.failWith("wrap", error);
+      const isDenied = error instanceof EnvelockError && error.code === "access-denied";
+      await rightFinding(isDenied ? mayUnwrap : undefined, findings);
+      findings.skip(["context", "latency"], "nothing was wrapped");
       return;
     }
     findings.ok("wrap", `wrapped by ${recipient.keyId}`);
@@ -56,6 +63,14 @@ export async function tripFindings(
     wipe(dek);
     await provider.close();
   }
+}
+
+/** The right to unwrap where nothing was wrapped, such as that of a caller which only reads. */
+async function rightFinding(mayUnwrap: Trip["mayUnwrap"], findings: TripNotes): Promise<void> {
+  const isAllowed = mayUnwrap === undefined ? undefined : await optional(mayUnwrap);
+  if (isAllowed === undefined) findings.skip(["unwrap"], "nothing was wrapped");
+  else if (isAllowed) findings.ok("unwrap", "the caller may unwrap; nothing was wrapped to try it with");
+  else findings.fail("unwrap", "the caller may not unwrap", "grant the right to unwrap, if this identity is to read");
 }
 
 async function contextFinding(

@@ -163,7 +163,14 @@ function checkedId(id: string): string {
   throw invalidArgument(`id has 1 to ${MAX_ID_BYTES} bytes of well-formed text, without #`);
 }
 
-const TRANSIT_KEY_OPTIONS: OptionNames<VaultTransitKeyOptions> = { ...CONNECTION_OPTIONS, key: true, mount: true, keyType: true, id: true };
+/** The names of {@link VaultTransitKeyOptions}, for the doctor too. */
+export const TRANSIT_KEY_OPTIONS: OptionNames<VaultTransitKeyOptions> = {
+  ...CONNECTION_OPTIONS,
+  key: true,
+  mount: true,
+  keyType: true,
+  id: true,
+};
 const NAME = "vault-transit";
 const MAX_ID_BYTES = 480;
 const MAX_WRAPPED_BYTES = 4096;

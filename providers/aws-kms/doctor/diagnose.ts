@@ -1,14 +1,15 @@
 import { systemClock } from "../../../src/core/base/clock.ts";
 import { EnvelockError } from "../../../src/core/base/errors.ts";
 import { jsonIn } from "../../../src/core/base/json.ts";
+import { type OptionNames, refuseUnknown } from "../../../src/core/base/options.ts";
 import type { Finding } from "../../../src/core/contracts/finding.ts";
 import { fieldOf, textFieldOf } from "../../http/fields.ts";
 import { Findings, optional } from "../../http/findings.ts";
 import { type TripCheck, tripFindings } from "../../http/trip-findings.ts";
 import { type KeyArn, parseKeyArn } from "../arn.ts";
-import { type AwsKmsKeyOptions, awsKmsKey } from "../aws-kms-key.ts";
+import { type AwsKmsKeyOptions, awsKmsKey, KMS_KEY_OPTIONS } from "../aws-kms-key.ts";
 import { AwsConnection } from "../connection.ts";
-import { AwsServiceError } from "../failures.ts";
+import { type AwsOperation, AwsServiceError } from "../failures.ts";
 
 export type AwsKmsCheck =
   | "credentials"
@@ -42,11 +43,10 @@ export interface DiagnoseAwsKmsKeyOptions extends AwsKmsKeyOptions {
  * console.table(findings.filter(({ status }) => status !== "ok"));
  * ```
  */
-export async function diagnoseAwsKmsKey({
-  keyContext = {},
-  ...options
-}: DiagnoseAwsKmsKeyOptions): Promise<readonly Finding<AwsKmsCheck>[]> {
-  const provider = awsKmsKey(options); // checks the options
+export async function diagnoseAwsKmsKey(given: DiagnoseAwsKmsKeyOptions): Promise<readonly Finding<AwsKmsCheck>[]> {
+  refuseUnknown(given, DIAGNOSE_OPTIONS, "diagnoseAwsKmsKey");
+  const { keyContext = {}, ...options } = given;
+  const provider = awsKmsKey(options); // checks the values
   const { keyArn, keyType = "symmetric", trackMaterial: _, replicas: __, failover: ___, ...connectionOptions } = options;
   const { clock = systemClock } = options;
   const key = parseKeyArn("keyArn", keyArn);
@@ -64,7 +64,8 @@ export async function diagnoseAwsKmsKey({
   await rightsFinding(connection, key, findings);
   await administratorsFinding(connection, findings);
   const contextAdvice = "this is no AWS KMS: name its own endpoint";
-  await tripFindings({ provider, clock, keyContext, contextAdvice, bindsContext: keyType === "symmetric" }, findings);
+  const mayUnwrap = (): Promise<boolean> => mayDecrypt(connection, keyType, keyContext);
+  await tripFindings({ provider, clock, keyContext, contextAdvice, mayUnwrap, bindsContext: keyType === "symmetric" }, findings);
   return findings.all;
 }
 
@@ -152,20 +153,41 @@ function recoveryFinding(origin: string, findings: Findings<AwsKmsCheck>): void 
 async function rightsFinding(connection: AwsConnection, { partition, account }: KeyArn, findings: Findings<AwsKmsCheck>): Promise<void> {
   const grant = { GranteePrincipal: `arn:${partition}:iam::${account}:root`, Operations: ["Decrypt"], DryRun: true };
   try {
-    await connection.call("CreateGrant", grant, undefined);
-  } catch (error) {
-    if (!(error instanceof EnvelockError)) throw error;
-    if (error.code === "access-denied") {
+    if (!(await mayDo(connection, "CreateGrant", grant))) {
       findings.ok("excess-rights", "the principal cannot give rights on the key to others");
       return;
     }
-    if (!(error.cause instanceof AwsServiceError && error.cause.type === "DryRunOperationException")) {
-      findings.skip(["excess-rights"], `whether the principal may give rights to others cannot be told: ${error.code}`);
-      return;
-    }
+  } catch (error) {
+    if (!(error instanceof EnvelockError)) throw error;
+    findings.skip(["excess-rights"], `whether the principal may give rights to others cannot be told: ${error.code}`);
+    return;
   }
   const advice = "allow kms:Encrypt, kms:Decrypt, kms:DescribeKey and kms:GetKeyRotationStatus, and nothing else";
   findings.warn("excess-rights", "the principal may give rights on the key to others (kms:CreateGrant)", advice);
+}
+
+/** A dry run that needs no ciphertext: a reader may have no right to wrap one. */
+async function mayDecrypt(
+  connection: AwsConnection,
+  keyType: "symmetric" | "rsa",
+  keyContext: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  const symmetric = { EncryptionAlgorithm: "SYMMETRIC_DEFAULT", EncryptionContext: keyContext };
+  const key = keyType === "symmetric" ? symmetric : { EncryptionAlgorithm: "RSAES_OAEP_SHA_256" };
+  return await mayDo(connection, "Decrypt", { ...key, DryRun: true, DryRunModifiers: ["IGNORE_CIPHERTEXT"] });
+}
+
+/** Asks by a dry run whether the principal may do it. @throws any refusal but a denial */
+async function mayDo(connection: AwsConnection, operation: AwsOperation, dryRun: object): Promise<boolean> {
+  try {
+    await connection.call(operation, dryRun, undefined);
+    return true;
+  } catch (error) {
+    if (!(error instanceof EnvelockError)) throw error;
+    if (error.code === "access-denied") return false;
+    if (error.cause instanceof AwsServiceError && error.cause.type === "DryRunOperationException") return true;
+    throw error;
+  }
 }
 
 /** Only the service's support can manage a key without an administrator. */
@@ -203,6 +225,7 @@ async function rotationFinding(connection: AwsConnection, findings: Findings<Aws
   else findings.warn("rotation", "the key is not rotated", "aws kms enable-key-rotation");
 }
 
+const DIAGNOSE_OPTIONS: OptionNames<DiagnoseAwsKmsKeyOptions> = { ...KMS_KEY_OPTIONS, keyContext: true };
 const KEY_CHECKS: readonly AwsKmsCheck[] = ["key", "state", "key-type", "expiry", "recovery", "rotation"];
 const RIGHTS_CHECKS: readonly AwsKmsCheck[] = ["excess-rights", "administrators"];
 /** Actions that change a key policy, also by a pattern. */

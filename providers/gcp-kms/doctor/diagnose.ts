@@ -1,10 +1,11 @@
 import { systemClock } from "../../../src/core/base/clock.ts";
+import { refuseUnknown } from "../../../src/core/base/options.ts";
 import type { Finding } from "../../../src/core/contracts/finding.ts";
 import { fieldOf, textFieldOf } from "../../http/fields.ts";
 import { Findings } from "../../http/findings.ts";
 import { type TripCheck, tripFindings } from "../../http/trip-findings.ts";
 import { GcpConnection } from "../connection.ts";
-import { type GcpKmsKeyOptions, gcpKmsKey } from "../gcp-kms-key.ts";
+import { type GcpKmsKeyOptions, gcpKmsKey, KEY_OPTIONS } from "../gcp-kms-key.ts";
 import { versionName } from "../key-name.ts";
 
 export type GcpKmsCheck =
@@ -36,7 +37,8 @@ export type GcpKmsCheck =
  * ```
  */
 export async function diagnoseGcpKey(options: GcpKmsKeyOptions): Promise<readonly Finding<GcpKmsCheck>[]> {
-  const provider = gcpKmsKey(options); // checks the options
+  refuseUnknown(options, KEY_OPTIONS, "diagnoseGcpKey");
+  const provider = gcpKmsKey(options); // checks the values
   const { key, keyType = "symmetric", version = 1, verifyVersion: _, ...connectionOptions } = options;
   const { clock = systemClock } = options;
   const connection = new GcpConnection(connectionOptions);

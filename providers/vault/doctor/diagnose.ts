@@ -1,10 +1,11 @@
 import { systemClock } from "../../../src/core/base/clock.ts";
+import { refuseUnknown } from "../../../src/core/base/options.ts";
 import type { Finding } from "../../../src/core/contracts/finding.ts";
 import { fieldOf, textFieldOf } from "../../http/fields.ts";
 import { Findings, optional } from "../../http/findings.ts";
 import { tripFindings } from "../../http/trip-findings.ts";
 import { VaultConnection } from "../connection.ts";
-import { type VaultTransitKeyOptions, vaultTransitKey } from "../vault-transit-key.ts";
+import { TRANSIT_KEY_OPTIONS, type VaultTransitKeyOptions, vaultTransitKey } from "../vault-transit-key.ts";
 
 export type VaultCheck =
   | "reach"
@@ -37,7 +38,8 @@ export type VaultCheck =
  * ```
  */
 export async function diagnoseVaultKey(options: VaultTransitKeyOptions): Promise<readonly Finding<VaultCheck>[]> {
-  const provider = vaultTransitKey(options); // checks the options
+  refuseUnknown(options, TRANSIT_KEY_OPTIONS, "diagnoseVaultKey");
+  const provider = vaultTransitKey(options); // checks the values
   await provider.close();
   const { key, mount = "transit", keyType: _, id: __, ...connectionOptions } = options;
   const connection = new VaultConnection(connectionOptions);
@@ -57,7 +59,8 @@ export async function diagnoseVaultKey(options: VaultTransitKeyOptions): Promise
   await keyFindings(connection, `/v1/${mount}/keys/${key}`, options, findings);
   await rightsFindings(connection, mount, key, findings);
   const { clock = systemClock, keyType = "aead" } = options;
-  const trip = { clock, bindsContext: keyType === "aead", contextAdvice: "use a server of version 1.12 or later" };
+  const mayUnwrap = (): Promise<boolean> => mayDecrypt(connection, `${mount}/decrypt/${key}`);
+  const trip = { clock, mayUnwrap, bindsContext: keyType === "aead", contextAdvice: "use a server of version 1.12 or later" };
   await tripFindings({ ...trip, provider: vaultTransitKey(options) }, findings);
   return findings.all;
 }
@@ -127,9 +130,7 @@ async function rightsFindings(connection: VaultConnection, mount: string, key: s
   const encrypt = `${mount}/encrypt/${key}`;
   const excesses = EXCESSIVE.map(({ path, ...rest }) => ({ ...rest, path: path.replace("{mount}", mount).replace("{key}", key) }));
   const paths = [encrypt, ...excesses.map(({ path }) => path)];
-  const body = JSON.stringify({ paths });
-  const request = { operation: "read-key", of: encrypt, method: "POST", path: "/v1/sys/capabilities-self", body } as const;
-  const capabilities = await optional(() => connection.call(request, undefined));
+  const capabilities = await optional(() => capabilitiesOn(connection, paths));
   const held = heldOn(capabilities, encrypt);
   if (held === undefined) {
     findings.skip(["upsert", "excess-rights"], "the token may not ask for its own capabilities");
@@ -148,6 +149,19 @@ async function rightsFindings(connection: VaultConnection, mount: string, key: s
     const what = excess.map(({ meaning, capability, path }) => `${meaning} (${capability} on ${path})`).join(", ");
     findings.warn("excess-rights", `the token may ${what}`, "take these paths out of its policy: it needs update on encrypt and decrypt");
   }
+}
+
+/** What the token may do, by path. */
+async function capabilitiesOn(connection: VaultConnection, paths: readonly string[]): Promise<unknown> {
+  const body = JSON.stringify({ paths });
+  const of = paths.join(", ");
+  return await connection.call({ operation: "read-key", of, method: "POST", path: "/v1/sys/capabilities-self", body }, undefined);
+}
+
+/** Whether a token may unwrap, also where it may not wrap. @throws where it may not ask */
+async function mayDecrypt(connection: VaultConnection, path: string): Promise<boolean> {
+  const held = heldOn(await capabilitiesOn(connection, [path]), path) ?? [];
+  return held.includes("update") || held.includes("root");
 }
 
 function heldOn(capabilities: unknown, path: string): readonly unknown[] | undefined {

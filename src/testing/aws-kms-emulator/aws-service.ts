@@ -6,7 +6,7 @@ import { AwsAnswer, throttled } from "./answer.ts";
 import { namedAnswer, type OwnFault } from "./faults.ts";
 import type { IdentityServices } from "./identity-services.ts";
 import type { KeyStore } from "./key-store.ts";
-import { Call, OPERATIONS } from "./operations.ts";
+import { Call, OPERATIONS, run } from "./operations.ts";
 import type { Principals } from "./principals.ts";
 import { RequestFields } from "./request-fields.ts";
 import { checkSignature } from "./signatures.ts";
@@ -82,14 +82,13 @@ export class AwsService implements EmulatedService<LoggedRequest, OwnFault> {
 
   #kms(operation: string, request: ServedRequest, entry: LoggedRequest): object | undefined {
     const { keys, principals, clock } = this.#state;
-    const run = Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined;
-    if (run === undefined) throw new AwsAnswer("UnknownOperationException", "");
+    if (!Object.hasOwn(OPERATIONS, operation)) throw new AwsAnswer("UnknownOperationException", "");
     const signed = checkSignature(request, principals, this.#nowMs());
     entry.principal = signed.principal.arn;
     if (signed.service !== "kms")
       throw new AwsAnswer("InvalidSignatureException", "Credential should be scoped to correct service: 'kms'.");
     this.#count();
-    return run(new Call(operation, RequestFields.parse(request.body), signed, keys, clock));
+    return run(operation, new Call(operation, RequestFields.parse(request.body), signed, keys, clock));
   }
 
   #count(): void {

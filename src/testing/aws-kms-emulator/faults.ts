@@ -59,3 +59,6 @@ const MESSAGES = {
   PendingImport: "The key is pending import.",
   CustomKeyStore: "The custom key store has a general failure",
 } as const;
+
+/** The names, for a comparison with the service's model. */
+export const FAULT_NAMES: readonly string[] = Object.keys(MESSAGES);

@@ -38,9 +38,22 @@ export class Call {
     return key;
   }
 
+  /** Whether the request asks only whether the operation would succeed. */
+  get isDryRun(): boolean {
+    return DRY_RUN_ACTIONS.has(this.#action) && this.fields.flag("DryRun");
+  }
+
   allowedAnywhere(): void {
     requireAllowed(this.#principal, this.#action, undefined);
   }
+}
+
+/** Runs an operation. @throws what it refuses; `DryRunOperationException` for a dry run of what would succeed */
+export function run(operation: string, call: Call): object | undefined {
+  const answer = OPERATIONS[operation]?.(call);
+  if (call.isDryRun)
+    throw new AwsAnswer("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.", 412);
+  return answer;
 }
 
 /** The answer of each operation; undefined for an empty body. */
@@ -52,6 +65,10 @@ export const OPERATIONS: Readonly<Record<string, (call: Call) => object | undefi
     return { KeyId: key.arn, CiphertextBlob: base64(key.encrypt(plaintext, contextOf(key, call.fields))), EncryptionAlgorithm: algorithm };
   },
   Decrypt: (call) => {
+    if (call.isDryRun && call.fields.texts("DryRunModifiers").includes("IGNORE_CIPHERTEXT")) {
+      const key = usable(call.key());
+      return { KeyId: key.arn, EncryptionAlgorithm: algorithmOf(key, call.fields.text("EncryptionAlgorithm")) };
+    }
     const { key, plaintext, materialId, algorithm } = opened(call, "KeyId", "EncryptionContext", "EncryptionAlgorithm");
     return { KeyId: key.arn, Plaintext: base64(plaintext), EncryptionAlgorithm: algorithm, KeyMaterialId: materialId };
   },
@@ -132,8 +149,8 @@ export const OPERATIONS: Readonly<Record<string, (call: Call) => object | undefi
   CreateGrant: (call) => {
     call.key();
     call.fields.required("GranteePrincipal");
-    if (!call.fields.flag("DryRun")) throw new AwsAnswer("UnsupportedOperationException", "The emulator keeps no grants.");
-    throw new AwsAnswer("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.", 412);
+    if (!call.isDryRun) throw new AwsAnswer("UnsupportedOperationException", "The emulator keeps no grants.");
+    return undefined;
   },
   GetKeyPolicy: (call) => ({ Policy: call.key().policyDocument, PolicyName: "default" }),
   EnableKey: (call) => settled(notBeingDeleted(call.key()), "Enabled"),
@@ -285,4 +302,8 @@ const CRYPTO_ACTIONS: ReadonlySet<string> = new Set([
   "kms:ReEncryptFrom",
   "kms:ReEncryptTo",
 ]);
+/** What takes the option `DryRun`. None of these changes anything here. */
+const DRY_RUN_ACTIONS: ReadonlySet<string> = new Set(
+  ["Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "CreateGrant"].map((name) => `kms:${name}`),
+);
 const DAY_MS = 86_400_000;

@@ -53,6 +53,16 @@ export class RequestFields {
     return this.#fields.get(name) === true;
   }
 
+  /** Reads a list of texts; empty if it is missing. */
+  texts(name: string): readonly string[] {
+    const value = this.#fields.get(name) ?? [];
+    if (!Array.isArray(value)) throw validation(`${name} must be a list`);
+    return value.map((text: unknown) => {
+      if (typeof text === "string") return text;
+      throw validation(`${name} must hold strings`);
+    });
+  }
+
   /** Reads a map of texts; undefined if it is missing. */
   map(name: string): Readonly<Record<string, string>> | undefined {
     const value = this.#fields.get(name);

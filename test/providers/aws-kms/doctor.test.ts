@@ -120,6 +120,21 @@ test.each<[string, () => Partial<DiagnoseAwsKmsKeyOptions>, Readonly<Record<stri
     { wrap: "ok", unwrap: "failed", context: "skipped" },
   ],
   [
+    "a reader, which may not encrypt",
+    () => ({ credentials: emulator.issueCredentials({ allow: ["kms:Decrypt", "kms:DescribeKey"] }) }),
+    { wrap: "failed", unwrap: "ok", context: "skipped" },
+  ],
+  [
+    "a reader of an RSA key",
+    () => ({ keyArn: RSA_ARN, keyType: "rsa", credentials: emulator.issueCredentials({ allow: ["kms:Decrypt"] }) }),
+    { wrap: "failed", unwrap: "ok", context: "skipped" },
+  ],
+  [
+    "no right to either",
+    () => ({ credentials: emulator.issueCredentials({ allow: ["kms:DescribeKey"] }) }),
+    { wrap: "failed", unwrap: "failed", context: "skipped" },
+  ],
+  [
     "a policy of one tenant",
     () => ({ credentials: emulator.issueCredentials({ onlyContext: { tenant: "acme" } }), keyContext: { tenant: "acme" } }),
     { wrap: "ok", context: "ok" },

@@ -7,8 +7,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { awsKmsKey } from "../../../providers/aws-kms/index.ts";
+import { systemClock } from "../../../src/core/base/clock.ts";
+import { signedHeaders } from "../../../src/core/base/sigv4.ts";
 import type { WrapOptions } from "../../../src/core/contracts/key-provider.ts";
+import { FAULT_NAMES } from "../../../src/testing/aws-kms-emulator/faults.ts";
 import { AwsKmsEmulator } from "../../../src/testing/aws-kms-emulator/index.ts";
+import { OPERATIONS } from "../../../src/testing/aws-kms-emulator/operations.ts";
 import { noise } from "../../support/arbitraries.ts";
 import { fileOfPackages } from "../../support/debian-packages.ts";
 import { installed } from "../../support/npm-tools.ts";
@@ -65,6 +69,63 @@ describe("@aws-sdk/client-kms", () => {
     const opened = await client.send(new kms.DecryptCommand({ ...algorithm, CiphertextBlob: ours.wrapped }));
     expect(new Uint8Array(opened.Plaintext)).toEqual(DEK);
     expect((await client.send(new kms.GetPublicKeyCommand({ KeyId: RSA_ARN }))).KeySpec).toBe("RSA_2048");
+  });
+
+  test("dry runs say what would be, and do nothing", async () => {
+    const more = { KeyId: KEY_ARN, DryRun: true };
+    const { CiphertextBlob } = await client.send(new kms.EncryptCommand({ KeyId: KEY_ARN, Plaintext: DEK }));
+    for (const command of [
+      new kms.EncryptCommand({ ...more, Plaintext: DEK }),
+      new kms.DecryptCommand({ ...more, CiphertextBlob }),
+      new kms.DecryptCommand({ ...more, DryRunModifiers: ["IGNORE_CIPHERTEXT"] }),
+      new kms.GenerateDataKeyCommand({ ...more, KeySpec: "AES_256" }),
+      new kms.ReEncryptCommand({ CiphertextBlob, DestinationKeyId: KEY_ARN, DryRun: true }),
+    ]) {
+      await expect(client.send(command), command.constructor.name).rejects.toMatchObject({ name: "DryRunOperationException" });
+    }
+    const missing = { ...more, KeyId: KEY_ARN.replace(/key\/.*/, "key/00000000-0000-4000-8000-000000000000") };
+    await expect(client.send(new kms.EncryptCommand({ ...missing, Plaintext: DEK }))).rejects.toMatchObject({ name: "NotFoundException" });
+    const changed = { ...more, CiphertextBlob: CiphertextBlob.map((byte: number) => byte ^ 1) };
+    await expect(client.send(new kms.DecryptCommand(changed))).rejects.toMatchObject({ name: "InvalidCiphertextException" });
+  });
+
+  test("every operation of the emulator and every error that it knows are of the model that the package carries", () => {
+    for (const name of Object.keys(OPERATIONS)) expect(kms, name).toHaveProperty(`${name}Command`);
+    const modelled = FAULT_NAMES.filter((name) => name.endsWith("Exception") && !OF_ALL_SERVICES.has(name));
+    expect(modelled.length).toBeGreaterThan(20);
+    for (const name of modelled) expect(kms, name).toHaveProperty(name);
+  });
+
+  test("every member of an answer is one of the model", async () => {
+    const KeyId = emulator.createKey({ multiRegion: true });
+    const { CiphertextBlob } = await client.send(new kms.EncryptCommand({ KeyId, Plaintext: DEK }));
+    emulator.rotate(KeyId);
+    const requests: Readonly<Record<string, object>> = {
+      Encrypt: { KeyId, Plaintext: Buffer.from(DEK).toString("base64") },
+      Decrypt: { CiphertextBlob: Buffer.from(CiphertextBlob).toString("base64") },
+      ReEncrypt: { CiphertextBlob: Buffer.from(CiphertextBlob).toString("base64"), DestinationKeyId: KeyId },
+      GenerateDataKey: { KeyId },
+      GenerateDataKeyWithoutPlaintext: { KeyId },
+      GenerateRandom: { NumberOfBytes: 1 },
+      DescribeKey: { KeyId },
+      GetPublicKey: { KeyId: RSA_ARN },
+      CreateKey: {},
+      ListKeys: {},
+      ListAliases: {},
+      GetKeyPolicy: { KeyId },
+      GetKeyRotationStatus: { KeyId },
+      ListKeyRotations: { KeyId },
+      RotateKeyOnDemand: { KeyId },
+      ScheduleKeyDeletion: { KeyId },
+      CancelKeyDeletion: { KeyId },
+    };
+    for (const [name, request] of Object.entries(requests)) {
+      const answer = await bareAnswer(name, request);
+      const [, , , , members] = kms[`${name}Response$`];
+      expect(members, name).toEqual(expect.arrayContaining(Object.keys(answer)));
+    }
+    const [, , , , metadata] = kms.KeyMetadata$;
+    expect(metadata).toEqual(expect.arrayContaining(Object.keys((await bareAnswer("DescribeKey", { KeyId })).KeyMetadata ?? {})));
   });
 
   test("rotations, re-encryption, aliases and errors", async () => {
@@ -139,6 +200,34 @@ function rsaKey(): ReturnType<typeof awsKmsKey> {
   return awsKmsKey({ ...emulator.connection, keyArn: RSA_ARN, keyType: "rsa" });
 }
 
+/** The answer to one request, as it stands on the wire. */
+async function bareAnswer(operation: string, request: object): Promise<{ readonly KeyMetadata?: object }> {
+  const body = JSON.stringify(request);
+  const headers = { "content-type": "application/x-amz-json-1.1", "x-amz-target": `TrentService.${operation}` };
+  const asked = { method: "POST", host: new URL(emulator.url).host, path: "/", headers, body } as const;
+  const scope = { region: "eu-central-1", service: "kms", credentials: emulator.credentials, nowMs: systemClock.unixMs() };
+  const sent = {
+    method: "POST",
+    headers: signedHeaders(asked, scope),
+    body,
+    redirect: "manual",
+    signal: new AbortController().signal,
+  } as const;
+  const answer = await emulator.fetch(`${emulator.url}/`, sent);
+  const text = await new Response(answer.body).text();
+  expect(answer.status, `${operation}: ${text}`).toBe(200);
+  return JSON.parse(text);
+}
+
+/** What every service of AWS may answer. */
+const OF_ALL_SERVICES = new Set([
+  "AccessDeniedException",
+  "ExpiredTokenException",
+  "InvalidSignatureException",
+  "ThrottlingException",
+  "UnrecognizedClientException",
+  "ValidationException",
+]);
 const PYTHON = `
 import base64, json, os
 import boto3

@@ -74,6 +74,56 @@ test("enumerations have the numbers of the service's definitions", () => {
   expect(state.values, "every state").toEqual({ CRYPTO_KEY_VERSION_STATE_UNSPECIFIED: 0, ...ENUMS.state });
 });
 
+test("every member of an answer is one of the service's definitions", async () => {
+  const definitions: Definitions = JSON.parse(readFileSync(join(modules, "@google-cloud/kms/build/protos/protos.json"), "utf8"));
+  const messages: Readonly<Record<string, Message>> = definitions.nested.google.nested.cloud.nested.kms.nested.v1.nested;
+  const [name, rsa] = [emulator.createKey("members"), emulator.createKey("members-rsa", { algorithm: "RSA_DECRYPT_OAEP_2048_SHA256" })];
+  const location = name.replace(/\/keyRings.*/, "");
+  const encrypted = await bareAnswer("POST", `${name}:encrypt`, { plaintext: "AAAA" });
+  const wrapped = await gcpKmsKey({ ...emulator.connection, key: rsa, keyType: "rsa", version: 1 }).wrap(DEK, OPTIONS);
+  const answers: readonly (readonly [message: string, answer: object])[] = [
+    ["EncryptResponse", encrypted],
+    ["DecryptResponse", await bareAnswer("POST", `${name}:decrypt`, { ciphertext: encrypted.ciphertext })],
+    [
+      "AsymmetricDecryptResponse",
+      await bareAnswer("POST", `${rsa}/cryptoKeyVersions/1:asymmetricDecrypt`, {
+        ciphertext: Buffer.from(wrapped.wrapped).toString("base64"),
+      }),
+    ],
+    ["CryptoKey", await bareAnswer("GET", name)],
+    ["CryptoKeyVersion", await bareAnswer("GET", `${name}/cryptoKeyVersions/1`)],
+    ["ListCryptoKeysResponse", await bareAnswer("GET", name.replace(/\/[^/]*$/, ""))],
+    ["ListCryptoKeyVersionsResponse", await bareAnswer("GET", `${name}/cryptoKeyVersions`)],
+    ["PublicKey", await bareAnswer("GET", `${rsa}/cryptoKeyVersions/1/publicKey`)],
+    ["KeyRing", await bareAnswer("GET", name.replace(/\/cryptoKeys.*/, ""))],
+    [
+      "GenerateRandomBytesResponse",
+      await bareAnswer("POST", `${location}:generateRandomBytes`, { lengthBytes: 8, protectionLevel: "HSM" }),
+    ],
+  ];
+  for (const [message, answer] of answers) {
+    expect(Object.keys(answer).length, message).toBeGreaterThan(0);
+    expect(Object.keys(messages[message]?.fields ?? {}), message).toEqual(expect.arrayContaining(Object.keys(answer)));
+  }
+});
+
+/** The answer to one request, as it stands on the wire. */
+async function bareAnswer(method: string, path: string, body?: object): Promise<{ readonly ciphertext?: unknown }> {
+  const headers = { authorization: `Bearer ${emulator.token}`, "content-type": "application/json" };
+  const { signal } = new AbortController();
+  const sent = { method, headers, redirect: "manual", signal, ...(body !== undefined && { body: JSON.stringify(body) }) } as const;
+  const answer = await emulator.fetch(`${emulator.url}/v1/${path}`, sent);
+  const text = await new Response(answer.body).text();
+  expect(answer.status, `${path}: ${text}`).toBe(200);
+  return JSON.parse(text);
+}
+
+interface Message {
+  readonly fields?: object;
+  readonly nested?: object;
+  readonly values?: object;
+}
+
 interface Enumeration {
   readonly values: Readonly<Record<string, number>>;
 }
