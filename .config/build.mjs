@@ -31,9 +31,20 @@ const CHUNKS = {
     "providers/local/index.ts",
   ],
   core: ["src/index.ts"],
+  services: [],
 };
-/** What starts threads shares it. A file of its own would cost every program more than its few lines cost those without threads. */
-const ALSO_IN_BASE = "src/core/base/worker-file.ts";
+/** What several entries share has a place by its path: files of their own would cost a program more than these few lines cost the others. */
+const PLACED = {
+  base: [
+    "src/core/base/worker-file.ts",
+    "src/core/base/base64.ts",
+    "src/core/base/http-fetch.ts",
+    "src/core/base/percent-encoded.ts",
+    "src/core/base/single-flight.ts",
+    "src/core/contracts/tenant-settings.ts",
+  ],
+  services: ["providers/http/"],
+};
 
 /** Two engines import another's file. Bundled, all would import one more, which takes every program on Node 1 ms more. */
 const OVER_NODE = ["node-wasm.ts", "node-crypto.ts"];
@@ -70,7 +81,7 @@ chmodSync("dist/cli.js", 0o755); // npm does that when it installs, others may n
 
 /** Whether a module goes into a chunk, unless one before has taken it: the files that a chunk is for share it with the root entry or with each other. */
 function isIn(chunk, id, graph) {
-  if (id === root + ALSO_IN_BASE) return chunk === "base";
+  for (const [place, paths] of Object.entries(PLACED)) if (paths.some((path) => id.startsWith(root + path))) return chunk === place;
   if (Object.values(entries).some((path) => id === root + path)) return false;
   const isLoadedBy = (source) => (source.endsWith("/") ? id.startsWith(root + source) : reachable(root + source, graph).has(id));
   const loaders = CHUNKS[chunk].filter(isLoadedBy);
