@@ -45,7 +45,7 @@ export async function tusSource(keyring: Keyring, source: BlobSource, options: T
   if (plaintextBytes === undefined) throw invalidArgument("tus needs the length of the source", "state expectedBytes");
   const own = requireKeyring(keyring, "keyring");
   const pieces = sealUpload(source, { expectedBytes: plaintextBytes });
-  const encrypted = own.encryptPieces(pieces, { plaintextBytes, ...(context !== undefined && { context: { ...context } }) });
+  const encrypted = own.encryptPieces(pieces, { plaintextBytes, ...(context !== undefined && { context }) });
   const uploadSize = encryptedBytes(plaintextBytes, await encrypted.header());
   const stream = new ReadableStream<OwnedBytes>(
     {

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, open } from "node:fs/promises";
 import { engine } from "#engine";
 import type { OwnedBytes } from "../core/base/bytes.ts";
+import { copiedContext } from "../core/base/context.ts";
 import { writeDurably } from "../core/base/durable-file.ts";
 import { type EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { fileError, systemCodeOf } from "../core/base/file-error.ts";
@@ -173,9 +174,7 @@ async function* piecesOf(file: FileHandle, path: string): AsyncGenerator<Uint8Ar
 /** Copies the options as they are now, because they are used after the files were opened. */
 function frozen<T extends StreamOptions>(options: T): T {
   const { context } = options;
-  return context === undefined || typeof context !== "object" || context === null || Symbol.iterator in context
-    ? { ...options }
-    : { ...options, context: { ...context } };
+  return context === undefined ? { ...options } : { ...options, context: copiedContext(context) };
 }
 
 function requirePath(path: unknown, what: string): void {

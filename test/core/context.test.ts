@@ -123,6 +123,13 @@ describe("context limits (format.md §2)", () => {
     Buffer.from("ab"),
     { a: 1 },
     { a: null },
+    Promise.resolve({ a: "b" }),
+    new Date(0),
+    new (class {
+      get tenant(): string {
+        return "acme"; // of the class, and so no key of the object
+      }
+    })(),
   ];
   test.each(notContexts.map((each) => [each]))("what is no map of strings is refused: %o", async (value) => {
     expect(await refusalCode(() => new KeyContext(untyped(value)))).toBe("invalid-argument");

@@ -140,6 +140,11 @@ export class ContextPlan {
   }
 }
 
+/** Copies a context as it is now. @throws `invalid-argument` for what is none */
+export function copiedContext(context: Context): Context {
+  return mapOf(pairsOf(context));
+}
+
 interface Pair {
   readonly key: string;
   readonly value: string;
@@ -152,7 +157,9 @@ function pairsOf(context: Context): readonly Pair[] {
 
 function entriesOf(context: Context): readonly (readonly [key: string, value: unknown])[] {
   try {
-    return Object.entries(context);
+    const entries = Object.entries(context);
+    if (entries.length === 0) requirePlain(context);
+    return entries;
   } catch (error) {
     throw unreadable("context", error);
   }
@@ -161,7 +168,9 @@ function entriesOf(context: Context): readonly (readonly [key: string, value: un
 function keysOf(context: Context): readonly string[] {
   requireMap(context);
   try {
-    return Object.keys(context);
+    const keys = Object.keys(context);
+    if (keys.length === 0) requirePlain(context);
+    return keys;
   } catch (error) {
     throw unreadable("context", error);
   }
@@ -245,11 +254,23 @@ function uint16(value: number): OwnedBytes {
 
 /** Refuses a Map, which has no keys of its own and would pass for an empty context. */
 function requireMap(context: unknown): void {
-  if (typeof context !== "object" || context === null || isIterable(context)) {
-    const hint =
-      context instanceof Map ? "Object.fromEntries(map) makes one of a Map." : 'Give pairs: { tenant: "acme", object: "invoices/7" }.';
-    throw invalidArgument("context must be an object of strings", hint);
-  }
+  if (typeof context !== "object" || context === null || isIterable(context)) throw notMap(context);
+}
+
+/** Refuses a promise, and any other object of a class without keys of its own: it would pass for an empty context too. */
+function requirePlain(context: object): void {
+  const prototype: unknown = Object.getPrototypeOf(context);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw notMap(context);
+}
+
+function notMap(context: unknown): Error {
+  const hint =
+    context instanceof Map
+      ? "Object.fromEntries(map) makes one of a Map."
+      : context instanceof Promise
+        ? "It is a promise: await it first."
+        : 'Give pairs: { tenant: "acme", object: "invoices/7" }.';
+  return invalidArgument("context must be an object of strings", hint);
 }
 
 function isIterable(context: object): boolean {
