@@ -1,10 +1,15 @@
+import { engine } from "#engine";
+import type { OwnedBytes } from "../core/base/bytes.ts";
 import { EnvelockError } from "../core/base/errors.ts";
+import { SEALED_CHUNK_BYTES } from "../core/crypto/body-sizes.ts";
+import type { Outputs } from "../core/stream/outputs.ts";
 import type { BlockRules } from "./blob-store.ts";
 
 /**
  * Cuts an envelope into the blocks of a store: the header first where it can be a block of its own, then blocks of the length that
  * `BlockSizes` gives, the last one shorter.
  *
+ * @param pieces used up one by one; those that `memory` was the output of lie in their block already, and are not copied
  * @param headerBytes how many bytes the first block takes; undefined if it has the same length as the others
  * @param memory where blocks lie: the caller gives back each block that is not needed any more
  * @returns blocks that stay as they are until they are given back, for one iteration
@@ -19,37 +24,61 @@ export async function* blocksOf(
   let index = 0;
   let cut = 0; // bytes in the blocks before
   let wanted = headerBytes ?? sizes.bytesOf(0);
-  let block = memory.take(sizes.firstRoom(wanted, cut));
+  let block = memory.begin(sizes.firstRoom(wanted, cut));
   let filled = 0;
   for await (const piece of pieces) {
     for (let at = 0; at < piece.length; ) {
       if (filled === block.length) {
-        const larger = memory.take(Math.min(wanted, 4 * block.length));
+        const larger = memory.begin(Math.min(wanted, 4 * block.length));
         larger.set(block);
         memory.give(block);
         block = larger;
       }
       const run = piece.subarray(at, at + block.length - filled);
-      block.set(run, filled);
+      const isThere = run.buffer === block.buffer && run.byteOffset === block.byteOffset + filled;
+      if (!isThere) block.set(run, filled);
       filled += run.length;
       at += run.length;
       if (filled < wanted) continue;
       yield block;
       cut += filled;
       wanted = sizes.bytesOf(++index);
-      block = memory.take(sizes.firstRoom(wanted, cut));
+      block = memory.begin(sizes.firstRoom(wanted, cut));
       filled = 0;
     }
+    memory.rest = block.subarray(filled);
   }
   if (filled > 0) yield block.subarray(0, filled);
 }
 
-/** Memory for blocks, which is used again when a block is given back. Fresh memory for each block costs page faults and collections. */
-export class BlockMemory {
+/**
+ * Memory for blocks, which is used again when a block is given back. Fresh memory for each block costs page faults and collections.
+ *
+ * As the output of sealed chunks it is the block that is being filled, as long as it takes whole chunks, so that they are not copied. The
+ * chunk that crosses its end is made beside it, in memory that is used again: a batch must have been cut before the next one is made.
+ */
+export class BlockMemory implements Outputs {
   readonly #free: Uint8Array<ArrayBuffer>[] = [];
+  #spare: OwnedBytes | undefined;
+  /** What is left of the block that is being filled. */
+  rest: OwnedBytes = new Uint8Array(0);
+
+  get room(): number {
+    return Math.max(this.rest.length, SEALED_CHUNK_BYTES);
+  }
+
+  take(bytes: number): OwnedBytes {
+    if (bytes <= this.rest.length) return this.rest.subarray(0, bytes);
+    if (this.#spare?.length !== bytes) this.#spare = engine.allocate(bytes);
+    return this.#spare;
+  }
+
+  cut(target: OwnedBytes, bytes: number): OwnedBytes {
+    return target.subarray(0, bytes);
+  }
 
   /** Returns a block with any content. */
-  take(bytes: number): Uint8Array<ArrayBuffer> {
+  begin(bytes: number): Uint8Array<ArrayBuffer> {
     const at = this.#free.findIndex(({ length }) => length >= bytes);
     const [found = new Uint8Array(bytes)] = at < 0 ? [] : this.#free.splice(at, 1);
     return found.subarray(0, bytes);

@@ -50,6 +50,7 @@ export async function writeBlob(access: StreamAccess, store: BlobStore, call: Pu
   const signal = call.signal === undefined ? stop.signal : AbortSignal.any([call.signal, stop.signal]);
   const persistence: Persistence = { clock, signal };
   const counted = { plaintextBytes: 0 };
+  const memory = new BlockMemory();
   let about: string | undefined;
   const encrypted = new EncryptedPieces(
     tapped(call.pieces, call.tap, counted),
@@ -58,6 +59,7 @@ export async function writeBlob(access: StreamAccess, store: BlobStore, call: Pu
     (dataKey) => {
       if (call.description !== undefined) about = sealedDescription(dataKey, call.context, call.description);
     },
+    memory,
   );
   let upload: BlobUpload | undefined;
   try {
@@ -68,7 +70,6 @@ export async function writeBlob(access: StreamAccess, store: BlobStore, call: Pu
     const metadata = { envelock: "1", envelock_keys: keys.join("."), ...(about !== undefined && { envelock_about: about }) };
     const content = { metadata, keys, condition: call.condition, ...(total !== undefined && { storedBytes: total }) };
     upload = await repeated(() => store.create(call.name, content, { signal }), persistence);
-    const memory = new BlockMemory();
     const blocks = blocksOf(encrypted, sizes, store.blocks.isHeaderApart ? header.length : undefined, memory);
     const progress = progressTo(call.onProgress, total, clock);
     const sender = new BlockSender(upload, store.blocks.inFlight, progress, persistence, stop, memory);
