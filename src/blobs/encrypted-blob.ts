@@ -75,7 +75,7 @@ export class EncryptedBlob {
    * @throws `invalid-argument`; the stream fails as `SeekableBlob.read`
    */
   stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: BlobStreamOptions = {}): ReadableStream<OwnedBytes> {
-    const given = callSignal(options, STREAM_OPTIONS, "stream");
+    const given = callSignal(options, BLOB_STREAM_OPTIONS, "stream");
     const onProgress = checkedListener(options.onProgress);
     requireRange(start, end);
     const stream = this.#blob.stream(start, end, given === undefined ? {} : { signal: given });
@@ -112,4 +112,4 @@ function watched(stream: ReadableStream<OwnedBytes>, progress: (bytes: number) =
   );
 }
 
-const STREAM_OPTIONS: OptionNames<BlobStreamOptions> = { ...CALL_OPTIONS, onProgress: true };
+export const BLOB_STREAM_OPTIONS: OptionNames<BlobStreamOptions> = { ...CALL_OPTIONS, onProgress: true };

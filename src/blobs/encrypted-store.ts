@@ -1,6 +1,6 @@
 import { CALL_OPTIONS, type CallOptions, callSignal } from "../core/base/call-options.ts";
 import { type Clock, systemClock } from "../core/base/clock.ts";
-import type { Context } from "../core/base/context.ts";
+import { type Context, copiedContext } from "../core/base/context.ts";
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
 import { refuseUnknown, requireMethods, shownValue } from "../core/base/options.ts";
 import { type Keyring, requireKeyring, streamsOf } from "../core/keyring/keyring.ts";
@@ -12,7 +12,7 @@ import { type BlobPlaces, found, headIn, listed, openedIn, optional } from "./bl
 import type { BlobEntry, BlobStore } from "./blob-store.ts";
 import { noteBlobTable } from "./blob-table.ts";
 import { type BlobDescription, checkedDescription, openedDescription } from "./description.ts";
-import { EncryptedBlob } from "./encrypted-blob.ts";
+import { BLOB_STREAM_OPTIONS, type BlobStreamOptions, EncryptedBlob } from "./encrypted-blob.ts";
 import {
   type BlobDeleteOptions,
   type BlobListOptions,
@@ -86,7 +86,12 @@ export class EncryptedStore {
     this.#context = context;
     this.#ledger = ledger;
     this.#clock = clock;
-    noteBlobTable(this, { keyring, places: this.#places, contextOf: context, mustFold: (head) => this.#mustFold(head) });
+    noteBlobTable(this, {
+      keyring,
+      places: this.#places,
+      contextOf: (name) => this.#contextOf(name),
+      mustFold: (head) => this.#mustFold(head),
+    });
   }
 
   /**
@@ -106,7 +111,7 @@ export class EncryptedStore {
     const own = checkedName(name);
     const call = {
       name: own,
-      context: { ...this.#context(own) },
+      context: this.#contextOf(own),
       pieces: sealUpload(source, {
         ...(plaintextBytes !== undefined && { expectedBytes: plaintextBytes }),
         ...(maxBytes !== undefined && { maxBytes }),
@@ -143,7 +148,7 @@ export class EncryptedStore {
   async get(name: string, options: CallOptions = {}): Promise<EncryptedBlob> {
     const signal = callSignal(options, CALL_OPTIONS, "get");
     const own = checkedName(name);
-    const context = { ...this.#context(own) };
+    const context = this.#contextOf(own);
     const head = await headIn(this.#places, own, signal);
     if (head === undefined) throw blobMissing(own);
     const source = new PinnedSource(own, head, {
@@ -221,7 +226,7 @@ export class EncryptedStore {
 
   /**
    * Checks a stored blob. `ends` opens the header, the first and the last chunk, which finds a blob that was cut, stored in the wrong order
-   * at its end, or put under another key: three reads, under 50 kB. `all` opens everything.
+   * at its end, or put under another key: three reads, under 50 kB. `all` opens everything, and tells `onProgress` how far it has come.
    *
    * @returns its length and version
    * @throws as `get` and `SeekableBlob.read`
@@ -229,14 +234,18 @@ export class EncryptedStore {
   async verify(
     name: string,
     extent: "ends" | "all" = "ends",
-    options: CallOptions = {},
+    options: BlobStreamOptions = {},
   ): Promise<{ readonly plaintextBytes: number; readonly etag: string }> {
-    const signal = callSignal(options, CALL_OPTIONS, "verify");
+    const signal = callSignal(options, BLOB_STREAM_OPTIONS, "verify");
+    const onProgress = checkedListener(options.onProgress);
     if (extent !== "ends" && extent !== "all") throw invalidArgument(`verify takes "ends" or "all", not ${shownValue(extent)}`);
     const blob = await this.get(name, optional(signal));
     try {
       if (extent === "ends") await blob.read(0, 1, optional(signal));
-      else for await (const _ of streamPieces(blob.stream(0, Number.MAX_SAFE_INTEGER, optional(signal))));
+      else {
+        const stream = blob.stream(0, Number.MAX_SAFE_INTEGER, { ...optional(signal), ...(onProgress && { onProgress }) });
+        for await (const _ of streamPieces(stream));
+      }
       return { plaintextBytes: await blob.size(optional(signal)), etag: blob.etag };
     } finally {
       blob.close();
@@ -268,6 +277,13 @@ export class EncryptedStore {
     requireText({ prefix, after });
     const page = { ...(prefix !== undefined && { prefix }), ...(after !== undefined && { after }) };
     return listed(this.#places, page, signal);
+  }
+
+  /** Asks for the context of a blob. Nothing, or a promise of one, would bind the blob to no context at all. */
+  #contextOf(name: string): Context {
+    const context = this.#context(name);
+    if (context === undefined) throw invalidArgument("context gave undefined", "it returns the context of the name: { object: name }");
+    return copiedContext(context);
   }
 
   /** The header that is in force now, if there is a ledger: it is dropped once the blob has been replaced or removed. */

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
-import { type BlobOverlays, type BlobProgress, memoryBlobs, overlaidBlobs } from "../../src/blobs/index.ts";
+import { type BlobOverlays, type BlobProgress, encryptedStore, memoryBlobs, overlaidBlobs } from "../../src/blobs/index.ts";
 import { CHUNK_BYTES } from "../../src/core/contracts/suite.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
@@ -8,6 +8,7 @@ import { noise } from "../support/arbitraries.ts";
 import { expectSameBytes } from "../support/bytes.ts";
 import { kek } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
+import { untyped } from "../support/untyped.ts";
 import { memoryOverlays } from "./overlay-table.ts";
 import { collected, inPieces, KEY_CONTEXT, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
 
@@ -144,6 +145,31 @@ describe("put and get", () => {
     const { etag } = await store.put("x", noise(10));
     expect(await store.delete("x", { ifMatch: '"other"' })).toBe(false);
     expect(await store.delete("x", { ifMatch: etag })).toBe(true);
+  });
+
+  test.each<readonly [string, () => unknown]>([
+    ["nothing", () => undefined],
+    ["null", () => null],
+    ["a promise", async (): Promise<object> => ({ object: "x" })],
+    ["a Map", () => new Map([["object", "x"]])],
+    ["text", () => "x"],
+    ["a number in it", () => ({ object: 7 })],
+  ])("a context that is %s is refused: it would bind the blob to none", async (_what, context) => {
+    const store = encryptedStore(keyringOf("old"), memoryBlobs(), { context: untyped(context) });
+    for (const call of [() => store.put("x", noise(1)), () => store.get("x"), () => store.verify("x")])
+      expect(await refusalCode(call)).toBe("invalid-argument");
+  });
+
+  test("what a context function throws is thrown, and nothing is stored", async () => {
+    const backing = memoryBlobs();
+    const failure = new Error("no such tenant");
+    const context = (): never => {
+      throw failure;
+    };
+    const store = encryptedStore(keyringOf("old"), backing, { context });
+    await expect(store.put("x", noise(1))).rejects.toBe(failure);
+    await expect(store.get("x")).rejects.toBe(failure);
+    expect(await backing.open("x", 1)).toBeUndefined();
   });
 
   test("options are read when the method is called, and unknown ones are refused", async () => {
