@@ -100,11 +100,18 @@ async function worked(
   bar: Progress,
 ): Promise<Done> {
   if ("error" in found) throw found.error;
+  const { sizeBytes = Number.POSITIVE_INFINITY } = found.file;
   let before = 0;
-  return await one(found.file, (doneBytes) => {
-    bar.onProgress(doneBytes - before);
-    before = doneBytes;
-  });
+  const advance = (doneBytes: number): void => {
+    const now = Math.min(doneBytes, sizeBytes); // an envelope is larger than its file
+    bar.onProgress(now - before);
+    before = now;
+  };
+  try {
+    return await one(found.file, advance);
+  } finally {
+    if (Number.isFinite(sizeBytes)) advance(sizeBytes); // also what needed no reading
+  }
 }
 
 /** One bar for all files. It is told how much more was done. */

@@ -24,7 +24,7 @@ import {
 import { type Output, OWNER_ALONE, openOutput, writeStandardOutput } from "./output.ts";
 import type { BlobContextOptions, Source, StoredInput, StoreOptions } from "./places/store-kind.ts";
 import { addNameContextOption, addStoreOptions, contextOfBlob, Stores, shownSource } from "./places/store-place.ts";
-import { barOf, type Progress, partOf } from "./progress.ts";
+import { barOf, type ProgressOf, partOf } from "./progress.ts";
 import { terminalText } from "./terminal-text.ts";
 
 interface DecryptOptions extends KeyOptions, ContextOptions, BlobContextOptions, OutputOptions, LaneOptions, BatchOptions, StoreOptions {
@@ -92,13 +92,7 @@ async function decrypt(files: readonly string[], options: DecryptOptions): Promi
   );
 }
 
-async function decryptTo(
-  keyring: Keyring,
-  source: Source,
-  write: Output,
-  options: DecryptOptions,
-  progress: (sizeBytes: number | undefined) => Progress,
-): Promise<void> {
+async function decryptTo(keyring: Keyring, source: Source, write: Output, options: DecryptOptions, progress: ProgressOf): Promise<void> {
   let written = 0;
   const counted: Output = (batches) => write(count(batches));
   const count = async function* (batches: Parameters<Output>[0]): AsyncGenerator<Uint8Array> {
@@ -129,7 +123,7 @@ async function decryptBlob(
   { store, name }: StoredInput,
   outputOf: (blob: EncryptedBlob) => Output | Promise<Output>,
   options: DecryptOptions,
-  progress: (sizeBytes: number | undefined) => Progress,
+  progress: ProgressOf,
 ): Promise<void> {
   if (options.lanes !== undefined) throw usageError("--lanes goes with files", "leave it out: --parallel works on several blobs at once");
   const blob = await encryptedStore(keyring, store, { context: (own) => contextOfBlob(options, own) }).get(name);

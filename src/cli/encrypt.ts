@@ -33,7 +33,7 @@ import {
   storePlaceOf,
 } from "./places/store-place.ts";
 import { requireFree, targetIn } from "./places/store-target.ts";
-import { barOf, type Progress, partOf } from "./progress.ts";
+import { barOf, type ProgressOf, partOf } from "./progress.ts";
 import { terminalText } from "./terminal-text.ts";
 
 interface EncryptOptions
@@ -106,7 +106,7 @@ async function encryptToStore(files: readonly string[], stores: Stores, outPlace
   await withKeyring(options, files, (keyring) =>
     interruptible(async (signal) => {
       const encrypted = encryptedStore(keyring, store, { context: (name) => contextOfBlob(options, name) });
-      const put = async (file: BatchFile, progress: (sizeBytes: number | undefined) => Progress): Promise<string> => {
+      const put = async (file: BatchFile, progress: ProgressOf): Promise<string> => {
         const { name, describe } = target.of(file);
         if (options.force !== true) await requireFree(store, name);
         await withInput(file.source, async (input) => {
@@ -142,13 +142,7 @@ function isPlain(name: string): boolean {
   return !name.endsWith(ENVELOPE_ENDING) && !/^\.envelock-.*\.tmp$/.test(name);
 }
 
-async function encryptTo(
-  keyring: Keyring,
-  source: Source,
-  write: Output,
-  options: EncryptOptions,
-  progress: (sizeBytes: number | undefined) => Progress,
-): Promise<void> {
+async function encryptTo(keyring: Keyring, source: Source, write: Output, options: EncryptOptions, progress: ProgressOf): Promise<void> {
   await withInput(source, async (input) => {
     const { chunks } = (await peek(input)).input; // what cannot be read fails before a header is written
     const { onProgress, end } = progress(input.sizeBytes);

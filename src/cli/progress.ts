@@ -54,13 +54,14 @@ export function lineOn(stream: Terminal): { show(text: (columns: number) => stri
   };
 }
 
+/** Begins to show the progress of a file, whose length may not be known. */
+export type ProgressOf = (sizeBytes: number | undefined) => Progress;
+
 /** A bar for a file that is worked on alone. */
-export function barOf(sizeBytes: number | undefined): Progress {
-  return progressOn(process.stderr, sizeBytes);
-}
+export const barOf: ProgressOf = (sizeBytes) => progressOn(process.stderr, sizeBytes);
 
 /** The share of one file in the bar of a batch. */
-export function partOf(onProgress: (doneBytes: number) => void): () => Progress {
+export function partOf(onProgress: (doneBytes: number) => void): ProgressOf {
   return () => ({ onProgress, end: () => undefined });
 }
 

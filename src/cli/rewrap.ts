@@ -20,7 +20,7 @@ import {
 import { inPlaceOf, NEW_FILE_MODE, type Output, openOutput, printLines } from "./output.ts";
 import type { Source, StoredInput, StoreOptions } from "./places/store-kind.ts";
 import { addStoreOptions, Stores, shownSource } from "./places/store-place.ts";
-import { progressOn } from "./progress.ts";
+import { barOf, type ProgressOf, partOf } from "./progress.ts";
 import { terminalText } from "./terminal-text.ts";
 
 interface RewrapOptions extends KeyOptions, RecipientOptions, OutputOptions, BatchOptions, StoreOptions {
@@ -63,18 +63,22 @@ async function rewrap(files: readonly string[], options: RewrapOptions): Promise
   requireFileOut(options);
   const stores = new Stores(options);
   await withKeyring({ ...options, countsYoungVersions: options.check === true }, files, async (keyring) => {
-    if (inBatch) return await runBatch(files, stores, options, isEnvelope, ({ source }) => rewrapOne(keyring, source, options));
-    const { text } = await rewrapOne(keyring, await stores.source(files[0] ?? STANDARD_STREAM), options);
+    if (inBatch)
+      return await runBatch(files, stores, options, isEnvelope, ({ source }, onProgress) =>
+        rewrapOne(keyring, source, options, partOf(onProgress)),
+      );
+    const { text } = await rewrapOne(keyring, await stores.source(files[0] ?? STANDARD_STREAM), options, barOf);
     if (text !== undefined) await printLines(text);
   });
 }
 
-async function rewrapOne(keyring: Keyring, source: Source, options: RewrapOptions): Promise<Done> {
+async function rewrapOne(keyring: Keyring, source: Source, options: RewrapOptions, progress: ProgressOf): Promise<Done> {
   if (options.check === true) return await check(keyring, source);
   if (options.out === undefined && typeof source !== "string") return await rewrapBlob(keyring, source);
-  if (options.out === undefined && typeof source === "string" && source !== STANDARD_STREAM) return await rewrapInPlace(keyring, source);
+  if (options.out === undefined && typeof source === "string" && source !== STANDARD_STREAM)
+    return await rewrapInPlace(keyring, source, progress);
   const output = openOutput(options, NEW_FILE_MODE);
-  await withInput(source, (input) => writeRewrapped(keyring, input, output));
+  await withInput(source, (input) => writeRewrapped(keyring, input, output, progress));
   return { outcome: "rewrapped" };
 }
 
@@ -98,9 +102,15 @@ async function rewrapBlob(keyring: Keyring, { store, name, text }: StoredInput):
   return { outcome, text: `${outcome === "current" ? "current  " : outcome}  ${terminalText(text)}` };
 }
 
-async function rewrapInPlace(keyring: Keyring, file: string): Promise<Done> {
+async function rewrapInPlace(keyring: Keyring, file: string, progress: ProgressOf): Promise<Done> {
   return await withFileInPlace(file, async (input, before) => {
-    const isStale = await writeRewrapped(keyring, input, inPlaceOf(file, before), async (header) => await keyring.needsRewrap(header));
+    const isStale = await writeRewrapped(
+      keyring,
+      input,
+      inPlaceOf(file, before),
+      progress,
+      async (header) => await keyring.needsRewrap(header),
+    );
     return { outcome: isStale ? "rewrapped" : "current", text: `${isStale ? "rewrapped" : "current  "}  ${terminalText(file)}` };
   });
 }
@@ -110,11 +120,12 @@ async function writeRewrapped(
   keyring: Keyring,
   input: Input,
   output: Output,
+  progress: ProgressOf,
   isWanted: (header: Uint8Array) => Promise<boolean> = async () => true,
 ): Promise<boolean> {
   const { header, body } = await splitEnvelope(input);
   if (!(await isWanted(header))) return false;
-  const { onProgress, end } = progressOn(process.stderr, input.sizeBytes);
+  const { onProgress, end } = progress(input.sizeBytes);
   await output(joined(await keyring.rewrapHeader(header), body, onProgress)).finally(end);
   return true;
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { encryptedStore } from "../blobs/index.ts";
+import { type BlobProgress, encryptedStore } from "../blobs/index.ts";
 import type { Keyring } from "../core/keyring/keyring.ts";
 import { addRecursiveOption, type BatchOptions, isBatch, isEnvelope, runBatch } from "./batch.ts";
 import { byteCount } from "./columns.ts";
@@ -18,6 +18,7 @@ import {
 import { printLines } from "./output.ts";
 import type { BlobContextOptions, Source, StoreOptions } from "./places/store-kind.ts";
 import { addNameContextOption, addStoreOptions, contextOfBlob, Stores, shownSource, textOfSource } from "./places/store-place.ts";
+import { barOf, type Progress, type ProgressOf, partOf } from "./progress.ts";
 import { terminalJson } from "./terminal-text.ts";
 
 interface VerifyOptions extends KeyOptions, ContextOptions, BlobContextOptions, JsonOptions, BatchOptions, StoreOptions {
@@ -57,13 +58,13 @@ async function verify(files: readonly string[], options: VerifyOptions): Promise
   await withKeyring(options, files, async (keyring) => {
     if (!isBatch(files, options)) {
       const source = await stores.source(files[0] ?? STANDARD_STREAM);
-      const plaintextBytes = await verified(keyring, source, options);
+      const plaintextBytes = await verified(keyring, source, options, barOf);
       return await printLines(json ? terminalJson({ file: textOfSource(source), plaintextBytes }) : lineOf(source, plaintextBytes));
     }
     const opened: unknown[] = [];
-    await runBatch(files, stores, { ...options, isSilent: json }, isEnvelope, async ({ source }) => {
+    await runBatch(files, stores, { ...options, isSilent: json }, isEnvelope, async ({ source }, onProgress) => {
       const at = opened.push(undefined) - 1; // begun in the order of the files
-      const plaintextBytes = await verified(keyring, source, options);
+      const plaintextBytes = await verified(keyring, source, options, partOf(onProgress));
       opened[at] = { file: textOfSource(source), plaintextBytes };
       return { outcome: "verified", ...(!json && { text: lineOf(source, plaintextBytes) }) };
     });
@@ -72,11 +73,17 @@ async function verify(files: readonly string[], options: VerifyOptions): Promise
 }
 
 /** @returns the length of the plaintext, which the last chunk has shown */
-async function verified(keyring: Keyring, source: Source, options: VerifyOptions): Promise<number> {
+async function verified(keyring: Keyring, source: Source, options: VerifyOptions, progress: ProgressOf): Promise<number> {
   const { all = false } = options;
   if (typeof source !== "string") {
     const store = encryptedStore(keyring, source.store, { context: (name) => contextOfBlob(options, name) });
-    return (await store.verify(source.name, all ? "all" : "ends")).plaintextBytes;
+    let bar: Progress | undefined;
+    const onProgress = ({ bytes, totalBytes }: BlobProgress): void => {
+      bar ??= progress(totalBytes);
+      bar.onProgress(bytes);
+    };
+    const verifying = store.verify(source.name, all ? "all" : "ends", { onProgress });
+    return (await verifying.finally(() => bar?.end())).plaintextBytes;
   }
   const context = valueOptions({ ...(options.context && { context: options.context }) });
   return await withInput(source, async (input) => {
@@ -84,7 +91,12 @@ async function verified(keyring: Keyring, source: Source, options: VerifyOptions
     const { chunks } = await envelopeIn(input);
     if (all || part === undefined || sizeBytes === undefined) {
       let bytes = 0;
-      for await (const piece of keyring.decryptPieces(chunks, context)) bytes += piece.length;
+      const { onProgress, end } = progress(sizeBytes);
+      try {
+        for await (const piece of keyring.decryptPieces(chunks, { ...context, onProgress })) bytes += piece.length;
+      } finally {
+        end();
+      }
       return bytes;
     }
     const blob = await keyring.openSeekable({ size: sizeBytes, read: part }, context);

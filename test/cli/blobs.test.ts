@@ -1,3 +1,5 @@
+import { mkdirSync } from "node:fs";
+import { createServer, request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keysetProviders } from "../../providers/local/index.ts";
 import { readKeysetFile } from "../../providers/local/keyset-file.ts";
@@ -7,9 +9,10 @@ import { encryptedStore } from "../../src/blobs/index.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { noise } from "../support/arbitraries.ts";
 import { startAzurite } from "../support/azurite.ts";
-import { ok, refused, run, scratch } from "./runner.ts";
+import { originOf } from "../support/serving.ts";
+import { expectOneBar, ok, onSlowTerminal, refused, run, scratch, start } from "./runner.ts";
 
-const { at } = scratch();
+const { at, write } = scratch();
 const azurite = await startAzurite();
 afterAll(() => azurite.close());
 const container = await azurite.createContainer();
@@ -35,7 +38,7 @@ beforeAll(async () => {
 });
 
 describe.each(STORES)("blobs in $name", ({ args }) => {
-  const withEnv = { env: Object.fromEntries(Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))) };
+  const withEnv = { env: stringsOf(env) };
   const [place = "", ...more] = args;
   const contextOf = ["--context", "tenant=acme"];
 
@@ -71,7 +74,7 @@ describe.each(STORES)("blobs in $name", ({ args }) => {
 });
 
 test.each(STORES)("blobs in $name are the table of a job, with two workers at once", async ({ name, args }) => {
-  const withEnv = { env: Object.fromEntries(Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))) };
+  const withEnv = { env: stringsOf(env) };
   const [place = "", ...more] = args;
   const newest = at(`${name}.json`);
   await ok(["keygen", newest]);
@@ -100,6 +103,92 @@ test.each(STORES)("blobs in $name are the table of a job, with two workers at on
   const other = await run(["jobs", "work", "blobs", ...worker.slice(0, -2), ...terms], undefined, withEnv); // another table
   expect([other.exitCode, other.stderr]).toEqual([1, expect.stringContaining("Give another id to another job")]);
 });
+
+test("each verb over the blobs of a container shows one bar on a terminal", async () => {
+  const place = `az://devstoreaccount1/${await azurite.createContainer()}/`;
+  const more = ["--endpoint", azurite.url, "--parallel", "3"];
+  const withSas = { ...env, AZURE_STORAGE_SAS_TOKEN: azurite.sas(place.split("/")[3] ?? "") };
+  for (const folder of ["many", "opened"]) mkdirSync(at(folder));
+  for (const name of ["one", "two", "three"]) write(`many/${name}`, noise(200_000));
+  const shown = (args: readonly string[]): string => {
+    const text = onSlowTerminal([...args, ...more], withSas);
+    expectOneBar(text);
+    return text;
+  };
+  expect(shown(["encrypt", "--recursive", at("many"), "--key", oldKeys, "--out", place])).toContain("3 encrypted");
+  expect(shown(["verify", `${place}*`, "--key", oldKeys])).toContain("3 verified");
+  expect(shown(["verify", `${place}*`, "--key", oldKeys, "--all"])).toContain("3 verified");
+  expect(shown(["decrypt", `${place}*`, "--key", oldKeys, "--out", at("opened")])).toContain("3 decrypted");
+  expect(shown(["rewrap", `${place}*`, "--key", newKeys, "--key", oldKeys])).toContain("3 rewrapped");
+  const verbs = [
+    ["verify", "--all", "--key", newKeys],
+    ["rewrap", "--key", oldKeys, "--key", newKeys],
+  ];
+  for (const [verb = "", ...given] of verbs) {
+    const text = onSlowTerminal(["blobs", verb, place, ...more.slice(0, 2), ...given], withSas);
+    expect(text.match(/\r\d+ blobs? /g)).toEqual(["\r1 blob ", "\r2 blobs ", "\r3 blobs "]);
+  }
+});
+
+test("verify that is killed goes on after the last blob that it printed", async () => {
+  const names = Array.from({ length: 8 }, (_, at) => `long/${at}`);
+  const keyring = new Keyring({ wrapWith: keysetProviders(await readKeysetFile(newKeys)).slice(0, 1) });
+  const store = encryptedStore(keyring, azureBlobs({ url: `${azurite.url}/${container}`, sas }), { context: (name) => ({ object: name }) });
+  for (const name of names) await store.put(name, noise(1000, name));
+  await using between = await holding(azurite.url, "/long/5");
+  const args = ["blobs", "verify", `az://devstoreaccount1/${container}/long/`, "--endpoint", between.url, "--key", newKeys, "--all"];
+  const running = start([...args, "--parallel", "2"], { env: stringsOf(env) });
+  await between.isHeld;
+  await running.hasPrinted(/long\/3 /); // what comes before the blob that hangs, and the other one in flight
+  running.kill("SIGKILL");
+  const killed = await running.done;
+  expect(killed.signal).toBe("SIGKILL");
+  const before = printedNames(killed.text);
+  between.letGo();
+  const on = await run([...args, "--after", before.at(-1) ?? ""], undefined, { env: stringsOf(env) });
+  expect([on.exitCode, on.stderr]).toEqual([0, ""]);
+  expect(before.length).toBeGreaterThanOrEqual(4);
+  expect([...before, ...printedNames(on.text)]).toEqual(names);
+});
+
+function stringsOf(variables: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(variables).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
+}
+
+/** Stands before a store, and leaves requests unanswered whose path ends so, until it lets go. */
+async function holding(url: string, ending: string): Promise<AsyncDisposable & { url: string; isHeld: Promise<void>; letGo(): void }> {
+  const store = new URL(url);
+  let holds = true;
+  let tell = (): void => undefined;
+  const isHeld = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  const server = createServer((asked, answer) => {
+    const { url: path = "/", method, headers } = asked;
+    if (holds && new URL(path, store).pathname.endsWith(ending)) return tell();
+    const passed = request({ host: store.hostname, port: store.port, path, method, headers }, (given) => {
+      answer.writeHead(given.statusCode ?? 500, given.headers);
+      given.pipe(answer);
+    });
+    passed.on("error", () => answer.destroy());
+    asked.pipe(passed);
+  });
+  return {
+    url: `${await originOf(server)}${store.pathname}`,
+    isHeld,
+    letGo() {
+      holds = false;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function printedNames(text: string): readonly string[] {
+  return [...text.matchAll(/^(long\/\d) /gm)].map(([, name = ""]) => name);
+}
 
 test("what names no store is refused, and a SAS is taken from the environment alone", async () => {
   expect((await refused(2, "invalid-argument", ["blobs", "list", "s4://x/y"])).stderr).toContain("az://<account>/<container>");

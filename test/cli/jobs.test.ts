@@ -10,7 +10,7 @@ import { type JobStatus, jobStatus } from "../../src/jobs/index.ts";
 import { fileJobStore, fileStore, fileTenantStore } from "../../src/stores/file.ts";
 import { Tenants } from "../../src/tenants/index.ts";
 import { runtimeBinary } from "../support/npm-tools.ts";
-import { CLI, ok, ROOT, refused, run, scratch, start } from "./runner.ts";
+import { ok, onTerminal, ROOT, refused, run, scratch, start } from "./runner.ts";
 
 const { at, read, write } = scratch();
 const [keys, store, jobs] = [at("keys.json"), at("data-keys.json"), at("jobs.json")];
@@ -180,12 +180,6 @@ test("on a terminal, `work` shows a line of the fleet and `status` a plot", asyn
   expect(worked).toMatch(/\r\n#{8}\r\n# done/);
   expect((await ok(["jobs", "status", "plotted", ...JOBS])).text).not.toContain("########");
 });
-
-/** Runs the command on a pseudo-terminal, which util-linux has a tool for. */
-function onTerminal(args: readonly string[]): string {
-  const command = [process.execPath, CLI, ...args].map((part) => `'${part}'`).join(" ");
-  return execFileSync("script", ["--quiet", "--return", "--command", `stty cols 120; ${command}`, "/dev/null"], { encoding: "utf8" });
-}
 
 test.each<readonly [what: string, exitCode: 1 | 2, code: string, args: readonly string[], hint: RegExp]>([
   ["a misspelt option", 2, "invalid-argument", ["work", "one", ...WORKER, "--lane", "2"], /--lanes/],

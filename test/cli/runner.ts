@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,6 +38,8 @@ export interface RunningCommand {
   kill(signal: NodeJS.Signals): void;
   /** The first line that it writes, while it runs on. */
   readonly firstLine: Promise<string>;
+  /** Waits until its standard output so far has this in it. */
+  hasPrinted(pattern: RegExp): Promise<void>;
   readonly done: Promise<Run>;
 }
 
@@ -61,6 +63,16 @@ export function start(
     };
     child.stdout.on("data", look);
   });
+  const hasPrinted = (pattern: RegExp): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (!pattern.test(Buffer.concat(stdout).toString("utf8"))) return;
+        child.stdout.off("data", look);
+        resolve();
+      };
+      child.stdout.on("data", look);
+      look();
+    });
   child.stderr.on("data", (chunk: Uint8Array) => stderr.push(chunk));
   child.stdin.on("error", () => {}); // it may end without having read all
   const done = new Promise<Run>((resolve, reject) => {
@@ -82,6 +94,7 @@ export function start(
     leave: () => child.stdout.destroy(),
     kill: (signal) => child.kill(signal),
     firstLine,
+    hasPrinted,
     done,
   };
 }
@@ -113,6 +126,28 @@ export async function refused(
   expect(result.exitCode).toBe(exitCode);
   expect(result.stdout).toHaveLength(0);
   return result;
+}
+
+/** Runs the command on a pseudo-terminal, which util-linux has a tool for. Returns all that it wrote there. */
+export function onTerminal(args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
+  const command = [process.execPath, CLI, ...args].map((part) => `'${part}'`).join(" ");
+  return execFileSync("script", ["--quiet", "--return", "--command", `stty cols 120; ${command}`, "/dev/null"], { encoding: "utf8", env });
+}
+
+/** Runs the command on a pseudo-terminal with a clock that is 150 ms later whenever it is looked at, so that each step is shown. */
+export function onSlowTerminal(args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
+  const clock = "data:text/javascript,let%20nowMs=0;performance.now=()=>nowMs+=150";
+  return onTerminal(args, { ...env, NODE_OPTIONS: `--import=${clock}` });
+}
+
+/** Expects that a terminal has shown one bar, which never went back and came to its end, and no other. */
+export function expectOneBar(shown: string): void {
+  const bars = [...shown.matchAll(/\r\[#* *\] +(\d+) % {2}(\S+ \S+) of (\S+ \S+) /g)];
+  const percents = bars.map(([, percent]) => Number(percent));
+  expect(new Set(bars.map(([, , , total]) => total)).size, shown).toBe(1);
+  expect(percents).toEqual([...percents].sort((a, b) => a - b));
+  expect(percents.at(-1)).toBe(100);
+  expect(bars.at(-1)?.[2]).toBe(bars.at(-1)?.[3]);
 }
 
 /** A folder of its own for one test file, removed at the end. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { runBatch } from "../../src/cli/batch.ts";
 import { Stores } from "../../src/cli/places/store-place.ts";
@@ -6,7 +7,7 @@ import { progressOn, progressText } from "../../src/cli/progress.ts";
 import { headerBytesOf } from "../../src/core/format/envelope.ts";
 import { encryptedBytes } from "../../src/core/stream/streams.ts";
 import { noise } from "../support/arbitraries.ts";
-import { ok, refused, run, scratch } from "./runner.ts";
+import { expectOneBar, ok, onSlowTerminal, refused, run, scratch } from "./runner.ts";
 
 const { at, read, write, names } = scratch();
 const keys = at("keys.json");
@@ -155,5 +156,25 @@ describe("progress", () => {
     const amounts = bars.map((bar) => Number.parseFloat(bar));
     expect(amounts).toEqual([...amounts].sort((a, b) => a - b));
     expect(shown.at(-1)).toBe("\r\x1b[K");
+  });
+
+  test("of each verb over a folder is one bar, on a terminal", async () => {
+    for (const folder of ["many", "sealed", "opened"]) mkdirSync(at(folder));
+    for (const name of ["one", "two", "three"]) write(`many/${name}`, noise(200_000));
+    const [many, sealed, newer] = [at("many"), at("sealed"), at("newer.json")];
+    const key = ["--key", keys];
+    await ok(["keygen", newer]);
+    const shown = (args: readonly string[]): string => {
+      const text = onSlowTerminal([...args, "--parallel", "3"]);
+      expectOneBar(text);
+      return text;
+    };
+    expect(shown(["encrypt", "--recursive", many, ...key, "--out", sealed])).toContain("3 encrypted");
+    expect(shown(["verify", "--recursive", sealed, ...key])).toContain("3 verified");
+    expect(shown(["verify", "--recursive", sealed, ...key, "--all"])).toContain("3 verified");
+    expect(shown(["decrypt", "--recursive", sealed, ...key, "--out", at("opened")])).toContain("3 decrypted");
+    expect(shown(["rewrap", "--recursive", sealed, "--key", newer, ...key])).toContain("3 rewrapped");
+    expect(shown(["rewrap", "--recursive", sealed, "--key", newer, ...key])).toContain("3 current");
+    expect(shown(["inspect", "--recursive", sealed])).toContain("3 envelope");
   });
 });

@@ -25,6 +25,7 @@ import {
   Stores,
   storePlaceOf,
 } from "../places/store-place.ts";
+import { type Progress, progressOn } from "../progress.ts";
 
 export interface BlobPlaceOptions extends StoreOptions {
   readonly prefix?: string;
@@ -101,6 +102,14 @@ export async function withBlobs<T>(
   return await withKeyring(options, [], (keyring) =>
     use(encryptedStore(keyring, store, { context: (name) => contextOfBlob(options, name) }), page, container),
   );
+}
+
+/** Shows on a terminal how many blobs are done, and how many a second. */
+export function blobCounter(): Progress {
+  return progressOn(process.stderr, undefined, undefined, (blobs) => {
+    const count = blobs < 10 ? Math.round(blobs * 10) / 10 : Math.round(blobs);
+    return `${count} ${count === 1 ? "blob" : "blobs"}`;
+  });
 }
 
 const FOLDER = "dir:";

@@ -4,9 +4,8 @@ import { columns } from "../columns.ts";
 import { tellFailure } from "../failure.ts";
 import { addJsonOption, addRecipientOption } from "../options.ts";
 import { printLines } from "../output.ts";
-import { progressOn } from "../progress.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { addBlobKeyOptions, type BlobOptions, type OpenPlace, withBlobs } from "./blob-place.ts";
+import { addBlobKeyOptions, type BlobOptions, blobCounter, type OpenPlace, withBlobs } from "./blob-place.ts";
 
 interface RewrapOptions extends BlobOptions {
   readonly dryRun?: boolean;
@@ -32,7 +31,7 @@ async function rewrap(argument: string, { dryRun = false, json = false, ...optio
   await withBlobs(argument, { ...options, countsYoungVersions: dryRun }, async (store, page) => {
     if (dryRun) return await printStale(store, page, json);
     const counts = new Map<RewrappedBlob["outcome"], number>(OUTCOMES.map((outcome) => [outcome, 0]));
-    const { onProgress, end } = progressOn(process.stderr, undefined, undefined, (blobs) => `${blobs} ${blobs === 1 ? "blob" : "blobs"}`);
+    const { onProgress, end } = blobCounter();
     let done = 0;
     try {
       for await (const { name, outcome, error } of rewrapStale(store, page)) {

@@ -4,9 +4,8 @@ import { tellFailure } from "../failure.ts";
 import { inOrder } from "../in-order.ts";
 import { addJsonOption, addParallelOption } from "../options.ts";
 import { printLines } from "../output.ts";
-import { progressOn } from "../progress.ts";
 import { terminalJson, terminalText } from "../terminal-text.ts";
-import { addBlobKeyOptions, type BlobOptions, withBlobs } from "./blob-place.ts";
+import { addBlobKeyOptions, type BlobOptions, blobCounter, withBlobs } from "./blob-place.ts";
 
 interface VerifyOptions extends BlobOptions {
   readonly all?: boolean;
@@ -33,7 +32,7 @@ async function verify(argument: string, { all = false, json = false, parallel = 
   await withBlobs(argument, options, async (store, page) => {
     const opened: { readonly name: string; readonly plaintextBytes: number }[] = [];
     if (!json) await printLines(all ? "name  opened" : "name  opened at its ends");
-    const bar = progressOn(process.stderr, undefined, undefined, (blobs) => `${Math.floor(blobs)} blobs`);
+    const bar = blobCounter();
     let done = 0;
     try {
       for await (const settled of inOrder(store.list(page), parallel, ({ name }) => store.verify(name, all ? "all" : "ends"))) {
