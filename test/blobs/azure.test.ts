@@ -12,7 +12,8 @@ import { kek } from "../support/keks.ts";
 import { refusal } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
 import { expectFreedConnections } from "./freed-connections.ts";
-import { inPieces, KEY_CONTEXT, keyringOf, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
+import { inPieces, KEY_CONTEXT, keyringOf, newName, storedBytesOf, storeOf, wholeOf } from "./set-up.ts";
+import { nameCase } from "./store-cases.ts";
 
 const azurite = await startAzurite();
 afterAll(() => azurite.close());
@@ -80,6 +81,8 @@ describe.each([
   ["client", () => azureBlobs(client)],
   ["SAS", () => azureBlobs(SAS)],
 ] as const)("encrypted, by %s", (way, open) => {
+  nameCase(open, newName);
+
   test("20 MiB in three blocks, and back", async () => {
     const store = storeOf(open());
     await store.put(`${way}/large`, inPieces(noise(20 * 2 ** 20), 65_536));

@@ -6,6 +6,8 @@ import { blobConformance } from "../../src/blobs/conformance/index.ts";
 import { fileBlobs } from "../../src/blobs/files/index.ts";
 import { memoryBlobs, overlaidBlobs } from "../../src/blobs/index.ts";
 import { memoryOverlays } from "./overlay-table.ts";
+import { newName } from "./set-up.ts";
+import { nameCase } from "./store-cases.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "envelock-blobs-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -23,5 +25,6 @@ describe("memory, with a table of the application", () => {
 });
 
 describe("files", () => {
+  nameCase(() => fileBlobs(join(folder, "names")), newName);
   for (const { name, run } of blobConformance({ open: () => fileBlobs(join(folder, "blobs")) })) test(name, run);
 });

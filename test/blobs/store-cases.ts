@@ -31,6 +31,8 @@ export function storeCases({ open, newName, etag }: StoreUnderTest): void {
     expect(await store.verify(name, "all")).toMatchObject({ plaintextBytes: 9 * MIB });
   });
 
+  nameCase(open, newName);
+
   test("of three rewraps at once one wins at least, and the blob opens", async () => {
     const [backing, name] = [open(), newName()];
     await storeOf(backing).put(name, noise(50_000));
@@ -42,4 +44,38 @@ export function storeCases({ open, newName, etag }: StoreUnderTest): void {
   });
 }
 
+/** A case of names that a store, its client or a URL might take for one. */
+export function nameCase(open: StoreUnderTest["open"], newName: StoreUnderTest["newName"]): void {
+  test("names that look alike are different blobs, and a limit of bytes may be met exactly", async () => {
+    const [store, prefix] = [storeOf(open()), `${newName()}/`];
+    const names = LOOK_ALIKES.map((name) => `${prefix}${name}`);
+    names.push(`${prefix}${`${"x".repeat(199)}/`.repeat(5)}`.padEnd(MOST_NAME_BYTES, "y").slice(0, MOST_NAME_BYTES));
+    for (const name of names) await store.put(name, noise(20, name), { maxBytes: 20, expectedBytes: 20 });
+    for (const name of names) expectSameBytes(await wholeOf(store, name), noise(20, name));
+    const found: string[] = [];
+    for await (const { name } of store.list({ prefix })) found.push(name);
+    expect(found.sort()).toEqual([...names].sort());
+    for (const name of names) expect(await store.delete(name)).toBe(true);
+    expect((await store.list({ prefix }).next()).done).toBe(true);
+  });
+}
+
 const MIB = 2 ** 20;
+const LOOK_ALIKES = [
+  "a/b",
+  "a%2Fb",
+  "a%2fb",
+  "a%252Fb",
+  "A/b",
+  "caf\u00e9",
+  "cafe\u0301",
+  "..a",
+  "a..",
+  "a b",
+  "a+b",
+  "%00",
+  "a?b#c",
+  "a;b=c&d,e",
+  "'()*",
+];
+const MOST_NAME_BYTES = 1000;

@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { faultyBlobs } from "../../src/blobs/conformance/index.ts";
-import { memoryBlobs, sealUpload } from "../../src/blobs/index.ts";
+import { type BlobStore, type EncryptedStore, memoryBlobs, rewrapStale, sealUpload } from "../../src/blobs/index.ts";
 import type { KeyProvider } from "../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
 import { noise } from "../support/arbitraries.ts";
@@ -13,6 +13,10 @@ import { inPieces, keyringOf, storeOf, wholeOf } from "./set-up.ts";
 
 const { ENVELOCK_BLOB_BYTES = "1500000" } = process.env;
 const LONG = Number(ENVELOCK_BLOB_BYTES);
+const LENGTHS = [
+  ["a", 300_000],
+  ["b", 100],
+] as const;
 const SMALL = { bytes: 262_144, leastBytes: 1, mostBytes: 2 ** 22 };
 
 describe("downloads over a bad connection", () => {
@@ -184,6 +188,110 @@ describe("uploads over a bad connection", () => {
       await expect(storeOf(backing).put("y", noise(LONG), { tap: each })).rejects.toBe(veto);
       expect(await backing.open("y", 1)).toBeUndefined();
     }
+  });
+});
+
+describe("an abort at any call of the store", () => {
+  type Action = (store: EncryptedStore, signal: AbortSignal) => Promise<unknown>;
+  const all = async (names: AsyncIterable<unknown>): Promise<void> => {
+    for await (const _ of names);
+  };
+  test.each<readonly [string, Action]>([
+    ["put", (store, signal) => store.put("new", inPieces(noise(LONG), 65_536), { signal })],
+    ["put that replaces", (store, signal) => store.put("b", noise(LONG), { signal, replace: true })],
+    [
+      "get and stream",
+      async (store, signal) => {
+        const blob = await store.get("a", { signal });
+        await new Response(blob.stream(0, undefined, { signal })).arrayBuffer();
+      },
+    ],
+    ["get and read", async (store, signal) => (await store.get("a", { signal })).read(100_000, 200_000, { signal })],
+    ["verify", (store, signal) => store.verify("a", "all", { signal })],
+    ["rewrap", (store, signal) => store.rewrap("a", { signal })],
+    ["rewrapStale", (store, signal) => all(rewrapStale(store, { signal }))],
+    ["findStale", (store, signal) => all(store.findStale({ signal }))],
+    ["list", (store, signal) => all(store.list({ signal }))],
+    ["delete", (store, signal) => store.delete("b", { signal })],
+  ])("%s ends with its reason or is done, and nothing is half done", async (_what, act) => {
+    const reason = new Error("enough");
+    let ended = 0;
+    for (let at = 0, calls = 1; at < calls; at++) {
+      calls = 0;
+      const stop = new AbortController();
+      const backing = memoryBlobs({ blocks: SMALL });
+      const whole = storeOf(backing, keyringOf("new", "old"));
+      for (const [name, length] of LENGTHS) await storeOf(backing).put(name, noise(length, name));
+      let unfinished = 0;
+      const counting: BlobStore = {
+        ...backing,
+        async create(name, content, options) {
+          const upload = await backing.create(name, content, options);
+          unfinished++;
+          const finished = <T>(result: T): T => {
+            unfinished--;
+            return result;
+          };
+          return {
+            ...upload,
+            commit: async (...given) => finished(await upload.commit(...given)),
+            abort: async () => finished(await upload.abort()),
+          };
+        },
+      };
+      const fault = (): undefined => {
+        if (calls++ === at) stop.abort(reason);
+      };
+      const outcome = await act(storeOf(faultyBlobs(counting, { fault }), keyringOf("new", "old")), stop.signal).catch(
+        (error: unknown) => error,
+      );
+      if (outcome === reason) ended++;
+      else expect(outcome, `call ${at}`).not.toBeInstanceOf(Error);
+      expect(unfinished).toBe(0);
+      for await (const { name } of whole.list()) {
+        const lengths = [...LENGTHS, ["new", LONG], ["b", LONG]].flatMap(([known, length]) => (known === name ? [length] : []));
+        expect(lengths).toContain((await whole.verify(name, "all")).plaintextBytes);
+      }
+    }
+    expect(ended).toBeGreaterThan(0);
+  });
+
+  test("before anything, asks no store", async () => {
+    const signal = AbortSignal.abort(new Error("too late"));
+    const store = storeOf(faultyBlobs(memoryBlobs(), { fault: (call) => expect.unreachable(call) }));
+    for (const call of [
+      () => store.put("x", noise(1), { signal }),
+      () => store.get("x", { signal }),
+      () => store.rewrap("x", { signal }),
+      () => store.verify("x", "ends", { signal }),
+      () => store.delete("x", { signal }),
+      () => store.list({ signal }).next(),
+      () => store.findStale({ signal }).next(),
+      () => rewrapStale(store, { signal }).next(),
+    ])
+      await expect(call()).rejects.toBe(signal.reason);
+  });
+
+  test("ends the wait for a tap that never answers", async () => {
+    const backing = memoryBlobs({ blocks: SMALL });
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const never = new Promise<void>(() => undefined);
+    const onPiece = async (): Promise<void> => {
+      setImmediate(() => stop.abort(reason));
+      await never;
+    };
+    await expect(storeOf(backing).put("x", noise(LONG), { signal: stop.signal, tap: { onPiece } })).rejects.toBe(reason);
+    const onEnd = new AbortController();
+    const tap = {
+      onPiece: () => undefined,
+      onEnd: async () => {
+        setImmediate(() => onEnd.abort(reason));
+        await never;
+      },
+    };
+    await expect(storeOf(backing).put("x", noise(LONG), { signal: onEnd.signal, tap })).rejects.toBe(reason);
+    expect(await backing.open("x", 1)).toBeUndefined();
   });
 });
 
