@@ -1,5 +1,6 @@
 import { isBytes, textOf } from "../../src/core/base/bytes.ts";
 import { type EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
+import { withoutMark } from "../../src/core/base/text-mark.ts";
 
 /**
  * Parses the text of a keyset. A byte order mark is skipped: editors and shells of Windows write one.
@@ -10,7 +11,7 @@ export function keysetJson(json: string | Uint8Array): unknown {
   const text = isBytes(json) ? utf8TextOf(json) : json;
   if (typeof text !== "string") throw invalidArgument("a keyset is given as text or bytes");
   try {
-    return JSON.parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);
+    return JSON.parse(withoutMark(text));
   } catch {
     const [what, hint] = FORMS.find(([form]) => form.test(text))?.[1] ?? ["it is not JSON", MAKE_ONE];
     throw invalidArgument(`this is not a keyset: ${what}`, hint);
@@ -35,7 +36,6 @@ function utf8TextOf(bytes: Uint8Array): string {
 
 type Form = readonly [form: RegExp, said: readonly [what: string, hint: string]];
 
-const BYTE_ORDER_MARK = "\ufeff";
 /** docs/format.md §2: the first byte of an envelope. */
 const ENVELOPE_HEAD = 0x9e;
 const MAKE_ONE = "`envelock keygen <file>` makes a keyset";
@@ -44,6 +44,7 @@ const BARE_KEY =
   'put a bare key into a keyset: {"primary":"<id>","keys":[{"kty":"oct","kid":"<id>","created":"<time>","k":"<base64url>"}]}';
 const FORMS: readonly Form[] = [
   [/^\s*$/, ["it is empty", MAKE_ONE]],
+  [/\0/, ["it looks like text in UTF-16", "save it as UTF-8"]],
   [/^\s*[0-9a-f]{64}\s*$/i, ["it looks like a key in hexadecimal digits", BARE_KEY]],
   [/^\s*[\w+/-]{43}=?\s*$/, ["it looks like a key in base64", BARE_KEY]],
   [/^\s*-----BEGIN /, ["it looks like PEM", MAKE_ONE]],

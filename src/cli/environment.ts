@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { EnvelockError } from "../core/base/errors.ts";
+import { withoutMark } from "../core/base/text-mark.ts";
 
 /** Returns a variable of the environment. An empty one counts as not set. */
 export function environmentVariable(name: string): string | undefined {
@@ -12,7 +13,7 @@ export async function environmentFile(name: string): Promise<string | undefined>
   const path = environmentVariable(name);
   if (path === undefined) return undefined;
   try {
-    return await readFile(path, "utf8");
+    return withoutMark(await readFile(path, "utf8"));
   } catch (cause) {
     throw new EnvelockError("invalid-argument", `the file that ${name} names cannot be read: ${path}`, { cause });
   }

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
 import { EnvelockError } from "../core/base/errors.ts";
+import { withoutMark } from "../core/base/text-mark.ts";
 import { systemError, usageError } from "./failure.ts";
 
 /**
@@ -25,8 +26,15 @@ export function pinOf(token: string, pinSource: string | undefined): () => Promi
 function readPinFile(pinSource: string): string {
   const [, path] = PIN_FILE.exec(pinSource) ?? [];
   if (path === undefined) throw usageError("a pin-source is the absolute path of a file", "pin-source=file:/run/secrets/pin");
+  const text = withoutMark(readText(path)).replace(/\r?\n$/, "");
+  if (NOT_UTF8.test(text))
+    throw usageError(`${path} holds no text in UTF-8`, "save the PIN as UTF-8: a token locks itself after wrong PINs");
+  return text;
+}
+
+function readText(path: string): string {
   try {
-    return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+    return readFileSync(path, "utf8");
   } catch (cause) {
     throw systemError(`cannot read the PIN in ${path}`, cause);
   }
@@ -72,6 +80,8 @@ async function readLine(terminal: ReadStream): Promise<string> {
 }
 
 const TERMINAL = "/dev/tty";
+/** What UTF-16 leaves where it is read as UTF-8. */
+const NOT_UTF8 = /[\0\ufffd]/;
 const PIN_FILE = /^(?:file:(?:\/\/)?)?(\/[^/].*)$/;
 const INTERRUPT = "\x03";
 const END = "\x04";

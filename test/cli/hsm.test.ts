@@ -62,6 +62,10 @@ describe("the PIN", () => {
     Object.assign(process.env, { ENVELOCK_PKCS11_PIN: "0000" });
     write("pin", `${token.pin}\n`);
     await ok(["hsm", "list", `pkcs11:token=hsm?pin-source=file:${at("pin")}`]);
+    write("pin", `\ufeff${token.pin}\r\n`);
+    await ok(["hsm", "list", `pkcs11:token=hsm?pin-source=file:${at("pin")}`]);
+    write("pin", `\ufeff${token.pin}`.split("").join("\0"));
+    await refused(2, "invalid-argument", ["hsm", "list", `pkcs11:token=hsm?pin-source=file:${at("pin")}`]);
     await refused(1, "access-denied", list);
     await refused(2, "invalid-argument", ["hsm", "list", "pkcs11:token=hsm?pin-source=pin"]);
     await refused(1, "invalid-argument", ["hsm", "list", `pkcs11:token=hsm?pin-source=file:${at("missing")}`]);

@@ -1,7 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { chmodSync, statSync, symlinkSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Keyset, parseKeyset } from "../../providers/local/index.ts";
-import { ok, refused, scratch } from "./runner.ts";
+import { CLI, ok, refused, scratch } from "./runner.ts";
 
 const { at, read, write, names } = scratch();
 
@@ -44,6 +45,14 @@ describe("a new keyset", () => {
     const { text } = await ok(["keygen", at("silent.json")]);
     expect(text).not.toContain(secretTextIn("silent.json"));
   });
+});
+
+test("works under Node's permission model, which lets no path through a handle of a folder be written", () => {
+  const flag = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
+  const allowed = [flag, "--allow-fs-read=*", `--allow-fs-write=${at("")}*`];
+  const { status, stderr } = spawnSync(process.execPath, [...allowed, CLI, "keygen", at("permitted.json")], { encoding: "utf8" });
+  expect([status, stderr.replace(/^\(.*\n?/gm, "")]).toEqual([0, ""]);
+  expect(keysetIn("permitted.json").keys).toHaveLength(1);
 });
 
 describe("an existing keyset", () => {

@@ -1,11 +1,11 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { newRow, newScope } from "../../src/stores/conformance/bench.ts";
 import { storeConformance } from "../../src/stores/conformance/index.ts";
-import { fileStore } from "../../src/stores/file.ts";
+import { fileCheckpoint, fileStore } from "../../src/stores/file.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { fileHolds } from "./kept-bytes.ts";
 
@@ -23,6 +23,22 @@ test("the file is its owner's alone, and nothing stands beside it", async () => 
   await fileStore(join(own, "keys.json")).insertIfAbsent(newRow(newScope()));
   expect(readdirSync(own)).toEqual(["keys.json"]);
   expect(statSync(join(own, "keys.json")).mode & 0o777).toBe(0o600);
+});
+
+test("a byte order mark before the rows is skipped", async () => {
+  const marked = join(folder, "marked.json");
+  const row = newRow(newScope());
+  await fileStore(marked).insertIfAbsent(row);
+  writeFileSync(marked, `\ufeff${readFileSync(marked, "utf8").replaceAll("\n", "\r\n")}`);
+  expect(await fileStore(marked).list(row.scope)).toEqual([row]);
+});
+
+test("a pipe is refused, and not waited for", async () => {
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  expect(await refusal(() => fileStore(pipe).scan({ limit: 1 }))).toMatchObject({ code: "invalid-argument", message: /no regular file/ });
+  expect(await refusalCode(() => fileCheckpoint(pipe).load())).toBe("invalid-argument");
+  expect(await refusalCode(() => fileStore(folder).scan({ limit: 1 }))).toBe("invalid-argument");
 });
 
 test("what a killed writer left is removed by the next one", async () => {

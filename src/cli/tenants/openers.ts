@@ -7,6 +7,7 @@ import { type VaultTenantCluster, vaultTenantKeys } from "../../../providers/vau
 import { EnvelockError, invalidArgument } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
 import { refuseUnknown } from "../../core/base/options.ts";
+import { withoutMark } from "../../core/base/text-mark.ts";
 import type { TenantKeyOpener } from "../../core/contracts/tenant-keys.ts";
 import { awsConnection, stsEndpoint } from "../aws-connection.ts";
 import { credentialIn } from "../azure-connection.ts";
@@ -147,7 +148,7 @@ function texts(members: Members, name: string): readonly string[] | undefined {
 
 async function textOf(path: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    return withoutMark(await readFile(path, "utf8"));
   } catch (cause) {
     throw new EnvelockError("key-not-found", `the file of openers ${path} cannot be read`, { cause, hint: hintForMissing(path) });
   }

@@ -1,9 +1,11 @@
 import { constants, type Stats } from "node:fs";
-import { type FileHandle, link, lstat, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { EnvelockError } from "./errors.ts";
+import process from "node:process";
+import { EnvelockError, invalidArgument } from "./errors.ts";
 import { systemCodeOf } from "./file-error.ts";
 import { removeIfEnded } from "./temporary-file.ts";
+import { withoutMark } from "./text-mark.ts";
 
 /** The content of a file: text, or batches of bytes. Each batch is written before the next is asked for. */
 export type FileContent = string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -88,10 +90,19 @@ export async function beginDurably(path: string, mode: number = OWNER_ALONE): Pr
   };
 }
 
-/** Reads the text of a file. Returns undefined if there is none. @throws what the file system throws */
+/**
+ * Reads the text of a file, without a byte order mark. Returns undefined if there is no file.
+ *
+ * @throws what the file system throws; `invalid-argument` for a pipe or a device, which would be waited for
+ */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, "utf8");
+    return await closing(await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)), async (file) => {
+      const status = await file.stat();
+      if (!status.isFile() && !status.isDirectory())
+        throw invalidArgument(`${path} is no regular file`, "name a file, not a pipe or a device");
+      return withoutMark(await file.readFile("utf8"));
+    });
   } catch (error) {
     if (systemCodeOf(error) === "ENOENT") return undefined;
     throw error;
@@ -181,13 +192,17 @@ interface Folder {
   close(): Promise<void>;
 }
 
-/** Opens a folder. One that cannot be opened, as on Windows or without the right to list it, is known by its path alone. */
+/**
+ * Opens a folder. One that cannot be opened, as on Windows or without the right to list it, is known by its path alone, and so is one whose
+ * handle Node's permission model does not let through.
+ */
 async function openFolder(path: string): Promise<Folder> {
   const handle = await open(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)).catch(() => undefined);
   if (handle === undefined) return { at: (name) => join(path, name), sync: async () => undefined, close: async () => undefined };
   const own = `/proc/self/fd/${handle.fd}`;
   const [opened, linked] = await Promise.all([handle.stat(), stat(own).catch(() => undefined)]);
-  const isReachable = linked?.dev === opened.dev && linked.ino === opened.ino;
+  const isAllowed = process.permission?.has("fs.write", own) ?? true;
+  const isReachable = isAllowed && linked?.dev === opened.dev && linked.ino === opened.ino;
   return { at: (name) => join(isReachable ? own : path, name), sync: () => synced(handle), close: () => handle.close() };
 }
 
@@ -199,9 +214,9 @@ async function synced(folder: FileHandle): Promise<void> {
   }
 }
 
-async function closing(handle: FileHandle, use: (handle: FileHandle) => Promise<void>): Promise<void> {
+async function closing<T>(handle: FileHandle, use: (handle: FileHandle) => Promise<T>): Promise<T> {
   try {
-    await use(handle);
+    return await use(handle);
   } finally {
     await handle.close();
   }
