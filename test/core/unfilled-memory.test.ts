@@ -149,6 +149,43 @@ describe("memory that is shared or can be resized", () => {
     expect(await opening).toBe("invalid-argument");
   });
 
+  test("bytes whose memory was gone before the call are refused, not taken for empty ones", async () => {
+    for (const call of [sealing.encrypt, sealing.encryptDetached, sealing.encryptToken, sealing.encryptField]) {
+      const moved = patterned(100);
+      structuredClone(moved, { transfer: [moved.buffer] });
+      expect(await refusalCode(() => call(new Keyring(kek()), moved))).toBe("invalid-argument");
+      const { bytes, resize } = resizableCopy(patterned(100));
+      const tail = bytes.subarray(50);
+      resize(10);
+      expect(await refusalCode(() => call(new Keyring(kek()), tail))).toBe("invalid-argument");
+      expect(await call(new Keyring(kek()), new Uint8Array())).toBeTruthy();
+    }
+  });
+
+  test("of a subclass the bytes are taken, whatever its getters and methods say", async () => {
+    class Lying extends Uint8Array {}
+    for (const [name, value] of Object.entries({
+      length: 3,
+      byteLength: 3,
+      byteOffset: 1,
+      buffer: new ArrayBuffer(9),
+      constructor: Uint8Array,
+    }))
+      Object.defineProperty(Lying.prototype, name, { get: () => value });
+    for (const name of ["slice", "subarray", "set", "at"]) Object.defineProperty(Lying.prototype, name, { value: () => new Uint8Array(3) });
+    const truth = patterned(100);
+    const lying = Lying.from(truth);
+    expectSameBytes(viewOf(lying), truth);
+    const keyring = new Keyring(kek());
+    expectSameBytes(await keyring.decrypt(await keyring.encrypt(lying)), truth);
+    expectSameBytes(await keyring.decrypt(Lying.from(await keyring.encrypt(truth))), truth);
+    const key = DataKey.generate();
+    expectSameBytes(key.decryptToken(key.encryptToken(lying)), truth);
+    const field = await new DataKeys({ keyring, store: memoryStore() }).field({ table: "t", column: "c", type: "bytes", blindIndex: {} });
+    expectSameBytes(field.decrypt(field.encrypt(lying)), truth);
+    expect(field.blindIndex(lying)).toBe(field.blindIndex(truth));
+  });
+
   test("a plaintext or an envelope that is transferred away while a provider works is refused, not taken for an empty one", async () => {
     const calls: readonly ((keyring: Keyring, bytes: Uint8Array) => Promise<unknown>)[] = [
       (keyring, bytes) => keyring.encrypt(bytes),

@@ -1,16 +1,35 @@
+import { EnvelockError } from "./errors.ts";
+
 /** Bytes that own exactly their ArrayBuffer. Everything that leaves the library is one of these. */
 export type OwnedBytes = Uint8Array<ArrayBuffer>;
 
 /**
- * Returns a plain view of a caller's bytes, never a Buffer, whose `slice` would share memory. Every edge where bytes come in uses it.
+ * Returns a plain view of a caller's bytes, never a Buffer, whose `slice` would share memory. Every edge where bytes come in uses it. Of a
+ * subclass it takes what the array is, and not what the getters of the class say.
  *
  * Returns a copy of memory that another thread shares, because that could change between the check of a tag and the decryption. Memory
  * that can be resized or transferred away is not copied. A caller of this that waits before it uses the view compares lengths: see `requireAttached`.
+ *
+ * @throws `invalid-argument` for bytes whose memory is gone already, which would pass for no bytes
  */
 export function viewOf(bytes: Uint8Array): Uint8Array {
-  const { buffer } = bytes;
+  const isPlain = Object.getPrototypeOf(bytes) === Uint8Array.prototype;
+  const buffer = isPlain ? bytes.buffer : bufferOf.call(bytes);
+  if ((isPlain ? bytes.byteLength : byteLengthOf.call(bytes)) === 0) requireMemory(bytes);
   if (!(buffer instanceof ArrayBuffer)) return copyOf(bytes);
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength);
+  return isPlain ? bytes : new Uint8Array(buffer, byteOffsetOf.call(bytes), byteLengthOf.call(bytes));
+}
+
+/** The methods of an array throw where its memory was transferred away or shrank below its beginning; its length is 0 then. */
+function requireMemory(bytes: Uint8Array): void {
+  try {
+    Uint8Array.prototype.at.call(bytes, 0);
+  } catch (cause) {
+    throw new EnvelockError("invalid-argument", "the memory of the bytes was transferred away, or resized", {
+      cause,
+      hint: "Give a copy of the bytes: bytes.slice().",
+    });
+  }
 }
 
 /** Copies bytes into an ArrayBuffer of their own. */
@@ -196,9 +215,16 @@ export function writeUint32(target: Uint8Array, at: number, value: number): void
   writeUint16(target, at + 2, value);
 }
 
-/** Reads the kind of a typed array from its internal slot, which no property of the value can change. */
-const typedArrayName: (this: unknown) => unknown =
-  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get ?? (() => undefined);
+/** Reads a property of a typed array from its internal slot, which no class and no property of the value can change. */
+function slotReader<T>(name: string | symbol, otherwise: T): (this: unknown) => T {
+  return Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)?.get ?? (() => otherwise);
+}
+
+/** The kind of a typed array. */
+const typedArrayName = slotReader<unknown>(Symbol.toStringTag, undefined);
+const bufferOf = slotReader<ArrayBufferLike>("buffer", new ArrayBuffer(0));
+const byteOffsetOf = slotReader("byteOffset", 0);
+const byteLengthOf = slotReader("byteLength", 0);
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

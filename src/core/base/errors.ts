@@ -290,8 +290,13 @@ function plainCause(cause: unknown, depth: number): PlainEnvelockError | PlainNa
   };
 }
 
+/** A member of an error that is not ours, which may be a getter that throws: that must not hide the error around it. */
 function memberOf(value: object, name: string): unknown {
-  return Reflect.get(value, name);
+  try {
+    return Reflect.get(value, name);
+  } catch {
+    return undefined;
+  }
 }
 
 function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {

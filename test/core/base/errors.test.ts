@@ -48,6 +48,19 @@ test("JSON keeps code and message of an error and of its causes, and nothing els
   });
 });
 
+test("a cause whose members throw when they are read hides nothing of the error", () => {
+  const cause = Object.defineProperty(new Error("c"), "message", {
+    get() {
+      throw new Error("inner");
+    },
+  });
+  expect(new EnvelockError("unavailable", "down", { cause }).toJSON()).toMatchObject({
+    code: "unavailable",
+    message: "down",
+    cause: { name: "Error", message: "" },
+  });
+});
+
 test("an error is rebuilt from JSON, from structured clone and from a worker thread's message", async () => {
   const error = full();
   for (const plain of [JSON.parse(JSON.stringify(error)), structuredClone(error.toJSON()), await throughThread(error.toJSON())]) {
