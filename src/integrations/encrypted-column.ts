@@ -1,6 +1,7 @@
 import { toHex } from "../core/base/bytes.ts";
 import { EnvelockError, invalidArgument, malformed } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
+import { unwaited } from "../core/base/quietly.ts";
 import { parseToken } from "../core/format/token.ts";
 
 /**
@@ -59,8 +60,11 @@ export interface ColumnPlace {
 
 /** What the adapters take beside the columns. */
 export interface AdapterOptions {
-  /** Told of each value that was read as plaintext by a migrating cipher. What it throws fails the read. */
-  readonly onPlaintext?: (place: ColumnPlace) => void;
+  /**
+   * Told of each value that was read as plaintext by a migrating cipher. What it throws fails the read. A promise that it returns is not
+   * waited for, and its failure is ignored.
+   */
+  readonly onPlaintext?: (place: ColumnPlace) => unknown;
 }
 
 export const ADAPTER_OPTIONS: OptionNames<AdapterOptions> = { onPlaintext: true };
@@ -142,7 +146,7 @@ export function decryptedColumn<T>(source: CipherSource<T>, stored: unknown, pla
     }
     if (!isStored<T>(stored)) throw malformed("an encrypted column gave nothing");
     const { value, was } = cipher.decryptOrPlaintext(stored);
-    if (was === "plaintext") onPlaintext?.(place);
+    if (was === "plaintext") unwaited(onPlaintext?.(place));
     return value;
   } catch (error) {
     if (!(error instanceof EnvelockError)) throw error;

@@ -17,7 +17,7 @@ export interface RunOptions extends Omit<SliceOptions, "onPage"> {
    * Called with the state of the whole job, after a page or between slices if `progressMs` have passed, and at the end. What it throws ends
    * the call.
    */
-  readonly onProgress?: (status: JobStatus) => void;
+  readonly onProgress?: (status: JobStatus) => unknown;
   /** Default 2,000. */
   readonly progressMs?: number;
 }
@@ -56,7 +56,7 @@ export async function runPartitions(job: FleetJob, options: RunOptions = {}): Pr
   const tell = async (): Promise<void> => {
     if (onProgress === undefined || clock.monotonicMs() - toldAtMs < everyMs) return;
     toldAtMs = clock.monotonicMs();
-    onProgress(await jobStatus({ jobs: job.jobs, id: job.id, signal, clock }));
+    await onProgress(await jobStatus({ jobs: job.jobs, id: job.id, signal, clock }));
   };
   const budget = { retriesLeft: retries };
   const shared: Shared = { budget, tell };
@@ -70,7 +70,7 @@ export async function runPartitions(job: FleetJob, options: RunOptions = {}): Pr
   });
   for (const end of await Promise.allSettled(working)) if (end.status === "rejected") throw end.reason;
   const status = await jobStatus({ jobs: job.jobs, id: job.id, clock });
-  onProgress?.(status);
+  await onProgress?.(status);
   return status;
 }
 

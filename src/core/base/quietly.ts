@@ -7,9 +7,14 @@
 export function quietly<T>(tell: () => T): T | undefined {
   try {
     const told = tell();
-    if (typeof told === "object" && told !== null && "then" in told) Promise.resolve(told).catch(() => undefined);
+    unwaited(told);
     return told;
   } catch {
     return undefined;
   }
+}
+
+/** Lets a promise that a listener returned, and that nothing waits for, fail without ending the process. */
+export function unwaited(told: unknown): void {
+  if (typeof told === "object" && told !== null && "then" in told) Promise.resolve(told).catch(() => undefined);
 }

@@ -55,7 +55,7 @@ async function* decrypted(
       let opened = 0;
       for await (const batch of pumpChunks(input, job, access.lanes.join(job, keys, { lanes }), { signal, outputs })) {
         opened += batch.length;
-        onProgress?.(opened);
+        if (onProgress !== undefined) await onProgress(opened);
         if (batch.length > 0) yield batch;
       }
     } finally {

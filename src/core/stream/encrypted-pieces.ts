@@ -73,7 +73,7 @@ export class EncryptedPieces implements AsyncIterableIterator<OwnedBytes> {
       const job = chunkJob("seal", keys);
       const lanes = this.#access.lanes.join(job, keys, size);
       for await (const batch of pumpChunks(input, job, lanes, { signal, outputs: this.#outputs })) {
-        onProgress?.(input.taken);
+        if (onProgress !== undefined) await onProgress(input.taken);
         yield batch;
       }
     } finally {

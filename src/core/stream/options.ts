@@ -13,8 +13,8 @@ export interface StreamOptions extends ValueOptions {
    * works without.
    */
   readonly lanes?: LaneCount;
-  /** Called after each batch with the plaintext bytes that are done so far. */
-  readonly onProgress?: (plaintextBytes: number) => void;
+  /** Called after each batch with the plaintext bytes that are done so far. A promise that it returns is waited for; a failure ends the stream. */
+  readonly onProgress?: (plaintextBytes: number) => unknown;
 }
 
 export interface EncryptStreamOptions extends StreamOptions {

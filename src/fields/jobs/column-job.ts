@@ -94,7 +94,7 @@ export async function overColumn<T, R extends ColumnRow<T>>(
     ledger.push(...failed.slice(0, MOST_IN_LEDGER - ledger.length).map(({ key, before }) => ({ key, before })));
     // a ledger that is full holds the checkpoint: behind it a failure would be forgotten
     if (ledger.length < MOST_IN_LEDGER) await saveCheckpoint(checkpoint, job, { after, counts, keyVersions: {}, failed: ledger });
-    onProgress?.({ rows: countIn(now, "rows"), failed: countIn(now, "failed") });
+    await onProgress?.({ rows: countIn(now, "rows"), failed: countIn(now, "failed") });
     return true;
   });
   const { outcomes, failures } = await triedAgain(ledger, options, changeOf);

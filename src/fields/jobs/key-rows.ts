@@ -156,7 +156,7 @@ export class KeyRows {
       };
       place = last;
       previous = scanned.at(-1);
-      onProgress?.({ rows: seen + this.counts.rows, failed: this.#failures.count });
+      await onProgress?.({ rows: seen + this.counts.rows, failed: this.#failures.count });
     }
   }
 

@@ -6,8 +6,8 @@ import { count } from "../../core/resilience/checks.ts";
 export interface JobOptions extends CallOptions {
   /** The number of rows in flight. Default 8, at most 256. */
   readonly concurrency?: number;
-  /** Called after each page; what it throws ends the job. */
-  readonly onProgress?: (progress: JobProgress) => void;
+  /** Called after each page. A promise that it returns is waited for. What it throws or rejects with ends the job. */
+  readonly onProgress?: (progress: JobProgress) => unknown;
 }
 
 export interface JobProgress {

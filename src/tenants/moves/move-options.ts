@@ -15,7 +15,7 @@ export interface MoveOptions extends ChangeOptions {
    */
   readonly envelopes?: TenantEnvelopes;
   /** Called after each page of data keys. */
-  readonly onProgress?: (progress: { readonly rows: number; readonly failed: number }) => void;
+  readonly onProgress?: (progress: { readonly rows: number; readonly failed: number }) => unknown;
 }
 
 /** Reads the options of a move, before the move changes anything. @throws `invalid-argument` */

@@ -187,7 +187,7 @@ export class TenantMover {
       ...(concurrency !== undefined && { concurrency }),
       onProgress: ({ rows, failed }) => {
         audit.emit(id, { type: "tenant.rewrap-progress", tenant: id, epoch, generation, atMs: policy.clock.unixMs(), rows, failed });
-        onProgress?.({ rows, failed });
+        return onProgress?.({ rows, failed });
       },
     };
   }
@@ -202,5 +202,5 @@ type Pass = Pick<MoveReport, "rewrapped" | "failed" | "failures">;
 interface JobSettings {
   readonly signal?: AbortSignal;
   readonly concurrency?: number;
-  readonly onProgress: (progress: { readonly rows: number; readonly failed: number }) => void;
+  readonly onProgress: (progress: { readonly rows: number; readonly failed: number }) => unknown;
 }

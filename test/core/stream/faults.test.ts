@@ -183,6 +183,8 @@ describe.each(DIRECTIONS)("%s, when something beside the cipher fails", (directi
       throw broken;
     };
     expect((await collectUntilFailure(iterate(piecesOf(input), undefined, onProgress))).error).toBe(broken);
+    const later = () => Promise.reject(broken);
+    expect((await collectUntilFailure(iterate(piecesOf(input), undefined, later))).error).toBe(broken);
   });
 });
 
@@ -242,12 +244,12 @@ async function setUp(direction: Direction) {
   const keyring = testKeyring();
   const plaintext = patterned(200 * CHUNK + 7);
   const envelope = await collect(keyring.encryptPieces(piecesOf(plaintext)));
-  const options = (signal?: AbortSignal, onProgress?: () => void) => ({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
+  const options = (signal?: AbortSignal, onProgress?: () => unknown) => ({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
   return {
     input: direction === "encrypt" ? plaintext : envelope,
     open: (signal?: AbortSignal) =>
       direction === "encrypt" ? keyring.encryptStream(options(signal)) : keyring.decryptStream(options(signal)),
-    iterate: (pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal, onProgress?: () => void) =>
+    iterate: (pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal, onProgress?: () => unknown) =>
       direction === "encrypt"
         ? keyring.encryptPieces(pieces, options(signal, onProgress))
         : keyring.decryptPieces(pieces, options(signal, onProgress)),

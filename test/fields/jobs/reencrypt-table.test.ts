@@ -29,6 +29,14 @@ describe("the first encryption of a column", () => {
     expect(users.stored.map((stored) => stored && cipher.decrypt(stored))).toEqual(["ann", null, "bob", "cid"]);
   });
 
+  test("a progress callback that fails later ends the job with its failure", async () => {
+    const cipher = await keysOf(memoryStore()).field(MIGRATING);
+    const broken = new Error("no terminal");
+    const { rows, update } = table(["ann"]);
+    const job = reencryptTable<string>({ cipher, rows, update, onProgress: () => Promise.reject(broken) });
+    await expect(job).rejects.toBe(broken);
+  });
+
   test("binds each value to its row, and hands it on for a blind index", async () => {
     const cipher = await keysOf(memoryStore()).field({ ...MIGRATING, requireRow: true });
     const users = table(["ann", "bob"]);

@@ -177,6 +177,13 @@ describe("rewrapAll", () => {
     expect(seen).toEqual([256, 300, 556, 600]);
   });
 
+  test("a progress callback that fails later ends the job with its failure, as one that throws does", async () => {
+    const { store, old, next } = await storeOf(2);
+    const broken = new Error("no terminal");
+    for (const onProgress of [() => Promise.reject(broken), thrower(broken)])
+      await expect(keysOf(store, [next], [old]).rewrapAll({ onProgress })).rejects.toBe(broken);
+  });
+
   test("an aborted signal stops it, with its reason", async () => {
     const { store, old, next } = await storeOf(3);
     const controller = new AbortController();
@@ -366,4 +373,10 @@ function noCheckpoint(): Checkpoint {
     throw new Error("a dry run must not touch the checkpoint");
   };
   return { load: refuse, save: refuse };
+}
+
+function thrower(error: Error): () => never {
+  return () => {
+    throw error;
+  };
 }
