@@ -1,4 +1,9 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
@@ -130,19 +135,58 @@ test.each(SHOPS)(
   },
 );
 
+test("a job over the headers of a container, killed and run again, replaces each once", { timeout: 3_600_000 }, async () => {
+  const { backing, place } = await azureShop();
+  const folder = await mkdtemp(join(tmpdir(), "killed-job-"));
+  const writer = storeOf(backing, keyringOf("old", "new"));
+  const names = Array.from({ length: BLOBS }, (_, at) => `job/${String(at).padStart(5, "0")}`);
+  for (const name of names) await writer.put(name, bodyOf(name, 0));
+  const options = [JSON.stringify(place), join(folder, "jobs.json"), "job/"];
+  const replaced: string[] = [];
+  for (let kill = 0; kill < KILLS; kill++) {
+    const { lines, signal } = await ran("job-process.ts", options, Math.ceil(BLOBS / (KILLS + 2)));
+    expect(signal).toBe("SIGKILL");
+    replaced.push(...lines);
+  }
+  const ends = await Promise.all([1, 2].map(() => ran("job-process.ts", options)));
+  for (const { lines } of ends) {
+    replaced.push(...lines.slice(0, -1));
+    expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({
+      state: "done",
+      report: { counts: { rows: BLOBS, read: BLOBS, stale: 0, failed: 0 }, retirable: [{ keyId: "old" }] },
+    });
+  }
+  expect(new Set(replaced).size).toBe(replaced.length); // a process that was killed may not have said the last one or two
+  expect(replaced.every((line) => line.endsWith(" replaced"))).toBe(true);
+  expect(replaced.length).toBeGreaterThanOrEqual(BLOBS - 2 * KILLS);
+  const after = storeOf(backing, keyringOf("new"));
+  for (const name of names) expectSameBytes(await wholeOf(after, name), bodyOf(name, 0));
+  await rm(folder, { recursive: true });
+});
+
 function bodyOf(name: string, version: number): Uint8Array<ArrayBuffer> {
   return noise(BODY_BYTES, `${name} ${version}`);
 }
 
 /** Runs the rewrap in a process of its own, and kills it when it has done so many blobs. */
 async function killedAfter(blobs: number, options: readonly string[]): Promise<void> {
-  const script = fileURLToPath(new URL("rewrap-process.ts", import.meta.url));
+  expect((await ran("rewrap-process.ts", options, blobs)).lines.length).toBeGreaterThan(0);
+}
+
+/** Runs a program of this folder. @param most the lines after which it is killed */
+async function ran(
+  program: string,
+  options: readonly string[],
+  most: number = Number.POSITIVE_INFINITY,
+): Promise<{ readonly lines: readonly string[]; readonly signal: string | null }> {
+  const script = fileURLToPath(new URL(program, import.meta.url));
   const child = spawn(process.execPath, ["--import", "tsx", script, ...options], { stdio: ["ignore", "pipe", "inherit"] });
-  let done = 0;
-  child.stdout.on("data", (text: Buffer) => {
-    done += text.toString().split("\n").length - 1;
-    if (done >= blobs) child.kill("SIGKILL");
-  });
-  await new Promise((resolve) => child.once("exit", resolve));
-  expect(done).toBeGreaterThan(0);
+  const ended = once(child, "exit");
+  const lines: string[] = [];
+  for await (const line of createInterface(child.stdout)) {
+    lines.push(line);
+    if (lines.length >= most) child.kill("SIGKILL");
+  }
+  const [, signal] = await ended;
+  return { lines, signal };
 }
