@@ -46,13 +46,17 @@ export async function workWithPgBoss(boss: PgBossClient, job: FleetJob, options:
   sliceSettings(slice); // refuses bad ones now and not in a worker
   const lanes = count(wanted, "lanes", 64);
   if (typeof queue !== "string" || queue === "") throw invalidArgument("queue must be the name of a queue for this job alone");
-  await boss.createQueue(queue, { name: queue, policy: "stately" });
+  const createQueue = () => boss.createQueue(queue, { name: queue, policy: "stately" });
+  await createQueue();
   const send = (message: SliceMessage, key: string) => boss.send(queue, message, { singletonKey: key, retryLimit: 10, retryDelay: 1 });
   for (let lane = 0; lane < lanes; lane++)
     await boss.work(queue, { batchSize: 1, pollingIntervalSeconds: 0.5 }, async (messages) => {
       for (const { data } of messages) await workOnMessage(job, data, slice, send);
     });
-  const reconcile = () => sendFree(job, send);
+  const reconcile = async () => {
+    await createQueue(); // one that is gone takes no messages, and does not say so
+    return await sendFree(job, send);
+  };
   await reconcile();
   return { reconcile };
 }
