@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { DataKeys } from "envelock/fields";
 import { isUnchangedReport, jobStatus, planReencrypt, planRewrap, runPartitions } from "envelock/jobs";
-import { postgresJobStore, postgresStore } from "envelock/stores/postgres";
+import { type PostgresClient, postgresJobStore, postgresStore } from "envelock/stores/postgres";
 import { Pool } from "pg";
 import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -85,6 +85,35 @@ describe.each<[string, Partial<FleetTask>, (fleet: RunningFleet) => void | Promi
     },
     HOURS,
   );
+});
+
+test("a database that only reads for a while, as after a failover, is waited for", async () => {
+  await fill(600);
+  const dataKeys = new DataKeys({ keyring: fleetKeyring("b"), store: postgresStore({ client: pool }) });
+  const job = await planRewrap({ id: "read-only", dataKeys, jobs: postgresJobStore({ client: pool }), partitions: 4 });
+  const setReadOnly = async (value: "on" | "off"): Promise<void> => {
+    await pool.query(`alter system set default_transaction_read_only = ${value}`);
+    await pool.query("select pg_reload_conf()");
+    const setting = async () => (await pool.query("show default_transaction_read_only")).rows[0]?.default_transaction_read_only;
+    await expect.poll(setting, SOON).toBe(value);
+  };
+  const refusals: string[] = [];
+  const client: PostgresClient = {
+    query: async (text, values) =>
+      await pool.query(text, values).catch((error: { readonly code?: string }) => {
+        refusals.push(error.code ?? "");
+        throw error;
+      }),
+  };
+  const member = await planRewrap({ id: job.id, dataKeys, jobs: postgresJobStore({ client }) });
+  await setReadOnly("on");
+  const ended = runPartitions(member);
+  await expect.poll(() => refusals, SOON).toContain("25006");
+  await setReadOnly("off");
+  expect(await ended).toMatchObject({ state: "done", failures: [], report: { counts: { rows: 600, rewrapped: 600 } } });
+  const { rows } = await pool.query("select revision, count(*)::int as rows from envelock_data_keys group by revision");
+  expect(rows).toEqual([{ revision: 2, rows: 600 }]);
+  await dataKeys.close();
 });
 
 test("a server that says much goes on", async () => {
@@ -299,6 +328,7 @@ async function partSizes(bounds: readonly string[]): Promise<readonly number[]> 
   return sizes;
 }
 
+const SOON = { timeout: 60_000 };
 const BATCH = 5000;
 const PAGE_ROWS = 256;
 const LARGE_ROWS = 20_000;

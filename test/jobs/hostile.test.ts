@@ -1,15 +1,22 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Context } from "../../src/core/base/context.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { DataKeyStore } from "../../src/core/contracts/data-key-store.ts";
 import type { JobStore } from "../../src/core/contracts/job-store.ts";
 import { Keyring } from "../../src/core/keyring/keyring.ts";
+import { DataKeys } from "../../src/fields/data-keys.ts";
 import { memoryStore } from "../../src/fields/stores/memory.ts";
 import {
   cancelJob,
   integerBounds,
   isUnchangedReport,
+  type JobStatus,
   jobStatus,
+  listJobs,
+  memoryJobStore,
   pauseJob,
   planReencrypt,
   planRewrap,
@@ -17,6 +24,9 @@ import {
   retryJob,
   runPartitions,
 } from "../../src/jobs/index.ts";
+import { fileJobStore } from "../../src/stores/file.ts";
+import { memoryTenantStore, Tenants } from "../../src/tenants/index.ts";
+import { fakeClock } from "../support/fake-clock.ts";
 import { kek } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
@@ -281,4 +291,90 @@ test.each(["leaseMs", "sliceMs", "concurrency", "lanes", "progressMs", "retries"
   for (const value of [0, Number.NaN, -1, "5", null])
     if (!(name === "retries" && value === 0))
       expect(await refusalCode(() => runPartitions(job, untyped({ [name]: value }))), `${value}`).toBe("invalid-argument");
+});
+
+test.each([
+  -3_600_000, 3_600_000, -86_400_000,
+])("a store of jobs whose clock jumps by %d ms in the middle loses nothing, and does nothing twice", async (jumpMs) => {
+  const { clock, store, open } = await fleetOf(700);
+  let calls = 0;
+  const jumping = { ...clock, unixMs: () => clock.unixMs() + (calls > 25 ? jumpMs : 0) };
+  const inner = memoryJobStore({ clock: jumping });
+  const jobs: JobStore = {
+    ...inner,
+    async compareAndSwap(...change) {
+      calls++;
+      return await inner.compareAndSwap(...change);
+    },
+  };
+  const budgets = [{ perSecond: 500, share: 1 }];
+  const ends = Array.from({ length: 3 }, async () =>
+    runPartitions(await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 4, budgets, clock })),
+  );
+  for (const end of await clock.finish(Promise.all(ends)))
+    expect(end).toMatchObject({
+      state: "done",
+      failures: [],
+      report: { counts: { rows: 700, read: 700, stale: 0 }, retirable: [{ keyId: "old" }] },
+    });
+  expect(calls).toBeGreaterThan(26);
+  expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
+});
+
+test("a tenant that is suspended in the middle holds nobody up, and the job after its return does its rows", async () => {
+  const clock = fakeClock();
+  const [dataKeyStore, tenantStore, jobs] = [memoryStore(), memoryTenantStore(), memoryJobStore({ clock })];
+  const openTenants = (...platform: readonly string[]) =>
+    new Tenants({ store: tenantStore, dataKeyStore, platform: platform.map((name) => kek(name)), clock });
+  const before = openTenants("old");
+  for (const id of ["acme", "beta", "gamma"]) {
+    await before.invite(id);
+    await before.activate(id);
+    const dataKeys = await before.dataKeys(id);
+    for (let at = 0; at < 80; at++) await dataKeys.rotate({ unit: `${at}` });
+  }
+  await before.close();
+  const tenants = openTenants("new", "old");
+  let asked = 0;
+  const keyringOf = async (scope: Context) => {
+    if (asked++ === 20) await tenants.suspend("beta");
+    return await tenants.keyringOf(scope);
+  };
+  const run = async (id: string) => {
+    const dataKeys = new DataKeys({ keyring: new Keyring({ wrapWith: [kek("new")], clock }), store: dataKeyStore, clock });
+    return await clock.finish(runPartitions(await planRewrap({ id, dataKeys, jobs, keyringOf, partitions: 3, clock })));
+  };
+  const underNew = ({ report }: JobStatus) => report?.keyVersions.find(({ keyId }) => keyId === "new")?.after ?? 0;
+  const first = await run("first");
+  expect(first).toMatchObject({ state: "done", failures: [], report: { counts: { rows: 240, skipped: 80, failed: 0 } } });
+  expect(underNew(first)).toBeGreaterThanOrEqual(160);
+  expect(underNew(first)).toBeLessThan(240);
+  await tenants.restore("beta");
+  const second = await run("second");
+  expect(second).toMatchObject({ state: "done", failures: [], report: { counts: { rows: 240, skipped: 0, failed: 0 } } });
+  expect(underNew(second)).toBe(240);
+  expect(await revisionsIn(dataKeyStore)).toEqual(Array(240).fill(2));
+  await tenants.close();
+});
+
+test.each([
+  "a/b%c'\"\\;--",
+  "__proto__",
+  "constructor",
+  "0001/work/0000",
+  "%2F..%2f..",
+  `~${"x".repeat(127)}`,
+])("a job whose id is %s is a job of its own, in a file too", async (id) => {
+  const folder = await mkdtemp(join(tmpdir(), "odd-ids-"));
+  const jobs = fileJobStore(join(folder, "jobs.json"));
+  const { clock, open, store } = await fleetOf(4, (at): Context => ({ tenant: ["__proto__", "a/b", "é'\"", " "][at] ?? "" }));
+  const lost = open(kek("lost"), []);
+  await lost.rotate({ tenant: "__proto__", unit: "2" });
+  const other = await planRewrap({ id: "other", dataKeys: open(), jobs, partitions: 2, clock });
+  const job = await planRewrap({ id, dataKeys: open(), jobs, partitions: 2, clock });
+  expect(await clock.finish(runPartitions(job, { retries: 0 }))).toMatchObject({ id, state: "failing", failures: [{ entries: 1 }] });
+  expect(await jobStatus({ jobs, id: other.id, clock })).toMatchObject({ state: "running", partitions: { done: 0 } });
+  expect((await listJobs({ jobs })).map((one) => one.id).sort()).toEqual([id, "other"].sort());
+  expect((await revisionsIn(store)).filter((revision) => revision === 2)).toHaveLength(4);
+  await rm(folder, { recursive: true });
 });
