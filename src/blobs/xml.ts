@@ -1,3 +1,5 @@
+import { unusable } from "./http.ts";
+
 /** Lists the contents of all elements of a name, wherever they stand. For answers of stores, which are flat and have no attributes that matter. */
 export function elementsIn(xml: string, name: string): readonly string[] {
   const found: string[] = [];
@@ -14,6 +16,28 @@ export function elementsIn(xml: string, name: string): readonly string[] {
     open.lastIndex = end + close.length;
   }
   return found;
+}
+
+/**
+ * Gives the content of the outermost element.
+ *
+ * @throws `provider-failure` unless it has this name and an end: a page of a proxy, or an answer that was cut, would pass for one without entries
+ */
+export function rootIn(what: string, xml: string, name: string): string {
+  const [start] = new RegExp(`^\\s*(?:<\\?xml[^<>]*\\?>\\s*)?<${name}(?:\\s[^<>]*)?>`).exec(xml) ?? [];
+  if (start === undefined) throw unusable(what);
+  const rest = xml.slice(start.length).trimEnd();
+  if (start.endsWith("/>") && rest === "") return "";
+  const close = `</${name}>`;
+  if (!rest.endsWith(close)) throw unusable(what);
+  return rest.slice(0, -close.length);
+}
+
+/** Reads the length in an element of a name. @throws `provider-failure` if there is none */
+export function sizeIn(what: string, xml: string, name: string): number {
+  const text = textIn(xml, name) ?? "";
+  if (!/^\d{1,15}$/.test(text)) throw unusable(what);
+  return Number(text);
 }
 
 /** The text of the first element of a name. Undefined if there is none. */

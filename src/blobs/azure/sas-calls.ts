@@ -23,7 +23,7 @@ import {
   type Wire,
   withHead,
 } from "../http.ts";
-import { elementsIn, escapedXml, textIn } from "../xml.ts";
+import { elementsIn, escapedXml, rootIn, sizeIn, textIn } from "../xml.ts";
 import type { AzureCalls, AzureConditions, AzureContent } from "./calls.ts";
 import { azureError } from "./refusals.ts";
 
@@ -66,8 +66,8 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
     const code = response.headers.get("x-ms-error-code") ?? textIn(text, "Code") ?? "";
     throw azureError(what, response.status, code, undefined, retryAfterMs(response.headers.get("retry-after")));
   };
-  const textOf = async (what: string, request: Call): Promise<string> =>
-    await textBodyOf(wire, what, await call(what, request), request.conditions.signal);
+  const rootOf = async (name: string, what: string, request: Call): Promise<string> =>
+    rootIn(what, await textBodyOf(wire, what, await call(what, request), request.conditions.signal), name);
   return {
     isWithoutTags: hasTags === false,
     hasTags: hasTags ?? (typeof given === "string" && /(?:^|[?&])sp=[a-z]*t/.test(given)),
@@ -106,7 +106,7 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
       };
     },
     async tags(name, conditions) {
-      const xml = await textOf("a look at tags", { name, query: { comp: "tags" }, conditions });
+      const xml = await rootOf("Tags", "a look at tags", { name, query: { comp: "tags" }, conditions });
       return Object.fromEntries(elementsIn(xml, "Tag").map((tag) => [textIn(tag, "Key") ?? "", textIn(tag, "Value") ?? ""]));
     },
     async stageBlock(name, id, bytes, conditions) {
@@ -132,10 +132,8 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
     async committedBlocks(name, conditions) {
       const what = "a look at blocks";
       const response = await call(what, { name, query: { comp: "blocklist", blocklisttype: "committed" }, conditions });
-      const blocks = elementsIn(await textBodyOf(wire, what, response, conditions.signal), "Block").map((block) => ({
-        id: textIn(block, "Name") ?? "",
-        bytes: Number(textIn(block, "Size")),
-      }));
+      const list = rootIn(what, await textBodyOf(wire, what, response, conditions.signal), "BlockList");
+      const blocks = elementsIn(list, "Block").map((block) => ({ id: textIn(block, "Name") ?? "", bytes: sizeIn(what, block, "Size") }));
       return { etag: etagOf(response), blocks };
     },
     async remove(name, conditions) {
@@ -143,18 +141,20 @@ export function sasCalls(container: AzureSasContainer, hasTags: boolean | undefi
     },
     async list(prefix, marker, limit, conditions) {
       const query = { restype: "container", comp: "list", prefix, maxresults: `${limit}`, ...(marker !== undefined && { marker }) };
-      const xml = await textOf("a list", { query, conditions });
+      const what = "a list";
+      const xml = await rootOf("EnumerationResults", what, { query, conditions });
       const entries = elementsIn(xml, "Blob").map((blob) => ({
-        name: nameIn(blob),
-        size: Number(textIn(blob, "Content-Length")),
+        name: nameIn(what, blob),
+        size: sizeIn(what, blob, "Content-Length"),
         etag: quoted(textIn(blob, "Etag") ?? ""),
       }));
       return { entries, marker: textIn(xml, "NextMarker") || undefined };
     },
     async findByTags(where, marker, limit, conditions) {
       const query = { restype: "container", comp: "blobs", where, maxresults: `${limit}`, ...(marker !== undefined && { marker }) };
-      const xml = await textOf("a search by tags", { query, conditions });
-      const entries = elementsIn(xml, "Blob").map((blob) => ({ name: nameIn(blob), size: 0, etag: "" }));
+      const what = "a search by tags";
+      const xml = await rootOf("EnumerationResults", what, { query, conditions });
+      const entries = elementsIn(xml, "Blob").map((blob) => ({ name: nameIn(what, blob), size: 0, etag: "" }));
       return { entries, marker: textIn(xml, "NextMarker") || undefined };
     },
   };
@@ -209,9 +209,14 @@ function etagOf({ headers }: BlobResponse): string {
 }
 
 /** A name in XML, which a newer version of the service escapes if XML cannot hold it. */
-function nameIn(xml: string): string {
+function nameIn(what: string, xml: string): string {
   const name = textIn(xml, "Name") ?? "";
-  return /<Name\s[^>]*Encoded="true"/i.test(xml) ? decodeURIComponent(name) : name;
+  if (!/<Name\s[^>]*Encoded="true"/i.test(xml)) return name;
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    throw unusable(what);
+  }
 }
 
 function defined<T extends Record<string, string | undefined>>(values: T): Record<string, string> {

@@ -170,7 +170,7 @@ export class GcsCalls {
   /** Lists objects in the order of their UTF-8. @param query `startOffset` (included), `pageToken`, `maxResults` and the like */
   async list(query: Readonly<Record<string, string>>, options: GcsCallOptions): Promise<GcsPage> {
     const what = "a list";
-    const fields = "nextPageToken,items(name,size,generation,metageneration,metadata)";
+    const fields = "kind,nextPageToken,items(name,size,generation,metageneration,metadata)";
     const response = await this.#call(what, { path: `${this.#bucketPath}/o`, query: { ...query, fields } }, options);
     return pageIn(await textBodyOf(this.#wire, what, response, options.signal), what);
   }

@@ -32,7 +32,8 @@ export function pageIn(text: string, what: string): GcsPage {
   const page = jsonIn(text);
   const items = memberOf(page, "items") ?? [];
   const next = memberOf(page, "nextPageToken");
-  if (typeof page !== "object" || page === null || !Array.isArray(items)) throw unusable(what);
+  // a list without objects has no items: what else tells it from an answer that is no list?
+  if (memberOf(page, "kind") !== "storage#objects" || !Array.isArray(items)) throw unusable(what);
   const objects = items.filter((item: unknown) => isBlobName(memberOf(item, "name"))).map((item: unknown) => objectOf(item, what));
   return { objects, next: typeof next === "string" && next !== "" ? next : undefined };
 }

@@ -19,7 +19,7 @@ import {
   type Wire,
   withHead,
 } from "../http.ts";
-import { elementsIn, escapedXml, textIn } from "../xml.ts";
+import { elementsIn, escapedXml, rootIn, sizeIn, textIn } from "../xml.ts";
 import { MOST_ANNOTATION_BYTES, type S3Calls, type S3Conditions, type S3Content, type S3Head } from "./calls.ts";
 import { contentHeadersOf, headersOfContent, unescapedKey } from "./content-headers.ts";
 import { pinned, s3Error } from "./refusals.ts";
@@ -72,8 +72,9 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
       return headOf(response);
     },
     async tags(key, conditions) {
-      const xml = await xmlOf("a look at tags", { name: key, query: { tagging: "" }, conditions });
-      const pairs = elementsIn(xml, "Tag").map((tag) => [textIn(tag, "Key") ?? "", textIn(tag, "Value") ?? ""]);
+      const what = "a look at tags";
+      const xml = await xmlOf(what, { name: key, query: { tagging: "" }, conditions });
+      const pairs = elementsIn(rootIn(what, xml, "Tagging"), "Tag").map((tag) => [textIn(tag, "Key") ?? "", textIn(tag, "Value") ?? ""]);
       return pairs.map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
     },
     async put(key, bytes, content, conditions) {
@@ -92,11 +93,12 @@ export function fetchCalls(wire: Wire, signer: S3Signer, bucket: string): S3Call
         ...(prefix !== "" && { prefix }),
         ...(after !== undefined && { "start-after": after }),
       };
-      const xml = await xmlOf("a list", { query, conditions });
+      const what = "a list";
+      const xml = rootIn(what, await xmlOf(what, { query, conditions }), "ListBucketResult");
       const isEscaped = textIn(xml, "EncodingType") === "url";
       const entries = elementsIn(xml, "Contents").map((entry) => ({
         name: isEscaped ? unescapedKey(textIn(entry, "Key") ?? "") : (textIn(entry, "Key") ?? ""),
-        size: Number(textIn(entry, "Size")),
+        size: sizeIn(what, entry, "Size"),
         etag: quoted(textIn(entry, "ETag") ?? ""),
       }));
       return { entries, isLast: textIn(xml, "IsTruncated") !== "true" };
