@@ -1,6 +1,7 @@
 import type { Clock } from "../../src/core/base/clock.ts";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import { waitWithin } from "../../src/core/base/wait.ts";
+import { callController } from "../../src/core/base/when-aborted.ts";
 
 export interface AttemptBounds {
   readonly clock: Clock;
@@ -18,7 +19,7 @@ export interface AttemptBounds {
  */
 export async function attempt<T>({ clock, timeoutMs, what, signal }: AttemptBounds, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   signal?.throwIfAborted();
-  const controller = new AbortController();
+  const controller = callController();
   const error = (): EnvelockError => new EnvelockError("timeout", `${what} did not answer in ${timeoutMs} ms`);
   return await waitWithin<T>({ signal, limit: { clock, ms: timeoutMs, error } }, (resolve, reject) => {
     let isSettled = false;

@@ -1,7 +1,7 @@
 import { concatBytes, isBytes, textOf } from "../../src/core/base/bytes.ts";
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
-import { type HttpFetch, type HttpFetchAnswer, WHOLE_READERS } from "../../src/core/base/http-fetch.ts";
+import { type HttpFetch, type HttpFetchAnswer, wholeReaderOf } from "../../src/core/base/http-fetch.ts";
 import { attempt } from "./attempt.ts";
 import { formHint, type WrongForm } from "./form-hint.ts";
 import { transportFailure } from "./transport-failures.ts";
@@ -110,7 +110,7 @@ function httpAnswer({ status, headers }: HttpFetchAnswer, text: string, clock: C
 
 /** Reads the body. A reader that is cancelled closes the connection. */
 async function boundedText(answer: HttpFetchAnswer, what: string): Promise<string> {
-  const readWhole = WHOLE_READERS.get(answer);
+  const readWhole = wholeReaderOf(answer);
   if (readWhole !== undefined) {
     const whole = await readWhole(MAX_ANSWER_BYTES);
     if (whole === undefined) throw tooLong(what);

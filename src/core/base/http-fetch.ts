@@ -20,7 +20,28 @@ export interface HttpFetchAnswer {
 type WholeReader = (most: number) => Promise<Uint8Array | undefined>;
 
 /**
- * The readers of answers that come from `httpsFetch` itself. They are no part of the answer: a caller's `fetch` that copies it and changes
- * the body would hand on a reader of the unchanged one.
+ * Notes how an answer of `httpsFetch` itself is read whole. A caller's `fetch` that copies the answer and changes the body does not hand the
+ * reader on.
  */
-export const WHOLE_READERS: WeakMap<object, WholeReader> = new WeakMap();
+export function noteWholeReader(answer: object, read: WholeReader): void {
+  Object.defineProperty(answer, WHOLE_BODY, { value: new WholeBody(answer, read) });
+}
+
+/** Returns the reader of this very answer, if it has one. */
+export function wholeReaderOf(answer: object): WholeReader | undefined {
+  const body = WHOLE_BODY in answer ? answer[WHOLE_BODY] : undefined;
+  return body instanceof WholeBody && body.of === answer ? body.read : undefined;
+}
+
+/** A member of the answer, and not a weak map of answers: the collector of young objects copies what such a map holds once too often. */
+class WholeBody {
+  readonly of: object;
+  readonly read: WholeReader;
+
+  constructor(of: object, read: WholeReader) {
+    this.of = of;
+    this.read = read;
+  }
+}
+
+const WHOLE_BODY: unique symbol = Symbol("whole body");

@@ -4,6 +4,23 @@ export interface AbortSource {
   readonly reason: unknown;
   addEventListener(type: "abort", listener: () => void): void;
   removeEventListener(type: "abort", listener: () => void): void;
+  /** The place of its own for the work that waits for it. Sources that the core makes for one call have it, signals of callers do not. */
+  [WAITING]?: Waiting | undefined;
+}
+
+/** Names the place in a source for the work that waits. */
+const WAITING: unique symbol = Symbol("waiting");
+
+/** Makes the controller of one call. */
+export function callController(): AbortController {
+  const controller = new AbortController();
+  givePlace(controller.signal);
+  return controller;
+}
+
+/** Gives a source that the core makes for one call a place for the work that waits. */
+export function givePlace(source: AbortSource): void {
+  source[WAITING] = undefined;
 }
 
 /**
@@ -31,7 +48,8 @@ interface Waiting {
 }
 
 function waitingFor(signal: AbortSource): Waiting {
-  const known = ALL.get(signal);
+  const hasPlace = WAITING in signal;
+  const known = hasPlace ? signal[WAITING] : ALL.get(signal);
   if (known !== undefined) return known;
   const work = new Set<() => void>();
   const waiting: Waiting = {
@@ -40,9 +58,11 @@ function waitingFor(signal: AbortSource): Waiting {
       for (const run of [...work]) if (work.has(run)) run(); // one may end the wait of another
     },
   };
-  ALL.set(signal, waiting);
+  if (hasPlace) signal[WAITING] = waiting;
+  else ALL.set(signal, waiting);
   return waiting;
 }
 
+/** For signals of callers alone: the collector of young objects copies what a weak map holds, also for keys that are gone. */
 const ALL = new WeakMap<AbortSource, Waiting>();
 const NOTHING = (): void => undefined;

@@ -1,3 +1,5 @@
+import { callController } from "../base/when-aborted.ts";
+
 /**
  * The abort of one call of a backend. Its signal is made on first read, because making one costs as much as an encryption. It never fires
  * after the call has ended.
@@ -7,13 +9,13 @@ export class CallSignal {
   #options: object | undefined;
 
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
+    this.#controller ??= callController();
     return this.#controller.signal;
   }
 
   /** Tells the backend that its answer is no longer awaited. Only for a call that has not ended. */
   abort(reason: unknown): void {
-    this.#controller ??= new AbortController();
+    this.#controller ??= callController();
     this.#controller.abort(reason);
   }
 

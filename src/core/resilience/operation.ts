@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { EnvelockError } from "../base/errors.ts";
 import type { WaitBounds } from "../base/wait.ts";
-import { type AbortSource, whenAborted } from "../base/when-aborted.ts";
+import { type AbortSource, givePlace, whenAborted } from "../base/when-aborted.ts";
 import type { ObservedOperation, OperationReport } from "../telemetry/observer.ts";
 
 /**
@@ -23,6 +23,7 @@ export class Operation implements ObservedOperation, AbortSource {
     this.clock = clock;
     this.#deadlineMs = deadlineMs;
     this.#signal = signal;
+    givePlace(this);
   }
 
   /** The time left until the deadline, 0 or less once it has passed. Counts from the first wait, or from `start`. */

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { createServer } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -228,4 +229,36 @@ describe("what does not reach a service", () => {
 test("httpsFetch refuses unknown options, and a certificate without its key", async () => {
   expect(await refusal(() => httpsFetch(untyped({ CA: "" })))).toMatchObject({ hint: "did you mean `ca`?" });
   expect(await refusal(() => httpsFetch({ cert: "x" }))).toMatchObject({ code: "invalid-argument" });
+});
+
+describe("httpsFetch with a signal", () => {
+  test.each([
+    ["before", "nothing"],
+    ["while the answer is awaited", "hang"],
+    ["while the body is read", "half"],
+  ] as const)("that is aborted %s ends, and holds on to no signal afterwards", async (_when, mode) => {
+    const begun = deferred();
+    const silent = createServer((_request, response) => {
+      if (mode === "half") response.write("half");
+      begun.resolve();
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const address = silent.address();
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`;
+    const controller = new AbortController();
+    const reason = new Error("no longer wanted");
+    if (mode === "nothing") controller.abort(reason);
+    const read = async (): Promise<string> =>
+      await (await httpsFetch()(url, { method: "GET", headers: {}, redirect: "manual", signal: controller.signal })).text();
+    const reading = read();
+    if (mode === "nothing") await expect(reading).rejects.toBe(reason);
+    else {
+      await begun.promise;
+      setImmediate(() => controller.abort(reason));
+      await expect(reading).rejects.toThrow(mode === "hang" ? "aborted" : /aborted|closed/);
+    }
+    await expect.poll(() => getEventListeners(controller.signal, "abort")).toEqual([]);
+    silent.closeAllConnections();
+    await new Promise((resolve) => silent.close(resolve));
+  });
 });
