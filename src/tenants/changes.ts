@@ -75,7 +75,8 @@ export class TenantChanges {
   }
 
   #tell(record: TenantRecord, before: TenantState | undefined, made: TenantChange, { actor = "unknown", reason }: ChangeOptions): void {
-    const { id, epoch, generation, revision, state, keys } = record;
+    const { id, epoch, generation, revision, state, keys, staged } = record;
+    const labelled = [...keys, ...(staged === null ? [] : [staged])].filter(({ label }) => label !== undefined);
     this.#audit.emit(id, {
       type: eventOf(made, before),
       tenant: id,
@@ -88,6 +89,7 @@ export class TenantChanges {
       actor,
       reason,
       keys: keys.map(({ number }) => number),
+      labels: Object.fromEntries(labelled.map(({ number, label = "" }) => [number, label])),
       outcome: "health" in made && made.health !== undefined ? made.health.outcome : "ok",
     });
   }

@@ -107,7 +107,9 @@ describe("the life of a tenant at a shell", () => {
     emulator.setState(KEY, "Enabled");
     expect(await done(["unstage", "acme", ...STORE])).toMatch(/^acme is active/);
     await refusedWith("invalid-argument", ["unstage", "acme", ...STORE]);
-    await done(["stage", "acme", "aws-kms", KEY, ...KEYS]);
+    await refusedWith("invalid-argument", ["stage", "acme", "aws-kms", KEY, ...KEYS, "--label", "two\nlines"]);
+    await done(["stage", "acme", "aws-kms", KEY, ...KEYS, "--label", "EU 2026"]);
+    expect(await done(["show", "acme", ...STORE])).toMatch(/^staged +.* "EU 2026"$/m);
     await verified();
   });
 

@@ -402,5 +402,6 @@ const CHANGE = {
   actor: "ops",
   reason: undefined,
   keys: [],
+  labels: {},
   outcome: "ok",
 } as const;

@@ -34,6 +34,8 @@ describe("a record", () => {
     ["an epoch of 0", changed({ epoch: 0 })],
     ["settings that are none", changed({ identity: { role: 7 } })],
     ["a secret in its settings", changed({ identity: { clientSecret: "x" } })],
+    ["a label of two lines", changed({ keys: [{ ...member("keys"), label: "a\nb" }] })],
+    ["a label that is no text", changed({ keys: [{ ...member("keys"), label: null }] })],
     ["two keys of one number", changed({ keys: [member("keys"), member("keys")] })],
     ["a key from the future", changed({ nextKey: 1 })],
     ["a move to a key that is not there", changed({ move: { from: [1], to: 9, step: "dual", sinceMs: 0 } })],

@@ -193,6 +193,47 @@ describe("a description", () => {
     expect(ends.filter(({ status }) => status === "fulfilled").length).toBe(1);
   });
 
+  test("with a label is told by the record, the report and events, and decides nothing", async () => {
+    const { tenants, service, events } = vendor();
+    service.addKey(NAME);
+    await tenants.invite("acme");
+    const label = "EU production – クラウド";
+    expect((await tenants.stage("acme", { kind: "fake", key: NAME, label })).staged?.label).toBe(label);
+    await tenants.verify("acme");
+    const { keys } = await tenants.activate("acme");
+    expect(keys).toMatchObject([{ number: 1, label }]);
+    expect((await tenants.show("acme")).keys).toEqual(keys);
+    expect((await tenants.healthOf("acme")).keys).toMatchObject([{ number: 1, label }]);
+    for (const type of ["tenant.key-staged", "tenant.activated"] as const)
+      expect(events.find((event) => event.type === type)).toMatchObject({ labels: { 1: label } });
+    expect(await refusalCode(() => tenants.stage("acme", { kind: "fake", key: NAME, label: "another name" }))).toBe("invalid-argument"); // the key in use
+    service.addKey("vaults/acme/keys/other");
+    const { staged } = await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/other" });
+    expect(staged !== null && "label" in staged).toBe(false); // so that older releases read it
+  });
+
+  test.each([
+    ["empty", ""],
+    ["of two lines", "a\nb"],
+    ["with an escape", "a\u001b[31m"],
+    ["with a C1 control", "a\u0085b"],
+    ["with a separator of lines", "a\u2028b"],
+    ["that turns the direction of the text", "a\u202eb"],
+    ["with NUL", "a\u0000"],
+    ["with half a character", "\ud800"],
+    ["of 101 bytes", `${"é".repeat(50)}x`],
+    ["that is no text", JSON.parse("7")],
+    ["that is null", JSON.parse("null")],
+  ])("with a label %s is refused", async (_what, label) => {
+    const { tenants, store } = vendor();
+    await tenants.invite("acme");
+    expect(await refusal(() => tenants.stage("acme", { kind: "fake", key: NAME, label }))).toMatchObject({
+      code: "invalid-argument",
+      message: expect.stringContaining("label"),
+    });
+    expect(await store.list({ kind: "claim", limit: 1 })).toEqual([]);
+  });
+
   test("of a key is free again once its tenant has another or is gone", async () => {
     const { tenants, service } = vendor();
     service.addKey(NAME);

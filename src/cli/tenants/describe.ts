@@ -3,9 +3,9 @@ import { tellFailure } from "../failure.ts";
 import { plainError } from "../keys/describe.ts";
 import { terminalText } from "../terminal-text.ts";
 
-/** One line on a key: its number, kind, name and role. */
-export function keyLine({ number, kind, key, role }: TenantKey): string {
-  return terminalText(`${number} ${kind} ${kind === key ? "" : `${key} `}(${role}s)`);
+/** One line on a key: its number, kind, name, role and label. */
+export function keyLine({ number, kind, key, role, label }: TenantKey): string {
+  return terminalText(`${number} ${kind} ${kind === key ? "" : `${key} `}(${role}s)${label === undefined ? "" : ` "${label}"`}`);
 }
 
 export function timeText(unixMs: number): string {

@@ -20,6 +20,7 @@ interface StageOptions extends TenantKeysOptions, ReasonOptions {
   readonly identity?: Context;
   readonly createdByUs?: boolean;
   readonly shareable?: boolean;
+  readonly label?: string;
 }
 
 export function addTenantStage(group: Command): void {
@@ -34,7 +35,8 @@ export function addTenantStage(group: Command): void {
     .addOption(new Option("--setting <name=value>", "a setting of the key, such as keyType=rsa (repeatable)").argParser(collectPair))
     .addOption(new Option("--identity <name=value>", "replaces what you sign in with (repeatable)").argParser(collectPair))
     .option("--created-by-us", "you made this key for the tenant: it is destroyed with the tenant")
-    .option("--shareable", "other tenants may use the same key");
+    .option("--shareable", "other tenants may use the same key")
+    .option("--label <text>", "what people call the key: `show`, reports and events tell it");
   command.action(stage);
 }
 
@@ -49,9 +51,10 @@ async function stage(id: string, kind: string, key: string | undefined, options:
 function described(kind: string, key: string | undefined, options: StageOptions): TenantKeyDescription | "platform" {
   if (kind === "platform") {
     if (key !== undefined) throw usageError("platform takes no name of a key", "its keys are those of --platform");
+    if (options.label !== undefined) throw usageError("platform takes no --label", "a label names a key that a tenant brings");
     return "platform";
   }
   if (key === undefined) throw usageError("name the key after its kind", "such as aws-kms arn:aws:kms:…");
-  const { setting: settings = {}, createdByUs = false, shareable = false } = options;
-  return { kind, key, settings, createdByUs, shareable };
+  const { setting: settings = {}, createdByUs = false, shareable = false, label } = options;
+  return { kind, key, settings, createdByUs, shareable, ...(label !== undefined && { label }) };
 }

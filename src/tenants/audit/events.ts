@@ -20,6 +20,8 @@ export interface TenantChangeEvent {
   readonly reason: string | undefined;
   /** The keys of the record after the change, by number. */
   readonly keys: readonly number[];
+  /** The labels of those of them, and of the staged key, that have one, by the number of the key. */
+  readonly labels: Readonly<Record<number, string>>;
   /** The code of the failure that caused the change. */
   readonly outcome: "ok" | ErrorCode;
 }

@@ -40,6 +40,8 @@ export interface TenantReport extends RevocationBound {
 export interface ReportedKey {
   readonly number: number;
   readonly kind: string;
+  /** What people call it. Undefined without a label. */
+  readonly label: string | undefined;
   readonly role: "wrap" | "unwrap";
   readonly verifiedAtMs: number | null;
   /** When the key ends, as the last verification has found it; null if it does not, or if that is not known. */
@@ -63,8 +65,8 @@ export function reportOf(
   { nowMs, records, oldestDataKeyMs, ...times }: ReportedNow,
 ): TenantReport {
   const { id: tenant, state, sinceMs, epoch, generation, keys, health } = record;
-  const reported = keys.map(({ number, kind, role, verifiedAtMs, notAfterMs }): ReportedKey => {
-    return { number, kind, role, verifiedAtMs, notAfterMs, expiry: expiryOf({ notAfterMs }, nowMs) };
+  const reported = keys.map(({ number, kind, label, role, verifiedAtMs, notAfterMs }): ReportedKey => {
+    return { number, kind, label, role, verifiedAtMs, notAfterMs, expiry: expiryOf({ notAfterMs }, nowMs) };
   });
   const hasExpired = reported.some(({ role, expiry }) => role === "wrap" && expiry === "expired");
   return {

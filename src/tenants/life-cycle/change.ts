@@ -36,6 +36,7 @@ export type TenantChange =
 export interface StagedKey extends TenantKeyRef {
   readonly createdByUs: boolean;
   readonly shareable: boolean;
+  readonly label?: string;
 }
 
 /** The key of the vendor, in place of one that the tenant brings. */
@@ -134,7 +135,7 @@ function parts(record: TenantRecord, change: Exclude<TenantChange, { change: "in
 
 function staged(
   record: TenantRecord,
-  { kind, key, settings = {}, createdByUs, shareable }: StagedKey,
+  { settings = {}, ...key }: StagedKey,
   identity: Settings | undefined,
   atMs: number,
 ): Partial<TenantRecord> {
@@ -147,7 +148,7 @@ function staged(
   }
   const number = record.nextKey;
   const times = { addedAtMs: atMs, verifiedAtMs: null, notAfterMs: null };
-  const next: TenantKey = { kind, key, settings, number, role: "wrap", ...times, createdByUs, shareable };
+  const next: TenantKey = { ...key, settings, number, role: "wrap", ...times };
   return { staged: next, nextKey: number + 1, ...(identity !== undefined && { identity }) };
 }
 

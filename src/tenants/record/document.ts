@@ -3,6 +3,7 @@ import { type ErrorCode, invalidArgument } from "../../core/base/errors.ts";
 import { jsonIn } from "../../core/base/json.ts";
 import type { TenantRow } from "../../core/contracts/tenant-store.ts";
 import { broken, Fields } from "./fields.ts";
+import { isKeyLabel } from "./key-label.ts";
 import { MOST_REGIONS, REGION } from "./policy.ts";
 import { settingsOf } from "./settings.ts";
 import { isTenantId } from "./tenant-id.ts";
@@ -95,6 +96,7 @@ function stagedOf(fields: Fields): TenantKey {
     notAfterMs: fields.integerOrNull("notAfterMs"),
     createdByUs: fields.boolean("createdByUs"),
     shareable: fields.boolean("shareable"),
+    ...(fields.has("label") && { label: labelOf(fields.take("label")) }), // absent in older records, and without one
   });
 }
 
@@ -146,6 +148,11 @@ function settings(value: unknown): Readonly<Record<string, string>> {
 function regionOf(value: unknown): string {
   if (typeof value === "string" && REGION.test(value)) return value;
   throw broken("its policy names a region by something other than its name");
+}
+
+function labelOf(value: unknown): string {
+  if (isKeyLabel(value)) return value;
+  throw broken("a key has a label that is none");
 }
 
 function integerOf(value: unknown): number {

@@ -50,6 +50,8 @@ export interface TenantKey extends TenantKeyRef {
   readonly createdByUs: boolean;
   /** Whether other tenants may use the same key. */
   readonly shareable: boolean;
+  /** What people call the key, if they gave it a name. Nothing is decided by it. */
+  readonly label?: string;
 }
 
 /** A move from the keys `from` to the key `to`. */
