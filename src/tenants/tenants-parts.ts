@@ -7,6 +7,7 @@ import { Reporter } from "./health/reporter.ts";
 import { UseStamps } from "./health/use-stamps.ts";
 import { TenantVerifier } from "./health/verifier.ts";
 import { TenantWatch } from "./health/watch.ts";
+import { WatchPlace } from "./health/watch-place.ts";
 import { KeyClaims } from "./keys/claims.ts";
 import { TenantMover } from "./moves/mover.ts";
 import { TenantShredder } from "./moves/shredder.ts";
@@ -50,7 +51,7 @@ export function tenantsParts(options: TenantsOptions): TenantsParts {
   const uses = new UseStamps(store);
   const residents = new Residents({ policy, records, claims, audit, watch, uses });
   const changes = new TenantChanges(records, residents, audit, clock);
-  const health = new HealthChecks({ policy, records, residents, canaries, uses, changes, watch, audit });
+  const health = new HealthChecks({ policy, records, residents, canaries, uses, place: new WatchPlace(store), changes, watch, audit });
   const verifier = new TenantVerifier({ policy, residents, claims, canaries, changes });
   const shredder = new TenantShredder({ policy, residents, changes, claims });
   const reporter = new Reporter(policy, residents);

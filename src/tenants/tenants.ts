@@ -318,7 +318,8 @@ export class Tenants {
   }
 
   /**
-   * Unwraps canaries on a schedule until the signal is aborted. Run it in one process.
+   * Unwraps canaries on a schedule until the signal is aborted. Run it in one process. Tenants with traffic come first, and within the
+   * budget each tenant has its turn, however many there are.
    *
    * @throws `invalid-argument` for bad options, and nothing later
    */

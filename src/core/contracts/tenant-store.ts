@@ -31,7 +31,7 @@ export interface TenantStore {
 
 /**
  * `tenant` is the record of a tenant. `claim` says which tenant a key belongs to. `canary` is a wrapped data key that a health check
- * unwraps, or the time at which a tenant was in use.
+ * unwraps, the time at which a tenant was in use, or the place at which the watch over all tenants stands.
  */
 export type TenantRowKind = "tenant" | "claim" | "canary";
 

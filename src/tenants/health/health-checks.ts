@@ -1,18 +1,19 @@
 import { EnvelockError, type ErrorCode, invalidArgument, REFUSALS } from "../../core/base/errors.ts";
 import { SingleFlights } from "../../core/base/single-flight.ts";
-import { sleep } from "../../core/base/wait.ts";
-import type { TenantSlot } from "../access/known-tenants.ts";
 import type { Residents } from "../access/residents.ts";
 import type { AuditQueue } from "../audit/audit-queue.ts";
 import type { ChangeOptions, TenantChanges } from "../changes.ts";
 import { verdictOf } from "../keys/tenant-provider.ts";
-import { PLATFORM_KEY, type TenantChange } from "../life-cycle/change.ts";
+import type { TenantChange } from "../life-cycle/change.ts";
 import type { TenantRecords } from "../record/records.ts";
 import type { TenantKey, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import type { Canaries } from "./canaries.ts";
+import { CanarySchedule } from "./canary-schedule.ts";
+import { ownKeysOf } from "./own-keys.ts";
 import type { UseStamps } from "./use-stamps.ts";
 import { healthOf, type TenantWatch } from "./watch.ts";
+import type { WatchPlace } from "./watch-place.ts";
 
 /** The end of one canary. */
 export interface TenantCanary {
@@ -39,6 +40,7 @@ export interface HealthParts {
   readonly residents: Residents;
   readonly canaries: Canaries;
   readonly uses: UseStamps;
+  readonly place: WatchPlace;
   readonly changes: TenantChanges;
   readonly watch: TenantWatch;
   readonly audit: AuditQueue;
@@ -47,10 +49,15 @@ export interface HealthParts {
 /** Unwraps the canaries of tenants' own keys: on demand, after a refusal, and on a schedule. */
 export class HealthChecks {
   readonly #parts: HealthParts;
+  readonly #schedule: CanarySchedule;
   readonly #flights = new SingleFlights<string, readonly TenantCanary[]>();
 
   constructor(parts: HealthParts) {
     this.#parts = parts;
+    this.#schedule = new CanarySchedule({
+      ...parts,
+      check: async (record, signal) => (await this.check(record, signal)).every(({ outcome }) => outcome === "ok"),
+    });
   }
 
   /**
@@ -93,57 +100,9 @@ export class HealthChecks {
     run().catch(() => undefined); // the next refusal, or the schedule, tries again
   }
 
-  /**
-   * Looks at all tenants again and again and sends the canaries that are due: every five minutes for tenants with calls in the last day,
-   * every hour for others. After a revocation it sends one a minute for five minutes, then every five minutes for a day, then hourly.
-   *
-   * @returns when the signal is aborted
-   */
+  /** Sends the canaries that are due until the signal is aborted, as `CanarySchedule` says. */
   async watch({ signal, perSecond = 28, everyMs = 60_000 }: WatchHealthOptions): Promise<void> {
-    const { clock } = this.#parts.policy;
-    while (!signal.aborted) {
-      try {
-        await this.#round(signal, 1000 / perSecond);
-      } catch {
-        // the store cannot be read: the next round tries again
-      }
-      await sleep(clock, everyMs, signal).catch(() => undefined);
-    }
-  }
-
-  async #round(signal: AbortSignal, pauseMs: number): Promise<void> {
-    const { records, residents, policy } = this.#parts;
-    let after: string | undefined;
-    for (;;) {
-      const page = await records.list(after, PAGE, { signal });
-      for (const record of page) {
-        if (signal.aborted) return;
-        if ("error" in record || !WATCHED.has(record.state) || ownKeysOf(record).length === 0) continue;
-        const slot = residents.known.note(record, residents.nowS);
-        if (residents.nowS < slot.canaryAtS) continue;
-        slot.canaryAtS = residents.nowS + (await this.#delayS(record, slot));
-        if (record.state === "revoked") slot.canaries++;
-        this.check(record, signal).catch(() => undefined);
-        await sleep(policy.clock, pauseMs, signal);
-      }
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
-      after = last.id;
-    }
-  }
-
-  async #delayS(record: TenantRecord, slot: TenantSlot): Promise<number> {
-    if (record.state === "revoked") return slot.canaries < 5 ? 60 : slot.canaries < 5 + 288 ? 300 : 3600;
-    const jitter = 0.8 + 0.4 * this.#parts.policy.clock.random();
-    return Math.floor(((await this.#isBusy(record.id, slot)) ? 300 : 3600) * jitter);
-  }
-
-  /** Whether a tenant had calls in the last day, in this process or another. */
-  async #isBusy(id: string, slot: TenantSlot): Promise<boolean> {
-    const { residents, uses, policy } = this.#parts;
-    if (residents.nowS - slot.usedAtS < DAY_S) return true;
-    const usedAtMs = await uses.usedAtMs(id).catch(() => undefined); // the next canary asks again
-    return usedAtMs !== undefined && Math.abs(policy.clock.unixMs() - usedAtMs) < DAY_S * 1000;
+    await this.#schedule.run({ signal, perSecond, everyMs });
   }
 
   async #check(record: TenantRecord): Promise<readonly TenantCanary[]> {
@@ -199,10 +158,6 @@ export class HealthChecks {
   }
 }
 
-function ownKeysOf({ keys }: TenantRecord): readonly TenantKey[] {
-  return keys.filter(({ role, kind }) => role === "wrap" && kind !== PLATFORM_KEY.kind);
-}
-
 /** Whether a tenant has been in one state all the time: what was decided for one stay says nothing about another. */
 function isSameStay(standing: TenantRecord, before: TenantRecord): boolean {
   return standing.epoch === before.epoch && standing.state === before.state && standing.sinceMs === before.sinceMs;
@@ -218,6 +173,3 @@ function changedMeanwhile({ id, state }: TenantRecord): EnvelockError {
 
 /** The actor of what the library notices by itself. */
 export const ACTOR = "envelock";
-const WATCHED: ReadonlySet<string> = new Set(["active", "degraded", "revoked"]);
-const DAY_S = 86_400;
-const PAGE = 500;

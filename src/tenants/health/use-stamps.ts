@@ -2,7 +2,7 @@ import { jsonIn } from "../../core/base/json.ts";
 import type { TenantPlace, TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
 import { PLATFORM_KEY } from "../life-cycle/change.ts";
 import { broken, Fields } from "../record/fields.ts";
-import { readRow } from "../record/rows.ts";
+import { readPage, readRow } from "../record/rows.ts";
 import type { TenantRecord } from "../record/tenant-record.ts";
 
 /**
@@ -28,6 +28,19 @@ export class UseStamps {
     else await this.#store.compareAndSwap({ ...place, revision: standing.revision + 1, document }, standing.revision);
   }
 
+  /**
+   * Lists stamps by the id of the tenant. One that cannot be read counts as an old one.
+   *
+   * @param after the tenant behind which the page begins
+   * @throws what the store throws
+   */
+  async list(after: string | undefined, limit: number): Promise<readonly UseStamp[]> {
+    const rows = await readPage(this.#store, { kind: "canary", after: `${PREFIX}${after ?? ""}`, limit });
+    return rows
+      .filter(({ id }) => id.startsWith(PREFIX))
+      .map((row) => ({ tenant: row.id.slice(PREFIX.length), usedAtMs: readableAtMs(row) }));
+  }
+
   /** When a tenant was last noted to be in use, in milliseconds since 1970. Undefined if never. @throws what the store throws */
   async usedAtMs(id: string): Promise<number | undefined> {
     const row = await readRow(this.#store, placeOf(id));
@@ -37,7 +50,15 @@ export class UseStamps {
 
 /** Beside the canaries, which have numbers in this place. */
 function placeOf(id: string): TenantPlace {
-  return { kind: "canary", id: `used:${id}` };
+  return { kind: "canary", id: `${PREFIX}${id}` };
+}
+
+function readableAtMs(row: TenantRow): number {
+  try {
+    return usedAtMsIn(row);
+  } catch {
+    return 0;
+  }
 }
 
 function usedAtMsIn({ document }: TenantRow): number {
@@ -48,5 +69,12 @@ function usedAtMsIn({ document }: TenantRow): number {
   return usedAtMs;
 }
 
+/** A tenant with the time at which it was noted to be in use, in milliseconds since 1970. */
+export interface UseStamp {
+  readonly tenant: string;
+  readonly usedAtMs: number;
+}
+
+const PREFIX = "used:";
 const FORMAT = "envelock-use/1";
 export const STAMP_EVERY_S = 21_600;

@@ -1,10 +1,10 @@
 import type { CallOptions } from "../../core/base/call-options.ts";
 import type { Clock } from "../../core/base/clock.ts";
 import { EnvelockError } from "../../core/base/errors.ts";
-import type { TenantRow, TenantStore } from "../../core/contracts/tenant-store.ts";
+import type { TenantStore } from "../../core/contracts/tenant-store.ts";
 import { changedRecord, type TenantChange } from "../life-cycle/change.ts";
 import { encodeTenantRecord, parseTenantRecord } from "./document.ts";
-import { readRow } from "./rows.ts";
+import { readPage, readRow } from "./rows.ts";
 import type { TenantRecord } from "./tenant-record.ts";
 
 /** The records of a store: read, listed, and changed by compare-and-swap. */
@@ -25,8 +25,7 @@ export class TenantRecords {
 
   /** Lists records by id. A record that cannot be read is given as the error that says so, so that it hides no other. */
   async list(after: string | undefined, limit: number, options?: CallOptions): Promise<readonly (TenantRecord | UnreadableTenant)[]> {
-    const rows = await this.#store.list({ kind: "tenant", after, limit }, options);
-    requireOrder(rows, after);
+    const rows = await readPage(this.#store, { kind: "tenant", after, limit }, options);
     return rows.map((row) => {
       try {
         return parseTenantRecord(row);
@@ -80,18 +79,6 @@ export class TenantRecords {
 export interface UnreadableTenant {
   readonly id: string;
   readonly error: EnvelockError;
-}
-
-/** A list that gives rows twice, or from the beginning again, would never end. */
-function requireOrder(rows: readonly TenantRow[], after: string | undefined): void {
-  let last = after;
-  for (const { kind, id } of rows) {
-    if (kind !== "tenant" || (last !== undefined && id <= last))
-      throw new EnvelockError("provider-failure", "the store listed tenants out of order, or other rows among them", {
-        hint: "`list` gives the rows of one kind, ordered by the bytes of their ids, from behind `after`.",
-      });
-    last = id;
-  }
 }
 
 const MOST_ATTEMPTS = 10;
