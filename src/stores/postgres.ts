@@ -117,10 +117,10 @@ export function postgresUpgrades(table: string = DEFAULT_TABLE): readonly string
   return [`alter table ${quotedTable(table)} add column if not exists proof bytea check (length(proof) <= 16384)`];
 }
 
-/** The changes come as JSON: one parameter that every client takes, and one statement for any number of them. */
+/** The changes come as JSON: one parameter of text, which no client encodes once more, and one statement for any number of them. */
 function swapManyStatement(table: string): string {
   return `update ${table} as held set state = given.state, record = decode(given.record, 'hex'), proof = decode(given.proof, 'hex'), revision = given.revision
-from json_to_recordset(?::json) as given (place integer, scope text, version integer, state text, record text, proof text, revision integer, expected integer)
+from json_to_recordset(?::text::json) as given (place integer, scope text, version integer, state text, record text, proof text, revision integer, expected integer)
 where held.scope = given.scope and held.version = given.version and held.revision = given.expected
 returning given.place as "changedPlace"`;
 }

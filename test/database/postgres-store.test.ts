@@ -5,8 +5,8 @@ import { DataSource } from "typeorm";
 import { afterAll, describe, expect, test } from "vitest";
 import { toHex } from "../../src/core/base/bytes.ts";
 import { newRow, newScope } from "../../src/stores/conformance/bench.ts";
-import { storeConformance } from "../../src/stores/conformance/index.ts";
-import { type PostgresClient, postgresMigration, postgresStore } from "../../src/stores/postgres.ts";
+import { jobStoreConformance, storeConformance, tenantStoreConformance } from "../../src/stores/conformance/index.ts";
+import { type PostgresClient, postgresJobStore, postgresMigration, postgresStore, postgresTenantStore } from "../../src/stores/postgres.ts";
 import { freshDatabase } from "../support/postgres.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 
@@ -80,6 +80,37 @@ describe.each<[string, PostgresClient]>([
   ])("the table does not take %s", async (_what, differences) => {
     expect(await refusalCode(() => store.insertIfAbsent(newRow(newScope(), differences)))).toBe("provider-failure");
   });
+});
+
+test("each parameter is text or a number: clients encode other types, such as json, each in its own way", async () => {
+  const sent = new Set<string>();
+  const recording: PostgresClient = {
+    async query(statement, values) {
+      if (/^(select|insert|update)/.test(statement)) sent.add(statement);
+      return await pool.query(statement, values);
+    },
+  };
+  const stores = [postgresStore, postgresTenantStore, postgresJobStore].map((open) => open({ client: recording }));
+  for (const store of stores) await store.migrate();
+  for (const { run } of [
+    ...storeConformance({ open: () => postgresStore({ client: recording }) }),
+    ...tenantStoreConformance({ open: () => postgresTenantStore({ client: recording }) }),
+    ...jobStoreConformance({ open: () => postgresJobStore({ client: recording }) }),
+  ])
+    await run();
+  const client = await pool.connect();
+  try {
+    for (const [at, statement] of [...sent].entries()) await client.query(`prepare s${at} as ${statement}`);
+    const { rows } = await client.query("select parameter_types::text[] as types, statement from pg_prepared_statements");
+    expect(rows.length).toBeGreaterThan(8);
+    for (const { types, statement } of rows)
+      expect([statement, types.filter((type: string) => !["text", "integer", "bigint", "double precision"].includes(type))]).toEqual([
+        statement,
+        [],
+      ]);
+  } finally {
+    client.release(true);
+  }
 });
 
 test("a client in a transaction is noticed before a data key of it is used", async () => {
