@@ -147,6 +147,7 @@ export class ColumnTokens {
   #contextOf(options: RowArgument[0]): Context {
     const row = rowIn(options);
     if (row !== undefined) {
+      if ("row" in Object.prototype) refuseUnknown({}, ROW_OPTIONS, "a cipher"); // it may be inherited, and not the caller's
       if (this.#isDeterministic) throw invalidArgument("a deterministic column cannot be bound to rows: its tokens would differ");
       return { row: rowText(row) };
     }

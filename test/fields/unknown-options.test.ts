@@ -3,7 +3,7 @@ import { planBlindIndex } from "../../src/fields/blind-index-plan.ts";
 import { DataKeys } from "../../src/fields/data-keys.ts";
 import { reencryptTable } from "../../src/fields/jobs/reencrypt-table.ts";
 import { contextOfScope } from "../../src/fields/scope.ts";
-import { refusal } from "../support/refusal.ts";
+import { refusal, refusalCode } from "../support/refusal.ts";
 import { untyped } from "../support/untyped.ts";
 import { EMAIL, world } from "./set-up.ts";
 
@@ -34,6 +34,32 @@ test.each<[string, (given: ReturnType<typeof world>) => unknown, string | undefi
   expect(error.code).toBe("invalid-argument");
   if (meant !== undefined) expect(error.hint).toBe(`did you mean \`${meant}\`?`);
 });
+
+test.each<[string, unknown, (given: ReturnType<typeof world>) => unknown]>([
+  ["migrating", "plaintext-allowed", ({ open }) => open().field(EMAIL)],
+  ["deterministic", true, ({ open }) => open().field(EMAIL)],
+  ["scope", { tenant: "mallory" }, ({ open }) => open().field(EMAIL)],
+  ["immediately", true, ({ open }) => open().rotate()],
+  ["vouchedKids", [], ({ open }) => open()],
+])("while all objects inherit %s, what has such an option is refused", async (name, value, work) => {
+  expect(await whileInherited(name, value, async () => await work(world()))).toBe("invalid-argument");
+});
+
+test("while all objects inherit a row, no value is bound to it", async () => {
+  const email = await world().open().field(EMAIL);
+  for (const options of [{}, { row: 7 }])
+    expect(await whileInherited("row", "9", async () => email.encrypt("x", options))).toBe("invalid-argument");
+  expect(email.decrypt(email.encrypt("x", { row: 7 }), { row: 7 })).toBe("x");
+});
+
+async function whileInherited(name: string, value: unknown, work: () => Promise<unknown>): Promise<unknown> {
+  Object.defineProperty(Object.prototype, name, { value, configurable: true });
+  try {
+    return await refusalCode(work);
+  } finally {
+    Reflect.deleteProperty(Object.prototype, name);
+  }
+}
 
 test.each<[string, unknown]>([
   ["nothing", undefined],

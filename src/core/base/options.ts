@@ -6,7 +6,8 @@ export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
 /**
  * Refuses an options object that has a key of no option: a misspelt name would otherwise be dropped in silence. Each option is read once
  * here, so that a getter that throws is refused too, and so is a revoked proxy. A list, a Map, bytes and a promise have no keys of their
- * own and would pass for no options at all: they are refused.
+ * own and would pass for no options at all: they are refused. So is every call while `Object.prototype` has a member with the name of an
+ * option: all options objects would inherit it, and a request body could so choose a context, a row or what a cipher takes for plaintext.
  *
  * @param what the function or class whose options these are, as a caller writes it
  * @throws `invalid-argument` if `options` is no object of options, has an unknown key, or cannot be read
@@ -14,6 +15,7 @@ export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
 export function refuseUnknown<T extends object>(options: T, known: OptionNames<T>, what: string): void {
   const given: unknown = options;
   if (typeof given !== "object" || given === null) throw notAnObject(known, what);
+  for (const name in known) if (name in Object.prototype && Object.hasOwn(known, name)) throw polluted(name, what);
   for (const name of namesIn(given, known, what)) if (!Object.hasOwn(known, name)) throw unknownOption(name, Object.keys(known), what);
 }
 
@@ -44,6 +46,13 @@ function notAnObject(known: object, what: string, found?: string): EnvelockError
   const hint = `known options: ${Object.keys(known).join(", ")}`;
   const message = `the options of ${what} must be an object${found === undefined ? "" : `, ${found}`}`;
   return new EnvelockError("invalid-argument", message, { hint });
+}
+
+function polluted(name: string, what: string): EnvelockError {
+  return invalidArgument(
+    `Object.prototype has a member \`${name}\`, which is an option of ${what}: every options object would inherit it`,
+    "Find what assigns to it, such as a merge of request bodies that takes the key __proto__.",
+  );
 }
 
 function unknownOption(name: string, known: readonly string[], what: string): EnvelockError {

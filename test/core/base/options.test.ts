@@ -55,6 +55,21 @@ describe("an options object", () => {
   });
 });
 
+test.each([
+  ["context", "invalid-argument"],
+  ["maxAgeMs", "invalid-argument"],
+  ["should", undefined],
+])("while all objects inherit %s, each call that has such an option is refused", (name, code) => {
+  Object.defineProperty(Object.prototype, name, { value: "x", configurable: true, enumerable: true, writable: true });
+  let refusals: readonly (string | undefined)[];
+  try {
+    refusals = [{}, { maxAgeMs: 1 }].map((options) => refusalOf(options)?.code);
+  } finally {
+    Reflect.deleteProperty(Object.prototype, name);
+  }
+  expect(refusals).toEqual([code, code]);
+});
+
 test("an option that is a revoked proxy is refused where the options are read", () => {
   expect(refusalOf({ context: revoked() })).toMatchObject({ code: "invalid-argument", hint: expect.stringContaining("plain objects") });
 });
