@@ -136,10 +136,10 @@ async function boundedText(answer: HttpFetchAnswer, what: string): Promise<strin
   return textOf(parts.length > 1 ? concatBytes(...parts) : only) ?? "";
 }
 
-/** Parses an answer as JSON, whatever its content type: services use several. */
+/** Parses an answer as JSON, whatever its content type: services use several. A mark of the byte order is no part of it. RFC 8259 §8.1 */
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
   } catch {
     return undefined;
   }

@@ -8,6 +8,8 @@ import { vaultTransitKey } from "../../providers/vault/index.ts";
 import type { ErrorCode } from "../../src/core/base/errors.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { Keyring } from "../../src/index.ts";
+import type { RawAnswer } from "../../src/testing/emulator/fault-plan.ts";
+import { crc32c } from "../../src/testing/gcp-kms-emulator/crc32c.ts";
 import { isAnswerName, namedAnswer } from "../../src/testing/vault-emulator/faults.ts";
 import { VaultAnswer } from "../../src/testing/vault-emulator/index.ts";
 import { noise } from "../support/arbitraries.ts";
@@ -27,11 +29,17 @@ const OPTIONS: WrapOptions = { keyContext: {}, wrapAad: () => new Uint8Array() }
 interface Table<Fault> {
   readonly page: string;
   readonly cases: readonly ErrorCase<Fault>[];
-  readonly emulator: { failNext(fault: Fault, on?: RegExp, times?: number): void; clearFaults(): void };
+  readonly emulator: {
+    failNext(fault: Fault | RawAnswer, on?: RegExp, times?: number): void;
+    clearFaults(): void;
+    holdNext(): { readonly arrived: Promise<void>; release(): void };
+  };
   /** The requests that unwrap. */
   readonly on: RegExp;
   readonly secret: string;
   open(more?: object): KeyProvider;
+  /** The answer to an unwrap with this text in the place of the plaintext in base64. */
+  unwrapped(text: string): object;
 }
 
 checkTable("AWS KMS", {
@@ -41,6 +49,7 @@ checkTable("AWS KMS", {
   on: /Decrypt/,
   secret: aws.credentials.secretAccessKey,
   open: (more) => awsKmsKey({ ...aws.connection, keyArn, ...more }),
+  unwrapped: (Plaintext) => ({ KeyId: keyArn, Plaintext }),
 });
 checkTable("Google Cloud KMS", {
   page: "gcp-kms",
@@ -49,6 +58,7 @@ checkTable("Google Cloud KMS", {
   on: /decrypt/,
   secret: gcp.token,
   open: (more) => gcpKmsKey({ ...gcp.connection, key: orders, ...more }),
+  unwrapped: (plaintext) => ({ plaintext, plaintextCrc32c: `${crc32c(DEK)}` }),
 });
 checkTable("Vault", {
   page: "vault",
@@ -57,6 +67,7 @@ checkTable("Vault", {
   on: /decrypt/,
   secret: vault.token,
   open: (more) => vaultTransitKey({ ...vault.connection, key: "orders", ...more }),
+  unwrapped: (plaintext) => ({ data: { plaintext } }),
 });
 
 test("every name in the provider's table of AWS is ordered by a case", () => {
@@ -70,7 +81,7 @@ test("every text in the provider's tables of Vault is answered by a case", () =>
   expect(patterns.filter((pattern) => !texts.some((text) => pattern.test(text))).map(String)).toEqual([]);
 });
 
-function checkTable<Fault>(service: string, { page, cases, emulator, on, secret, open }: Table<Fault>): void {
+function checkTable<Fault>(service: string, { page, cases, emulator, on, secret, open, unwrapped }: Table<Fault>): void {
   const rows = rowsOf(page);
   const openFor = ({ isSlow }: ErrorCase<Fault>): KeyProvider => open(isSlow ? { timeoutMs: NO_TIME_MS } : {});
   let recipient: Recipient | undefined;
@@ -101,6 +112,42 @@ function checkTable<Fault>(service: string, { page, cases, emulator, on, secret,
         expect(await open().unwrap(wrapped, OPTIONS), "it has passed").toEqual(DEK);
       });
     }
+
+    test("base64 is taken in the one spelling that the service writes", async () => {
+      const wrapped = await open().wrap(DEK, OPTIONS);
+      const right = Buffer.from(DEK).toString("base64");
+      const unwrapAs = (text: string): Promise<Uint8Array> => {
+        emulator.failNext({ status: 200, text: JSON.stringify(unwrapped(text)) }, on);
+        return open().unwrap(wrapped, OPTIONS);
+      };
+      expect(await unwrapAs(right)).toEqual(DEK);
+      const last = String.fromCharCode(right.charCodeAt(right.length - 2) + 1); // bits that no byte has
+      const others = [right.replace(/=+$/, ""), `${right}=`, `${right}\n`, ` ${right}`, right.replace(/^..../, "$&\r\n")];
+      for (const text of [...others, `-_${right.slice(2)}`, `${right.slice(0, -2)}${last}=`, `${right}${right}`, "===="]) {
+        const { code, detail } = await refusal(() => unwrapAs(text));
+        expect([code, detail], JSON.stringify(text)).toEqual(["provider-failure", "broken-answer"]);
+      }
+    });
+
+    test("a call in flight ends with its own answer when its provider closes, and with the caller's reason when that aborts", async () => {
+      const provider = open();
+      const wrapped = await provider.wrap(DEK, OPTIONS);
+      const stop = new AbortController();
+      const aborted = emulator.holdNext();
+      const first = provider.unwrap(wrapped, { ...OPTIONS, signal: stop.signal }).catch((error: unknown) => error);
+      await aborted.arrived;
+      const reason = new Error("the caller's");
+      stop.abort(reason);
+      expect(await first).toBe(reason);
+      aborted.release();
+      const closed = emulator.holdNext();
+      const second = provider.unwrap(wrapped, OPTIONS);
+      await closed.arrived;
+      await provider.close?.();
+      closed.release();
+      expect(await second).toEqual(DEK);
+      expect(await refusal(() => provider.unwrap(wrapped, OPTIONS))).toMatchObject({ code: "closed" });
+    });
 
     test("every row of the page has a case, and no case says other than its row", () => {
       const covered = new Set<Row>();

@@ -110,6 +110,21 @@ const through =
   (url, request) =>
     send(origin + url.slice(new URL(url).origin.length), request);
 
+const CHUNKED_HEAD = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+const GOOD = JSON.stringify({ KeyMetadata: { Arn: ARN } });
+/** Answers to DescribeKey that are unusual, and good. */
+const ODD: readonly (readonly [string, string])[] = [
+  ["one with an announcement before it", `HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n${wholeAnswer(GOOD)}`],
+  ["one without a content type", wholeAnswer(GOOD)],
+  ["one of a content type in capitals, with a charset", wholeAnswer(GOOD, "Content-Type: TEXT/PLAIN; Charset=UTF-8\r\n")],
+  ["one in single bytes", `${CHUNKED_HEAD}${[...GOOD].map((letter) => `1\r\n${letter}\r\n`).join("")}0\r\n\r\n`],
+  ["one with extensions of its chunks and a trailer", `${CHUNKED_HEAD}${GOOD.length.toString(16)};a=b\r\n${GOOD}\r\n0\r\nx: 1\r\n\r\n`],
+  ["one with a mark of its byte order", wholeAnswer(`\ufeff${GOOD}`)],
+  ["one whose last member of a name is right", wholeAnswer(`{"KeyMetadata":{"Arn":"arn:other"},${GOOD.slice(1)}`)],
+  ["one with members that are not known", wholeAnswer(`{"__proto__":{"Arn":"x"},"New":[1],${GOOD.slice(1)}`)],
+  ["one with white space around it", wholeAnswer(`\r\n ${GOOD}\n`)],
+];
+
 /** The requests of the Azure provider, by its SDK, before and after the challenge. */
 const AZURE: Requests = {
   "Azure wrap": () => azure().wrap(DEK, OPTIONS),
@@ -153,6 +168,12 @@ describe.each(TRANSPORTS)("over %s", (_name, server, send) => {
   test.each(BODIES)("%s", async (_what, bytes) => {
     server.reply = (socket) => socket.write(bytes);
     for (const [name, request] of Object.entries(REQUESTS)) await expectRefusal(name, () => request(fetch), REFUSED);
+  });
+
+  test.each(ODD)("%s is an answer all the same", async (_what, bytes) => {
+    server.reply = (socket) => socket.write(bytes);
+    expect(await aws(fetch).current()).toBe(ARN);
+    expect(await aws(fetch).current(), "on the same connection").toBe(ARN);
   });
 
   test.each(LATE)("an answer that %s ends at its deadline, and its connection with it", async (_what, reply) => {
@@ -215,6 +236,10 @@ async function expectTimeout(
   clock.advanceNow(10_000);
   await outcome;
   await closed(connection);
+}
+
+function wholeAnswer(text: string, more = ""): string {
+  return `HTTP/1.1 200 OK\r\n${more}content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }
 
 const CHALLENGE = [
