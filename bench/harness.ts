@@ -142,7 +142,8 @@ function shuffled<T>(items: readonly T[], seed: number): readonly T[] {
 setFlagsFromString("--expose-gc");
 const collectGarbage: () => void = runInNewContext("gc");
 
-const REPETITIONS = Number(process.env["BENCH_REPETITIONS"] ?? 11);
+const { BENCH_REPETITIONS = "11" } = process.env;
+const REPETITIONS = Number(BENCH_REPETITIONS);
 const BATCH_MICROSECONDS = 500;
 const MOST_CALLS = 200;
 const SLOT_CPU_MS = 25;

@@ -38,6 +38,7 @@ describe("all engines make the same bytes", () => {
         const mac = expectSame((each) => each.hmac(hash, secret, ...parts));
         const reference = createHmac(hash, secret).update(Buffer.concat(parts)).digest("hex");
         expect(hexOf(mac)).toBe(reference);
+        expect(hexOf(expectSame((each) => each.publicHmac(hash, secret, ...parts)))).toBe(reference);
       }),
       runs(200, 120),
     );

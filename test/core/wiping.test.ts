@@ -296,12 +296,12 @@ interface Ledger {
 }
 
 /**
- * Watches every secret that passes the engine, in both directions. The key commitment is public and stays, and so is what is digested
+ * Watches every secret that passes the engine, in both directions. Commitments are public and stay, and so is what is digested
  * under a label of the library's own in place of a key.
  */
 function watchSecrets(): Ledger {
   const secrets = new Set<Uint8Array>();
-  const { hmac, randomKey, chunkCipher, siv, blockCipher } = engine;
+  const { hmac, publicHmac, randomKey, chunkCipher, siv, blockCipher } = engine;
   function remembered<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
     secrets.add(bytes);
     return bytes;
@@ -309,9 +309,9 @@ function watchSecrets(): Ledger {
   vi.spyOn(engine, "randomKey").mockImplementation((bytes) => remembered(randomKey(bytes)));
   vi.spyOn(engine, "hmac").mockImplementation((hash, key, ...parts) => {
     if (Buffer.from(key).toString("latin1").startsWith("envelock/")) return hmac(hash, key, ...parts);
-    const made = hmac(hash, remembered(key), ...parts);
-    return parts.some((part) => Buffer.from(part).includes("key-commit")) ? made : remembered(made);
+    return remembered(hmac(hash, remembered(key), ...parts));
   });
+  vi.spyOn(engine, "publicHmac").mockImplementation((hash, key, ...parts) => publicHmac(hash, remembered(key), ...parts));
   vi.spyOn(engine, "siv").mockImplementation((key) => siv(remembered(key)));
   vi.spyOn(engine, "chunkCipher").mockImplementation((key, chunks) => {
     remembered(new Uint8Array(key.buffer, key.byteOffset, BODY_SECRET_BYTES)); // the nonce base lies behind the key

@@ -31,7 +31,7 @@ export interface BodyKeys {
  */
 export function deriveBodyKeys(inputKey: Uint8Array, salt: Uint8Array, ...context: readonly Uint8Array[]): BodyKeys {
   if (inputKey.length !== BODY_KEY_BYTES) throw invalidArgument(`a body's input key has ${BODY_KEY_BYTES} bytes`);
-  const okm = hkdfExpand(SUITE_HASH, inputKey, [INFO, salt, ...context], BASE_END + COMMITMENT_BYTES);
+  const okm = hkdfExpand(SUITE_HASH, inputKey, [INFO, salt, ...context], BASE_END + COMMITMENT_BYTES, BASE_END);
   return { key: okm.subarray(0, CHUNK_KEY_BYTES), base: okm.subarray(CHUNK_KEY_BYTES, BASE_END), commitment: okm.subarray(BASE_END) };
 }
 

@@ -201,7 +201,7 @@ export class DataKey {
 
   #commitment(): Uint8Array {
     const secret = this.#live();
-    this.#keyCommit ??= hkdfExpand(SUITE_HASH, secret, [KEY_COMMIT_INFO, this.#keyContext.bytes], KEY_COMMIT_BYTES);
+    this.#keyCommit ??= hkdfExpand(SUITE_HASH, secret, [KEY_COMMIT_INFO, this.#keyContext.bytes], KEY_COMMIT_BYTES, 0);
     return this.#keyCommit;
   }
 

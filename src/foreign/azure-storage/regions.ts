@@ -95,5 +95,5 @@ export const REGION_OVERHEAD_BYTES = 28;
 /** The longest region that the format allows: 1 GiB. */
 export const LARGEST_REGION_BYTES: number = 2 ** 30;
 const LEAST_STORED_BYTES = 29;
-/** Lets the engine keep the key's schedule. */
-const SEVERAL = 2;
+/** Lets the engine copy the key. */
+const SEVERAL: number = Number.MAX_SAFE_INTEGER;

@@ -26,10 +26,17 @@ export interface Engine {
   /** HMAC of the parts, joined. The caller owns the result and wipes it if it is secret. */
   hmac(hash: HmacHash, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
 
+  /** The same for a result that is public, such as a commitment: copies of it may stay behind. */
+  publicHmac(hash: HmacHash, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
+
   /** AES-GCM with a 12-byte nonce and a 16-byte tag, for a key that is used once. Sync. */
   readonly gcm: OneTimeGcm;
 
-  /** AES-256-GCM under one key for the chunks of a body. Node answers at once, the web with promises. */
+  /**
+   * AES-256-GCM under one key for the chunks of a body. Node answers at once, the web with promises.
+   *
+   * @param chunks how many there may be. For few the key is read with each of them, so it must stay until then; for many it is copied
+   */
   chunkCipher(key: Uint8Array, chunks: number): ChunkCipher;
 
   /** AES-256 on single blocks, for key derivation (XAES). The key schedule is kept. */

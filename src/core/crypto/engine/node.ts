@@ -15,7 +15,7 @@ import { authenticationFailed, EnvelockError } from "../../base/errors.ts";
 import { DATA_KEY_BYTES, TAG_BYTES } from "../../contracts/suite.ts";
 import type { BlockCipher, ChunkCipher, Engine, EngineName, OneTimeGcm, X25519 } from "./engine.ts";
 import { infoOf, loadNative, missing, type Native } from "./native/load.ts";
-import { nodeHmac } from "./node-hmac.ts";
+import { nodeHmac, nodePublicHmac } from "./node-hmac.ts";
 import { nodeKeyWrap } from "./node-key-wrap.ts";
 import { release } from "./node-release.ts";
 import { nodeSiv } from "./node-siv.ts";
@@ -177,6 +177,7 @@ type GcmName = "aes-128-gcm" | "aes-256-gcm";
 const TAG_OPTION = { authTagLength: TAG_BYTES } as const;
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const TAG: Uint8Array = new Uint8Array(new ArrayBuffer(TAG_BYTES));
+const FEW_CHUNKS = 16; // a key object takes as long to make as it saves with so many
 const ZEROED_BYTES = 4096; // below this, zeroing costs less than the detour through Buffer
 const SPKI_DER = { publicKeyEncoding: { type: "spki", format: "der" } } as const;
 const KEY_SCRATCH: OwnedBytes = new Uint8Array(new ArrayBuffer(DATA_KEY_BYTES));
@@ -197,8 +198,9 @@ export const nodeCrypto: Omit<Engine, "name" | "coarse" | "info" | "withoutNativ
   text: nodeText,
   timingSafeEqual,
   hmac: (hash, key, ...parts) => nodeHmac(hash, key, parts),
+  publicHmac: (hash, key, ...parts) => nodePublicHmac(hash, key, parts),
   gcm,
-  chunkCipher: (key, chunks) => chunkCipher(chunks > 1 ? createSecretKey(key) : cipherKey(key)),
+  chunkCipher: (key, chunks) => chunkCipher(chunks > FEW_CHUNKS ? createSecretKey(key) : cipherKey(key)),
   blockCipher,
   siv: nodeSiv,
   keyWrap: nodeKeyWrap(cipherKey),

@@ -5,7 +5,7 @@ import { sha256, sha512 } from "@noble/hashes/sha2.js";
 import { concatBytes, copyOf, fromBase64Url, ownedBytes, textOf, toBase64Url, wellFormedUtf8, wipe, wiping } from "../../base/bytes.ts";
 import { authenticationFailed } from "../../base/errors.ts";
 import { TAG_BYTES, XAES_KEY_BYTES } from "../../contracts/suite.ts";
-import type { BlockCipher, ChunkCipher, CoarseEngine, Engine, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
+import type { BlockCipher, ChunkCipher, CoarseEngine, Engine, HmacHash, KeyWrap, OneTimeGcm, Siv, X25519 } from "./engine.ts";
 import { requireWrappable } from "./key-wrap.ts";
 import { createNoncePool } from "./nonce-pool.ts";
 import { timingSafeEqual } from "./timing-safe-equal.ts";
@@ -113,6 +113,10 @@ function fine(): { readonly gcm: OneTimeGcm; readonly coarse: CoarseEngine | und
   return made;
 }
 
+function portableHmac(hash: HmacHash, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  return hash === "sha256" ? hmac(sha256, key, concatBytes(...parts)) : sha512Hmac(key, parts);
+}
+
 function sha512Hmac(key: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
   const { wasm } = fine();
   return (wasm === undefined ? undefined : wasmHmac(wasm, key, parts)) ?? hmac(sha512, key, concatBytes(...parts));
@@ -148,7 +152,8 @@ export const engine: Engine = {
     fromUtf8: textOf,
   },
   timingSafeEqual,
-  hmac: (hash, key, ...parts) => (hash === "sha256" ? hmac(sha256, key, concatBytes(...parts)) : sha512Hmac(key, parts)),
+  hmac: portableHmac,
+  publicHmac: portableHmac,
   gcm,
   chunkCipher,
   blockCipher,
