@@ -76,8 +76,10 @@ export class KeyContext {
 export class ContextPlan {
   readonly #keys: readonly string[];
   /** The slots in the order of the encoding: fixed bytes, then the value of `key`. */
-  readonly #slots: readonly { readonly fixed: Uint8Array; readonly key: string }[];
+  readonly #slots: readonly Slot[];
   readonly #tail: Uint8Array;
+  /** The slot, if it is the only one and no key stands in the key context too. */
+  readonly #only: Slot | undefined;
   /** Keys that the key context holds too: their values must agree. */
   readonly #shared: readonly Pair[];
 
@@ -88,7 +90,7 @@ export class ContextPlan {
     const count = fixed.length + varying.length;
     if (count > MAX_PAIRS) throw invalidArgument(`context has ${count} pairs, at most ${MAX_PAIRS} are allowed`);
     const entries: readonly { key: string; value?: string }[] = [...fixed, ...varying.map((key) => ({ key: checkedKey(key) }))];
-    const slots: { fixed: Uint8Array; key: string }[] = [];
+    const slots: Slot[] = [];
     let ready = count === 0 ? NO_BYTES : uint16(count);
     for (const { key, value } of [...entries].sort((a, b) => compareUtf8(a.key, b.key))) {
       ready = concatBytes(ready, encodedText(key));
@@ -100,6 +102,7 @@ export class ContextPlan {
       }
     }
     this.#slots = slots;
+    this.#only = slots.length === 1 && this.#shared.length === 0 ? slots[0] : undefined;
     this.#tail = ready;
   }
 
@@ -117,14 +120,13 @@ export class ContextPlan {
 
   /** Like `KeyContext.write`, for a context that has the keys of the plan. */
   write(context: Context = NO_PAIRS, target: Uint8Array, offset: number): number {
-    const values: unknown[] = [];
-    const shared: unknown[] = [];
-    try {
-      for (const { key } of this.#slots) values.push(context[key]);
-      for (const { key } of this.#shared) shared.push(context[key]);
-    } catch (error) {
-      throw unreadable("context", error);
+    if (this.#only !== undefined) {
+      const { fixed, key } = this.#only;
+      const value = valueIn(context, key);
+      return this.#end(writeText(checkedValue(key, value), target, put(fixed, target, offset)), target, offset);
     }
+    const values = this.#slots.map(({ key }) => valueIn(context, key));
+    const shared = this.#shared.map(({ key }) => valueIn(context, key));
     for (const [index, { key, value }] of this.#shared.entries()) {
       if (shared[index] !== value) throw invalidArgument(`context key "${key}" stands in the key context with another value`);
     }
@@ -134,6 +136,10 @@ export class ContextPlan {
       at = put(fixed, target, at);
       at = writeText(checkedValue(key, values[place++]), target, at);
     }
+    return this.#end(at, target, offset);
+  }
+
+  #end(at: number, target: Uint8Array, offset: number): number {
     const end = put(this.#tail, target, at);
     if (end - offset > MAX_ENCODED_BYTES) throw tooLong(end - offset);
     return end;
@@ -143,6 +149,11 @@ export class ContextPlan {
 /** Copies a context as it is now. @throws `invalid-argument` for what is none */
 export function copiedContext(context: Context): Context {
   return mapOf(pairsOf(context));
+}
+
+interface Slot {
+  readonly fixed: Uint8Array;
+  readonly key: string;
 }
 
 interface Pair {
@@ -160,6 +171,14 @@ function entriesOf(context: Context): readonly (readonly [key: string, value: un
     const entries = Object.entries(context);
     if (entries.length === 0) requirePlain(context);
     return entries;
+  } catch (error) {
+    throw unreadable("context", error);
+  }
+}
+
+function valueIn(context: Context, key: string): unknown {
+  try {
+    return context[key];
   } catch (error) {
     throw unreadable("context", error);
   }

@@ -1,4 +1,4 @@
-import { byteAt, textOf, writeUint16, writeUint32 } from "../base/bytes.ts";
+import { byteAt, copyOf, equalPublicBytes, textOf, writeUint16, writeUint32 } from "../base/bytes.ts";
 import { malformed } from "../base/errors.ts";
 
 /**
@@ -40,8 +40,11 @@ export class ProfileReader {
   /** A text string, its limits in bytes of UTF-8. */
   text(field: string, least: number, most: number): string {
     const bytes = this.#take(this.#head(MAJOR_TEXT, field, least, most), field);
+    const latest = LATEST.get(field);
+    if (latest !== undefined && equalPublicBytes(latest.bytes, bytes)) return latest.text;
     const text = textOf(bytes);
     if (text === undefined) throw malformed(`${field} is not well-formed UTF-8`);
+    LATEST.set(field, { bytes: copyOf(bytes), text });
     return text;
   }
 
@@ -142,6 +145,8 @@ export function headBytes(value: number): number {
   return value < 24 ? 1 : value < 0x100 ? 2 : value < 0x10000 ? 3 : 5;
 }
 
+/** The latest text of each field: most headers name the same key, and to decode its name takes longer than to compare it. */
+const LATEST = new Map<string, { readonly bytes: Uint8Array; readonly text: string }>();
 const MAJOR_UINT = 0;
 const MAJOR_BYTES = 2;
 const MAJOR_TEXT = 3;
