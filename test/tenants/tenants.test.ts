@@ -1,15 +1,8 @@
-import { x25519 } from "@noble/curves/ed25519.js";
 import { describe, expect, test } from "vitest";
-import { threshold } from "../../providers/composite/index.ts";
-import { localKeyPair } from "../../providers/local/index.ts";
 import type { TenantStore } from "../../src/core/contracts/tenant-store.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
-import { Keyring } from "../../src/core/keyring/keyring.ts";
-import { memoryTenantStore, type TenantKeyOpener, type TenantNotice } from "../../src/tenants/index.ts";
-import { FakeKeyService } from "../../src/testing/tenants/index.ts";
+import { memoryTenantStore, type TenantNotice } from "../../src/tenants/index.ts";
 import { deferred } from "../support/deferred.ts";
-import { fakeClock } from "../support/fake-clock.ts";
-import { kek } from "../support/keks.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
 import { revoked, untyped } from "../support/untyped.ts";
 import { vendor } from "./bench.ts";
@@ -316,37 +309,4 @@ test("list and health go over all tenants, and one record that cannot be read hi
     { tenant: "zeta", state: "invited", whose: "tenant" },
   ]);
   expect(JSON.stringify(reports)).not.toContain("vaults/acme");
-});
-
-test("break glass: two of tenant, platform and officer open, the vendor's processes never without the tenant", async () => {
-  const pair = x25519.keygen();
-  const publicHalf = localKeyPair({ keyId: "officer", publicKey: pair.publicKey });
-  const service = new FakeKeyService({ clock: fakeClock() });
-  const platform = kek("platform");
-  const open: TenantKeyOpener = {
-    ...service.opener,
-    open(key, identity) {
-      const tenantKey = service.opener.open(key, identity);
-      const group = threshold({ keyId: identity.tenant, needed: 2, providers: [tenantKey, platform, publicHalf] });
-      return { ...group, close: async () => void (await Promise.all([group.close(), tenantKey.close?.()])) };
-    },
-  };
-  const bench = vendor({ open, grantSpreadMs: 0 });
-  service.addKey("vaults/acme/keys/saas");
-  const { tenants } = bench;
-  await tenants.invite("acme");
-  await tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/saas" });
-  expect((await tenants.verify("acme")).level).not.toBe("failed");
-  await tenants.activate("acme");
-  const envelope = await (await tenants.keyring("acme")).encryptText("for acme");
-  service.setMode("vaults/acme/keys/saas", "deleted");
-  const elsewhere = bench.another();
-  expect(await refusalCode(async () => await (await elsewhere.keyring("acme")).decryptText(envelope))).toBe("key-not-found");
-  const officer = localKeyPair({ keyId: "officer", publicKey: pair.publicKey, privateKey: pair.secretKey });
-  const group = threshold({ keyId: "acme", needed: 2, providers: [platform, officer] });
-  const keyring = new Keyring({ wrapWith: [], unwrapWith: [group], context: { tenant: "acme" } });
-  expect(await keyring.decryptText(envelope)).toBe("for acme");
-  const alone = threshold({ keyId: "acme", needed: 2, providers: [platform, publicHalf] });
-  const vendors = new Keyring({ wrapWith: [], unwrapWith: [alone], context: { tenant: "acme" } });
-  expect(await refusalCode(() => vendors.decryptText(envelope))).toBe("no-matching-provider");
 });
