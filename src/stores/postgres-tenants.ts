@@ -1,3 +1,4 @@
+import { EnvelockError } from "../core/base/errors.ts";
 import { type OptionNames, refuseUnknown } from "../core/base/options.ts";
 import type { TenantStore } from "../core/contracts/tenant-store.ts";
 import { migratePostgres, type PostgresClient, postgresAccess } from "./postgres-access.ts";
@@ -37,6 +38,12 @@ export function postgresTenantStore(options: PostgresTenantStoreOptions): Postgr
   const access = postgresAccess(client, MIGRATION);
   return {
     ...sqlTenantStore(quotedTable(table), access),
+    async nowMs(options) {
+      options?.signal?.throwIfAborted();
+      const [row] = await access.run('select floor(extract(epoch from clock_timestamp()) * 1000)::float8 "nowMs"', []);
+      if (typeof row === "object" && row !== null && "nowMs" in row && typeof row.nowMs === "number") return row.nowMs;
+      throw new EnvelockError("provider-failure", "the database told no time");
+    },
     migrate: () => migratePostgres(access, [postgresTenantMigration(table)]),
   };
 }

@@ -60,6 +60,7 @@ export function tenantsParts(options: TenantsOptions): TenantsParts {
     residents,
     changes,
     audit,
+    records,
     dataKeysOf: async (id) => (await residents.open(id, "write")).dataKeys(policy, policy.cacheMaxAgeMs, "background"),
     keyringOf: async (id) => (await residents.open(id, "write")).jobKeyring,
   });

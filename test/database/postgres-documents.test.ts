@@ -113,3 +113,10 @@ describe.each(Object.entries(KINDS))("the PostgreSQL store of %s", (_what, kind)
     }
   });
 });
+
+test.each(["pg", "PGlite"])("%s: a store of tenants tells the time of the database, which does not go back", async (name) => {
+  const { nowMs } = postgresTenantStore({ client: name === "pg" ? pool : lite });
+  const times = [await nowMs?.(), await nowMs?.(), await nowMs?.()];
+  expect(times).toEqual([...times].sort());
+  for (const time of times) expect(Math.abs((time ?? 0) - Date.now())).toBeLessThan(86_400_000);
+});

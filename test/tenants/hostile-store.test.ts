@@ -335,3 +335,46 @@ test("a suspension of which the answer is lost closes this process too, without 
   expect(await refusalCode(() => keyring.decryptText(envelope))).toBe("access-denied");
   expect(service.calls()).toBe(calls);
 });
+
+const DAY_MS = 86_400_000;
+
+describe("a process with another clock that goes on with a move", () => {
+  const staged = async (store: TenantStore = memoryTenantStore()) => {
+    const bench = vendor({ store });
+    const { clock: time } = bench;
+    await bench.onboard("acme");
+    bench.service.addKey("vaults/acme/keys/second");
+    await bench.tenants.stage("acme", { kind: "fake", key: "vaults/acme/keys/second" });
+    await bench.tenants.verify("acme");
+    expect(await bench.tenants.move("acme", { wait: false })).toMatchObject({ step: "dual", waitMs: 60_000 });
+    const step = async (): Promise<unknown> => (await bench.tenants.show("acme")).move?.step;
+    const apart = (ms: number) => bench.another({ clock: { ...time, unixMs: () => time.unixMs() + ms } });
+    return { time, step, apart };
+  };
+
+  test.each([3 * DAY_MS, -3 * DAY_MS])("waits the whole time from when it met each step, %i ms apart", async (ms) => {
+    const { time, step, apart } = await staged();
+    const moving = apart(ms).move("acme");
+    for (const at of ["dual", "announced"]) {
+      expect(await step()).toBe(at);
+      await time.advance(59_999);
+      expect(await step()).toBe(at);
+      await time.advance(1);
+    }
+    expect((await time.finish(moving)).step).toBe("retired");
+  });
+
+  test("goes by the clock of the store where each step is a process of its own", async () => {
+    const inner = memoryTenantStore();
+    let storeMs = 1_000_000;
+    const { step, apart } = await staged({ ...inner, nowMs: async () => storeMs });
+    for (const at of ["dual", "announced"]) {
+      expect(await apart(3 * DAY_MS).move("acme", { wait: false })).toMatchObject({ step: at, waitMs: 60_000 });
+      storeMs += 45_000;
+      expect(await apart(-3 * DAY_MS).move("acme", { wait: false })).toMatchObject({ step: at, waitMs: 15_000 });
+      storeMs += 15_000;
+    }
+    expect(await apart(0).move("acme", { wait: false })).toMatchObject({ step: "retired" });
+    expect(await step()).toBe("retired");
+  });
+});

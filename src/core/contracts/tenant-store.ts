@@ -25,6 +25,12 @@ export interface TenantStore {
    */
   compareAndSwap(row: TenantRow, expectedRevision: number, options?: CallOptions): Promise<boolean>;
 
+  /**
+   * Tells the time, in milliseconds since 1970, of the one clock that all processes on this store share. Without it the steps of a move carry
+   * the time of the process that makes them.
+   */
+  nowMs?(options?: CallOptions): Promise<number>;
+
   /** Releases what the store itself opened. A second call does nothing. */
   close?(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import type { Residents } from "../access/residents.ts";
 import type { AuditQueue } from "../audit/audit-queue.ts";
 import type { TenantChanges } from "../changes.ts";
 import type { TenantChange } from "../life-cycle/change.ts";
+import type { TenantRecords } from "../record/records.ts";
 import type { TenantMove, TenantRecord } from "../record/tenant-record.ts";
 import type { TenantsPolicy } from "../tenants-options.ts";
 import { type MovedEnvelopes, moveEnvelopes } from "./envelopes.ts";
@@ -34,6 +35,7 @@ export interface MoverParts {
   readonly residents: Residents;
   readonly changes: TenantChanges;
   readonly audit: AuditQueue;
+  readonly records: TenantRecords;
   dataKeysOf(id: string): Promise<DataKeys>;
   keyringOf(id: string): Promise<Keyring>;
 }
@@ -44,8 +46,8 @@ export interface MoverParts {
  */
 export class TenantMover {
   readonly #parts: MoverParts;
-  /** The waits that this process began, by tenant: a clock that is set forward shortens none of them. */
-  readonly #waits = new Map<string, { readonly sinceMs: number; readonly begunAtMs: number }>();
+  /** When this process met the step that a tenant waits at, by its monotonic clock. */
+  readonly #met = new Map<string, { readonly step: string; readonly atMs: number }>();
 
   constructor(parts: MoverParts) {
     this.#parts = parts;
@@ -67,13 +69,14 @@ export class TenantMover {
     let record = await this.#begin(id, options);
     for (;;) {
       const { move } = record;
+      if (move === null) this.#met.delete(id);
       if (move === null)
         throw new EnvelockError("unavailable", `the move of tenant ${id} was ended by another process`, { whose: "vendor" });
       const report = { record, step: move.step, rewrapped, failed: 0, failures: [], envelopes, waitMs: 0 };
       switch (move.step) {
         case "dual":
         case "announced": {
-          const waitMs = this.#waitMs(id, move);
+          const waitMs = await this.#waitMs(id, move, options);
           if (waitMs > 0 && options.wait === false) return { ...report, waitMs };
           if (waitMs > 0) await sleep(this.#parts.policy.clock, waitMs, options.signal);
           if (move.step === "dual") {
@@ -107,45 +110,41 @@ export class TenantMover {
           );
           break;
         case "retired":
+          this.#met.delete(id);
           return { ...report, envelopes: envelopes ?? (await this.#envelopes(record, undefined, options)) };
       }
     }
   }
 
-  /** The time until every process knows the step. A clock that was set back prolongs no wait. */
-  #waitMs(id: string, { sinceMs }: TenantMove): number {
-    const { clock } = this.#parts.policy;
-    const waitMs = Math.min(this.announceMs, sinceMs + this.announceMs - clock.unixMs());
-    const own = this.#waits.get(id);
-    return own?.sinceMs === sinceMs ? Math.max(waitMs, own.begunAtMs + this.announceMs - clock.monotonicMs()) : waitMs;
+  /**
+   * The time until every process knows the step. It counts from when this process met the step: clocks that differ shorten it by nothing, and
+   * one that was set prolongs it by nothing. A call that does not wait, in a process that has not met the step before, such as one at a shell,
+   * has only the date in the record to go by. That is the store's, if it tells one.
+   */
+  async #waitMs(id: string, { to, step, sinceMs }: TenantMove, { wait, signal }: MoveOptions): Promise<number> {
+    const { policy, records } = this.#parts;
+    const nowMs = policy.clock.monotonicMs();
+    const name = `${to} ${step} ${sinceMs}`;
+    const before = this.#met.get(id);
+    const met = before?.step === name ? before : { step: name, atMs: nowMs };
+    this.#met.set(id, met);
+    const leftMs = met.atMs + this.announceMs - nowMs;
+    if (met === before || wait !== false) return leftMs;
+    return Math.min(leftMs, sinceMs + this.announceMs - (await records.nowMs(signal && { signal })));
   }
 
   async #begin(id: string, options: MoveOptions): Promise<TenantRecord> {
-    return await this.#made(id, ({ move }) => (move === null ? { change: "begin-move" } : undefined), options);
+    const begin = ({ move }: TenantRecord): TenantChange | undefined => (move === null ? { change: "begin-move" } : undefined);
+    return await this.#parts.changes.makeOf(id, begin, options);
   }
 
   /** Notes a step, unless another process has noted it or a later one. */
   async #step(id: string, change: "announce" | "rewrapped" | "proved", from: TenantMove, options: MoveOptions): Promise<TenantRecord> {
-    return await this.#made(
+    return await this.#parts.changes.makeOf(
       id,
       ({ move }) => (move !== null && move.to === from.to && move.step === from.step ? { change } : undefined),
       options,
     );
-  }
-
-  /** Makes a change, and notes when a wait begins that this process has caused. */
-  async #made(id: string, next: (record: TenantRecord) => TenantChange | undefined, options: MoveOptions): Promise<TenantRecord> {
-    let isMade = false;
-    const change = (standing: TenantRecord): TenantChange | undefined => {
-      const made = next(standing);
-      isMade = made !== undefined;
-      return made;
-    };
-    const record = await this.#parts.changes.makeOf(id, change, options);
-    const { move } = record;
-    if (move === null || (move.step !== "dual" && move.step !== "announced")) this.#waits.delete(id);
-    else if (isMade) this.#waits.set(id, { sinceMs: move.sinceMs, begunAtMs: this.#parts.policy.clock.monotonicMs() });
-    return record;
   }
 
   async #rewrap(record: TenantRecord, options: MoveOptions): Promise<Pass> {

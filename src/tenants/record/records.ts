@@ -47,6 +47,11 @@ export class TenantRecords {
     }
   }
 
+  /** The time that all processes share, in milliseconds since 1970, as far as the store has one. @throws what the store throws */
+  async nowMs(options?: CallOptions): Promise<number> {
+    return this.#store.nowMs === undefined ? this.#clock.unixMs() : await this.#store.nowMs(options);
+  }
+
   /**
    * Changes a record. If another process changes it at the same time, the change is made again from what stands then.
    *
@@ -63,7 +68,8 @@ export class TenantRecords {
       const before = await this.read(id, options);
       const change = next(before);
       if (change === undefined) return { record: before, before, isChanged: false };
-      const row = encodeTenantRecord(changedRecord(before, change, Math.floor(this.#clock.unixMs())));
+      const atMs = MOVES.has(change.change) ? await this.nowMs(options) : this.#clock.unixMs();
+      const row = encodeTenantRecord(changedRecord(before, change, Math.floor(atMs)));
       const record = parseTenantRecord(row); // what could not be read back is never written
       const isTaken =
         before === undefined
@@ -81,5 +87,7 @@ export interface UnreadableTenant {
   readonly error: EnvelockError;
 }
 
+/** The changes whose date other processes count a wait from. */
+const MOVES: ReadonlySet<TenantChange["change"]> = new Set<TenantChange["change"]>(["begin-move", "announce"]);
 const MOST_ATTEMPTS = 10;
 const PAGE = 500;
