@@ -105,7 +105,7 @@ function meaningOf(answer: HttpAnswer, operation: AwsOperation): Meaning {
   if (/^(?:Xks|CloudHsmCluster|CustomKeyStore)/.test(name)) return CUSTOM_KEY_STORE;
   if (answer.status === 429) return THROTTLED;
   if (answer.status >= 500) return UNAVAILABLE;
-  if (/^(?:Assume|GetCred)/.test(operation)) return LOGIN_REFUSED;
+  if (answer.status >= 400 && /^(?:Assume|GetCred)/.test(operation)) return LOGIN_REFUSED;
   return answer.status === 401 || answer.status === 403 ? ACCESS_DENIED : { code: "provider-failure", detail: "bad-request" };
 }
 

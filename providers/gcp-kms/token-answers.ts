@@ -20,8 +20,9 @@ export function impersonatedToken({ json }: HttpAnswer, of: string): HeldToken {
   return { token, expiresAtMs };
 }
 
-/** A refusal to give a token. The text of the answer is not shown: it may quote the assertion. */
+/** A refusal to give a token, or an answer that is no refusal either. The text of the answer is not shown: it may quote the assertion. */
 export function tokenFailure({ status, retryAfterMs }: HttpAnswer, of: string, hint: string): EnvelockError {
+  if (status < 400) return brokenAnswer("token", of, "is no access token");
   const code = status === 429 ? "rate-limited" : status >= 500 ? "unavailable" : "access-denied";
   return new EnvelockError(code, `${of} answered ${status} instead of an access token`, {
     detail: "login",
