@@ -40,7 +40,7 @@ export type { LaneCount } from "./core/stream/lanes/lanes.ts";
 export type { EncryptStreamOptions, StreamOptions } from "./core/stream/options.ts";
 export { partDigest, partDigests, type StoredPartPlan } from "./core/stream/part-digest.ts";
 export { httpRangeHandler, type RangeHandlerOptions, type RangeReadable } from "./core/stream/range-handler.ts";
-export type { SeekableBlob } from "./core/stream/seekable.ts";
+export type { SeekableBlob, SeekableStreamOptions } from "./core/stream/seekable.ts";
 export type { SeekableSource, SourcePart } from "./core/stream/seekable-source.ts";
 export { type EncryptStream, encryptedBytes } from "./core/stream/streams.ts";
 export type { EncryptedUpload } from "./core/stream/upload.ts";

@@ -4,12 +4,14 @@ import type { Clock } from "../core/base/clock.ts";
 import type { OptionNames } from "../core/base/options.ts";
 import { plaintextBytesOf } from "../core/crypto/body-sizes.ts";
 import { requireRange } from "../core/resilience/checks.ts";
-import type { SeekableBlob } from "../core/stream/seekable.ts";
+import type { SeekableBlob, SeekableStreamOptions } from "../core/stream/seekable.ts";
 import type { BlobDescription } from "./description.ts";
 import type { PinnedSource } from "./pinned-source.ts";
 import { type BlobProgress, checkedListener, progressTo } from "./progress.ts";
 
 export interface BlobStreamOptions extends CallOptions {
+  /** The number of threads that open chunks, the caller's own among them. Defaults to 1: as for `Keyring.decryptStream`. */
+  readonly lanes?: SeekableStreamOptions["lanes"];
   /** Called with each batch that is handed out. */
   readonly onProgress?: (progress: BlobProgress) => void;
 }
@@ -70,7 +72,7 @@ export class EncryptedBlob {
 
   /**
    * Reads like `read`, as a stream of verified batches: one request as long as nothing breaks. A failure errors the stream, so a clean end
-   * tells that everything came.
+   * tells that everything came. A reader that brings its own memory (`getReader({ mode: "byob" })`) gets whole chunks written into it.
    *
    * @throws `invalid-argument`; the stream fails as `SeekableBlob.read`
    */
@@ -78,11 +80,18 @@ export class EncryptedBlob {
     const given = callSignal(options, BLOB_STREAM_OPTIONS, "stream");
     const onProgress = checkedListener(options.onProgress);
     requireRange(start, end);
-    const stream = this.#blob.stream(start, end, given === undefined ? {} : { signal: given });
-    if (onProgress === undefined) return stream;
     const { size, head } = this.#source;
     const total = Math.max(0, Math.min(end, plaintextBytesOf(size - head.header.length) ?? 0) - start);
-    return watched(stream, progressTo(onProgress, total, this.#clock));
+    const progress = progressTo(onProgress, total, this.#clock);
+    let before = 0;
+    return this.#blob.stream(start, end, {
+      ...(given && { signal: given }),
+      ...(options.lanes !== undefined && { lanes: options.lanes }),
+      onProgress(bytes) {
+        progress(bytes - before);
+        before = bytes;
+      },
+    });
   }
 
   /** Wipes the keys. A second call does nothing; later calls throw `closed`. */
@@ -95,21 +104,4 @@ export class EncryptedBlob {
   }
 }
 
-/** Tells of each batch that is handed out. */
-function watched(stream: ReadableStream<OwnedBytes>, progress: (bytes: number) => void): ReadableStream<OwnedBytes> {
-  const reader = stream.getReader();
-  return new ReadableStream<OwnedBytes>(
-    {
-      pull: async (controller) => {
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
-        progress(value.length);
-        controller.enqueue(value);
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-export const BLOB_STREAM_OPTIONS: OptionNames<BlobStreamOptions> = { ...CALL_OPTIONS, onProgress: true };
+export const BLOB_STREAM_OPTIONS: OptionNames<BlobStreamOptions> = { ...CALL_OPTIONS, lanes: true, onProgress: true };

@@ -3,6 +3,7 @@ import { concatBytes, type OwnedBytes, wipe } from "../base/bytes.ts";
 import { CALL_OPTIONS, type CallOptions, callSignal, VALUE_OPTIONS, type ValueOptions } from "../base/call-options.ts";
 import { EnvelockError, malformed } from "../base/errors.ts";
 import { requireFilled } from "../base/filled.ts";
+import type { OptionNames } from "../base/options.ts";
 import { CHUNK_BYTES } from "../contracts/suite.ts";
 import { BODY_PREFIX_BYTES, plaintextBytesOf, SEALED_CHUNK_BYTES, wipeBodyKeys } from "../crypto/cobblestone.ts";
 import { HEADER_PREFIX_BYTES, headerBytesOf, parseHeader } from "../format/envelope.ts";
@@ -10,9 +11,22 @@ import { requireRange } from "../resilience/checks.ts";
 import { type KeyUse, openingOptions, resumeBody, type StreamAccess } from "./beginning.ts";
 import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { InputPieces } from "./input-pieces.ts";
-import type { StreamLanes } from "./lanes/lanes.ts";
+import { checkedLanes, type LaneCount, type LaneOptions, type StreamLanes } from "./lanes/lanes.ts";
+import { LentOutputs } from "./lent-outputs.ts";
+import type { Outputs } from "./outputs.ts";
 import { pumpChunks } from "./pump.ts";
 import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
+import { pullBatch } from "./web-stream.ts";
+
+export interface SeekableStreamOptions extends CallOptions {
+  /**
+   * The number of threads that open chunks, the caller's own among them: as for `decryptStream`. Defaults to 1. It counts for a source that
+   * has `pieces`.
+   */
+  readonly lanes?: LaneCount;
+  /** Called with each batch with the plaintext bytes that were given out so far. */
+  readonly onProgress?: (plaintextBytes: number) => void;
+}
 
 /**
  * An envelope of which any part can be read. Fetches the header once and then only the chunks that a read needs. It returns verified bytes
@@ -21,7 +35,7 @@ import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
 export class SeekableBlob {
   readonly #source: CheckedSource;
   readonly #job: ChunkJob;
-  readonly #join: () => StreamLanes;
+  readonly #join: SeekableCipher["join"];
   readonly #wipe: () => void;
   readonly #bodyOffset: number;
   readonly #claimedBytes: number;
@@ -74,20 +88,31 @@ export class SeekableBlob {
   /**
    * Reads like `read`, as a stream of verified batches in bounded memory. Any failure after the first batch errors the stream, so a clean
    * end tells that everything came. The last batch comes once the blob's end is verified, if the range reaches it.
+   *
+   * The result is a byte stream. A source that has `pieces` fills the memory of a reader that brings its own
+   * (`getReader({ mode: "byob" })`) with whole chunks of 16 KiB, without any other memory for plaintext.
    */
-  stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: CallOptions = {}): ReadableStream<OwnedBytes> {
-    const given = callSignal(options, CALL_OPTIONS, "stream");
+  stream(start = 0, end: number = Number.MAX_SAFE_INTEGER, options: SeekableStreamOptions = {}): ReadableStream<OwnedBytes> {
+    const given = callSignal(options, SEEKABLE_STREAM_OPTIONS, "stream");
+    const { onProgress } = options;
+    const lanes = checkedLanes(options.lanes);
     const stop = new AbortController();
     const signal = given === undefined ? stop.signal : AbortSignal.any([given, stop.signal]);
+    const outputs = new LentOutputs();
     let batches: AsyncGenerator<OwnedBytes, void, undefined> | undefined;
-    return new ReadableStream<OwnedBytes>(
+    let givenBytes = 0;
+    const next = async (): Promise<OwnedBytes | undefined> => {
+      batches ??= this.#source.hasPieces ? this.#flow(start, end, signal, { lanes, outputs }) : this.#windows(start, end, signal);
+      const { value } = await batches.next();
+      if (value === undefined) return undefined;
+      givenBytes += value.length;
+      onProgress?.(givenBytes);
+      return value;
+    };
+    return new ReadableStream(
       {
-        pull: async (controller) => {
-          batches ??= this.#source.hasPieces ? this.#flow(start, end, signal) : this.#windows(start, end, signal);
-          const { done, value } = await batches.next();
-          if (done === true) controller.close();
-          else controller.enqueue(value);
-        },
+        type: "bytes",
+        pull: (controller) => pullBatch(controller, outputs, next),
         cancel: (reason) => {
           stop.abort(reason);
           batches?.return().catch(() => undefined);
@@ -137,7 +162,7 @@ export class SeekableBlob {
   }
 
   /** Opens a range from pieces as they come, without gathering them first. A range that reaches the end takes in the last chunk. */
-  async *#flow(start: number, end: number, signal: AbortSignal): AsyncGenerator<OwnedBytes, void, undefined> {
+  async *#flow(start: number, end: number, signal: AbortSignal, { lanes, outputs }: Flow): AsyncGenerator<OwnedBytes, void, undefined> {
     requireRange(start, end);
     this.#requireOpen();
     if (start === end) return;
@@ -149,10 +174,11 @@ export class SeekableBlob {
     const pieces = new InputPieces(this.#source.pieces(storedStart, storedEnd, signal), signal);
     const part = { firstChunk: first, isEnd, firstBatchChunks: FIRST_BATCH_CHUNKS };
     const to = Math.min(end, this.#claimedBytes);
+    const threads = this.#join({ lanes, plaintextBytes: to - start });
     let at = first * CHUNK_BYTES;
     let held: OwnedBytes | undefined; // what comes right before the end, until the end is verified
     try {
-      for await (const batch of pumpChunks(pieces, this.#job, this.#join(), { signal, part })) {
+      for await (const batch of pumpChunks(pieces, this.#job, threads, { signal, part, outputs })) {
         this.#requireOpen();
         const wanted = cut(batch, start - at, to - at);
         at += batch.length;
@@ -212,7 +238,7 @@ export async function openSeekable(
   if (claimedBytes === undefined) throw malformed(`no envelope with this header has ${checked.size} bytes`);
   const keys = resumeBody(await access.startOpening(record, bound), start.subarray(headerBytes), useKey);
   const job = chunkJob("open", keys);
-  const cipher = { job, join: () => access.lanes.join(job, keys, {}), wipe: () => wipeBodyKeys(keys) };
+  const cipher = { job, join: (options: LaneOptions) => access.lanes.join(job, keys, options), wipe: () => wipeBodyKeys(keys) };
   return new SeekableBlob(checked, cipher, bodyOffset, claimedBytes);
 }
 
@@ -220,9 +246,15 @@ export async function openSeekable(
 interface SeekableCipher {
   readonly job: ChunkJob;
   /** Begins a stream of chunks. */
-  join(): StreamLanes;
+  join(options: LaneOptions): StreamLanes;
   /** Wipes the keys. */
   wipe(): void;
+}
+
+/** How the chunks of a stream are opened. */
+interface Flow {
+  readonly lanes: LaneCount;
+  readonly outputs: Outputs;
 }
 
 interface Range {
@@ -242,5 +274,6 @@ function chunkOf(offset: number): number {
   return Math.floor(offset / CHUNK_BYTES);
 }
 
+const SEEKABLE_STREAM_OPTIONS: OptionNames<SeekableStreamOptions> = { ...CALL_OPTIONS, lanes: true, onProgress: true };
 const FIRST_BATCH_CHUNKS = 16;
 const WINDOW_CHUNKS = 64; // 1 MiB in one read of the source

@@ -48,21 +48,32 @@ export function webStream<Output extends AsyncIterableIterator<OwnedBytes>>(
       start(controller) {
         output = controller;
       },
-      async pull(controller) {
-        const request = controller.byobRequest;
-        const memory = request?.view;
-        if (memory?.buffer instanceof ArrayBuffer) outputs.lend(new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength));
-        const batch = await duct.read();
-        const isLent = outputs.takeBack(batch);
-        if (batch === undefined) {
-          controller.close();
-          request?.respond(0);
-        } else if (isLent) request?.respond(batch.length);
-        else controller.enqueue(batch);
-      },
+      pull: (controller) => pullBatch(controller, outputs, () => duct.read()),
       cancel: (reason) => duct.fail(reason),
     },
     { highWaterMark: 0 },
   );
   return { readable, writable, output: duct.output };
+}
+
+/**
+ * Gives a byte stream its next batch: in the reader's own memory, if it has brought some and the batch was written there.
+ *
+ * @param next gives the batch, not empty, with `outputs` for its memory; undefined at the end
+ */
+export async function pullBatch(
+  controller: ReadableByteStreamController,
+  outputs: LentOutputs,
+  next: () => Promise<OwnedBytes | undefined>,
+): Promise<void> {
+  const request = controller.byobRequest;
+  const memory = request?.view;
+  if (memory?.buffer instanceof ArrayBuffer) outputs.lend(new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength));
+  const batch = await next();
+  const isLent = outputs.takeBack(batch);
+  if (batch === undefined) {
+    controller.close();
+    request?.respond(0);
+  } else if (isLent) request?.respond(batch.length);
+  else controller.enqueue(batch);
 }

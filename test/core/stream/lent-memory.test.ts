@@ -38,6 +38,38 @@ describe("a reader that hands in its own memory", () => {
     expect(fresh).toBeGreaterThan(2);
   });
 
+  test.each([
+    [0, 70 * CHUNK + 77],
+    [0, Number.MAX_SAFE_INTEGER],
+    [5, 69 * CHUNK],
+    [40 * CHUNK, 40 * CHUNK + 1],
+    [70 * CHUNK + 3, 2 ** 40],
+    [2 ** 40, 2 ** 41],
+  ])("gets bytes %i to %i of a blob, and hears how far it has come", async (start, end) => {
+    const keyring = testKeyring();
+    const plaintext = patterned(70 * CHUNK + 77);
+    const envelope = await keyring.encrypt(plaintext, { context });
+    async function* pieces(from: number, to: number): AsyncGenerator<Uint8Array> {
+      for (let at = from; at < to; at += 50_000) yield envelope.subarray(at, Math.min(at + 50_000, to));
+    }
+    const read = async (from: number, to: number): Promise<Uint8Array> => envelope.subarray(from, to);
+    for (const source of [
+      { size: envelope.length, read, pieces },
+      { size: envelope.length, read },
+    ]) {
+      const blob = await keyring.openSeekable(source, { context });
+      for (const room of [1, SEALED, 3 * CHUNK + 5, 2 ** 21].filter((bytes) => bytes > 1 || end < 40 * CHUNK + 2)) {
+        let told = 0;
+        const onProgress = (bytes: number): void => {
+          told = bytes;
+        };
+        const opened = await readInto(blob.stream(start, end, { onProgress }), room);
+        expect(Buffer.compare(opened, plaintext.subarray(start, end))).toBe(0);
+        expect(told).toBe(opened.length);
+      }
+    }
+  });
+
   test("may take turns with one that does not", async () => {
     const keyring = testKeyring();
     const plaintext = patterned(50 * CHUNK + 7);
