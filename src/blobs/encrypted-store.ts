@@ -237,13 +237,18 @@ export class EncryptedStore {
     options: BlobStreamOptions = {},
   ): Promise<{ readonly plaintextBytes: number; readonly etag: string }> {
     const signal = callSignal(options, BLOB_STREAM_OPTIONS, "verify");
+    const { lanes } = options;
     const onProgress = checkedListener(options.onProgress);
     if (extent !== "ends" && extent !== "all") throw invalidArgument(`verify takes "ends" or "all", not ${shownValue(extent)}`);
     const blob = await this.get(name, optional(signal));
     try {
       if (extent === "ends") await blob.read(0, 1, optional(signal));
       else {
-        const stream = blob.stream(0, Number.MAX_SAFE_INTEGER, { ...optional(signal), ...(onProgress && { onProgress }) });
+        const stream = blob.stream(0, Number.MAX_SAFE_INTEGER, {
+          ...optional(signal),
+          ...(lanes !== undefined && { lanes }),
+          ...(onProgress && { onProgress }),
+        });
         for await (const _ of streamPieces(stream));
       }
       return { plaintextBytes: await blob.size(optional(signal)), etag: blob.etag };

@@ -125,17 +125,21 @@ async function decryptBlob(
   options: DecryptOptions,
   progress: ProgressOf,
 ): Promise<void> {
-  if (options.lanes !== undefined) throw usageError("--lanes goes with files", "leave it out: --parallel works on several blobs at once");
   const blob = await encryptedStore(keyring, store, { context: (own) => contextOfBlob(options, own) }).get(name);
   try {
     const { range } = options;
     const { start, end } = range === undefined ? WHOLE : boundsOf(range, await blob.size());
     const write = await outputOf(blob);
     const bar = progress(range === undefined ? blob.storedBytes : end - start);
-    await write(streamPieces(blob.stream(start, end, { onProgress: ({ bytes }) => bar.onProgress(bytes) }))).finally(bar.end);
+    const stream = blob.stream(start, end, { ...laneOptions(options), onProgress: ({ bytes }) => bar.onProgress(bytes) });
+    await write(streamPieces(stream)).finally(bar.end);
   } finally {
     blob.close();
   }
+}
+
+function laneOptions({ lanes }: LaneOptions): LaneOptions {
+  return lanes === undefined ? {} : { lanes };
 }
 
 /** Where the file of a blob goes below `--out`. */

@@ -119,6 +119,12 @@ test("each verb over the blobs of a container shows one bar on a terminal", asyn
   expect(shown(["verify", `${place}*`, "--key", oldKeys])).toContain("3 verified");
   expect(shown(["verify", `${place}*`, "--key", oldKeys, "--all"])).toContain("3 verified");
   expect(shown(["decrypt", `${place}*`, "--key", oldKeys, "--out", at("opened")])).toContain("3 decrypted");
+  for (const lanes of ["2", "auto"]) {
+    const { stdout } = await run(["decrypt", `${place}one`, "--key", oldKeys, "--lanes", lanes, ...more], undefined, {
+      env: stringsOf(withSas),
+    });
+    expect(stdout).toEqual(noise(200_000));
+  }
   expect(shown(["rewrap", `${place}*`, "--key", newKeys, "--key", oldKeys])).toContain("3 rewrapped");
   const verbs = [
     ["verify", "--all", "--key", newKeys],
