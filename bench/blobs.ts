@@ -45,11 +45,13 @@ async function rangeLines(azurite: Azurite, container: string, bytes: number): P
 }
 
 const RANGE_BYTES = 2 ** 20;
-const WAYS = ["plain", "client", "client-bare", "fetch", "fetch-bare"] as const;
+const WAYS = ["plain", "client", "client-bare", "client-lanes", "fetch", "fetch-bare", "fetch-lanes"] as const;
 const NAMES = {
   plain: "`@azure/storage-blob`, not encrypted",
   client: "`azureBlobs(client)`, encrypted",
-  "client-bare": 'the same, `blockDigest: "none"`',
+  "client-bare": 'the same, `blockDigest: "none"`, downloads into memory of the reader',
+  "client-lanes": "the same, downloads by `lanes: 2`",
   fetch: "`azureBlobs({ url, sas })`, encrypted",
-  "fetch-bare": 'the same, `blockDigest: "none"`',
+  "fetch-bare": 'the same, `blockDigest: "none"`, downloads into memory of the reader',
+  "fetch-lanes": "the same, downloads by `lanes: 2`",
 } as const;
