@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import { EnvelockError } from "../../src/core/base/errors.ts";
 import type { DataKeyStore, RowChange } from "../../src/core/contracts/data-key-store.ts";
 import type { JobRow, JobStore } from "../../src/core/contracts/job-store.ts";
-import { planRewrap, runPartitions } from "../../src/jobs/index.ts";
+import { planRewrap, retryJob, runPartitions } from "../../src/jobs/index.ts";
 import { deferred } from "../support/deferred.ts";
+import { kek, watched } from "../support/keks.ts";
 import { refusalCode } from "../support/refusal.ts";
 import { fleetOf, revisionsIn } from "./set-up.ts";
 
@@ -68,6 +69,53 @@ test.each(
   const status = await clock.finish(runPartitions(next));
   expect(status).toMatchObject({ state: "done", round: 0, failures: [], report: { retirable: [{ keyId: "old" }] } });
   expect(status.report?.counts).toMatchObject({ rows: 700, stale: 0, failed: 0 });
+  expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
+});
+
+test.each([
+  ["before the first part", "before", 2],
+  ["with some parts", "after", 2],
+  ["with all parts", "after", 4],
+] as const)("a process that ends %s of the last verification, after a retry, leaves none of them out", async (_what, when, turn) => {
+  const { clock, store, jobs, open } = await fleetOf(60);
+  await open(kek("lost"), []).rotate({ tenant: "x" });
+  const first = await planRewrap({ id: ID, dataKeys: open(), jobs, partitions: 4, clock });
+  expect(await runPartitions(first, { retries: 0 })).toMatchObject({ state: "failing" });
+  await retryJob(first);
+  const isAdded = ({ method, row }: Call): boolean => method === "insertIfAbsent" && row.id?.startsWith("0001/verify/") === true;
+  const mortal = mortalStores(store, jobs, isAdded, when, turn, true);
+  const mended = (over: DataKeyStore) => open(kek("new"), [kek("old"), kek("lost")], over);
+  const dying = await planRewrap({ id: ID, dataKeys: mended(mortal.store), jobs: mortal.jobs, clock });
+  await expect(clock.finish(runPartitions(dying))).rejects.toThrow("the process has ended");
+  const next = await planRewrap({ id: ID, dataKeys: mended(store), jobs, clock });
+  const status = await clock.finish(runPartitions(next));
+  expect(status).toMatchObject({ state: "done", round: 1, partitions: { total: 4, done: 4 }, failures: [] });
+  expect(status.report).toMatchObject({ counts: { rows: 61, read: 61, stale: 0 }, retirable: [{ keyId: "lost" }, { keyId: "old" }] });
+  expect(await revisionsIn(store)).toEqual(Array(61).fill(2));
+});
+
+test("half of the workers cannot unwrap with the new key: they are refused, or lose the right and change nothing", async () => {
+  const { clock, store, jobs, open } = await fleetOf(700);
+  let isDenied = false;
+  const half = watched(kek("new"), {
+    async unwrap(recipient, options) {
+      if (isDenied) throw new EnvelockError("access-denied", "no right to unwrap");
+      return await kek("new").unwrap(recipient, options);
+    },
+  });
+  const blind = await planRewrap({
+    id: ID,
+    dataKeys: open({ ...half, owns: (keyId) => kek("new").owns(keyId) }),
+    jobs,
+    partitions: 8,
+    clock,
+  });
+  isDenied = true;
+  expect(await refusalCode(() => planRewrap({ id: ID, dataKeys: open(half), jobs, clock }))).toBe("access-denied");
+  expect(await refusalCode(() => planRewrap({ id: ID, dataKeys: open(kek("old"), []), jobs, clock }))).toBe("invalid-argument");
+  const able = await planRewrap({ id: ID, dataKeys: open(), jobs, clock });
+  const [end] = await clock.finish(Promise.allSettled([runPartitions(able), runPartitions(blind, { concurrency: 4 })]));
+  expect(end).toMatchObject({ status: "fulfilled", value: { state: "done", report: { counts: { rows: 700, stale: 0, failed: 0 } } } });
   expect(await revisionsIn(store)).toEqual(Array(700).fill(2));
 });
 
