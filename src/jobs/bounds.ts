@@ -1,6 +1,6 @@
 import { invalidArgument } from "../core/base/errors.ts";
 import { count } from "../core/resilience/checks.ts";
-import type { TableKey } from "../fields/jobs/column-job.ts";
+import { requireKeys, type TableKey } from "../fields/jobs/column-job.ts";
 import { Marks } from "../fields/jobs/marks.ts";
 import { Headway, pagesOf } from "../fields/jobs/pages.ts";
 import type { Cuts } from "./work.ts";
@@ -51,7 +51,14 @@ export async function walkedBounds(
   signal: AbortSignal | undefined,
 ): Promise<{ readonly rows: number; readonly bounds: readonly TableKey[] }> {
   const marks = new Marks<TableKey>();
-  const reader = { read: rows, placeOf: ({ key }: { readonly key: TableKey }) => key };
+  const reader = {
+    async read(after: TableKey | undefined, limit: number) {
+      const page = await rows(after, limit);
+      requireKeys(page);
+      return page;
+    },
+    placeOf: ({ key }: { readonly key: TableKey }) => key,
+  };
   const headway = new Headway();
   for await (const { rows: page, last } of pagesOf(reader, undefined, signal)) {
     headway.reached(last);

@@ -1,5 +1,5 @@
 import { EnvelockError, invalidArgument } from "../core/base/errors.ts";
-import { type ColumnJob, type ColumnRow, checkColumnJob, columnSlice, type TableKey } from "../fields/jobs/column-job.ts";
+import { type ColumnJob, type ColumnRow, checkColumnJob, columnSlice, requireKeys, type TableKey } from "../fields/jobs/column-job.ts";
 import { type ReencryptTableOptions, reencryption } from "../fields/jobs/reencrypt-table.ts";
 import { askedBounds, walkedBounds } from "./bounds.ts";
 import { type Bound, isBound } from "./records.ts";
@@ -55,6 +55,7 @@ async function runSlice<T>(
   const options: ColumnJob<T, ColumnRow<T>> = {
     async rows(last, limit) {
       const page = await rows(last, limit, to ?? undefined);
+      requireKeys(page);
       requireInRange(page, last, to);
       return page;
     },

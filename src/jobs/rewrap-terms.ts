@@ -62,9 +62,13 @@ function checkedBudget(budget: CallBudget): Required<CallBudget> {
   if (typeof of !== "function") throw invalidArgument("of of a budget is a function");
   const limit = positive(perSecond, "perSecond");
   if (!Number.isFinite(limit)) throw invalidArgument("perSecond of a budget is a finite number", "Leave the budget out for none.");
+  if (limit * share < SLOWEST)
+    throw invalidArgument("a budget lets the job make less than one call in a day", "perSecond times share is too small.");
   return { perSecond: limit, share, callsEach: count(callsEach, "callsEach", 1000), of };
 }
 
+/** One call in a day. */
+const SLOWEST = 1 / 86_400;
 /** The rows of one page that fail alike before the job ends. */
 const MANY_ROWS = 64;
 const BUDGET_OPTIONS: OptionNames<CallBudget> = { perSecond: true, share: true, callsEach: true, of: true };

@@ -113,7 +113,7 @@ export interface JobSummary extends Pick<JobRecord, "id" | "kind" | "state" | "r
 /**
  * Lists the jobs of a store, by id.
  *
- * @throws what the store throws
+ * @throws `invalid-argument` for what is no store; what the store throws
  * @example
  * ```ts
  * import { type JobStore, listJobs } from "envelock/jobs";
@@ -121,7 +121,10 @@ export interface JobSummary extends Pick<JobRecord, "id" | "kind" | "state" | "r
  * export const running = async (jobs: JobStore) => (await listJobs({ jobs })).filter(({ state }) => state === "running");
  * ```
  */
-export async function listJobs({ jobs, signal }: Pick<JobRef, "jobs" | "signal">): Promise<readonly JobSummary[]> {
+export async function listJobs(options: Pick<JobRef, "jobs" | "signal">): Promise<readonly JobSummary[]> {
+  refuseUnknown<Partial<JobRef & { readonly kind: string }>>(options, REF_OPTIONS, "listJobs");
+  const { jobs, signal } = options;
+  requireJobStore(jobs);
   const found: JobSummary[] = [];
   for await (const row of listedRows(jobs, { kind: "job", job: "", prefix: "" }, signal)) {
     const { id, kind, state, round, phase, createdAtMs } = parseJob(row);

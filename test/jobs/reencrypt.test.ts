@@ -111,6 +111,9 @@ describe("a re-encryption over a fleet", () => {
     ["does not heed the beginning of a range", (at) => at, (read) => (_after, limit, to) => read(undefined, limit, to)],
     ["has keys that are null", () => untyped(null), (read) => read],
     ["has one key for all rows", () => 5, (read) => read],
+    ["has keys that are no numbers", () => Number.NaN, (read) => (_after, limit) => read(undefined, limit, undefined)],
+    ["gives no list", (at) => at, () => untyped(async () => undefined)],
+    ["gives rows that are none", (at) => at, () => untyped(async () => [null])],
   ])("a table that %s is refused, and no value is changed twice", async (_what, keyOf, spoilt) => {
     const { clock, jobs, open } = await fleetOf(1);
     const cipher = await open().field({ ...EMAIL, migrating: "plaintext-allowed" });
@@ -128,6 +131,9 @@ describe("a re-encryption over a fleet", () => {
     const own = { id: "spoilt", jobs, cipher, clock, column: "users.email", rows: spoilt(read), update, bounds: () => [4].map(keyOf) };
     const running = async () => await runPartitions(await planReencrypt<string>({ ...own, partitions: 2 }));
     expect(await refusalCode(() => clock.finish(running()))).toBe("invalid-argument");
+    const { bounds: _bounds, ...walked } = { ...own, id: "walked" };
+    const walking = async () => await runPartitions(await planReencrypt<string>({ ...walked, partitions: 2 }));
+    expect(await refusalCode(() => clock.finish(walking()))).toBe("invalid-argument");
     expect(new Set(changed).size).toBe(changed.length);
   });
 

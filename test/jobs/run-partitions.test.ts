@@ -224,6 +224,9 @@ describe("a plan", () => {
     ["a misspelt option", { partition: 3 }],
     ["a share above 1", { budgets: [{ perSecond: 5, share: 2 }] }],
     ["a budget that is no number", { budgets: [{ perSecond: Number.POSITIVE_INFINITY }] }],
+    ["a budget of no calls", { budgets: [{ perSecond: 0 }] }],
+    ["a budget below 0", { budgets: [{ perSecond: -5 }] }],
+    ["a budget of less than a call in a day", { budgets: [{ perSecond: 1e-300, share: 1e-300 }] }],
     ["a keyringOf that is no function", { keyringOf: 7 }],
   ])("with %s is refused", async (_what, differences) => {
     const { jobs, open } = await fleetOf(1);
@@ -257,6 +260,8 @@ describe("control", () => {
     expect(await refusalCode(() => resumeJob(job))).toBe("invalid-argument");
     expect(await refusalCode(() => retryJob(job))).toBe("invalid-argument");
     expect(await refusalCode(() => jobStatus({ jobs, id: "none" }))).toBe("key-not-found");
+    for (const none of [undefined, {}, { jobs: {} }, { jobs, page: 2 }])
+      expect(await refusalCode(() => listJobs(untyped(none)))).toBe("invalid-argument");
   });
 
   test("a pause is seen at the next page", async () => {

@@ -233,8 +233,9 @@ function readerOf<T, R extends ColumnRow<T>>({ rows }: ColumnJob<T, R>): RowRead
   return {
     async read(after, limit) {
       let before = after;
-      return (await rows(after, limit)).map((row) => {
-        requireKey(row.key);
+      const page = await rows(after, limit);
+      requireKeys(page);
+      return page.map((row) => {
         if (row.key === before) throw invalidArgument("`rows` gave a row that is not behind the one before it");
         const placed = { row, before };
         before = row.key;
@@ -282,11 +283,20 @@ async function outcomeOf<T, R extends ColumnRow<T>>(
   }
 }
 
+/** Checks what a caller's `rows` gave. @throws `invalid-argument` */
+export function requireKeys(page: readonly { readonly key: TableKey }[]): void {
+  if (!Array.isArray(page)) throw invalidArgument("`rows` must return an array of rows");
+  for (const row of page) {
+    if (typeof row !== "object" || row === null) throw invalidArgument("`rows` must return rows: objects with `key` and `stored`");
+    requireKey(row.key);
+  }
+}
+
 /** @throws `invalid-argument` for a key that the next page could not begin behind: a number that is rounded passes over rows */
 function requireKey(key: unknown): void {
   if (keyOf(key) === undefined) throw invalidArgument("a row's key must be text or a number", "Give a bigint as text.");
   if (typeof key === "number" && !(Math.abs(key) <= Number.MAX_SAFE_INTEGER))
-    throw invalidArgument("a row's key is a number beyond 2^53, which JavaScript rounds", "Read it as text: `id::text as key`.");
+    throw invalidArgument("a row's key is NaN, or a number beyond 2^53, which JavaScript rounds", "Read it as text: `id::text as key`.");
 }
 
 function keyOf(value: unknown): TableKey | undefined {
