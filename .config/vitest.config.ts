@@ -26,14 +26,17 @@ const ONCE = [
 
 // Clients that only Node has, and what touches no engine: which it is makes no difference to them.
 const NODE_ONLY = [
-  "test/providers/azure/**",
+  "test/providers/{azure/**,hostile-answers.test.ts}",
   "test/providers/pkcs11/**",
   "test/fields/{jobs/**,{values,scope}.test.ts}",
   "test/foreign/{azurite,s3-encryption-kms}.test.ts",
 ];
 
 // Services whose cryptography is their own: `node` and `portable` run these, and no third engine makes a difference to them.
-const SERVICES = ["test/providers/{aws-kms,gcp-kms,http,vault}/**", "test/providers/{shared-logins,tenant-*,wire}.test.ts"];
+const SERVICES = [
+  "test/providers/{aws-kms,gcp-kms,http,vault}/**",
+  "test/providers/{error-tables,hostile-credentials,shared-logins,tenant-*,wire}.test.ts",
+];
 
 // npm run test:bundlers
 const BUNDLERS = ["test/package/bundlers/**"];
