@@ -1,3 +1,4 @@
+import { createServer } from "node:http";
 import { expect, test } from "vitest";
 import { azureBlobs } from "../../src/blobs/azure/index.ts";
 import { gcsBlobs } from "../../src/blobs/gcs/index.ts";
@@ -7,6 +8,7 @@ import { s3Blobs } from "../../src/blobs/s3/index.ts";
 import { noise } from "../support/arbitraries.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { refusal, refusalCode } from "../support/refusal.ts";
+import { originOf } from "../support/serving.ts";
 import { memoryOverlays } from "./overlay-table.ts";
 import { storeOf } from "./set-up.ts";
 
@@ -45,6 +47,39 @@ test("a store that falls silent is timed out, and its connection ended", async (
   expect(await codeOf(fetch)).toBe("timeout");
   expect(cancelled).toBe(5);
   expect(await codeOf(() => new Promise(() => undefined))).toBe("timeout");
+});
+
+test("a redirect to another host is followed by no driver, and its error tells no secret", async () => {
+  let asked = 0;
+  const elsewhere = createServer((_request, answer) => {
+    asked++;
+    answer.end();
+  });
+  const location = `${await originOf(elsewhere)}/stolen`;
+  let status = 307;
+  const store = createServer((request, answer) => {
+    request.resume();
+    answer.writeHead(status, { location }).end();
+  });
+  const url = await originOf(store);
+  const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "s3cret" };
+  const drivers = [
+    azureBlobs({ url: `${url}/c`, sas: "sp=rcw&sig=s3cret" }),
+    s3Blobs({ url: `${url}/b`, region: "auto", credentials }, { mode: "aws" }),
+    s3Blobs({ presign: () => `${url}/b/x?X-Amz-Signature=s3cret` }, { mode: "aws" }),
+    gcsBlobs({ url, bucket: "blobs", token: "s3cret" }),
+  ];
+  for (const backing of drivers) {
+    for (status of [301, 302, 303, 307]) {
+      for (const call of [() => storeOf(backing).get("x"), () => storeOf(backing).put("x", noise(100)), () => backing.list({ limit: 1 })]) {
+        const error = await refusal(call);
+        expect(["provider-failure", "invalid-argument", "access-denied", "unavailable"]).toContain(error.code);
+        expect(JSON.stringify(error)).not.toContain("s3cret");
+      }
+    }
+  }
+  expect(asked).toBe(0);
+  for (const server of [store, elsewhere]) server.close();
 });
 
 test("the body of an answer that is refused by its head is dropped, so that its connection is free", async () => {
