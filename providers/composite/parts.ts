@@ -1,6 +1,6 @@
 import { isBytes, wipe } from "../../src/core/base/bytes.ts";
 import { attributed, EnvelockError, isDeliberateRefusal, type Whose } from "../../src/core/base/errors.ts";
-import { whenAborted } from "../../src/core/base/when-aborted.ts";
+import { callController, whenAborted } from "../../src/core/base/when-aborted.ts";
 import type { KeyProvider, Recipient, WrapOptions } from "../../src/core/contracts/key-provider.ts";
 import { DATA_KEY_BYTES } from "../../src/core/contracts/suite.ts";
 
@@ -53,7 +53,7 @@ export async function askAll<T>(
   signal: AbortSignal | undefined,
   onAbort: (result: T) => void = () => undefined,
 ): Promise<{ readonly results: readonly T[]; readonly failures: readonly unknown[] }> {
-  const controller = new AbortController();
+  const controller = callController();
   signal?.throwIfAborted();
   const stopListening = whenAborted(signal, () => controller.abort(signal?.reason));
   const results: T[] = [];
