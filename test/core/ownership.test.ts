@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { DataKey } from "../../src/core/data-key/data-key.ts";
 import { inspect } from "../../src/core/keyring/inspect.ts";
@@ -24,12 +25,25 @@ const FORMS: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
     larger.set(bytes, 5);
     return larger.subarray(5, 5 + bytes.length);
   },
-  "shared memory": (bytes) => {
-    const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
-    shared.set(bytes);
-    return shared;
-  },
+  "shared memory": (bytes) => filled(new Uint8Array(new SharedArrayBuffer(bytes.length)), bytes),
+  "shared memory that can grow": (bytes) => filled(new Uint8Array(elastic(SharedArrayBuffer, bytes.length)), bytes),
+  "memory that can be resized": (bytes) => filled(new Uint8Array(elastic(ArrayBuffer, bytes.length)), bytes),
+  "another realm": (bytes) => filled(runInNewContext("(bytes) => new Uint8Array(bytes)")(bytes.length), bytes),
+  "the memory of a WebAssembly module": (bytes) =>
+    filled(new Uint8Array(new WebAssembly.Memory({ initial: 2 }).buffer, 11, bytes.length), bytes),
 };
+
+/** Memory with room to grow, of which the types of this compiler do not know. */
+function elastic(kind: ArrayBufferConstructor | SharedArrayBufferConstructor, bytes: number): ArrayBufferLike {
+  const memory: unknown = Reflect.construct(kind, [bytes, { maxByteLength: bytes + 50 }]);
+  if (memory instanceof ArrayBuffer || memory instanceof SharedArrayBuffer) return memory;
+  throw new Error("no buffer was made");
+}
+
+function filled(target: Uint8Array, bytes: Uint8Array): Uint8Array {
+  target.set(bytes);
+  return target;
+}
 
 describe("what is returned", () => {
   test.each(SIZES)("is a plain Uint8Array that owns exactly its ArrayBuffer, for a plaintext of %i bytes", async (size) => {
@@ -63,6 +77,26 @@ describe("what is returned", () => {
       expect([bytes.byteOffset, bytes.buffer.byteLength], name).toEqual([0, bytes.byteLength]);
     }
     expect(new Set(Object.values(outputs).map(({ buffer }) => buffer)).size).toBe(Object.keys(outputs).length);
+  });
+
+  test.each(SIZES)("stays as it was, whatever is done afterwards: %i bytes", async (size) => {
+    const keyring = new Keyring(kek());
+    const dataKey = DataKey.from(noise(32));
+    const outputs = async (plaintext: Uint8Array): Promise<readonly Uint8Array[]> => {
+      const [envelope, token] = [await keyring.encrypt(plaintext), dataKey.encryptToken(plaintext)];
+      const deterministic = dataKey.encryptDeterministic(plaintext);
+      const opened = [await keyring.decrypt(envelope), dataKey.decryptToken(token), dataKey.decryptDeterministic(deterministic)];
+      return [envelope, token, deterministic, ...opened];
+    };
+    const kept = await outputs(noise(size));
+    const copies = kept.map((bytes) => Uint8Array.from(bytes));
+    const memory = new Set<ArrayBufferLike>();
+    for (let round = 0; round < 5; round++) for (const { buffer } of await outputs(noise(size, `${round}`))) memory.add(buffer);
+    expect(memory.size).toBe(5 * kept.length);
+    for (const [place, bytes] of kept.entries()) {
+      expectSameBytes(bytes, copies[place] ?? new Uint8Array());
+      expect(memory.has(bytes.buffer)).toBe(false);
+    }
   });
 
   test("is the caller's: changing it changes nothing inside", async () => {
