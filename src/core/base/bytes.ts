@@ -27,7 +27,7 @@ function requireMemory(bytes: Uint8Array): void {
   } catch (cause) {
     throw new EnvelockError("invalid-argument", "the memory of the bytes was transferred away, or resized", {
       cause,
-      hint: "Give a copy of the bytes: bytes.slice().",
+      hint: "give a copy of the bytes",
     });
   }
 }
