@@ -59,6 +59,8 @@ export function hintForMissing(path: string, { folders = false, fits }: Likeness
   const folder = dirname(path);
   try {
     const entries = readdirSync(folder, { withFileTypes: true }).filter((entry) => folders || !entry.isDirectory());
+    if (entries.some((entry) => entry.name === basename(path) && entry.isSymbolicLink()))
+      return `${path} is a link to what is not there: check where it leads`;
     const names = entries.map(({ name }) => name).filter((name) => fits === undefined || fits(join(folder, name)));
     const meant = likeName(basename(path), names);
     return meant === undefined ? `check the path: the folder ${folder} has no such file` : `did you mean ${meant}?`;

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { commandHint } from "../../src/cli/hints.ts";
@@ -64,6 +64,7 @@ beforeAll(async () => {
   chmodSync(at("open.json"), 0o666); // whatever the umask is
   mkdirSync(at("folder"));
   mkdirSync(at("photos"));
+  symlinkSync("nowhere", at("dangling"));
   mkdirSync(at("d"));
 });
 
@@ -109,6 +110,7 @@ const INPUTS: readonly Mistake[] = [
   ["encrypt @plain.txt --key @keys.json --lanes 99", /lanes/, /--lanes auto/],
   ["encrypt @plain.txt --key @keys.json --context tenant", /not key=value/, /object=reports/],
   ["encrypt @plain --key @keys.json", /no such file/, /did you mean plain\.txt\?/],
+  ["encrypt @dangling --key @keys.json", /no such file/, /dangling is a link to what is not there/],
   ["encrypt @photso --key @keys.json", /no such file/, /has no such file/],
   ["encrypt --recursive @photso --key @keys.json", /no such file/, /did you mean photos\?/],
   ["inspect @photos", /directory/, /--recursive takes the files/],
