@@ -2,6 +2,7 @@ import { concatBytes, isBytes, textOf } from "../../src/core/base/bytes.ts";
 import { type Clock, systemClock } from "../../src/core/base/clock.ts";
 import { EnvelockError, invalidArgument } from "../../src/core/base/errors.ts";
 import { type HttpFetch, type HttpFetchAnswer, wholeReaderOf } from "../../src/core/base/http-fetch.ts";
+import { withoutMark } from "../../src/core/base/text-mark.ts";
 import { attempt } from "./attempt.ts";
 import { formHint, type WrongForm } from "./form-hint.ts";
 import { transportFailure } from "./transport-failures.ts";
@@ -139,7 +140,7 @@ async function boundedText(answer: HttpFetchAnswer, what: string): Promise<strin
 /** Parses an answer as JSON, whatever its content type: services use several. A mark of the byte order is no part of it. RFC 8259 §8.1 */
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
+    return JSON.parse(withoutMark(text));
   } catch {
     return undefined;
   }

@@ -69,9 +69,10 @@ export class TenantMover {
     let record = await this.#begin(id, options);
     for (;;) {
       const { move } = record;
-      if (move === null) this.#met.delete(id);
-      if (move === null)
+      if (move === null) {
+        this.#met.delete(id);
         throw new EnvelockError("unavailable", `the move of tenant ${id} was ended by another process`, { whose: "vendor" });
+      }
       const report = { record, step: move.step, rewrapped, failed: 0, failures: [], envelopes, waitMs: 0 };
       switch (move.step) {
         case "dual":
