@@ -14,6 +14,7 @@ const config: KnipConfig = {
     "test/**/*.test.ts",
     "test/mutants/{mutate,mutant-runner}.ts",
     "test/browser/page.ts",
+    "test/blobs/{job,rewrap}-process.ts",
     "test/providers/pkcs11/token-program.mjs",
     "test/native/*.{mjs,ts}",
     "docs/**/*.ts",
