@@ -13,6 +13,7 @@ import { type ChunkJob, chunkJob } from "./chunk-job.ts";
 import { InputPieces } from "./input-pieces.ts";
 import { checkedLanes, type LaneCount, type LaneOptions, type StreamLanes } from "./lanes/lanes.ts";
 import { LentOutputs } from "./lent-outputs.ts";
+import type { StreamOptions } from "./options.ts";
 import type { Outputs } from "./outputs.ts";
 import { pumpChunks } from "./pump.ts";
 import { CheckedSource, type SeekableSource } from "./seekable-source.ts";
@@ -24,8 +25,11 @@ export interface SeekableStreamOptions extends CallOptions {
    * has `pieces`.
    */
   readonly lanes?: LaneCount;
-  /** Called with each batch with the plaintext bytes that were given out so far. */
-  readonly onProgress?: (plaintextBytes: number) => void;
+  /**
+   * Called with each batch with the plaintext bytes that were given out so far. A promise that it returns is waited for; a failure errors
+   * the stream.
+   */
+  readonly onProgress?: StreamOptions["onProgress"];
 }
 
 /**
@@ -106,7 +110,7 @@ export class SeekableBlob {
       const { value } = await batches.next();
       if (value === undefined) return undefined;
       givenBytes += value.length;
-      onProgress?.(givenBytes);
+      if (onProgress !== undefined) await onProgress(givenBytes);
       return value;
     };
     return new ReadableStream(

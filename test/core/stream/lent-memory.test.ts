@@ -70,6 +70,18 @@ describe("a reader that hands in its own memory", () => {
     }
   });
 
+  test("of a blob fails with what its listener throws or rejects with", async () => {
+    const keyring = testKeyring();
+    const envelope = await keyring.encrypt(patterned(3 * CHUNK), { context });
+    const blob = await keyring.openSeekable({ size: envelope.length, read: async (from, to) => envelope.subarray(from, to) }, { context });
+    const broken = new Error("no terminal");
+    const thrown = (): void => {
+      throw broken;
+    };
+    for (const onProgress of [thrown, () => Promise.reject(broken)])
+      await expect(collectStream(blob.stream(0, CHUNK, { onProgress }))).rejects.toBe(broken);
+  });
+
   test("may take turns with one that does not", async () => {
     const keyring = testKeyring();
     const plaintext = patterned(50 * CHUNK + 7);
