@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { AwsKmsEmulator } from "../../src/testing/aws-kms-emulator/index.ts";
-import { refused, run, scratch, start } from "./runner.ts";
+import { refused, run, scratch } from "./runner.ts";
 
 const { at, names, read, write } = scratch();
 const emulator = await AwsKmsEmulator.start();
@@ -69,28 +69,6 @@ describe("credentials of the environment", () => {
     const { stderr } = await run(["encrypt", plain, "--key", KEY, "--out", at("none")], undefined, { env });
     expect(stderr).toContain("export-credentials");
   });
-});
-
-test("dev aws-kms-emulator serves the command, and meets the faults that were ordered", async () => {
-  const args = ["--key", "orders", "--fault", "DisabledException@Encrypt", "--ca-out", at("dev.pem"), "--json"];
-  const running = start(["dev", "aws-kms-emulator", ...args]);
-  const { keys, environment }: { readonly keys: readonly string[]; readonly environment: Readonly<Record<string, string>> } = JSON.parse(
-    await running.firstLine,
-  );
-  const env = { PATH: path, HOME: at("home"), ...environment };
-  const encrypt = ["encrypt", plain, "--key", `aws-kms:${keys[0]}`, "--out", at("dev.envelope")];
-  expect((await run(encrypt, undefined, { env })).stderr).toContain("DisabledException");
-  expect((await run(encrypt, undefined, { env })).exitCode).toBe(0);
-  running.kill("SIGTERM");
-  await running.done;
-});
-
-test.each([
-  ["--key", "orders:AES_256"],
-  ["--key", "a b"],
-  ["--fault", "nothing"],
-])("dev aws-kms-emulator refuses %s %s", async (option, value) => {
-  await refused(2, "invalid-argument", ["dev", "aws-kms-emulator", option, value]);
 });
 
 async function succeeds(args: readonly string[]): Promise<Awaited<ReturnType<typeof run>>> {

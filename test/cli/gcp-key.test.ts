@@ -4,7 +4,7 @@ import { gcpKeyOptions } from "../../src/cli/gcp-connection.ts";
 import { commandHint } from "../../src/cli/hints.ts";
 import { utf8 } from "../../src/core/base/bytes.ts";
 import { GcpKmsEmulator } from "../../src/testing/gcp-kms-emulator/index.ts";
-import { refused, run, scratch, start } from "./runner.ts";
+import { refused, run, scratch } from "./runner.ts";
 
 const { at, names, read, write } = scratch();
 const emulator = await GcpKmsEmulator.start();
@@ -97,28 +97,6 @@ describe("credentials of the environment", () => {
 test("where the metadata server is not reached, the next step is one outside Google Cloud", () => {
   const message = "the metadata server of google cloud: the connection failed (EHOSTUNREACH)";
   expect(commandHint({ code: "unavailable", message, hint: "check host and port" })).toContain("gcloud auth print-access-token");
-});
-
-test("dev gcp-kms-emulator serves the command, and meets the faults that were ordered", async () => {
-  const args = ["--key", "orders", "--fault", "disabled@encrypt", "--ca-out", at("dev.pem"), "--token-out", at("dev.token"), "--json"];
-  const running = start(["dev", "gcp-kms-emulator", ...args]);
-  const { keys, environment }: { readonly keys: readonly string[]; readonly environment: Readonly<Record<string, string>> } = JSON.parse(
-    await running.firstLine,
-  );
-  const env = { PATH: path, HOME: at("home"), ...environment };
-  const encrypt = ["encrypt", plain, "--key", `gcp-kms:${keys[0]}`, "--out", at("dev.envelope")];
-  expect((await run(encrypt, undefined, { env })).stderr).toContain("key-disabled");
-  expect((await run(encrypt, undefined, { env })).exitCode).toBe(0);
-  running.kill("SIGTERM");
-  await running.done;
-});
-
-test.each([
-  ["--key", "orders:AES_256"],
-  ["--key", "a b"],
-  ["--fault", "nothing"],
-])("dev gcp-kms-emulator refuses %s %s", async (option, value) => {
-  await refused(2, "invalid-argument", ["dev", "gcp-kms-emulator", option, value]);
 });
 
 async function succeeds(args: readonly string[]): Promise<Awaited<ReturnType<typeof run>>> {

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "vitest";
 import { VaultEmulator } from "../../src/testing/vault-emulator/index.ts";
-import { refused, run, scratch, start } from "./runner.ts";
+import { refused, run, scratch } from "./runner.ts";
 
 const { at, names, read, write } = scratch();
 const emulator = await VaultEmulator.start();
@@ -47,26 +47,6 @@ test("without a token it says where one would be found", async () => {
   const { VAULT_TOKEN: _, ...env } = ENV;
   const result = await run(["encrypt", plain, "--key", KEY, "--out", at("none")], undefined, { env });
   expect(result.stderr).toContain("vault login");
-});
-
-test("dev vault-emulator serves the command, and meets the faults that were ordered", async () => {
-  const args = ["--key", "orders:chacha20-poly1305", "--fault", "key-not-found@encrypt", "--ca-out", at("dev.pem"), "--json"];
-  const running = start(["dev", "vault-emulator", ...args]);
-  const served: { readonly url: string; readonly keys: readonly string[]; readonly environment: Readonly<Record<string, string>> } =
-    JSON.parse(await running.firstLine);
-  const env = { PATH: path, HOME: at("home"), ...served.environment };
-  const encrypt = ["encrypt", plain, "--key", `vault:${served.url}/transit/${served.keys[0]}`, "--out", at("dev.envelope")];
-  expect((await run(encrypt, undefined, { env })).stderr).toContain("encryption key not found");
-  expect((await run(encrypt, undefined, { env })).exitCode).toBe(0);
-  running.kill("SIGTERM");
-  await running.done;
-});
-
-test.each([
-  ["--key", "orders:aes-1"],
-  ["--fault", "nothing"],
-])("dev vault-emulator refuses %s %s", async (option, value) => {
-  await refused(2, "invalid-argument", ["dev", "vault-emulator", option, value]);
 });
 
 async function succeeds(args: readonly string[]): Promise<Awaited<ReturnType<typeof run>>> {
