@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { applicationWithNative } from "../test/support/native-package.ts";
 import { runtimeBinary } from "../test/support/npm-tools.ts";
 import { median } from "./harness.ts";
-import { outputIn, type Run, type Surroundings } from "./runs.ts";
+import { type Run, runIn, type Surroundings } from "./runs.ts";
 import { BASELINE } from "./stream-contestants.ts";
 
 /**
@@ -61,8 +61,7 @@ interface Streaming {
 }
 
 async function run({ stream, surroundings }: Streaming, mode: string, path: string, bytes: number): Promise<Run> {
-  const printed = await outputIn(surroundings, "stream-child.ts", mode, stream, path, `${bytes}`);
-  return printed === "" ? { seconds: 0, cpuSeconds: 0, rssBytes: 0 } : JSON.parse(printed);
+  return await runIn(surroundings, "stream-child.ts", mode, stream, path, `${bytes}`);
 }
 
 /** `MB/s | speed | speed by processor time` */

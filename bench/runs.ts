@@ -24,15 +24,17 @@ export interface Surroundings {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** In the parent: runs a script like `outputOf`, in other surroundings. */
-export async function outputIn(
-  { node = process.execPath, env }: Surroundings,
-  script: string,
-  ...args: readonly string[]
-): Promise<string> {
+/** Runs a script like `outputOf`, in other surroundings. */
+async function outputIn({ node = process.execPath, env }: Surroundings, script: string, ...args: readonly string[]): Promise<string> {
   const path = fileURLToPath(new URL(script, import.meta.url));
   const { stdout } = await promisify(execFile)(node, ["--import", "tsx", path, ...args], { env: { ...process.env, ...env } });
   return stdout;
+}
+
+/** In the parent: runs a script that measures, in other surroundings. A script that prints nothing has measured nothing. */
+export async function runIn(surroundings: Surroundings, script: string, ...args: readonly string[]): Promise<Run> {
+  const printed = await outputIn(surroundings, script, ...args);
+  return printed === "" ? NO_RUN : JSON.parse(printed);
 }
 
 /** In the child: measures the work. */
@@ -60,3 +62,5 @@ export function generated(length: number): Readable {
 }
 
 export const PIECE_BYTES = 65_536;
+
+const NO_RUN: Run = { seconds: 0, cpuSeconds: 0, rssBytes: 0 };

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { median } from "./harness.ts";
-import { outputOf, type Run } from "./runs.ts";
+import { type Run, runIn } from "./runs.ts";
 import { BASELINE, CONTESTANTS } from "./stream-contestants.ts";
 
 /**
@@ -54,11 +54,9 @@ async function prove(name: string, path: string): Promise<void> {
 }
 
 async function child(mode: string, name = "", path = "", bytes = "0"): Promise<Run> {
-  const stdout = await outputOf("stream-child.ts", mode, name, path, bytes);
-  return stdout === "" ? NO_RUN : JSON.parse(stdout);
+  return await runIn({}, "stream-child.ts", mode, name, path, bytes);
 }
 
-const NO_RUN: Run = { seconds: 0, cpuSeconds: 0, rssBytes: 0 };
 const { BENCH_STREAM_MIB = "1024" } = process.env;
 const SIZE_MEBIBYTES = Number(BENCH_STREAM_MIB);
 const ROUNDS = 3;
