@@ -54,7 +54,7 @@ export async function* blocksOf(
 /**
  * Memory for blocks, which is used again when a block is given back. Fresh memory for each block costs page faults and collections.
  *
- * As the output of sealed chunks it is the block that is being filled, as long as it takes whole chunks, so that they are not copied. The
+ * Sealed chunks are made in the block that is being filled, as long as it takes whole chunks, so that they are not copied. The
  * chunk that crosses its end is made beside it, in memory that is used again: a batch must have been cut before the next one is made.
  */
 export class BlockMemory implements Outputs {

@@ -5,7 +5,7 @@ import { memoryTenantStore } from "../../src/tenants/stores/memory.ts";
 import { fakeClock } from "../support/fake-clock.ts";
 import { vendor } from "./bench.ts";
 
-/** As many for the budget as a million are for the default one. */
+/** The number that is to the budget here what a million are to the default one. */
 const { TENANTS_WATCHED = "1800" } = process.env;
 const TENANTS = Number(TENANTS_WATCHED);
 const PER_SECOND = (28 * TENANTS) / 1_000_000;
